@@ -1,0 +1,177 @@
+# Slipway. `make help` lists the targets and their variables; `scripts/setup` installs what they need.
+VERSION := 0.1.0
+
+BUILD   := build
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+LD      := ld
+OBJCOPY := objcopy
+MAKEFLAGS += -j$(shell nproc)
+Q       := $(if $(V),,@)
+EFI_LIB := /usr/lib
+FONT    := /usr/share/consolefonts/Uni2-Terminus16.psf.gz
+PREFIX  := /usr/local
+DESTDIR :=
+
+WARN  := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+         -Wmissing-prototypes -Wundef -Wvla -Wcast-align -Wcast-qual -Wswitch-enum -Wimplicit-fallthrough
+# Paths in debug information and __FILE__ are relative, so that every folder builds the same bytes.
+PATHS := -I. -MMD -MP -ffile-prefix-map='$(CURDIR)'=. -ffile-prefix-map='$(BUILD)'=build
+BASE  := -std=gnu2x $(WARN) -O2 -g $(PATHS) -DSLIPWAY_VERSION='"$(VERSION)"'
+FREE  := $(BASE) -ffreestanding -fno-stack-protector -fno-jump-tables -fno-asynchronous-unwind-tables \
+         -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing
+KERNEL_CFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie -fno-omit-frame-pointer
+KERNEL_LFLAGS := -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --fatal-warnings
+LOADER_CFLAGS := $(FREE) -fpic -fshort-wchar -fvisibility=hidden -DGNU_EFI_USE_MS_ABI \
+         -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+LOADER_LFLAGS := -shared -nostdlib --build-id=none -z nocombreloc -Bsymbolic --no-undefined
+LOADER_KEEP   := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
+HOST_CFLAGS   := $(BASE) -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS   := $(BASE) -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+ASM_FLAGS     := -g $(PATHS)
+
+COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
+KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S))
+LOADER_SRC := $(COMMON) $(sort $(wildcard loader/*.c loader/*.S))
+# Pure code: compiled for the target and, from the same file, for the host.
+PURE_SRC   := $(filter-out common/base/mem.c common/x86/% %.S,$(COMMON)) \
+              $(sort $(wildcard $(addprefix kernel/,cmdline.c frames.c regions.c strip.c units.c) \
+              $(addprefix loader/,config.c elf*.c plan.c utf.c)))
+UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+stage       = cmp -s $(1) $(2) || install -D -m 644 $(1) $(2)
+objects     = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(filter %.c,$(2)))) $(patsubst %,$(BUILD)/$(1)/%.o,$(filter %.S,$(2)))
+KERNEL_OBJ := $(call objects,kernel,$(KERNEL_SRC)) $(BUILD)/kernel/font.o
+LOADER_OBJ := $(call objects,loader,$(LOADER_SRC))
+HOST_OBJ   := $(call objects,host,$(PURE_SRC))
+FUZZ_OBJ   := $(call objects,fuzz,$(PURE_SRC))
+SUPPORT    := $(call objects,host,$(sort $(wildcard tests/unit/support/*.c)))
+UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
+FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+REPLAY_OBJ := $(call objects,host,$(sort $(wildcard tests/replay.c tests/replay/*.c)))
+HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*.h tests/unit/support/*.h tests/replay/*.h tests/firmware/*.h))
+
+.PHONY: all programs host fuzzers headers buildable
+all: programs ## build loader and kernel and put them into esp/ (the default)
+	@$(call stage,$(BUILD)/BOOTX64.EFI,esp/EFI/BOOT/BOOTX64.EFI)
+	@$(call stage,$(BUILD)/kernel.elf,esp/kernel.elf)
+programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf
+host: $(UNIT_BIN) $(BUILD)/host/replay
+fuzzers: $(FUZZ_BIN)
+headers: $(HEADERS:%=$(BUILD)/headers/%.o)
+buildable: programs host headers test-firmware test-kernels test-apps
+
+# A stamp changes when its text does: what depends on it is built again when the compiler, a flag
+# or the list of files has changed, and not otherwise.
+$(BUILD)/flags.stamp: export STAMP = $(shell $(CC) --version) $(KERNEL_CFLAGS) $(LOADER_CFLAGS) $(HOST_CFLAGS)
+$(BUILD)/files.stamp: export STAMP = $(KERNEL_LFLAGS) $(LOADER_LFLAGS) $(KERNEL_SRC) $(LOADER_SRC) $(PURE_SRC)
+$(BUILD)/%.stamp: FORCE
+	@mkdir -p $(@D); printenv STAMP | cmp -s - $@ || printenv STAMP >$@
+.PHONY: FORCE
+.SECONDARY:
+
+# $(1): name of the flavour and its folder; $(2): its compiler and flags.
+define compile
+$(BUILD)/$(1)/%.o: %.c $(BUILD)/flags.stamp
+	@mkdir -p $$(@D); echo '  CC      $$@'
+	$$(Q)$(2) -c $$< -o $$@
+$(BUILD)/$(1)/%.S.o: %.S $(BUILD)/flags.stamp
+	@mkdir -p $$(@D); echo '  AS      $$@'
+	$$(Q)$$(CC) $$(ASM_FLAGS) -c $$< -o $$@
+endef
+$(eval $(call compile,kernel,$$(CC) $$(KERNEL_CFLAGS)))
+$(eval $(call compile,loader,$$(CC) $$(LOADER_CFLAGS)))
+$(eval $(call compile,host,$$(CC) $$(HOST_CFLAGS)))
+$(eval $(call compile,fuzz,clang $$(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link))
+
+$(BUILD)/gen/font.c: $(FONT) scripts/make-font
+	@mkdir -p $(@D); echo '  GEN     $@'
+	$(Q)scripts/make-font $< >$@.tmp && mv $@.tmp $@
+$(BUILD)/kernel/font.o: $(BUILD)/gen/font.c $(BUILD)/flags.stamp
+	@mkdir -p $(@D); echo '  CC      $@'
+	$(Q)$(CC) $(KERNEL_CFLAGS) -c $< -o $@
+
+$(BUILD)/kernel.sym.elf: $(KERNEL_OBJ) kernel/kernel.ld $(BUILD)/files.stamp
+	@echo '  LINK    $@'
+	$(Q)$(LD) $(KERNEL_LFLAGS) -T kernel/kernel.ld $(KERNEL_OBJ) -o $@
+$(BUILD)/kernel.elf: $(BUILD)/kernel.sym.elf
+	@echo '  OBJCOPY $@'
+	$(Q)$(OBJCOPY) --strip-all $< $@
+
+# gnu-efi's start code and linker script; of its library only what relocates the image.
+$(BUILD)/BOOTX64.so: $(LOADER_OBJ) $(BUILD)/files.stamp
+	@echo '  LINK    $@'
+	$(Q)$(LD) $(LOADER_LFLAGS) -T $(EFI_LIB)/elf_x86_64_efi.lds $(EFI_LIB)/crt0-efi-x86_64.o $(LOADER_OBJ) \
+	    -L$(EFI_LIB) -lgnuefi -o $@
+$(BUILD)/BOOTX64.debug: $(BUILD)/BOOTX64.so
+	@echo '  OBJCOPY $@'
+	$(Q)$(OBJCOPY) --only-keep-debug $< $@
+$(BUILD)/BOOTX64.EFI: $(BUILD)/BOOTX64.so $(BUILD)/BOOTX64.debug
+	@echo '  OBJCOPY $@'
+	$(Q)$(OBJCOPY) $(LOADER_KEEP:%=-j %) --target efi-app-x86_64 --subsystem=10 $< $@
+
+$(BUILD)/host/libpure.a: $(HOST_OBJ) $(BUILD)/files.stamp
+	@echo '  AR      $@'
+	$(Q)rm -f $@; ar rcsD $@ $(HOST_OBJ)
+$(BUILD)/fuzz/libpure.a: $(FUZZ_OBJ) $(BUILD)/files.stamp
+	@echo '  AR      $@'
+	$(Q)rm -f $@; ar rcsD $@ $(FUZZ_OBJ)
+$(BUILD)/host/unit/%: $(BUILD)/host/tests/unit/%.o $(SUPPORT) $(BUILD)/host/libpure.a
+	@mkdir -p $(@D); echo '  LINK    $@'
+	$(Q)$(CC) $(HOST_CFLAGS) $^ -lcmocka -o $@
+$(BUILD)/host/replay: $(REPLAY_OBJ) $(BUILD)/host/libpure.a
+	@echo '  LINK    $@'
+	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libpure.a
+	@echo '  LINK    $@'
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@
+
+# Every header compiles by itself.
+$(BUILD)/headers/loader/%.o: loader/% $(BUILD)/flags.stamp
+	@mkdir -p $(@D); echo '  HEADER  $<'
+	$(Q)$(CC) $(LOADER_CFLAGS) -include $< -x c -c /dev/null -o $@
+$(BUILD)/headers/tests/%.o: tests/% $(BUILD)/flags.stamp
+	@mkdir -p $(@D); echo '  HEADER  $<'
+	$(Q)$(CC) $(HOST_CFLAGS) -include $< -x c -c /dev/null -o $@
+$(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
+	@mkdir -p $(@D); echo '  HEADER  $<'
+	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
+
+include tests/firmware/firmware.mk tests/kernels/kernels.mk tests/apps/apps.mk
+
+# What the commands of scripts/ read from here.
+export SLIPWAY_BUILD := $(BUILD)
+export CC
+export MEM SMP CPU ACCEL CMDLINE DISPLAY_MODE MACHINE DISK LIMIT GDB_ARGS
+
+.PHONY: run test test-unit test-boot fuzz bench check image install debug clean help
+run: all ## boot esp/ in QEMU; Ctrl-C ends it. Variables: see below
+	@scripts/run
+test: all host fuzzers test-firmware test-kernels test-apps ## every test; the last line counts them
+	@scripts/test all
+test-unit: host test-firmware ## the host's unit tests alone
+	@scripts/test unit
+test-boot: all host test-kernels test-apps ## the tests that boot QEMU alone
+	@scripts/test boot
+fuzz: fuzzers ## fuzz every target for SECONDS=n (60), or TARGET=name alone
+	@scripts/fuzz '$(SECONDS)' '$(TARGET)'
+bench: all ## instructions of every stage of the loader, at 256 MiB and at 64 GiB
+	@scripts/bench
+check: buildable fuzzers ## both compilers, format, linters, layers; boots nothing
+	@scripts/check
+image: all ## BUILD/slipway.img, a FAT file system with the tree of esp/
+	@scripts/make-image esp $(BUILD)/slipway.img
+install: programs ## loader, header and symbols into DESTDIR/PREFIX (/usr/local)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/slipway $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.debug
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include common/boot/slipway_boot.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/slipway LICENSE README.md esp/slipway.conf
+debug: all ## boot in QEMU under gdb, stopped at the loader's first line
+	@scripts/debug
+clean: ## remove everything that was built
+	rm -rf $(BUILD) esp/EFI esp/kernel.elf
+help: ## this list
+	@scripts/help Makefile
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

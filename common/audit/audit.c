@@ -1,0 +1,120 @@
+// The audit's order, and the checks that need no walk: the regions and the entry contract.
+#include "common/audit/audit.h"
+
+#include "common/audit/internal.h"
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+
+void audit_report(struct audit *audit, unsigned invariant, const char *format, ...) {
+    audit->violations++;
+    if (audit->sink == NULL)
+        return;
+    fmt_print(audit->sink, "audit %u: ", invariant);
+    va_list arguments;
+    va_start(arguments, format);
+    fmt_vprint(audit->sink, format, arguments);
+    va_end(arguments);
+    fmt_print(audit->sink, "\n");
+}
+
+void audit_regions(struct audit *audit) {
+    const struct audit_input *input = audit->input;
+    uint64_t bytes[SLIPWAY_MEM_KINDS] = {0};
+    uint64_t last_end = 0;
+    for (uint64_t i = 0; i < input->region_count; i++) {
+        const struct memmap_region *region = &input->regions[i];
+        if (region->start < last_end || region->end <= region->start ||
+            !is_aligned(region->start | region->end, FRAME_BYTES) || region->kind == 0 ||
+            region->kind >= SLIPWAY_MEM_KINDS) {
+            audit_report(
+                audit, 8,
+                "region %lu [%lx, %lx) of kind %u: unsorted, empty, unaligned or of unknown kind",
+                i, region->start, region->end, region->kind);
+            continue;
+        }
+        last_end = region->end;
+        bytes[region->kind] += region->end - region->start;
+    }
+    for (uint32_t kind = 0; kind < SLIPWAY_MEM_KINDS; kind++) {
+        if (bytes[kind] != input->report->bytes[kind])
+            audit_report(audit, 8, "%s memory: the regions have %lu bytes, the map %lu",
+                         memmap_kind_text(kind), bytes[kind], input->report->bytes[kind]);
+    }
+}
+
+struct coverage {
+    struct audit *audit;
+    const char *what;
+    uint64_t covered; // bytes with the right rights and cache type
+};
+
+static bool cover(void *argument, const struct vmem_run *run) {
+    struct coverage *coverage = argument;
+    if (run->rights == (VMEM_READ | VMEM_WRITE) && run->cache == VMEM_CACHE_WB)
+        coverage->covered += run->bytes;
+    return true;
+}
+
+// Reports unless every page that holds a byte of the range is mapped WB, RW and NX.
+static void require_data(struct audit *audit, const char *what, uint64_t virt, uint64_t bytes) {
+    uint64_t end;
+    if (bytes == 0 || add_overflows(virt, bytes, &end) || end > UINT64_MAX - FRAME_BYTES) {
+        audit_report(audit, 6, "%s: %lu bytes at %lx", what, bytes, virt);
+        return;
+    }
+    uint64_t start = align_down(virt, FRAME_BYTES);
+    uint64_t whole = align_up(end, FRAME_BYTES) - start;
+    struct coverage coverage = {audit, what, 0};
+    enum vmem_status status = vmem_walk(audit->input->space, vaddr(start), whole, cover, &coverage);
+    if (status != VMEM_OK || coverage.covered != whole)
+        audit_report(audit, 6, "%s [%lx, %lx): %lu of %lu bytes are mapped WB, RW and NX (%s)",
+                     what, start, start + whole, coverage.covered, whole, vmem_status_text(status));
+}
+
+static void require_guard(struct audit *audit, const char *what, uint64_t virt) {
+    struct vmem_translation translation;
+    enum vmem_status status = vmem_translate(audit->input->space, vaddr(virt), &translation);
+    if (status != VMEM_ERR_NOT_MAPPED)
+        audit_report(audit, 6, "guard page %s the stack, %lx: %s", what, virt,
+                     status == VMEM_OK ? "is present" : vmem_status_text(status));
+}
+
+static void require_entry(struct audit *audit) {
+    uint64_t entry = audit->input->kernel_entry;
+    struct vmem_translation translation;
+    enum vmem_status status = vmem_translate(audit->input->space, vaddr(entry), &translation);
+    if (status != VMEM_OK)
+        audit_report(audit, 6, "entry point %lx: %s", entry, vmem_status_text(status));
+    else if (translation.rights != (VMEM_READ | VMEM_EXECUTE) || translation.cache != VMEM_CACHE_WB)
+        audit_report(audit, 6, "entry point %lx: rights %x, cache type %u", entry,
+                     translation.rights, (unsigned)translation.cache);
+}
+
+void audit_contract(struct audit *audit) {
+    const struct audit_input *input = audit->input;
+    uint64_t bottom = input->stack_bottom, top = input->stack_top;
+    if (bottom >= top || !is_aligned(bottom | top, FRAME_BYTES)) {
+        audit_report(audit, 6, "stack [%lx, %lx): empty or unaligned", bottom, top);
+    } else {
+        require_data(audit, "stack", bottom, top - bottom);
+        require_guard(audit, "below", bottom - FRAME_BYTES);
+        require_guard(audit, "above", top);
+    }
+    require_data(audit, "boot_info", input->boot_info, input->boot_info_bytes);
+    uint64_t offset = input->boot_info - input->hhdm_base;
+    if (offset >= SLIPWAY_HHDM_MAX_BYTES ||
+        SLIPWAY_HHDM_MAX_BYTES - offset < input->boot_info_bytes)
+        audit_report(audit, 6, "boot_info %lx: not in the direct map", input->boot_info);
+    require_entry(audit);
+}
+
+uint64_t audit_run(const struct audit_input *input, const struct sink *sink) {
+    struct audit audit = {.input = input, .sink = sink};
+    audit_regions(&audit);
+    if (!audit_tables(&audit))
+        return audit.violations;
+    audit_runs(&audit);
+    if (input->scope == AUDIT_HAND_OVER)
+        audit_contract(&audit);
+    return audit.violations;
+}

@@ -1,0 +1,65 @@
+// The one audit of a hand-over: run by the loader before the jump, by the kernel after it, and by
+// host tests. It walks the page tables as the CPU would and holds them against what boot_info will
+// say or says. It changes nothing and trusts nothing that the tables say about themselves.
+//
+// What it proves:
+//   1. No leaf is writable and executable; every writable or direct-map leaf is NX.
+//   2. Every byte of a region that is usable or reclaimable translates at direct-map base + address
+//   to itself, WB,
+//      read-write (read-only where kernel text and read-only data lie).
+//   3. Only what the manifest lists is mapped, exactly as listed; nothing reserved, MMIO or absent
+//   is in the
+//      direct map; the lower half maps nothing.
+//   4. No physical byte is mapped with two cache types.
+//   5. Frames of kernel pages that are not writable have no writable alias.
+//   6. The guard pages below and above the stack are not present; stack, boot_info and entry are
+//   mapped as the
+//      contract says.
+//   7. Every table lies in a range listed as page tables; none is reached twice; reserved bits are
+//   zero; every
+//      listed table page is reached.
+//   8. The regions are sorted, disjoint and aligned, and their bytes per kind add up to the
+//   report's.
+//   9. The number of tables equals what was planned.
+#pragma once
+
+#include "common/base/fmt.h"
+#include "common/boot/slipway_boot.h"
+#include "common/memmap/memmap.h"
+#include "common/vmem/vmem.h"
+
+#include <stdint.h>
+
+enum audit_scope {
+    AUDIT_HAND_OVER,  // everything
+    AUDIT_DIRECT_MAP, // not 6: there is no stack, no boot_info and no kernel, only a direct map
+};
+
+struct audit_input {
+    enum audit_scope scope;
+    const struct vmem *space; // global mappings, whatever CR3 is loaded
+    uint64_t hhdm_base;
+    const struct slipway_mapping *mappings; // the manifest, sorted by virt
+    uint64_t mapping_count;
+    const struct slipway_range *ranges; // the loader's, sorted by start
+    uint64_t range_count;
+    const struct memmap_region *regions; // normalised, with the loader's claims
+    uint64_t region_count;
+    const struct memmap_report *report; // of the same normalisation
+    uint64_t stack_bottom, stack_top;
+    uint64_t boot_info, boot_info_bytes; // direct-map address
+    uint64_t kernel_entry;
+    uint64_t tables_planned;
+    // One bit per page of the ranges of purpose SLIPWAY_RANGE_PAGE_TABLES, in their order; zeroed
+    // by the audit.
+    uint8_t *scratch;
+    uint64_t scratch_bytes; // audit_scratch_bytes() at least
+};
+
+// Bytes of scratch that the audit needs for these ranges.
+uint64_t audit_scratch_bytes(const struct slipway_range *ranges, uint64_t count);
+
+// Runs every check; prints one line a violation to `sink` (null: silent), each with the invariant's
+// number and the addresses concerned. Returns the number of violations. Bounded time on any tables.
+// Cost: entries of all tables.
+uint64_t audit_run(const struct audit_input *input, const struct sink *sink);

@@ -1,0 +1,42 @@
+// What the audit's files share: the audit in progress, and how a violation is reported.
+#pragma once
+
+#include "common/audit/audit.h"
+
+struct audit {
+    const struct audit_input *input;
+    const struct sink *sink; // null: silent
+    uint64_t violations;
+};
+
+// Counts a violation of `invariant` and prints it, one line.
+[[gnu::format(printf, 3, 4)]] void audit_report(struct audit *audit, unsigned invariant,
+                                                const char *format, ...);
+
+// Invariants 7, 9 and the first half of 1. False if the tables are so broken that what they
+// translate must not be asked: a walk of them might not end in useful time.
+[[nodiscard]] bool audit_tables(struct audit *audit);
+
+// Invariants 2 to 5 and the second half of 1, in one walk of everything that is mapped.
+void audit_runs(struct audit *audit);
+
+// Invariant 6.
+void audit_contract(struct audit *audit);
+
+// Invariant 8.
+void audit_regions(struct audit *audit);
+
+// The rights that a manifest's mapping asks for, as VMEM_... rights.
+static inline unsigned audit_rights_of(const struct slipway_mapping *mapping) {
+    unsigned rights = VMEM_READ;
+    if ((mapping->rights & SLIPWAY_RIGHT_WRITE) != 0)
+        rights |= VMEM_WRITE;
+    if ((mapping->rights & SLIPWAY_RIGHT_EXECUTE) != 0)
+        rights |= VMEM_EXECUTE;
+    return rights;
+}
+
+// Kernel text or read-only data: no alias of it may be writable.
+static inline bool audit_is_sealed(const struct slipway_mapping *mapping) {
+    return mapping->purpose == SLIPWAY_MAP_KERNEL && (mapping->rights & SLIPWAY_RIGHT_WRITE) == 0;
+}

@@ -1,0 +1,44 @@
+// Typed addresses. A physical and a virtual address are one-field structs, so that swapping them,
+// or passing a bare number for either, does not compile.
+//
+// Ranges are half-open, [start, end). A range that reaches the top of the 64-bit space has no
+// representable end; code that may meet one keeps (start, bytes) and compares last addresses.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct paddr {
+    uint64_t value;
+} paddr_t;
+
+typedef struct vaddr {
+    uint64_t value;
+} vaddr_t;
+
+// No frame: the answer of an allocation that failed. Never page aligned, so never a frame's
+// address.
+#define PADDR_NONE ((paddr_t){UINT64_MAX})
+
+#define FRAME_BYTES UINT64_C(4096)
+#define FRAME_SHIFT 12
+
+static inline paddr_t paddr(uint64_t value) {
+    return (paddr_t){value};
+}
+
+static inline vaddr_t vaddr(uint64_t value) {
+    return (vaddr_t){value};
+}
+
+static inline bool paddr_is_none(paddr_t address) {
+    return address.value == UINT64_MAX;
+}
+
+static inline paddr_t paddr_add(paddr_t address, uint64_t bytes) {
+    return (paddr_t){address.value + bytes};
+}
+
+static inline vaddr_t vaddr_add(vaddr_t address, uint64_t bytes) {
+    return (vaddr_t){address.value + bytes};
+}

@@ -1,0 +1,38 @@
+// Formatted text into a sink, without memory of its own, for loader, kernel and host alike.
+//
+// A sink is where text goes: a UART, a screen, a log buffer, a test's string. Directives are a
+// checked subset of printf's: %s %.*s %c %% and %d %u %x with l, z, width, '-' and '0'. Anything
+// else in a format is a programming error that the compiler's format check and the unit test both
+// find.
+#pragma once
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sink {
+    // Takes `bytes` bytes of text; never fails: a full buffer drops, and counts, what does not fit.
+    void (*write)(void *context, const char *text, size_t bytes);
+    void *context;
+};
+
+// Writes formatted text to `sink`. Allocates nothing; output goes out in pieces as it is made.
+[[gnu::format(printf, 2, 3)]] void fmt_print(const struct sink *sink, const char *format, ...);
+
+// The same, from a va_list.
+[[gnu::format(printf, 2, 0)]] void fmt_vprint(const struct sink *sink, const char *format,
+                                              va_list arguments);
+
+// A sink over a fixed buffer. The text is always NUL-terminated when capacity > 0.
+struct fmt_buffer {
+    char *text;
+    size_t capacity; // bytes, terminator included
+    size_t used;     // bytes of text kept, terminator excluded
+    size_t dropped;  // bytes that did not fit
+};
+
+// Starts an empty text in `storage` (`capacity` bytes, owned by the caller).
+struct fmt_buffer fmt_buffer_make(char *storage, size_t capacity);
+
+// The sink that appends to `buffer`, which must outlive it.
+struct sink fmt_buffer_sink(struct fmt_buffer *buffer);

@@ -1,0 +1,315 @@
+/* Slipway hand-over: what the loader gives a kernel at its first instruction.
+ *
+ * This header is all that a kernel needs. It includes nothing of the project, compiles alone as C99
+ * and C++17, and gives its constants to assembler. Version SLIPWAY_BOOT_VERSION; a change that an
+ * older kernel would misread raises the version, new fields only grow header_bytes.
+ *
+ * State at entry (x86-64, one CPU):
+ *
+ *   RDI         const struct slipway_boot_info *, an address in the direct map
+ *   others      RAX, RBX, RCX, RDX, RSI, RBP, R8 to R15 are 0; DF = 0, IF = 0
+ *   RSP         top of a stack in a window of its own: RW, NX, an unmapped guard page below and
+ *               above; 16-byte aligned minus 8, as after a call, with return address 0
+ *   CR3         the tables listed as SLIPWAY_RANGE_PAGE_TABLES; the lower half maps nothing at all
+ *   CR0         PE MP ET NE WP PG set; EM TS CD NW clear
+ *   CR4         PAE PGE OSFXSR OSXMMEXCPT set; SMEP SMAP UMIP where the CPU has them; LA57 with 5
+ *               levels
+ *   EFER        LME LMA NXE
+ *   PAT         SLIPWAY_PAT
+ *   GDT         SLIPWAY_CS (64-bit code) loaded in CS, SLIPWAY_DS in SS DS ES FS GS; a TSS is
+ *               loaded
+ *   IDT         valid until the kernel loads its own: a fault prints registers, CR2 and the walk of
+ *               CR2 on COM1, and the machine stops. GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER
+ *               memory.
+ *   PIC         the legacy PIC is masked
+ *   segments    mapped with exactly the ELF permissions, never writable and executable; RELRO
+ *               honoured
+ *   direct map  all RAM of the memory map at hhdm_base + physical address: RW, WB, never
+ *               executable; the frames of kernel text and read-only data are read-only there too.
+ *               MMIO, reserved ranges and holes are not mapped.
+ *
+ * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
+ * unless its name ends in _phys. Sizes are in bytes. Nothing here needs a relocation or a free: the
+ * whole block is one range of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel reclaims that
+ * range.
+ */
+#ifndef SLIPWAY_BOOT_H
+#define SLIPWAY_BOOT_H
+
+#ifdef __ASSEMBLER__
+#define SLIPWAY_U64(value) value
+#else
+#define SLIPWAY_U64(value) value##ULL
+#endif
+
+/* "SLIPWAY" and a newline, little-endian. */
+#define SLIPWAY_BOOT_MAGIC   SLIPWAY_U64(0x0a59415750494c53)
+#define SLIPWAY_BOOT_VERSION 1
+
+/* Selectors of the GDT at entry. */
+#define SLIPWAY_CS  0x08
+#define SLIPWAY_DS  0x10
+#define SLIPWAY_TSS 0x18
+
+/* IA32_PAT at entry, entries 0 to 7: WB, WT, UC-, UC, WP, WC, UC-, UC (Intel SDM 3A, 12.12.2). */
+#define SLIPWAY_PAT SLIPWAY_U64(0x0007010500070406)
+
+/* Address space, the same with 4 and 5 paging levels. */
+#define SLIPWAY_HHDM_BASE      SLIPWAY_U64(0xffff800000000000) /* direct map, default base */
+#define SLIPWAY_HHDM_MAX_BYTES SLIPWAY_U64(0x400000000000)     /* its window: 2^46, 64 TiB */
+#define SLIPWAY_WINDOW_BASE    SLIPWAY_U64(0xffffc00000000000) /* framebuffers, stack, loader */
+#define SLIPWAY_WINDOW_END     SLIPWAY_U64(0xffffc80000000000)
+#define SLIPWAY_KERNEL_MIN     SLIPWAY_U64(0xffffc80000000000) /* lowest kernel segment */
+#define SLIPWAY_KERNEL_MAX     SLIPWAY_U64(0xfffffffffffff000) /* end of the highest, exclusive */
+#define SLIPWAY_KERNEL_DEFAULT SLIPWAY_U64(0xffffffff80000000) /* of an ET_DYN kernel at 0 */
+
+/* Offsets that assembler entry code may want. */
+#define SLIPWAY_BOOT_OFFSET_MAGIC     0
+#define SLIPWAY_BOOT_OFFSET_VERSION   8
+#define SLIPWAY_BOOT_OFFSET_HHDM_BASE 56
+
+/* slipway_mapping.rights; every mapping is readable. No USER mapping is ever handed over. */
+#define SLIPWAY_RIGHT_WRITE   1
+#define SLIPWAY_RIGHT_EXECUTE 2
+
+/* slipway_mapping.cache */
+#define SLIPWAY_CACHE_WB 0
+#define SLIPWAY_CACHE_WC 5
+
+/* slipway_mapping.purpose */
+#define SLIPWAY_MAP_DIRECT      1 /* part of the direct map */
+#define SLIPWAY_MAP_KERNEL      2 /* pages of a kernel segment */
+#define SLIPWAY_MAP_STACK       3 /* the boot stack, without its guard pages */
+#define SLIPWAY_MAP_FRAMEBUFFER 4 /* a framebuffer, write-combining */
+#define SLIPWAY_MAP_LOADER      5 /* the loader's image: fault handler, GDT, TSS, IDT */
+
+/* slipway_range.purpose */
+#define SLIPWAY_RANGE_KERNEL      1 /* the kernel's image in memory; not reclaimable */
+#define SLIPWAY_RANGE_MODULE      2 /* a module; the kernel may free it when done with it */
+#define SLIPWAY_RANGE_PAGE_TABLES 3 /* reachable from CR3; not reclaimable, freed one by one */
+#define SLIPWAY_RANGE_STACK       4 /* the boot stack; reclaimable */
+#define SLIPWAY_RANGE_BOOT_INFO   5 /* this block; reclaimable */
+#define SLIPWAY_RANGE_LOADER      6 /* its image (GDT, TSS, IDT) and scratch; reclaimable */
+#define SLIPWAY_RANGE_DEMOTED     7 /* RAM of the final map that is not mapped: never usable */
+
+/* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
+ * larger number wins. 1 is free at hand-over, 2 to 4 may be reclaimed, 5 to 7 are allocated, 8 and
+ * above are never general memory. */
+#define SLIPWAY_MEM_USABLE        1
+#define SLIPWAY_MEM_BOOT_SERVICES 2 /* EfiBootServicesCode, EfiBootServicesData */
+#define SLIPWAY_MEM_LOADER        3 /* EfiLoaderCode, EfiLoaderData; boot info, stack, GDT, IDT */
+#define SLIPWAY_MEM_ACPI_RECLAIM  4 /* after the ACPI tables are parsed */
+#define SLIPWAY_MEM_MODULE        5
+#define SLIPWAY_MEM_KERNEL        6
+#define SLIPWAY_MEM_PAGE_TABLES   7
+#define SLIPWAY_MEM_ACPI_NVS      8
+#define SLIPWAY_MEM_RUNTIME       9 /* runtime services code and data; whatever carries RUNTIME */
+#define SLIPWAY_MEM_SOFT_RESERVED 10
+#define SLIPWAY_MEM_PERSISTENT    11
+#define SLIPWAY_MEM_UNACCEPTED    12
+/* Reserved, PAL, unknown and OEM types, RAM without WB, frame 0, 640 KiB to 1 MiB. */
+#define SLIPWAY_MEM_RESERVED 13
+#define SLIPWAY_MEM_UNUSABLE 14
+#define SLIPWAY_MEM_MMIO     15
+#define SLIPWAY_MEM_KINDS    16
+
+/* slipway_framebuffer.format */
+#define SLIPWAY_PIXEL_RGBX8888 0 /* red in the lowest byte */
+#define SLIPWAY_PIXEL_BGRX8888 1 /* blue in the lowest byte */
+#define SLIPWAY_PIXEL_MASKS    2 /* see the masks */
+
+/* slipway_module.digest_kind */
+#define SLIPWAY_DIGEST_NONE   0
+#define SLIPWAY_DIGEST_SHA256 1
+
+/* The kernel's wishes, an ELF note of name "Slipway" and this type. */
+#define SLIPWAY_NOTE_TYPE        1
+#define SLIPWAY_NOTE_FRAMEBUFFER 1 /* flag: refuse to boot without a framebuffer */
+
+#ifndef __ASSEMBLER__
+
+#include <stdint.h>
+
+/* Counted text of `bytes` bytes; a NUL follows it and is not counted. */
+struct slipway_text {
+    uint64_t address;
+    uint64_t bytes;
+};
+
+/* `count` records, `stride` bytes from one to the next. Step by stride, not by sizeof. */
+struct slipway_array {
+    uint64_t address;
+    uint32_t count;
+    uint32_t stride;
+};
+
+/* One maximal range of the manifest: everything that CR3 maps, in rising virtual order. */
+struct slipway_mapping {
+    uint64_t virt;
+    uint64_t phys;
+    uint64_t bytes;
+    uint32_t rights;  /* SLIPWAY_RIGHT_... */
+    uint16_t cache;   /* SLIPWAY_CACHE_... */
+    uint16_t purpose; /* SLIPWAY_MAP_... */
+};
+
+/* One region of the memory map: sorted, disjoint, frame aligned, neighbours differ. */
+struct slipway_memory {
+    uint64_t start_phys;
+    uint64_t bytes;
+    uint32_t kind;      /* SLIPWAY_MEM_... */
+    uint32_t in_direct; /* 1: mapped in the direct map, whole */
+};
+
+/* One range that the loader allocated, or has something to say of. Frame aligned. */
+struct slipway_range {
+    uint64_t start_phys;
+    uint64_t bytes;
+    uint32_t purpose;     /* SLIPWAY_RANGE_... */
+    uint32_t reclaimable; /* 1: free for use once the kernel needs its contents no more */
+};
+
+struct slipway_module {
+    struct slipway_text path;
+    struct slipway_text cmdline;
+    uint64_t address; /* in the direct map, frame aligned, zero-filled to the end of its frame */
+    uint64_t bytes;   /* the file's size */
+    uint32_t digest_kind;
+    uint32_t reserved;
+    uint8_t digest[32]; /* of the file */
+};
+
+struct slipway_framebuffer {
+    uint64_t address; /* of the top left pixel, mapped write-combining */
+    uint64_t address_phys;
+    uint64_t bytes;    /* mapped from address */
+    uint32_t width;    /* pixels */
+    uint32_t height;   /* pixels */
+    uint32_t pitch;    /* bytes from a line to the next */
+    uint32_t format;   /* SLIPWAY_PIXEL_... */
+    uint32_t red_mask; /* masks of a 32-bit pixel; valid for every format */
+    uint32_t green_mask;
+    uint32_t blue_mask;
+    uint32_t reserved;
+};
+
+/* One stage of the loader's timeline, in the order of their starts. */
+struct slipway_stage {
+    char name[16]; /* NUL-terminated */
+    uint64_t tsc_start;
+    uint64_t tsc_end;
+    uint64_t bytes; /* moved, filled or examined in it; 0 where that says nothing */
+};
+
+struct slipway_boot_info {
+    uint64_t magic;        /* SLIPWAY_BOOT_MAGIC */
+    uint32_t version;      /* SLIPWAY_BOOT_VERSION */
+    uint32_t header_bytes; /* size of this structure as the loader knows it */
+    uint64_t total_bytes;  /* of the block that starts here and holds all arrays and texts */
+    struct slipway_text loader_name;
+    struct slipway_text loader_version;
+
+    uint64_t hhdm_base;     /* direct map: physical p is at hhdm_base + p */
+    uint64_t hhdm_end;      /* end of its highest mapped byte */
+    uint64_t root_phys;     /* CR3 */
+    uint32_t paging_levels; /* 4 or 5 */
+    uint32_t table_pages;   /* reachable from CR3, root included */
+
+    struct slipway_array mappings;     /* struct slipway_mapping: the manifest */
+    struct slipway_array memory;       /* struct slipway_memory */
+    struct slipway_array ranges;       /* struct slipway_range, sorted, disjoint */
+    struct slipway_array modules;      /* struct slipway_module, in the order of the config */
+    struct slipway_array framebuffers; /* struct slipway_framebuffer; none is not an error */
+    struct slipway_array stages;       /* struct slipway_stage */
+
+    uint64_t efi_map; /* raw EFI memory descriptors of the final map */
+    uint64_t efi_map_bytes;
+    uint32_t efi_map_stride;
+    uint32_t efi_map_version;
+
+    uint64_t kernel_virt; /* lowest page of the image */
+    uint64_t kernel_phys;
+    uint64_t kernel_bytes;
+    uint64_t kernel_slide; /* run address minus link address */
+    uint64_t kernel_entry;
+    uint64_t kernel_file_bytes;
+    struct slipway_text kernel_path;
+    struct slipway_text cmdline;
+
+    uint64_t stack_bottom; /* lowest byte */
+    uint64_t stack_top;    /* end */
+
+    uint64_t rsdp_phys;   /* ACPI 2.0 or later RSDP, else 1.0, else 0 */
+    uint64_t rsdp;        /* the same in the direct map; 0 if absent or outside RAM */
+    uint64_t smbios_phys; /* SMBIOS 3 entry point, else 2, else 0 */
+    uint64_t smbios;
+    uint64_t efi_system_table_phys;
+    uint64_t efi_system_table;
+
+    int64_t boot_time; /* seconds since 1970-01-01 by the firmware's clock; 0 if it has none */
+    uint64_t tsc_hz;   /* 0 if it could not be found out */
+    uint64_t tsc_loader_entry; /* TSC at the loader's first instruction in C */
+    uint64_t tsc_exit_done;    /* TSC when ExitBootServices had succeeded */
+    uint32_t exit_attempts;    /* calls of ExitBootServices, the successful one included */
+    uint32_t reserved;
+    struct slipway_text log; /* the loader's log, one line a message */
+};
+
+/* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
+ * SLIPWAY_KERNEL_NOTE; a kernel without the note gets the defaults. */
+struct slipway_note_wishes {
+    uint32_t version;     /* SLIPWAY_BOOT_VERSION that the kernel was built for */
+    uint32_t flags;       /* SLIPWAY_NOTE_... */
+    uint64_t stack_bytes; /* default 64 KiB; 4 KiB to 16 MiB */
+    uint64_t hhdm_base;   /* default SLIPWAY_HHDM_BASE; a multiple of 512 GiB in the upper half */
+    uint64_t ram_floor_bytes; /* refuse to boot with less RAM */
+    uint32_t paging_levels;   /* 4 or 5; 0: as the firmware runs */
+    uint32_t reserved;
+};
+
+struct slipway_note {
+    uint32_t name_bytes;
+    uint32_t wishes_bytes;
+    uint32_t type;
+    char name[8];
+    struct slipway_note_wishes wishes;
+} __attribute__((packed, aligned(4)));
+
+#define SLIPWAY_KERNEL_NOTE(...)                                                                   \
+    __attribute__((used, section(".note.slipway"),                                                 \
+                   aligned(4))) static const struct slipway_note slipway_kernel_note = {           \
+        8, sizeof(struct slipway_note_wishes), SLIPWAY_NOTE_TYPE, "Slipway", {__VA_ARGS__}}
+
+/* The layout is the protocol: checked wherever the header is compiled. */
+#define SLIPWAY_ASSERT_NAME_(line) slipway_layout_assert_##line
+#define SLIPWAY_ASSERT_NAME(line)  SLIPWAY_ASSERT_NAME_(line)
+#define SLIPWAY_ASSERT(condition)                                                                  \
+    typedef char SLIPWAY_ASSERT_NAME(__LINE__)[(condition) ? 1 : -1] __attribute__((unused))
+#define SLIPWAY_OFFSET(type, field) __builtin_offsetof(struct type, field)
+
+SLIPWAY_ASSERT(sizeof(struct slipway_text) == 16);
+SLIPWAY_ASSERT(sizeof(struct slipway_array) == 16);
+SLIPWAY_ASSERT(sizeof(struct slipway_mapping) == 32);
+SLIPWAY_ASSERT(sizeof(struct slipway_memory) == 24);
+SLIPWAY_ASSERT(sizeof(struct slipway_range) == 24);
+SLIPWAY_ASSERT(sizeof(struct slipway_module) == 88);
+SLIPWAY_ASSERT(sizeof(struct slipway_framebuffer) == 56);
+SLIPWAY_ASSERT(sizeof(struct slipway_stage) == 40);
+SLIPWAY_ASSERT(sizeof(struct slipway_note_wishes) == 40);
+SLIPWAY_ASSERT(sizeof(struct slipway_note) == 60);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, magic) == SLIPWAY_BOOT_OFFSET_MAGIC);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, version) == SLIPWAY_BOOT_OFFSET_VERSION);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, hhdm_base) == SLIPWAY_BOOT_OFFSET_HHDM_BASE);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, root_phys) == 72);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, mappings) == 88);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, efi_map) == 184);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_virt) == 208);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, cmdline) == 272);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_bottom) == 288);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, rsdp_phys) == 304);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, boot_time) == 352);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, log) == 392);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 408);
+
+#endif /* !__ASSEMBLER__ */
+#endif

@@ -1,0 +1,121 @@
+// Turns an EFI memory map, in any order and however odd, into sorted disjoint regions of one kind
+// each, and says which of them belong in the direct map. Pure: loader, kernel and host programs run
+// the same file.
+//
+// Policy, by frame (4 KiB). Where sources disagree about a byte the less usable one wins:
+//   1. A descriptor with 0 pages, or whose end does not fit in 64 bits, is ignored.
+//   2. A descriptor of usable or reclaimable kind that ends above `limit` is ignored; any other is
+//   cut there.
+//   3. Usable: type 7. Reclaimable: types 1, 2, 3, 4, 9. Either needs WB and neither RUNTIME nor
+//   SP, else it is
+//      reserved. Everything else, known or unknown, is never general memory.
+//   4. A frame is usable if one usable descriptor covers it whole and no other kind touches it;
+//   reclaimable if
+//      one reclaimable descriptor covers it whole and nothing less usable touches it.
+//   5. Frame 0 and 0xA0000 to 0xFFFFF are reserved whatever the map says.
+//   6. Direct map: frames that one descriptor of type 1, 2, 3, 4, 5, 6, 7, 9 or 10 with WB covers
+//   whole and that
+//      no other kind of descriptor touches. Rule 5 does not apply. What the loader claims stays
+//      RAM.
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Video memory and option ROMs of a PC: 640 KiB to 1 MiB.
+#define MEMMAP_LEGACY_START UINT64_C(0xa0000)
+#define MEMMAP_LEGACY_END   UINT64_C(0x100000)
+
+// The EFI memory map as GetMemoryMap gave it. Read by `stride`, never by the size of a structure.
+struct memmap_efi {
+    const void *descriptors;
+    uint64_t bytes;
+    uint64_t stride; // at least 40
+};
+
+// What the loader says of a range: it can only make it less usable.
+struct memmap_claim {
+    uint64_t start;
+    uint64_t bytes;
+    uint32_t kind; // SLIPWAY_MEM_...
+};
+
+struct memmap_region {
+    uint64_t start;
+    uint64_t end;
+    uint32_t kind; // SLIPWAY_MEM_...
+    bool direct;   // belongs in the direct map
+};
+
+struct memmap_input {
+    struct memmap_efi efi;
+    const struct memmap_claim *claims;
+    uint64_t claim_count;
+    uint64_t limit; // end of addressable memory: min(2^46, 2^physical width)
+};
+
+enum memmap_oddity {
+    MEMMAP_ODD_ZERO_PAGES,        // descriptors with 0 pages
+    MEMMAP_ODD_WRAPS,             // end does not fit in 64 bits
+    MEMMAP_ODD_BEYOND_LIMIT,      // ends above the limit
+    MEMMAP_ODD_UNALIGNED,         // start is not frame aligned
+    MEMMAP_ODD_UNSORTED,          // starts below its predecessor
+    MEMMAP_ODD_OVERLAP,           // frames covered by more than one descriptor (counted by region)
+    MEMMAP_ODD_FRAME_0,           // frame 0 is given as usable
+    MEMMAP_ODD_LEGACY_HOLE,       // 0xA0000 to 0xFFFFF is given as usable or reclaimable
+    MEMMAP_ODD_UNKNOWN_TYPE,      // type above 15, OEM and OS types included
+    MEMMAP_ODD_UNKNOWN_ATTRIBUTE, // attribute bits that the UEFI specification does not define
+    MEMMAP_ODD_RAM_WITHOUT_WB,    // RAM type without the WB attribute
+    MEMMAP_ODD_RUNTIME_ON_RAM,    // RUNTIME on a usable or reclaimable type
+    MEMMAP_ODD_SOFT_RESERVED,     // SP on a usable or reclaimable type
+    MEMMAP_ODD_MMIO_UNCACHED,     // MMIO without any cacheability attribute
+    MEMMAP_ODD_UNMERGED,          // neighbours in the map that could have been one descriptor
+    MEMMAP_ODD_EMPTY,             // no descriptor at all
+    MEMMAP_ODDITIES,
+};
+
+struct memmap_report {
+    uint64_t descriptors;
+    uint64_t odd[MEMMAP_ODDITIES];     // how often each oddity was met
+    uint64_t bytes[SLIPWAY_MEM_KINDS]; // of the regions, by kind
+    uint64_t direct_bytes;             // of the direct map: the RAM
+    uint64_t direct_end;               // end of its highest region, 0 without any
+};
+
+enum memmap_status {
+    MEMMAP_OK,
+    MEMMAP_ERR_STRIDE,  // below 40, or the size is no multiple of it
+    MEMMAP_ERR_LIMIT,   // not frame aligned, or 0
+    MEMMAP_ERR_CLAIM,   // a claim that is empty, wraps, is unaligned or of unknown kind
+    MEMMAP_ERR_SCRATCH, // less scratch than memmap_scratch_bytes says
+    MEMMAP_ERR_ROOM,    // more regions than `capacity`
+};
+
+// Scratch memory, in bytes, that memmap_normalise needs for a map of this size.
+uint64_t memmap_scratch_bytes(uint64_t descriptors, uint64_t claims);
+
+// Upper bound of the number of regions for a map of this size.
+uint64_t memmap_region_bound(uint64_t descriptors, uint64_t claims);
+
+// Normalises. `scratch` is 8-byte aligned memory of the caller, of memmap_scratch_bytes at least,
+// worthless afterwards. On success `regions` holds *ret_count regions, rising, disjoint, frame
+// aligned, neighbours that touch differ in kind or in direct; *ret_report is filled. On failure
+// both are unspecified. Time: n log n in descriptors + claims; nothing is allocated.
+[[nodiscard]] enum memmap_status memmap_normalise(const struct memmap_input *input, void *scratch,
+                                                  uint64_t scratch_bytes,
+                                                  struct memmap_region *regions, uint64_t capacity,
+                                                  uint64_t *ret_count,
+                                                  struct memmap_report *ret_report);
+
+// Name of a kind for people ("usable", "boot services", ...) and of an oddity for programs
+// ("zero-pages", ...); static text.
+const char *memmap_kind_text(uint32_t kind);
+const char *memmap_oddity_text(enum memmap_oddity oddity);
+
+// True for the kinds that a kernel may reclaim.
+static inline bool memmap_is_reclaimable(uint32_t kind) {
+    return kind >= SLIPWAY_MEM_BOOT_SERVICES && kind <= SLIPWAY_MEM_ACPI_RECLAIM;
+}

@@ -1,0 +1,252 @@
+// The format of page-table entries. Owns every bit: nothing outside this file touches one.
+//
+// Levels count from the leaves up: 1 page table, 2 page directory, 3 page-directory-pointer table,
+// 4 PML4, 5 PML5. An entry of level 2 or 3 is a table or a large leaf; of level 1 always a leaf; of
+// level 4 or 5 always a table.
+//
+// Intel SDM volume 3A 4.5.4 (tables 4-14 to 4-20), 4.6 (rights), 4.9.2 (PAT); AMD APM volume 2 5.3.
+// Where the two differ, the stricter rule is taken: tables of ours are right for both.
+#pragma once
+
+#include "common/vmem/vmem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ENTRY_PRESENT   (UINT64_C(1) << 0)             // the entry says something
+#define ENTRY_WRITE     (UINT64_C(1) << 1)             // writes are allowed below
+#define ENTRY_USER      (UINT64_C(1) << 2)             // user mode is allowed below
+#define ENTRY_PWT       (UINT64_C(1) << 3)             // cache type, index bit 0
+#define ENTRY_PCD       (UINT64_C(1) << 4)             // cache type, index bit 1
+#define ENTRY_ACCESSED  (UINT64_C(1) << 5)             // set by the CPU on first use
+#define ENTRY_DIRTY     (UINT64_C(1) << 6)             // leaf: set by the CPU on first write
+#define ENTRY_LARGE     (UINT64_C(1) << 7)             // level 2 and 3: leaf, not table
+#define ENTRY_PAT_SMALL (UINT64_C(1) << 7)             // 4 KiB leaf: cache type, index bit 2
+#define ENTRY_GLOBAL    (UINT64_C(1) << 8)             // leaf: survives a load of CR3
+#define ENTRY_SOFTWARE  (UINT64_C(0x07f0000000000e00)) // 58:52, 11:9: ignored by the CPU
+#define ENTRY_PAT_LARGE (UINT64_C(1) << 12)            // large leaf: cache type, index bit 2
+#define ENTRY_ADDRESS   (UINT64_C(0x000ffffffffff000)) // 51:12: of the table or of the 4 KiB frame
+#define ENTRY_KEY       (UINT64_C(0xf) << 59)          // leaf: protection key, ignored without PKE
+#define ENTRY_NX        (UINT64_C(1) << 63)            // no instruction fetch below
+
+// PWT, PCD and the PAT bit are one number, the index into the PAT.
+#define ENTRY_CACHE_SHIFT 3
+
+// Disjoint and complete: the sum of the masks of a 4 KiB leaf carries nowhere and fills 64 bits.
+_Static_assert(ENTRY_PRESENT + ENTRY_WRITE + ENTRY_USER + ENTRY_PWT + ENTRY_PCD + ENTRY_ACCESSED +
+                       ENTRY_DIRTY + ENTRY_PAT_SMALL + ENTRY_GLOBAL + ENTRY_SOFTWARE +
+                       ENTRY_ADDRESS + ENTRY_KEY + ENTRY_NX ==
+                   UINT64_MAX &&
+               (ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USER | ENTRY_PWT | ENTRY_PCD | ENTRY_ACCESSED |
+                ENTRY_DIRTY | ENTRY_PAT_SMALL | ENTRY_GLOBAL | ENTRY_SOFTWARE | ENTRY_ADDRESS |
+                ENTRY_KEY | ENTRY_NX) == UINT64_MAX);
+_Static_assert(ENTRY_LARGE == ENTRY_PAT_SMALL);
+_Static_assert((ENTRY_ADDRESS & ENTRY_PAT_LARGE) != 0);
+
+#define ENTRY_COUNT      512
+#define ENTRY_LEVELS_MAX 5
+
+// An entry is read and written as one 64-bit access: CPUs walk the tables meanwhile.
+static inline uint64_t entry_load(const uint64_t *slot) {
+    return __atomic_load_n(slot, __ATOMIC_RELAXED);
+}
+
+// What was stored before, such as the filled table that `entry` points to, is seen before it.
+static inline void entry_store(uint64_t *slot, uint64_t entry) {
+    __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+}
+
+// Stores `entry` unless the slot no longer holds *expected; then *expected is what it holds. For
+// live leaves, whose accessed and dirty bits a CPU may set at any moment.
+static inline bool entry_exchange(uint64_t *slot, uint64_t *expected, uint64_t entry) {
+    return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELEASE,
+                                       __ATOMIC_RELAXED);
+}
+
+static inline bool entry_is_present(uint64_t entry) {
+    return (entry & ENTRY_PRESENT) != 0;
+}
+
+enum entry_kind {
+    ENTRY_IS_ABSENT,
+    ENTRY_IS_TABLE,
+    ENTRY_IS_LEAF,
+    ENTRY_IS_BAD, // a bit is set that must be zero: the CPU would fault
+};
+
+// What decides, on one CPU, which entries are sound. Made once for each operation.
+struct entry_rules {
+    uint64_t reserved;     // bits that must be zero in every entry
+    unsigned highest_leaf; // level above which no entry can be a leaf
+};
+
+static inline struct entry_rules entry_rules(struct vmem_cpu cpu) {
+    uint64_t beyond_width = ENTRY_ADDRESS & (UINT64_MAX << cpu.paddr_bits);
+    return (struct entry_rules){beyond_width | (cpu.has_nx ? 0 : ENTRY_NX), cpu.has_1g ? 3 : 2};
+}
+
+// The bits by which a leaf of `level` is told from anything else ...
+static inline uint64_t entry_leaf_mask(struct entry_rules rules, unsigned level) {
+    uint64_t mask = ENTRY_PRESENT | rules.reserved;
+    if (level > 1) { // address bits below the page size: 20:13 at level 2, 29:13 at level 3
+        uint64_t below = (FRAME_BYTES << (9 * (level - 1))) - 1;
+        mask |= ENTRY_LARGE | (below & ENTRY_ADDRESS & ~ENTRY_PAT_LARGE);
+    }
+    return mask;
+}
+
+// ... and what they are in one.
+static inline uint64_t entry_leaf_sign(unsigned level) {
+    return level == 1 ? ENTRY_PRESENT : ENTRY_PRESENT | ENTRY_LARGE;
+}
+
+// What an entry of a table of `level` is to the CPU.
+static inline enum entry_kind entry_kind(struct entry_rules rules, unsigned level, uint64_t entry) {
+    if (!entry_is_present(entry))
+        return ENTRY_IS_ABSENT;
+    if ((entry & rules.reserved) != 0)
+        return ENTRY_IS_BAD;
+    if (level == 1)
+        return ENTRY_IS_LEAF;
+    if ((entry & ENTRY_LARGE) == 0) // AMD reserves bit 8 of levels 4 and 5, Intel ignores it
+        return level < 4 || (entry & ENTRY_GLOBAL) == 0 ? ENTRY_IS_TABLE : ENTRY_IS_BAD;
+    if (level > rules.highest_leaf)
+        return ENTRY_IS_BAD;
+    bool is_sound = (entry & entry_leaf_mask(rules, level)) == entry_leaf_sign(level);
+    return is_sound ? ENTRY_IS_LEAF : ENTRY_IS_BAD;
+}
+
+// The frame of the table that a table entry points to.
+static inline paddr_t entry_table_address(uint64_t entry) {
+    return paddr(entry & ENTRY_ADDRESS);
+}
+
+// The first byte that a leaf of `level` maps.
+static inline paddr_t entry_leaf_address(uint64_t entry, unsigned level) {
+    return paddr(entry & ENTRY_ADDRESS & ~((FRAME_BYTES << (9 * (level - 1))) - 1));
+}
+
+// An entry that points to `table`. It allows everything, so that the leaves alone decide; user mode
+// only where a user leaf lies below, so that no wrong bit in a kernel leaf opens it.
+static inline uint64_t entry_make_table(paddr_t table, unsigned rights) {
+    return table.value | ENTRY_PRESENT | ENTRY_WRITE | ((rights & VMEM_USER) ? ENTRY_USER : 0);
+}
+
+// The bits of a leaf entry that encode rights.
+static inline uint64_t entry_rights_bits(unsigned rights) {
+    return ((rights & VMEM_WRITE) ? ENTRY_WRITE : 0) | ((rights & VMEM_USER) ? ENTRY_USER : 0) |
+           ((rights & VMEM_EXECUTE) ? 0 : ENTRY_NX);
+}
+
+// A leaf of `level` at `phys`; accessed and dirty are left to the CPU.
+static inline uint64_t entry_make_leaf(unsigned level, paddr_t phys, unsigned rights,
+                                       enum vmem_cache cache, bool global) {
+    uint64_t index = (uint64_t)cache;
+    uint64_t pat = level == 1 ? ENTRY_PAT_SMALL : ENTRY_PAT_LARGE;
+    return phys.value | ENTRY_PRESENT | entry_rights_bits(rights) |
+           (index & 3) << ENTRY_CACHE_SHIFT | ((index & 4) ? pat : 0) |
+           (level == 1 ? 0 : ENTRY_LARGE) | (global ? ENTRY_GLOBAL : 0);
+}
+
+// The leaf with other rights; all else as it was.
+static inline uint64_t entry_with_rights(uint64_t leaf, unsigned rights) {
+    return (leaf & ~(ENTRY_WRITE | ENTRY_USER | ENTRY_NX)) | entry_rights_bits(rights);
+}
+
+// Gives `count` live leaves other rights, and loses no accessed or dirty bit that a CPU sets
+// meanwhile.
+static inline void entry_change_rights(uint64_t *slot, uint64_t count, unsigned rights) {
+    for (uint64_t *end = slot + count; slot != end; slot++) {
+        uint64_t leaf = entry_load(slot);
+        while (!entry_exchange(slot, &leaf, entry_with_rights(leaf, rights)))
+            continue;
+    }
+}
+
+// The first of the 512 leaves of level - 1 that together are this leaf of `level`; the next ones
+// follow at steps of their page size. The PAT bit moves when they are 4 KiB leaves.
+static inline uint64_t entry_first_part(uint64_t leaf, unsigned level) {
+    if (level != 2)
+        return leaf;
+    uint64_t pat = (leaf & ENTRY_PAT_LARGE) ? ENTRY_PAT_SMALL : 0;
+    return (leaf & ~(ENTRY_LARGE | ENTRY_PAT_LARGE)) | pat;
+}
+
+// What an entry allows, as bits to be combined with & along a walk; start with ENTRY_GRANTS_ALL.
+#define ENTRY_GRANTS_ALL (ENTRY_WRITE | ENTRY_USER | ENTRY_NX)
+static inline uint64_t entry_grants(uint64_t entry) {
+    return (entry ^ ENTRY_NX) & ENTRY_GRANTS_ALL;
+}
+
+static inline unsigned entry_grants_rights(uint64_t grants) {
+    return VMEM_READ | ((grants & ENTRY_WRITE) ? VMEM_WRITE : 0U) |
+           ((grants & ENTRY_USER) ? VMEM_USER : 0U) | ((grants & ENTRY_NX) ? VMEM_EXECUTE : 0U);
+}
+
+// Whether a leaf that is granted this can be written and executed.
+static inline bool entry_grants_write_execute(uint64_t grants) {
+    return (grants & (ENTRY_WRITE | ENTRY_NX)) == (ENTRY_WRITE | ENTRY_NX);
+}
+
+// Those of the rights that are not granted.
+static inline unsigned entry_grants_deny(uint64_t grants, unsigned rights) {
+    return rights & ~entry_grants_rights(grants);
+}
+
+// Lets user mode through a live table entry. The CPU may set its accessed bit meanwhile.
+static inline void entry_allow_user(uint64_t *slot) {
+    if ((entry_load(slot) & ENTRY_USER) == 0)
+        __atomic_fetch_or(slot, ENTRY_USER, __ATOMIC_RELEASE);
+}
+
+// Entries 6 and 7 of the PAT repeat 2 and 3 (SLIPWAY_PAT).
+static inline enum vmem_cache entry_cache(uint64_t leaf, unsigned level) {
+    uint64_t pat = level == 1 ? ENTRY_PAT_SMALL : ENTRY_PAT_LARGE;
+    unsigned index = (unsigned)(leaf >> ENTRY_CACHE_SHIFT & 3) | ((leaf & pat) ? 4U : 0U);
+    return (enum vmem_cache)(index < 6 ? index : index - 4);
+}
+
+static inline bool entry_is_global(uint64_t leaf) {
+    return (leaf & ENTRY_GLOBAL) != 0;
+}
+
+static inline bool entry_is_accessed(uint64_t entry) {
+    return (entry & ENTRY_ACCESSED) != 0;
+}
+
+static inline bool entry_is_dirty(uint64_t leaf) {
+    return (leaf & ENTRY_DIRTY) != 0;
+}
+
+// The entry without what does not change the translation: accessed, dirty, software's bits, key.
+static inline uint64_t entry_meaning(uint64_t leaf) {
+    return leaf & ~(ENTRY_ACCESSED | ENTRY_DIRTY | ENTRY_SOFTWARE | ENTRY_KEY);
+}
+
+// Makes `count` entries from `slot` on absent.
+static inline void entry_clear(uint64_t *slot, uint64_t count) {
+    for (uint64_t *end = slot + count; slot != end; slot++)
+        entry_store(slot, 0);
+}
+
+// How many of the `count` entries from `slot` on are absent before the first present one.
+static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
+    uint64_t absent = 0;
+    while (absent < count && !entry_is_present(entry_load(&slot[absent])))
+        absent++;
+    return absent;
+}
+
+// How many of the `count` entries of a table of `level` from `slot` on are sound leaves, before the
+// first that is not.
+static inline uint64_t entry_count_leaves(struct entry_rules rules, unsigned level,
+                                          const uint64_t *slot, uint64_t count) {
+    if (level > rules.highest_leaf)
+        return 0;
+    uint64_t mask = entry_leaf_mask(rules, level);
+    uint64_t sign = entry_leaf_sign(level);
+    uint64_t leaves = 0;
+    while (leaves < count && (entry_load(&slot[leaves]) & mask) == sign)
+        leaves++;
+    return leaves;
+}

@@ -1,0 +1,248 @@
+// common/vmem: x86-64 page tables, 4 and 5 levels, with 4 KiB, 2 MiB and 1 GiB leaves.
+//
+// Owns: the format of the tables, and every change of them. Does not own: memory (the caller's ops
+// give and take table frames), the TLB (the caller flushes), or any policy beyond what the hardware
+// can express. No globals, no EFI, no assembly: the same source runs in the loader, in the kernel
+// and in host programs.
+//
+// Every change is all-or-nothing: it first checks and prepares (which may fail, and then the tables
+// are bit-identical to before and no frame is lost), then commits (which cannot fail). Nothing is
+// rounded.
+//
+// Cost of a range operation grows with the entries touched, not with the 4 KiB pages spanned.
+//
+// One caller changes an address space at a time, and none reads it meanwhile; CPUs may walk its
+// tables at any moment: entries are read and written whole, new tables are filled before they are
+// reachable, and no accessed or dirty bit that a CPU sets is lost.
+//
+// Whoever adopts tables audits them first. Translate, walk, audit and dump end on any tables,
+// however hostile; changes presuppose tables in which vmem_audit found nothing.
+//
+// Format: Intel SDM volume 3A chapter 4 (4.5, tables 4-14 to 4-20), AMD APM volume 2 chapter 5.
+#pragma once
+
+#include "common/base/addr.h"
+#include "common/base/fmt.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vmem_status {
+    VMEM_OK,
+    VMEM_ERR_UNALIGNED,    // an address or a length is not a multiple of 4 KiB
+    VMEM_ERR_EMPTY,        // length 0
+    VMEM_ERR_WRAPS,        // the range runs past the top of the address space
+    VMEM_ERR_NONCANONICAL, // the range touches the canonical hole
+    VMEM_ERR_PADDR_WIDTH,  // physical range beyond the CPU's width
+    VMEM_ERR_RIGHTS,       // rights that the tables cannot express
+    VMEM_ERR_NO_NX,        // not executable was asked for, and the CPU has no NX
+    VMEM_ERR_CACHE,        // not a cache type
+    VMEM_ERR_PAGE_SIZE,    // a page size that does not exist, or 1 GiB where the CPU lacks it
+    VMEM_ERR_MAPPED,       // something is mapped there already
+    VMEM_ERR_NOT_MAPPED,   // nothing is mapped somewhere in the range
+    VMEM_ERR_NO_MEMORY,    // a table frame could not be had
+    VMEM_ERR_LEVELS,       // neither 4 nor 5
+    VMEM_ERR_ROOT,         // a root that is no table's address
+    VMEM_ERR_CORRUPT,      // the tables hold something that no operation of this library makes
+    VMEM_ERR_STOPPED,      // a visitor asked to stop
+};
+
+// A few words on `status`, for people; static text.
+const char *vmem_status_text(enum vmem_status status);
+
+// How the library reaches the world.
+struct vmem_ops {
+    // A zeroed 4 KiB frame for a table, within the CPU's width, with a pointer, now owned by the
+    // address space; PADDR_NONE if there is none.
+    paddr_t (*table_alloc)(void *context);
+    // Takes back a frame that table_alloc gave. It is not zero, and CPUs may still read it until
+    // the caller has flushed.
+    void (*table_free)(void *context, paddr_t table);
+    // The pointer through which `table` can be read and written; null if that is no table's
+    // address.
+    uint64_t *(*table_pointer)(void *context, paddr_t table);
+};
+
+// What the CPU can do (CPUID 0x80000001 EDX bits 20 and 26, 0x80000008 EAX 7:0).
+struct vmem_cpu {
+    uint8_t paddr_bits; // physical address width, 32 to 52
+    bool has_nx;
+    bool has_1g;
+};
+
+struct vmem {
+    const struct vmem_ops *ops;
+    void *context; // handed to every op
+    paddr_t root;
+    struct vmem_cpu cpu;
+    uint8_t levels; // 4 or 5
+};
+
+// Rights of a mapping. A present x86 page is always readable.
+enum {
+    VMEM_READ = 1,
+    VMEM_WRITE = 2,
+    VMEM_EXECUTE = 4,
+    VMEM_USER = 8,
+};
+
+// Cache types: their values are the indices into the PAT that SLIPWAY_PAT programs.
+enum vmem_cache {
+    VMEM_CACHE_WB = 0,
+    VMEM_CACHE_WT = 1,
+    VMEM_CACHE_UC_MINUS = 2,
+    VMEM_CACHE_UC = 3,
+    VMEM_CACHE_WP = 4,
+    VMEM_CACHE_WC = 5,
+};
+
+// Leaf sizes; the value is the level above the 4 KiB leaf.
+enum vmem_page {
+    VMEM_4K = 0,
+    VMEM_2M = 1,
+    VMEM_1G = 2,
+};
+#define VMEM_PAGE_SIZES 3
+
+// Bytes of a page of this size.
+static inline uint64_t vmem_page_bytes(enum vmem_page page) {
+    return FRAME_BYTES << (9 * (unsigned)page);
+}
+
+// Makes an empty address space with a fresh root. `space` is untouched on failure.
+// Errors: VMEM_ERR_LEVELS, VMEM_ERR_PADDR_WIDTH (no width from 32 to 52), VMEM_ERR_NO_MEMORY.
+[[nodiscard]] enum vmem_status vmem_new(struct vmem *space, const struct vmem_ops *ops,
+                                        void *context, struct vmem_cpu cpu, unsigned levels);
+
+// Describes the tables that stand at `root` (a CR3 value: bits 11:0 and the bits above the physical
+// width are masked off) without reading them. `space` is untouched on failure.
+// Errors: VMEM_ERR_LEVELS, VMEM_ERR_PADDR_WIDTH, VMEM_ERR_ROOT (table_pointer knows no such table).
+[[nodiscard]] enum vmem_status vmem_adopt(struct vmem *space, const struct vmem_ops *ops,
+                                          void *context, struct vmem_cpu cpu, unsigned levels,
+                                          uint64_t root);
+
+// One mapping to be made.
+struct vmem_mapping {
+    vaddr_t virt;
+    paddr_t phys;
+    uint64_t bytes;
+    unsigned rights; // VMEM_READ with VMEM_WRITE, VMEM_EXECUTE, VMEM_USER
+    enum vmem_cache cache;
+    enum vmem_page largest; // largest leaf allowed
+    bool global;
+};
+
+// Maps the range with the largest leaves that fit, up to `largest` (VMEM_ERR_PAGE_SIZE for 1 GiB on
+// a CPU without). Refuses to map over anything that is mapped (VMEM_ERR_MAPPED). Leaves start with
+// the accessed and dirty bits clear; the CPU sets them. Table entries allow everything, so that
+// leaves alone decide, but user mode only where a user leaf lies or lay below. An adopted table
+// entry that forbids writing or executing to a mapping that is to have it is VMEM_ERR_RIGHTS. An
+// empty table that stands where a large leaf would fit is used, not replaced.
+// Nothing to flush: only absent translations become present.
+[[nodiscard]] enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping);
+
+// Unmaps whatever is mapped in the range; holes are skipped. Large leaves that stick out are split,
+// which may need table frames (VMEM_ERR_NO_MEMORY). Tables that become empty are freed, except the
+// root and, so that a kernel half can be shared, those directly below it in the upper half. The
+// caller flushes the range afterwards and must not let table_free reuse a frame before.
+[[nodiscard]] enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes);
+
+// Changes rights, cache type stays. Every page of the range must be mapped, else
+// VMEM_ERR_NOT_MAPPED and nothing changes. No page is absent at any moment. Large leaves that stick
+// out are split, unless they have the rights already. Table entries as vmem_map. The caller
+// flushes.
+[[nodiscard]] enum vmem_status vmem_protect(struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                            unsigned rights);
+
+// What one address translates to.
+struct vmem_translation {
+    paddr_t phys;   // of the byte asked for
+    uint64_t entry; // the leaf entry, as it stands
+    enum vmem_page page;
+    enum vmem_cache cache;
+    unsigned rights; // effective along the walk
+    bool global;
+    bool accessed;
+    bool dirty;
+};
+
+// Translates one address. Errors: VMEM_ERR_NONCANONICAL, VMEM_ERR_NOT_MAPPED, VMEM_ERR_CORRUPT;
+// then *ret_translation is untouched.
+[[nodiscard]] enum vmem_status vmem_translate(const struct vmem *space, vaddr_t virt,
+                                              struct vmem_translation *ret_translation);
+
+// A maximal run: virtually and physically contiguous, equal effective rights, cache type and global
+// bit, whatever leaves it is made of.
+struct vmem_run {
+    vaddr_t virt;
+    paddr_t phys;
+    uint64_t bytes; // 0 would be 2^64; a run never spans the canonical hole, so it fits
+    unsigned rights;
+    enum vmem_cache cache;
+    bool global;
+    uint64_t leaves[VMEM_PAGE_SIZES]; // how many leaves of each size
+};
+
+// Called once a run, in rising order; false ends the walk with VMEM_ERR_STOPPED.
+typedef bool (*vmem_visit_run)(void *argument, const struct vmem_run *run);
+
+// Visits all mapped runs within [virt, virt + bytes); runs are cut at the range's edges (a leaf
+// that sticks out counts as one leaf). bytes == 0 with virt 0 means: the whole address space.
+// An entry that is malformed, whose table_pointer is null or that leads back to a table above it
+// ends the walk, after the runs before it, with VMEM_ERR_CORRUPT. A table that is reached in
+// several places is visited in each: the audit, which claims each table once, is the one to meet
+// unknown tables with.
+[[nodiscard]] enum vmem_status vmem_walk(const struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                         vmem_visit_run visit, void *argument);
+
+// What the audit of the tables' own structure may find.
+enum vmem_violation_kind {
+    VMEM_BAD_RESERVED_BITS, // a bit is set that must be zero
+    VMEM_BAD_TABLE_ADDRESS, // the claim said: no table of this space
+    VMEM_BAD_TABLE_TWICE,   // the claim said: already reached
+    VMEM_BAD_WRITE_EXECUTE, // a leaf is writable and executable, effectively
+};
+
+struct vmem_violation {
+    enum vmem_violation_kind kind;
+    unsigned level; // of the table with the entry, root = space->levels; 0: the root pointer
+    vaddr_t virt;   // lowest address that the entry translates
+    uint64_t entry; // as it stands; at level 0 the root's address
+};
+
+enum vmem_claim {
+    VMEM_CLAIM_OK,
+    VMEM_CLAIM_FOREIGN, // not a frame that may hold a table of this space
+    VMEM_CLAIM_TWICE,   // claimed before in this audit
+};
+
+struct vmem_auditor {
+    // Asked once for the root and once for every entry that points to a table, before it is
+    // entered; an answer other than OK is a violation and the table is not entered. Since each
+    // frame is OK at most once, the audit ends in time bounded by the number of frames that can be
+    // claimed.
+    enum vmem_claim (*claim)(void *context, paddr_t table);
+    void (*report)(void *context, const struct vmem_violation *violation);
+    void *context;
+};
+
+struct vmem_audit_result {
+    uint64_t violations;
+    uint64_t tables; // entered, root included
+};
+
+// Walks every table as the CPU would and checks what is true of any sound tables: reserved bits,
+// table addresses, no table reached twice, no leaf writable and executable.
+struct vmem_audit_result vmem_audit(const struct vmem *space, const struct vmem_auditor *auditor);
+
+// What a violation is, in a few words; static text.
+const char *vmem_violation_text(enum vmem_violation_kind kind);
+
+// Prints every run of the space, a line each: first and last address, first physical address, size,
+// rights, cache type, global, leaves. Errors: VMEM_ERR_CORRUPT as vmem_walk, printed too.
+[[nodiscard]] enum vmem_status vmem_dump(const struct vmem *space, const struct sink *sink);
+
+// Prints the walk of one address, an entry a line from the root down, and where and why it ends.
+// For fault reports: follows nothing whose table_pointer is null, and runs wherever its code has
+// been copied to (it uses no absolute address).
+void vmem_dump_walk(const struct vmem *space, vaddr_t virt, const struct sink *sink);

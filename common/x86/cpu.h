@@ -1,0 +1,121 @@
+// One-instruction functions. Each says all that it clobbers; those that order memory say "memory".
+#pragma once
+
+#include <stdint.h>
+
+struct cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
+    struct cpuid r;
+    __asm__ volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                     : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+static inline uint64_t cpu_rdtsc(void) {
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t cpu_rdmsr(uint32_t msr) {
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void cpu_wrmsr(uint32_t msr, uint64_t value) {
+    __asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
+}
+
+static inline uint8_t cpu_in8(uint16_t port) {
+    uint8_t value;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline void cpu_out8(uint16_t port, uint8_t value) {
+    __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint16_t cpu_in16(uint16_t port) {
+    uint16_t value;
+    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline void cpu_out16(uint16_t port, uint16_t value) {
+    __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint32_t cpu_in32(uint16_t port) {
+    uint32_t value;
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline uint64_t cpu_read_cr0(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(value)::"memory");
+    return value;
+}
+
+static inline uint64_t cpu_read_cr2(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%cr2, %0" : "=r"(value)::"memory");
+    return value;
+}
+
+static inline uint64_t cpu_read_cr3(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(value)::"memory");
+    return value;
+}
+
+static inline uint64_t cpu_read_cr4(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(value)::"memory");
+    return value;
+}
+
+static inline void cpu_write_cr3(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr3" ::"r"(value) : "memory");
+}
+
+static inline void cpu_write_cr4(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
+}
+
+static inline void cpu_invlpg(uint64_t address) {
+    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+}
+
+static inline void cpu_interrupts_off(void) {
+    __asm__ volatile("cli" ::: "memory");
+}
+
+static inline void cpu_interrupts_on(void) {
+    __asm__ volatile("sti" ::: "memory");
+}
+
+// Turns interrupts on and waits for one: the pair is atomic, so none is lost between.
+static inline void cpu_interrupts_on_wait(void) {
+    __asm__ volatile("sti; hlt" ::: "memory");
+}
+
+static inline void cpu_wait(void) {
+    __asm__ volatile("hlt" ::: "memory");
+}
+
+static inline void cpu_pause(void) {
+    __asm__ volatile("pause" ::: "memory");
+}
+
+[[gnu::noreturn]] static inline void cpu_stop(void) {
+    for (;;)
+        __asm__ volatile("cli; hlt" ::: "memory");
+}

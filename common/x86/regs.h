@@ -1,0 +1,52 @@
+/* Bits of x86-64 control registers, MSRs and CPUID leaves that the project uses. Constants only,
+ * for C and assembler. Intel SDM volume 3A 2.5 (control registers), volume 4 (MSRs), volume 2A
+ * CPUID; AMD APM 2, 3. */
+#pragma once
+
+#define CR0_PE (1 << 0)
+#define CR0_MP (1 << 1)
+#define CR0_EM (1 << 2)
+#define CR0_TS (1 << 3)
+#define CR0_ET (1 << 4)
+#define CR0_NE (1 << 5)
+#define CR0_WP (1 << 16)
+#define CR0_AM (1 << 18)
+#define CR0_NW (1 << 29)
+#define CR0_CD (1 << 30)
+#define CR0_PG 0x80000000
+
+#define CR4_PAE        (1 << 5)
+#define CR4_PGE        (1 << 7)
+#define CR4_OSFXSR     (1 << 9)
+#define CR4_OSXMMEXCPT (1 << 10)
+#define CR4_UMIP       (1 << 11)
+#define CR4_LA57       (1 << 12)
+#define CR4_SMEP       (1 << 20)
+#define CR4_SMAP       (1 << 21)
+
+#define EFER_LME (1 << 8)
+#define EFER_LMA (1 << 10)
+#define EFER_NXE (1 << 11)
+
+#define RFLAGS_IF (1 << 9)
+#define RFLAGS_DF (1 << 10)
+#define RFLAGS_AC (1 << 18)
+
+#define MSR_PAT     0x277
+#define MSR_EFER    0xC0000080
+#define MSR_FS_BASE 0xC0000100
+#define MSR_GS_BASE 0xC0000101
+
+#define CPUID_7_EBX_SMEP       (1 << 7)
+#define CPUID_7_EBX_SMAP       (1 << 20)
+#define CPUID_7_ECX_UMIP       (1 << 2)
+#define CPUID_80000001_EDX_NX  (1 << 20)
+#define CPUID_80000001_EDX_1G  (1 << 26)
+#define CPUID_1_ECX_HYPERVISOR 0x80000000
+
+/* Page-fault error code (SDM 3A 4.7). */
+#define PF_PRESENT  (1 << 0)
+#define PF_WRITE    (1 << 1)
+#define PF_USER     (1 << 2)
+#define PF_RESERVED (1 << 3)
+#define PF_FETCH    (1 << 4)

@@ -1,0 +1,169 @@
+#include "common/x86/trap.h"
+
+#include "common/boot/slipway_boot.h"
+#include "common/x86/cpu.h"
+#include "common/x86/regs.h"
+
+#include <stddef.h>
+
+// Segment descriptors with the accessed bit set already, so that loading one writes nothing (SDM 3A
+// 3.4.5, 3.4.5.1): 64-bit code, execute and read; data, read and write.
+#define GDT_CODE UINT64_C(0x00af9b000000ffff)
+#define GDT_DATA UINT64_C(0x00cf93000000ffff)
+
+enum {
+    TSS_AVAILABLE = 0x89,  // present 64-bit TSS, not busy (SDM 3A 7.2.3)
+    INTERRUPT_GATE = 0x8e, // present, ring 0, clears IF on entry (SDM 3A 6.14.1)
+    VECTOR_DOUBLE_FAULT = 8,
+    VECTOR_NMI = 2,
+    VECTOR_PAGE_FAULT = 14,
+    VECTOR_MACHINE_CHECK = 18,
+    VECTOR_CONTROL_PROTECTION = 21,
+    EXCEPTIONS = 32,
+};
+
+_Static_assert(sizeof(struct trap_tss) == 104, "SDM 3A figure 8-11");
+_Static_assert(sizeof(struct trap_gate) == 16, "SDM 3A figure 6-8");
+_Static_assert(sizeof(struct trap_gdt) == SLIPWAY_TSS + 16, "the selectors are those of the boot");
+_Static_assert(sizeof(struct trap_frame) == 22 * 8, "trap_stubs.S pushes these");
+
+void trap_gdt_fill(struct trap_gdt *gdt, uint64_t tss_address) {
+    *gdt = (struct trap_gdt){
+        .code = GDT_CODE,
+        .data = GDT_DATA,
+        .tss_low = (sizeof(struct trap_tss) - 1) | (tss_address & 0xffffff) << 16 |
+                   (uint64_t)TSS_AVAILABLE << 40 | (tss_address >> 24 & 0xff) << 56,
+        .tss_high = tss_address >> 32,
+    };
+}
+
+static uint8_t ist_of(unsigned vector) {
+    switch (vector) {
+    case VECTOR_DOUBLE_FAULT:
+        return TRAP_IST_DOUBLE_FAULT;
+    case VECTOR_NMI:
+        return TRAP_IST_NMI;
+    case VECTOR_MACHINE_CHECK:
+        return TRAP_IST_MACHINE_CHECK;
+    case VECTOR_PAGE_FAULT:
+        return TRAP_IST_PAGE_FAULT;
+    default:
+        return TRAP_IST_NONE;
+    }
+}
+
+void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address) {
+    for (unsigned vector = 0; vector < TRAP_VECTORS; vector++) {
+        uint64_t stub = stubs_address + (uint64_t)vector * TRAP_STUB_BYTES;
+        idt[vector] = (struct trap_gate){
+            .offset_low = (uint16_t)stub,
+            .selector = SLIPWAY_CS,
+            .ist = ist_of(vector),
+            .type = INTERRUPT_GATE,
+            .offset_middle = (uint16_t)(stub >> 16),
+            .offset_high = (uint32_t)(stub >> 32),
+        };
+    }
+}
+
+// Text in place rather than pointers to text: a pointer would be an address from link time.
+static const char exception_names[EXCEPTIONS][32] = {
+    [0] = "divide error",
+    [1] = "debug",
+    [2] = "non-maskable interrupt",
+    [3] = "breakpoint",
+    [4] = "overflow",
+    [5] = "bound range exceeded",
+    [6] = "invalid opcode",
+    [7] = "device not available",
+    [8] = "double fault",
+    [10] = "invalid TSS",
+    [11] = "segment not present",
+    [12] = "stack-segment fault",
+    [13] = "general protection fault",
+    [14] = "page fault",
+    [16] = "x87 floating-point error",
+    [17] = "alignment check",
+    [18] = "machine check",
+    [19] = "SIMD floating-point error",
+    [20] = "virtualization exception",
+    [21] = "control protection exception",
+    [28] = "hypervisor injection",
+    [29] = "VMM communication",
+    [30] = "security exception",
+};
+
+static const char *exception_name(uint64_t vector) {
+    if (vector >= EXCEPTIONS)
+        return "interrupt";
+    return exception_names[vector][0] != '\0' ? exception_names[vector] : "reserved exception";
+}
+
+// SDM 3A 4.7. A reserved-bit fault is about the tables, not about the access, so it is named first.
+static void report_page_fault_code(const struct sink *sink, uint64_t error) {
+    const char *access = "read from";
+    if (error & PF_FETCH)
+        access = "instruction fetch from";
+    else if (error & PF_WRITE)
+        access = "write to";
+    const char *why =
+        error & PF_PRESENT ? "a page without that right" : "a page that is not present";
+    if (error & PF_RESERVED)
+        why = "a page whose tables have a reserved bit set";
+    fmt_print(sink, "%s %s, in %s mode", access, why, error & PF_USER ? "user" : "supervisor");
+}
+
+// SDM 3A 6.13: bit 0 external event, bit 1 IDT, bit 2 LDT, then the index of the descriptor.
+static void report_selector_code(const struct sink *sink, uint64_t error) {
+    if (error == 0) {
+        fmt_print(sink, "no selector is to blame");
+        return;
+    }
+    const char *table = error & 4 ? "LDT" : "GDT";
+    if (error & 2)
+        table = "IDT";
+    fmt_print(sink, "entry %lu of the %s%s", error >> 3 & 0x1fff, table,
+              error & 1 ? ", during an external event" : "");
+}
+
+// SDM 3A 6.15, interrupt 21.
+static const char control_protection_causes[][24] = {
+    "unknown cause", "near return", "far return", "missing ENDBRANCH", "RSTORSSP", "SETSSBSY",
+};
+
+static void report_error_code(const struct sink *sink, const struct trap_frame *frame) {
+    fmt_print(sink, "  error code 0x%lx: ", frame->error);
+    if (frame->vector == VECTOR_PAGE_FAULT) {
+        report_page_fault_code(sink, frame->error);
+    } else if (frame->vector >= 10 && frame->vector <= 13) {
+        report_selector_code(sink, frame->error);
+    } else if (frame->vector == VECTOR_CONTROL_PROTECTION) {
+        uint64_t cause = frame->error & 0x7fff;
+        fmt_print(sink, "%s", control_protection_causes[cause <= 5 ? cause : 0]);
+    } else {
+        fmt_print(sink, "%s", frame->error == 0 ? "none" : "no meaning known");
+    }
+    fmt_print(sink, "\n");
+}
+
+static void report_registers(const struct sink *sink, const struct trap_frame *f) {
+    fmt_print(sink, "  rax %016lx  rbx %016lx  rcx %016lx\n", f->rax, f->rbx, f->rcx);
+    fmt_print(sink, "  rdx %016lx  rsi %016lx  rdi %016lx\n", f->rdx, f->rsi, f->rdi);
+    fmt_print(sink, "  rbp %016lx  rsp %016lx  rip %016lx\n", f->rbp, f->rsp, f->rip);
+    fmt_print(sink, "  r8  %016lx  r9  %016lx  r10 %016lx\n", f->r8, f->r9, f->r10);
+    fmt_print(sink, "  r11 %016lx  r12 %016lx  r13 %016lx\n", f->r11, f->r12, f->r13);
+    fmt_print(sink, "  r14 %016lx  r15 %016lx  rflags %08lx\n", f->r14, f->r15, f->rflags);
+    fmt_print(sink, "  cs %04lx  ss %04lx  cr0 %08lx  cr4 %08lx  efer %04lx\n", f->cs, f->ss,
+              cpu_read_cr0(), cpu_read_cr4(), cpu_rdmsr(MSR_EFER));
+    fmt_print(sink, "  cr2 %016lx  cr3 %016lx\n", cpu_read_cr2(), cpu_read_cr3());
+}
+
+void trap_report(const struct sink *sink, const struct trap_frame *frame,
+                 const struct vmem *space) {
+    fmt_print(sink, "\nCPU exception: %s (vector %lu) at rip 0x%lx\n",
+              exception_name(frame->vector), frame->vector, frame->rip);
+    report_error_code(sink, frame);
+    report_registers(sink, frame);
+    if (frame->vector == VECTOR_PAGE_FAULT && space != NULL)
+        vmem_dump_walk(space, vaddr(cpu_read_cr2()), sink);
+}

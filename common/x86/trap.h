@@ -1,0 +1,88 @@
+// CPU exceptions: descriptor tables, entry stubs and the readable report. Used by the loader (for
+// faults before the kernel has an IDT of its own) and by the kernel.
+//
+// Position independent: the stubs and the report use no absolute address, because the loader's
+// image runs here at another address than the one it was relocated to. So: no tables of pointers,
+// no switch that becomes one (the target builds compile with -fno-jump-tables).
+#pragma once
+
+#include "common/base/fmt.h"
+#include "common/vmem/vmem.h"
+
+#include <stdint.h>
+
+// Interrupt stack tables: faults that must not trust the stack they happened on.
+enum trap_ist {
+    TRAP_IST_NONE = 0,
+    TRAP_IST_DOUBLE_FAULT = 1,
+    TRAP_IST_NMI = 2,
+    TRAP_IST_MACHINE_CHECK = 3,
+    TRAP_IST_PAGE_FAULT =
+        4, // a stack overflow into the guard page is a page fault, so this needs its own
+    TRAP_IST_COUNT = 4,
+};
+
+// Task state segment, 64-bit (SDM 3A 8.7).
+struct trap_tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3;
+    uint16_t iomap_base;
+} __attribute__((packed));
+
+// Interrupt gate, 64-bit (SDM 3A 6.14.1).
+struct trap_gate {
+    uint16_t offset_low;
+    uint16_t selector;
+    uint8_t ist;
+    uint8_t type;
+    uint16_t offset_middle;
+    uint32_t offset_high;
+    uint32_t reserved;
+};
+
+// The GDT of SLIPWAY_CS, SLIPWAY_DS and SLIPWAY_TSS (two slots).
+struct trap_gdt {
+    uint64_t null, code, data, tss_low, tss_high;
+};
+
+// Operand of LGDT and LIDT.
+struct trap_table_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+#define TRAP_VECTORS 256
+
+// What the stubs push, lowest address first.
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector;
+    uint64_t error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+// Fills a GDT whose TSS will be reached at `tss_address` (its address at run time).
+void trap_gdt_fill(struct trap_gdt *gdt, uint64_t tss_address);
+
+// Fills gates for all 256 vectors. `stubs_address` is the run-time address of trap_stubs. Faults
+// listed in trap_ist use their stack, the rest none.
+void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address);
+
+// Start of the 256 entry stubs, TRAP_STUB_BYTES apart; they end in trap_handle.
+#define TRAP_STUB_BYTES 16
+extern const char trap_stubs[];
+
+// Defined by whoever links the stubs. Returns only from interrupts it has handled.
+void trap_handle(struct trap_frame *frame);
+
+// Loads GDT, reloads the segment registers, loads the TSS and the IDT. Pointers are run-time
+// addresses.
+void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt);
+
+// Prints what happened in words: exception name and vector, error code decoded, registers, control
+// registers, and for a page fault CR2 and its walk through `space` (null: no walk).
+void trap_report(const struct sink *sink, const struct trap_frame *frame, const struct vmem *space);

@@ -1,0 +1,43 @@
+// The kernel's command line: `key=value` words separated by spaces. Pure: host tests run the same
+// file.
+//
+//   exit=prompt     answer on COM1 after the report (default)
+//   exit=poweroff   power off after the report
+//   exit=debug      write to QEMU's isa-debug-exit device after the report: QEMU ends with status
+//                   33, or 35 after a panic or a fault
+//   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names
+#pragma once
+
+#include "common/base/fmt.h"
+
+#include <stdint.h>
+
+enum cmdline_exit {
+    CMDLINE_EXIT_PROMPT,
+    CMDLINE_EXIT_POWEROFF,
+    CMDLINE_EXIT_DEBUG,
+};
+
+enum cmdline_test {
+    CMDLINE_TEST_NONE,
+    CMDLINE_TEST_PANIC,
+    CMDLINE_TEST_DOUBLE_ADOPT,
+    CMDLINE_TEST_NULL_READ,
+    CMDLINE_TEST_WRITE_TEXT,
+    CMDLINE_TEST_WRITE_TEXT_ALIAS,
+    CMDLINE_TEST_EXEC_DATA,
+    CMDLINE_TEST_EXEC_DIRECT,
+    CMDLINE_TEST_STACK_OVERFLOW,
+    CMDLINE_TEST_GUARD_ABOVE,
+    CMDLINE_TEST_NONCANONICAL,
+    CMDLINE_TEST_INVALID_OPCODE,
+};
+
+struct cmdline {
+    enum cmdline_exit exit;
+    enum cmdline_test test;
+};
+
+// Parses `bytes` bytes of text. A word that means nothing is reported to `sink`, a line each, and
+// otherwise ignored; of two words with one key the later counts.
+struct cmdline cmdline_parse(const char *text, uint64_t bytes, const struct sink *sink);

@@ -1,0 +1,101 @@
+#include "kernel/interrupts.h"
+
+#include "common/x86/cpu.h"
+#include "common/x86/uart.h"
+
+enum {
+    // 8259A: command and data ports, initialisation words (Intel 8259A data sheet).
+    PIC1_COMMAND = 0x20,
+    PIC1_DATA = 0x21,
+    PIC2_COMMAND = 0xA0,
+    PIC2_DATA = 0xA1,
+    ICW1_EDGE_CASCADE_ICW4 = 0x11,
+    ICW3_SLAVE_ON_2 = 0x04,
+    ICW3_SLAVE_ID = 0x02,
+    ICW4_8086 = 0x01,
+    OCW2_END_OF_INTERRUPT = 0x20,
+
+    PIC1_VECTOR = 0x20, // vectors below are the CPU's own
+    PIC2_VECTOR = 0x28,
+    COM1_IRQ = 4,
+    COM1_VECTOR = PIC1_VECTOR + COM1_IRQ,
+    ALL_MASKED = 0xFF,
+
+    // 16550: interrupt enable register and its bits, interrupt identification (PC16550D table II).
+    UART_IER = UART_COM1 + 1,
+    UART_IIR = UART_COM1 + 2,
+    IER_RECEIVED = 0x01,
+    IER_TRANSMITTER_EMPTY = 0x02,
+
+    RING_BYTES = 256, // a power of two
+    // Rounds of PAUSE to wait for the trial interrupt: some milliseconds on any CPU.
+    TRIAL_ROUNDS = 200000,
+};
+
+static char ring[RING_BYTES];
+static unsigned ring_written; // both only grow; their difference is what waits
+static unsigned ring_read;
+static bool by_interrupt;
+static volatile bool interrupt_seen;
+
+static void ring_put(char byte) {
+    if (ring_written - ring_read < RING_BYTES)
+        ring[ring_written++ % RING_BYTES] = byte;
+}
+
+// Empties the UART: its interrupt is edge triggered here, so a byte left behind would silence it.
+static void receive(void) {
+    int byte;
+    while ((byte = uart_read()) >= 0)
+        ring_put((char)byte);
+}
+
+void interrupts_handle(uint64_t vector) {
+    if (vector != COM1_VECTOR)
+        return; // spurious, from the 8259A (which wants no end of interrupt then) or a local APIC
+    interrupt_seen = true;
+    (void)cpu_in8(UART_IIR); // acknowledges "transmitter empty"
+    receive();
+    cpu_out8(PIC1_COMMAND, OCW2_END_OF_INTERRUPT);
+}
+
+static void pic_start(void) {
+    cpu_out8(PIC1_COMMAND, ICW1_EDGE_CASCADE_ICW4);
+    cpu_out8(PIC2_COMMAND, ICW1_EDGE_CASCADE_ICW4);
+    cpu_out8(PIC1_DATA, PIC1_VECTOR);
+    cpu_out8(PIC2_DATA, PIC2_VECTOR);
+    cpu_out8(PIC1_DATA, ICW3_SLAVE_ON_2);
+    cpu_out8(PIC2_DATA, ICW3_SLAVE_ID);
+    cpu_out8(PIC1_DATA, ICW4_8086);
+    cpu_out8(PIC2_DATA, ICW4_8086);
+    cpu_out8(PIC1_DATA, (uint8_t) ~(1u << COM1_IRQ));
+    cpu_out8(PIC2_DATA, ALL_MASKED);
+}
+
+bool input_start(void) {
+    pic_start();
+    // "Transmitter empty" is true now, so enabling that interrupt raises it at once: if it arrives,
+    // so will the ones for received bytes.
+    cpu_out8(UART_IER, IER_TRANSMITTER_EMPTY);
+    cpu_interrupts_on();
+    for (unsigned round = 0; round < TRIAL_ROUNDS && !interrupt_seen; round++)
+        cpu_pause();
+    cpu_interrupts_off();
+    cpu_out8(UART_IER, IER_RECEIVED);
+    receive(); // what came before is in no interrupt
+    by_interrupt = interrupt_seen;
+    return by_interrupt;
+}
+
+char input_read(void) {
+    while (ring_read == ring_written) {
+        if (by_interrupt) {
+            cpu_interrupts_on_wait();
+            cpu_interrupts_off();
+        } else {
+            cpu_pause();
+            receive();
+        }
+    }
+    return ring[ring_read++ % RING_BYTES];
+}

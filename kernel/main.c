@@ -1,0 +1,72 @@
+// The reference kernel's story, from the loader's jump to the prompt.
+
+#include "common/x86/cpu.h"
+#include "common/x86/uart.h"
+#include "kernel/boot.h"
+#include "kernel/cmdline.h"
+#include "kernel/console.h"
+#include "kernel/descriptors.h"
+#include "kernel/interrupts.h"
+#include "kernel/memory.h"
+#include "kernel/monitor.h"
+#include "kernel/panic.h"
+#include "kernel/power.h"
+#include "kernel/provoke.h"
+#include "kernel/report.h"
+#include "kernel/screen.h"
+#include "kernel/selftest.h"
+#include "kernel/space.h"
+#include "kernel/stacks.h"
+
+[[gnu::noreturn]] void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry);
+
+static struct cmdline parse_cmdline(const struct slipway_boot_info *info) {
+    const char *text = (const char *)(uintptr_t)info->cmdline.address;
+    struct cmdline options = cmdline_parse(text, info->cmdline.bytes, console_sink());
+    power_set_exit(options.exit);
+    return options;
+}
+
+static void adopt_page_tables(const struct slipway_boot_info *info) {
+    enum space_status status = space_adopt(info);
+    if (status != SPACE_OK)
+        panic("page tables at 0x%lx: %s", info->root_phys, space_status_text(status));
+}
+
+static const char *start_input(void) {
+    if (!uart_present())
+        return "none";
+    return input_start() ? "interrupt" : "polled";
+}
+
+[[gnu::noreturn]] static void finish(enum cmdline_exit exit) {
+    if (exit == CMDLINE_EXIT_POWEROFF)
+        power_off();
+    if (exit == CMDLINE_EXIT_DEBUG)
+        power_debug_exit();
+    if (uart_present())
+        monitor_run();
+    console_print("There is no COM1 to answer at. Stopped.\n");
+    cpu_stop();
+}
+
+void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
+    struct report_results results = {0};
+
+    console_start();                                           // the kernel can speak
+    descriptors_load();                                        // faults get a report of its own
+    boot_accept(info, tsc_entry);                              // boot_info is what it should be
+    struct cmdline options = parse_cmdline(info);              // how this boot is to end
+    adopt_page_tables(info);                                   // the loader's tables are its own
+    memory_start();                                            // regions, audit, allocator
+    stacks_guard_ists();                                       // guards for interrupt stacks
+    screen_start();                                            // a picture of memory, and text
+    results.selftest_checks = selftest_run();                  // what only running code can show
+    results.reclaimed_frames = memory_reclaim_boot_services(); // firmware has left
+    results.input = start_input();                             // COM1 by interrupt
+    report_prepare(&results);                                  // measure the direct map
+    report_print();                                            // for people
+    report_print_block();                                      // for programs
+    provoke_failure(options.test);                             // only if asked for
+    finish(options.exit);                                      // prompt, power off, debug exit
+}

@@ -1,0 +1,24 @@
+#include "kernel/panic.h"
+
+#include "common/x86/cpu.h"
+#include "kernel/backtrace.h"
+#include "kernel/console.h"
+#include "kernel/power.h"
+#include "kernel/screen.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+
+void panic(const char *format, ...) {
+    cpu_interrupts_off();
+    va_list arguments;
+    va_start(arguments, format);
+    screen_start_for_failure();
+    console_print("\nPANIC: ");
+    fmt_vprint(console_sink(), format, arguments);
+    console_print("\n");
+    va_end(arguments);
+    const uint64_t *frame = __builtin_frame_address(0); // the caller's RBP, the return address
+    backtrace_print(console_sink(), frame[1], frame[0]);
+    power_stop_failed();
+}

@@ -1,0 +1,77 @@
+#include "kernel/provoke.h"
+
+#include "kernel/boot.h"
+#include "kernel/layout.h"
+#include "kernel/panic.h"
+#include "kernel/space.h"
+
+#include <stdint.h>
+
+// A word of data that holds a RET instruction.
+static volatile uint64_t data_word = 0xC3;
+
+static void read_at(uint64_t address) {
+    (void)*(volatile uint8_t *)(uintptr_t)address;
+}
+
+static void write_at(uint64_t address) {
+    *(volatile uint8_t *)(uintptr_t)address = 0;
+}
+
+static void execute_at(uint64_t address) {
+    ((void (*)(void))(uintptr_t)address)();
+}
+
+// Uses more stack at every level and something of it after the call, so that it stays a recursion;
+// the compiler cannot know that it has no end.
+static uint64_t overflow(uint64_t depth) {
+    volatile uint64_t ballast[32];
+    ballast[depth % 32] = depth;
+    if (data_word == 0)
+        return depth;
+    return overflow(depth + 1) + ballast[depth % 32];
+}
+
+static uint64_t direct_address(const struct slipway_boot_info *info, uint64_t image_address) {
+    return info->hhdm_base + info->kernel_phys + (image_address - info->kernel_virt);
+}
+
+void provoke_failure(enum cmdline_test test) {
+    const struct slipway_boot_info *info = boot_info();
+    uint64_t text = layout_address(_text_start);
+    switch (test) {
+    case CMDLINE_TEST_NONE:
+        return;
+    case CMDLINE_TEST_PANIC:
+        panic("provoked on the command line");
+    case CMDLINE_TEST_DOUBLE_ADOPT:
+        panic("second adoption: %s", space_status_text(space_adopt(info)));
+    case CMDLINE_TEST_NULL_READ:
+        read_at(0);
+        break;
+    case CMDLINE_TEST_WRITE_TEXT:
+        write_at(text);
+        break;
+    case CMDLINE_TEST_WRITE_TEXT_ALIAS:
+        write_at(direct_address(info, text));
+        break;
+    case CMDLINE_TEST_EXEC_DATA:
+        execute_at((uint64_t)(uintptr_t)&data_word);
+        break;
+    case CMDLINE_TEST_EXEC_DIRECT:
+        execute_at(direct_address(info, text));
+        break;
+    case CMDLINE_TEST_STACK_OVERFLOW:
+        (void)overflow(0);
+        break;
+    case CMDLINE_TEST_GUARD_ABOVE:
+        read_at(info->stack_top);
+        break;
+    case CMDLINE_TEST_NONCANONICAL:
+        read_at(UINT64_C(0x8000000000000000));
+        break;
+    case CMDLINE_TEST_INVALID_OPCODE:
+        __builtin_trap();
+    }
+    panic("the provoked failure %d did not happen", (int)test);
+}

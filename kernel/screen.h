@@ -1,0 +1,34 @@
+// The screen: a picture of the memory map above, text below, in two or more panes side by side
+// where the screen is wide enough. Owns the grid of characters; the framebuffer is never read back.
+// On a machine without a framebuffer every function does nothing.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum screen_colour {
+    SCREEN_TEXT,
+    SCREEN_HEADING,
+    SCREEN_ALERT,
+};
+
+// Starts on the first framebuffer of boot_info that can be used, with the picture of the memory map
+// (once memory_start has made one) and an empty text below. Before it, text goes nowhere.
+void screen_start(void);
+
+// Starts the screen if it can be and has not been: for a panic or fault that comes early, on a
+// machine where nobody reads COM1.
+void screen_start_for_failure(void);
+
+// Writes text at the cursor: '\n', '\r' and '\b' move it, other control characters are left out;
+// lines that are too long continue on the next, and the text scrolls.
+void screen_write(const char *text, size_t bytes);
+
+// Moves the cursor to the top of the next pane of text; nothing happens in the last.
+void screen_next_pane(void);
+
+// The colour of what is written from now on.
+void screen_set_colour(enum screen_colour colour);
+
+// True while the screen's own code runs: a fault report must then not use it.
+bool screen_is_busy(void);

@@ -1,0 +1,159 @@
+#include "kernel/selftest.h"
+
+#include "kernel/boot.h"
+#include "kernel/console.h"
+#include "kernel/layout.h"
+#include "kernel/memory.h"
+#include "kernel/panic.h"
+#include "kernel/probe.h"
+#include "kernel/space.h"
+#include "kernel/stages.h"
+
+enum {
+    RUN_FRAMES = 24,
+    RUN_ALIGN = 16,
+    RET_INSTRUCTION = 0xC3,
+    PATTERN = 0x5A,
+};
+
+static unsigned held;
+
+static void check(bool holds, const char *what) {
+    if (!holds)
+        panic("self-test %u does not hold: %s", held + 1, what);
+    held++;
+}
+
+static void check_frames(enum frames_status status, enum frames_status expected, const char *what) {
+    if (status != expected)
+        panic("self-test %u: %s: expected \"%s\", got \"%s\"", held + 1, what,
+              frames_status_text(expected), frames_status_text(status));
+    held++;
+}
+
+static uint64_t free_frames(void) {
+    struct frames_statistics now;
+    frames_get_statistics(memory_frames(), &now);
+    return now.free_frames;
+}
+
+static void test_single_frames(struct frames *frames) {
+    paddr_t first, second;
+    check_frames(frames_alloc(frames, FRAMES_ANY, &first), FRAMES_OK, "a frame");
+    check_frames(frames_alloc(frames, FRAMES_BELOW_4G, &second), FRAMES_OK, "a frame below 4 GiB");
+    check(first.value != second.value, "two frames are two");
+    check(second.value < UINT64_C(1) << 32, "a frame below 4 GiB is there");
+    uint8_t *bytes = space_pointer(first, FRAME_BYTES);
+    check(bytes != NULL, "an allocated frame is in the direct map");
+    bytes[0] = PATTERN;
+    bytes[FRAME_BYTES - 1] = PATTERN;
+    check(bytes[0] == PATTERN && bytes[FRAME_BYTES - 1] == PATTERN,
+          "a frame keeps what it is told");
+    check_frames(frames_free(frames, paddr_add(first, 8)), FRAMES_ERR_ALIGN, "freeing part of one");
+    check_frames(frames_free(frames, first), FRAMES_OK, "freeing a frame");
+    check_frames(frames_free(frames, first), FRAMES_ERR_FREE, "freeing it twice");
+    check_frames(frames_free(frames, second), FRAMES_OK, "freeing the other");
+}
+
+static void test_foreign_frames(struct frames *frames) {
+    const struct memory_facts *facts = memory_facts();
+    paddr_t beyond = paddr(facts->regions[facts->region_count - 1].end);
+    check_frames(frames_free(frames, paddr(0)), FRAMES_ERR_FOREIGN, "freeing frame 0");
+    check_frames(frames_free(frames, beyond), FRAMES_ERR_FOREIGN, "freeing beyond all memory");
+    for (uint64_t i = 0; i < facts->region_count; i++) {
+        if (facts->regions[i].kind == SLIPWAY_MEM_RUNTIME) {
+            check_frames(frames_free(frames, paddr(facts->regions[i].start)), FRAMES_ERR_FOREIGN,
+                         "freeing the firmware's runtime memory");
+            return;
+        }
+    }
+}
+
+static void test_runs(struct frames *frames) {
+    paddr_t run;
+    check_frames(frames_alloc_run(frames, FRAMES_ANY, 0, 1, &run), FRAMES_ERR_COUNT,
+                 "an empty run");
+    check_frames(frames_alloc_run(frames, FRAMES_ANY, 1, 3, &run), FRAMES_ERR_ALIGN,
+                 "an alignment to 3 frames");
+    check_frames(frames_alloc_run(frames, FRAMES_ANY, RUN_FRAMES, RUN_ALIGN, &run), FRAMES_OK,
+                 "an aligned run");
+    check(run.value % (RUN_ALIGN * FRAME_BYTES) == 0, "an aligned run is aligned");
+    check(space_pointer(run, RUN_FRAMES * FRAME_BYTES) != NULL, "a run is in the direct map");
+    paddr_t middle = paddr_add(run, 7 * FRAME_BYTES);
+    check_frames(frames_free(frames, middle), FRAMES_OK, "freeing one frame of a run");
+    check_frames(frames_free_run(frames, run, RUN_FRAMES), FRAMES_ERR_FREE,
+                 "freeing a run of which one frame is free");
+    check_frames(frames_free_run(frames, run, 7), FRAMES_OK, "freeing the run before it");
+    check_frames(frames_free_run(frames, paddr_add(middle, FRAME_BYTES), RUN_FRAMES - 8), FRAMES_OK,
+                 "freeing the run behind it");
+}
+
+static void check_vmem(enum vmem_status status, enum vmem_status expected, const char *what) {
+    if (status != expected)
+        panic("self-test %u: %s: expected \"%s\", got \"%s\"", held + 1, what,
+              vmem_status_text(expected), vmem_status_text(status));
+    held++;
+}
+
+// Every change is tried at once on the CPU, so that a missing flush cannot hide.
+static void test_mapping(struct frames *frames) {
+    paddr_t frame;
+    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    volatile uint8_t *alias = space_pointer(frame, FRAME_BYTES);
+    alias[0] = RET_INSTRUCTION;
+    struct vmem_mapping mapping = {
+        .virt = vaddr(KERNEL_SCRATCH),
+        .phys = frame,
+        .bytes = FRAME_BYTES,
+        .rights = VMEM_READ | VMEM_WRITE,
+        .cache = VMEM_CACHE_WB,
+        .largest = VMEM_4K,
+    };
+    volatile uint8_t *page = (volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
+    check(!probe_read(KERNEL_SCRATCH), "the scratch page is absent at first");
+    check_vmem(space_map(&mapping), VMEM_OK, "mapping a page");
+    check_vmem(space_map(&mapping), VMEM_ERR_MAPPED, "mapping over it");
+    check(page[0] == RET_INSTRUCTION, "the page shows its frame");
+    page[1] = PATTERN;
+    check(alias[1] == PATTERN, "the frame shows the page");
+    check(!probe_execute(KERNEL_SCRATCH), "a writable page does not execute");
+    check_vmem(space_protect(mapping.virt, FRAME_BYTES, VMEM_READ), VMEM_OK, "protecting it");
+    check(probe_read(KERNEL_SCRATCH), "a read-only page reads");
+    check(!probe_write(KERNEL_SCRATCH), "a read-only page does not write");
+    check_vmem(space_protect(mapping.virt, FRAME_BYTES, VMEM_READ | VMEM_EXECUTE), VMEM_OK,
+               "making it executable");
+    check(probe_execute(KERNEL_SCRATCH), "an executable page executes");
+    check(!probe_write(KERNEL_SCRATCH), "an executable page does not write");
+    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
+    check(!probe_read(KERNEL_SCRATCH), "an unmapped page is absent");
+    check_frames(frames_free(frames, frame), FRAMES_OK, "freeing its frame");
+}
+
+static void test_rights(const struct slipway_boot_info *info) {
+    uint64_t text = layout_address(_text_start);
+    uint64_t text_alias = info->hhdm_base + info->kernel_phys + (text - info->kernel_virt);
+    check(!probe_read(0), "the first page is absent");
+    check(!probe_write(text), "text is read-only");
+    check(!probe_write(text_alias), "the alias of text in the direct map is read-only");
+    check(!probe_write(layout_address(_rodata_start)), "read-only data is read-only");
+    check(!probe_execute(layout_address(_data_start)), "data does not execute");
+    check(!probe_execute(text_alias), "the direct map does not execute");
+    check(!probe_read(info->stack_bottom - 1), "there is a guard page below the boot stack");
+    check(!probe_read(info->stack_top), "there is a guard page above the boot stack");
+}
+
+unsigned selftest_run(void) {
+    stages_begin("self-test");
+    struct frames *frames = memory_frames();
+    uint64_t free_before = free_frames();
+    test_single_frames(frames);
+    test_foreign_frames(frames);
+    test_runs(frames);
+    test_mapping(frames);
+    test_rights(boot_info());
+    check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
+    check(free_frames() == free_before, "every frame came back");
+    check(frames_check(frames, console_sink()) == 0, "the allocator's counters agree");
+    stages_end(0);
+    return held;
+}

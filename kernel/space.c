@@ -1,0 +1,159 @@
+#include "kernel/space.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "common/x86/cpu.h"
+#include "common/x86/features.h"
+#include "kernel/boot.h"
+#include "kernel/frames.h"
+#include "kernel/memory.h"
+#include "kernel/panic.h"
+#include "kernel/tlb.h"
+
+#include <stddef.h>
+
+static struct vmem kernel_space;
+static bool adopted;
+static const struct slipway_boot_info *boot;
+
+// Table frames that were unlinked but may still be cached by the CPU: a list through their first
+// eight bytes. A frame's address has bit 0 clear, so a stale walk sees an entry that is not
+// present. 0 ends the list: frame 0 is never a table.
+static paddr_t unlinked_tables;
+
+const char *space_status_text(enum space_status status) {
+    switch (status) {
+    case SPACE_OK:
+        return "ok";
+    case SPACE_ERR_ADOPTED:
+        return "the page tables have been adopted before";
+    case SPACE_ERR_CR3:
+        return "CR3 is not the root that boot_info names";
+    case SPACE_ERR_LEVELS:
+        return "CR4.LA57 does not agree with the paging levels that boot_info names";
+    case SPACE_ERR_TABLES:
+        return "the paging library refuses the root";
+    case SPACE_ERR_DIRECT_MAP:
+        return "the root table is not where the direct map should have it";
+    }
+    return "unknown";
+}
+
+// The manifest's record of the direct map that covers the virtual range whole; null if none does.
+// The manifest is sorted, so this is a binary search for the last record that starts at or below.
+static const struct slipway_mapping *direct_mapping(uint64_t virt, uint64_t bytes) {
+    uint64_t low = 0;
+    uint64_t high = boot->mappings.count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (boot_mapping(boot, middle)->virt <= virt)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return NULL;
+    const struct slipway_mapping *mapping = boot_mapping(boot, low - 1);
+    uint64_t offset = virt - mapping->virt;
+    bool covers = offset < mapping->bytes && mapping->bytes - offset >= bytes;
+    return mapping->purpose == SLIPWAY_MAP_DIRECT && covers ? mapping : NULL;
+}
+
+void *space_pointer(paddr_t phys, uint64_t bytes) {
+    uint64_t virt;
+    if (boot == NULL || phys.value >= SLIPWAY_HHDM_MAX_BYTES ||
+        add_overflows(boot->hhdm_base, phys.value, &virt) || direct_mapping(virt, bytes) == NULL)
+        return NULL;
+    return (void *)(uintptr_t)virt;
+}
+
+bool space_is_direct(uint64_t address) {
+    return boot != NULL && direct_mapping(address, 1) != NULL;
+}
+
+static uint64_t *table_pointer(void *context, paddr_t table) {
+    (void)context;
+    return is_aligned(table.value, FRAME_BYTES) ? space_pointer(table, FRAME_BYTES) : NULL;
+}
+
+static paddr_t table_alloc(void *context) {
+    (void)context;
+    paddr_t table;
+    if (frames_alloc(memory_frames(), FRAMES_ANY, &table) != FRAMES_OK)
+        return PADDR_NONE;
+    memset(table_pointer(NULL, table), 0, FRAME_BYTES);
+    return table;
+}
+
+static void table_free(void *context, paddr_t table) {
+    *table_pointer(context, table) = unlinked_tables.value;
+    unlinked_tables = table;
+}
+
+static const struct vmem_ops space_ops = {
+    .table_alloc = table_alloc,
+    .table_free = table_free,
+    .table_pointer = table_pointer,
+};
+
+// True if the tables themselves say that the direct map leads to their root.
+static bool direct_map_holds(const struct vmem *space, const struct slipway_boot_info *info) {
+    struct vmem_translation found;
+    vaddr_t alias = vaddr(info->hhdm_base + space->root.value);
+    return vmem_translate(space, alias, &found) == VMEM_OK && found.phys.value == space->root.value;
+}
+
+enum space_status space_adopt(const struct slipway_boot_info *info) {
+    if (adopted)
+        return SPACE_ERR_ADOPTED;
+    struct cpu_features features = cpu_find_features();
+    struct vmem space;
+    boot = info; // table_pointer needs the manifest
+    if (vmem_adopt(&space, &space_ops, NULL, features.paging, info->paging_levels,
+                   cpu_read_cr3()) != VMEM_OK)
+        return SPACE_ERR_TABLES;
+    if (space.root.value != info->root_phys)
+        return SPACE_ERR_CR3;
+    if (features.paging_levels != info->paging_levels)
+        return SPACE_ERR_LEVELS;
+    if (!direct_map_holds(&space, info))
+        return SPACE_ERR_DIRECT_MAP;
+    kernel_space = space;
+    adopted = true;
+    return SPACE_OK;
+}
+
+const struct vmem *space_kernel(void) {
+    return adopted ? &kernel_space : NULL;
+}
+
+// Gives unlinked tables back to the allocator. Only after a flush.
+static void release_tables(void) {
+    while (unlinked_tables.value != 0) {
+        paddr_t table = unlinked_tables;
+        unlinked_tables = paddr(*table_pointer(NULL, table));
+        enum frames_status status = frames_free(memory_frames(), table);
+        if (status != FRAMES_OK)
+            panic("page table 0x%lx cannot be freed: %s", table.value, frames_status_text(status));
+    }
+}
+
+static enum vmem_status finish(enum vmem_status status, vaddr_t virt, uint64_t bytes) {
+    if (status == VMEM_OK)
+        tlb_flush_range(virt, bytes);
+    release_tables();
+    return status;
+}
+
+enum vmem_status space_map(const struct vmem_mapping *mapping) {
+    // Absent entries are not cached, but a failed attempt may have linked and unlinked tables.
+    return finish(vmem_map(&kernel_space, mapping), mapping->virt, mapping->bytes);
+}
+
+enum vmem_status space_unmap(vaddr_t virt, uint64_t bytes) {
+    return finish(vmem_unmap(&kernel_space, virt, bytes), virt, bytes);
+}
+
+enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights) {
+    return finish(vmem_protect(&kernel_space, virt, bytes, rights), virt, bytes);
+}

@@ -1,0 +1,28 @@
+// The kernel's stacks: the boot stack (the loader's, between two guard pages) and one interrupt
+// stack for each fault that must not trust the stack it happened on.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stack {
+    const char *name;
+    uint64_t bottom; // lowest byte
+    uint64_t top;    // end
+};
+
+// End of the interrupt stack `ist` (enum trap_ist, not TRAP_IST_NONE).
+uint64_t stacks_ist_top(unsigned ist);
+
+// Makes the boot stack known, so that backtraces may follow it and its guard pages have a name.
+void stacks_set_boot(uint64_t bottom, uint64_t top);
+
+// Unmaps the page below each interrupt stack. Panics if it cannot: the page tables are the
+// kernel's own.
+void stacks_guard_ists(void);
+
+// The stack that `address` lies in; false if in none, then *ret_stack is untouched.
+bool stacks_find(uint64_t address, struct stack *ret_stack);
+
+// The stack whose guard page `address` lies in, and on which side; false if in none.
+bool stacks_find_guard(uint64_t address, struct stack *ret_stack, const char **ret_side);

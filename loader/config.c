@@ -1,0 +1,273 @@
+// See config.h.
+#include "loader/config.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/utf.h"
+
+enum key {
+    KEY_KERNEL,
+    KEY_CMDLINE,
+    KEY_LOG,
+    KEY_MODULE,
+    KEY_DIGEST,
+    KEYS,
+};
+
+static const char *const key_names[KEYS] = {
+    [KEY_KERNEL] = "kernel", [KEY_CMDLINE] = "cmdline", [KEY_LOG] = "log",
+    [KEY_MODULE] = "module", [KEY_DIGEST] = "digest",
+};
+
+// The words of a value that is a choice, in the order of their numbers.
+struct choices {
+    const char *text; // for messages
+    unsigned count;
+    const char *words[3];
+};
+
+static const struct choices log_choices = {"quiet, info or debug", 3, {"quiet", "info", "debug"}};
+static const struct choices digest_choices = {"none or sha256", 2, {"none", "sha256"}};
+
+struct parser {
+    struct config config;
+    struct config_error error; // its line is the line being parsed
+    uint32_t seen[KEYS];       // line that set a key, 0: none
+};
+
+static struct config_text text_of(const char *literal) {
+    return (struct config_text){literal, strlen(literal)};
+}
+
+static bool text_is(struct config_text text, const char *literal) {
+    return text.bytes == strlen(literal) && memcmp(text.text, literal, text.bytes) == 0;
+}
+
+static struct config_text cut(struct config_text text, uint64_t start, uint64_t end) {
+    return (struct config_text){text.text + start, end - start};
+}
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+
+static struct config_text trim(struct config_text text) {
+    uint64_t start = 0;
+    uint64_t end = text.bytes;
+    while (start < end && is_blank(text.text[start]))
+        start++;
+    while (end > start && is_blank(text.text[end - 1]))
+        end--;
+    return cut(text, start, end);
+}
+
+// Offset of the first `wanted`, or the length of the text.
+static uint64_t find(struct config_text text, char wanted) {
+    uint64_t at = 0;
+    while (at < text.bytes && text.text[at] != wanted)
+        at++;
+    return at;
+}
+
+static enum config_status fail(struct parser *parser, enum config_status status) {
+    parser->error.status = status;
+    return status;
+}
+
+static enum config_status check_line(struct parser *parser, struct config_text line) {
+    if (line.bytes > CONFIG_LINE_MAX_BYTES) {
+        parser->error.number = line.bytes;
+        return fail(parser, CONFIG_ERR_LINE_SIZE);
+    }
+    uint64_t valid = utf8_find_invalid(line.text, line.bytes);
+    for (uint64_t at = 0; at < line.bytes; at++) {
+        unsigned char byte = (unsigned char)line.text[at];
+        bool control = (byte < 0x20 && byte != '\t') || byte == 0x7f;
+        if (at != valid && !control)
+            continue;
+        parser->error.number = byte;
+        parser->error.column = (uint32_t)at + 1;
+        return fail(parser, at == valid ? CONFIG_ERR_UTF8 : CONFIG_ERR_CONTROL);
+    }
+    return CONFIG_OK;
+}
+
+static enum config_status choose(struct parser *parser, const struct choices *choices,
+                                 struct config_text value, unsigned *ret_choice) {
+    for (unsigned i = 0; i < choices->count; i++) {
+        if (text_is(value, choices->words[i])) {
+            *ret_choice = i;
+            return CONFIG_OK;
+        }
+    }
+    parser->error.text = value;
+    parser->error.choices = choices->text;
+    return fail(parser, CONFIG_ERR_CHOICE);
+}
+
+static enum config_status add_module(struct parser *parser, struct config_text value) {
+    struct config *config = &parser->config;
+    if (config->module_count == CONFIG_MODULES_MAX)
+        return fail(parser, CONFIG_ERR_MODULES);
+    uint64_t path_end = min_u64(find(value, ' '), find(value, '\t'));
+    config->modules[config->module_count++] = (struct config_module){
+        .path = cut(value, 0, path_end),
+        .cmdline = trim(cut(value, path_end, value.bytes)),
+    };
+    return CONFIG_OK;
+}
+
+static enum config_status set(struct parser *parser, enum key key, struct config_text value) {
+    struct config *config = &parser->config;
+    enum config_status status = CONFIG_OK;
+    unsigned choice;
+    switch (key) {
+    case KEY_KERNEL:
+        config->kernel = value;
+        break;
+    case KEY_CMDLINE:
+        config->cmdline = value;
+        break;
+    case KEY_LOG:
+        status = choose(parser, &log_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->log = (enum config_log)choice;
+        break;
+    case KEY_MODULE:
+        status = add_module(parser, value);
+        break;
+    case KEY_DIGEST:
+        status = choose(parser, &digest_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->digest = choice != 0;
+        break;
+    case KEYS:
+        break;
+    }
+    return status;
+}
+
+static enum key find_key(struct config_text name) {
+    unsigned key = 0;
+    while (key < KEYS && !text_is(name, key_names[key]))
+        key++;
+    return (enum key)key;
+}
+
+static enum config_status parse_assignment(struct parser *parser, struct config_text line) {
+    uint64_t equals = find(line, '=');
+    parser->error.text = line;
+    if (equals == line.bytes)
+        return fail(parser, CONFIG_ERR_NO_EQUALS);
+    struct config_text name = trim(cut(line, 0, equals));
+    struct config_text value = trim(cut(line, equals + 1, line.bytes));
+    if (name.bytes == 0)
+        return fail(parser, CONFIG_ERR_NO_KEY);
+    parser->error.text = name;
+    enum key key = find_key(name);
+    if (key == KEYS)
+        return fail(parser, CONFIG_ERR_UNKNOWN_KEY);
+    if (parser->seen[key] != 0 && key != KEY_MODULE) {
+        parser->error.first_line = parser->seen[key];
+        return fail(parser, CONFIG_ERR_DUPLICATE);
+    }
+    parser->seen[key] = parser->error.line;
+    if (value.bytes == 0)
+        return fail(parser, CONFIG_ERR_NO_VALUE);
+    return set(parser, key, value);
+}
+
+static enum config_status parse_line(struct parser *parser, struct config_text line) {
+    enum config_status status = check_line(parser, line);
+    if (status != CONFIG_OK)
+        return status;
+    line = trim(line);
+    if (line.bytes == 0 || line.text[0] == '#')
+        return CONFIG_OK;
+    return parse_assignment(parser, line);
+}
+
+static enum config_status parse_file(struct parser *parser, struct config_text rest) {
+    if (rest.bytes > CONFIG_FILE_MAX_BYTES) {
+        parser->error.number = rest.bytes;
+        return fail(parser, CONFIG_ERR_FILE_SIZE);
+    }
+    if (rest.bytes >= 3 && memcmp(rest.text, "\xef\xbb\xbf", 3) == 0)
+        rest = cut(rest, 3, rest.bytes);
+    while (rest.bytes != 0) {
+        parser->error.line++;
+        struct config_text line = cut(rest, 0, find(rest, '\n'));
+        rest = cut(rest, min_u64(line.bytes + 1, rest.bytes), rest.bytes);
+        if (line.bytes != 0 && line.text[line.bytes - 1] == '\r')
+            line.bytes--;
+        enum config_status status = parse_line(parser, line);
+        if (status != CONFIG_OK)
+            return status;
+    }
+    return CONFIG_OK;
+}
+
+struct config config_default(void) {
+    return (struct config){.kernel = text_of("\\kernel.elf"), .cmdline = text_of("")};
+}
+
+enum config_status config_parse(const char *text, uint64_t bytes, struct config *ret_config,
+                                struct config_error *ret_error) {
+    struct parser parser = {.config = config_default()};
+    enum config_status status = parse_file(&parser, (struct config_text){text, bytes});
+    if (status == CONFIG_OK)
+        *ret_config = parser.config;
+    else
+        *ret_error = parser.error;
+    return status;
+}
+
+static void print_cause(const struct sink *sink, const struct config_error *error) {
+    int bytes = (int)error->text.bytes; // a line at most
+    const char *text = error->text.text;
+    switch (error->status) {
+    case CONFIG_OK:
+        fmt_print(sink, "no error");
+        return;
+    case CONFIG_ERR_FILE_SIZE:
+        fmt_print(sink, "%lu bytes, more than %u", error->number, CONFIG_FILE_MAX_BYTES);
+        return;
+    case CONFIG_ERR_LINE_SIZE:
+        fmt_print(sink, "%lu bytes long, more than %u", error->number, CONFIG_LINE_MAX_BYTES);
+        return;
+    case CONFIG_ERR_UTF8:
+        fmt_print(sink, "byte %u (0x%02lx) is not valid UTF-8", error->column, error->number);
+        return;
+    case CONFIG_ERR_CONTROL:
+        fmt_print(sink, "byte %u (0x%02lx) is a control character", error->column, error->number);
+        return;
+    case CONFIG_ERR_NO_EQUALS:
+        fmt_print(sink, "no '=' in '%.*s'", bytes, text);
+        return;
+    case CONFIG_ERR_NO_KEY:
+        fmt_print(sink, "no key before '=' in '%.*s'", bytes, text);
+        return;
+    case CONFIG_ERR_NO_VALUE:
+        fmt_print(sink, "key '%.*s' has no value", bytes, text);
+        return;
+    case CONFIG_ERR_UNKNOWN_KEY:
+        fmt_print(sink, "unknown key '%.*s'", bytes, text);
+        return;
+    case CONFIG_ERR_DUPLICATE:
+        fmt_print(sink, "key '%.*s' is set a second time, first in line %u", bytes, text,
+                  error->first_line);
+        return;
+    case CONFIG_ERR_CHOICE:
+        fmt_print(sink, "'%.*s' is not %s", bytes, text, error->choices);
+        return;
+    case CONFIG_ERR_MODULES:
+        fmt_print(sink, "more than %u modules", CONFIG_MODULES_MAX);
+        return;
+    }
+}
+
+void config_error_print(const struct sink *sink, const struct config_error *error) {
+    if (error->line != 0)
+        fmt_print(sink, "line %u: ", error->line);
+    print_cause(sink, error);
+}

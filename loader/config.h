@@ -1,0 +1,94 @@
+// Reads slipway.conf.
+//
+// Owns: the syntax, the keys and their defaults. Does not own: the file, what a path leads to.
+// Pure: no EFI, no globals, no allocation. Results point into the caller's text (or at static
+// defaults).
+//
+// Syntax. UTF-8, with or without a byte order mark, lines ended by LF or CRLF. Spaces and tabs
+// around a line, a key and a value do not count. A line that is empty or begins with '#' says
+// nothing; a '#' anywhere else is an ordinary character. All others are `key = value`, the first
+// '=' counts, and the value must not be empty. No control characters but the tab.
+//
+//   kernel  = PATH               the kernel's file; default \kernel.elf. May contain spaces.
+//   cmdline = TEXT               handed to the kernel; default empty
+//   log     = quiet|info|debug   what the loader says on the firmware's console; default quiet
+//   module  = PATH [TEXT]        a file for the kernel and its command line; any number up to
+//                                CONFIG_MODULES_MAX. The path ends at the first space or tab.
+//   digest  = none|sha256        digests of the modules; default none
+//
+// Each key but `module` at most once. In paths '/' and '\' are the same (see utf.h).
+#pragma once
+
+#include "common/base/fmt.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_MODULES_MAX    64
+#define CONFIG_LINE_MAX_BYTES 1024 // line ending excluded
+#define CONFIG_FILE_MAX_BYTES 65536
+
+// Counted text, not NUL-terminated. Valid UTF-8.
+struct config_text {
+    const char *text;
+    uint64_t bytes;
+};
+
+enum config_log {
+    CONFIG_LOG_QUIET,
+    CONFIG_LOG_INFO,
+    CONFIG_LOG_DEBUG,
+};
+
+struct config_module {
+    struct config_text path;
+    struct config_text cmdline; // may be empty
+};
+
+struct config {
+    struct config_text kernel;
+    struct config_text cmdline;
+    enum config_log log;
+    bool digest; // modules' SHA-256
+    uint32_t module_count;
+    struct config_module modules[CONFIG_MODULES_MAX];
+};
+
+enum config_status {
+    CONFIG_OK,
+    CONFIG_ERR_FILE_SIZE,
+    CONFIG_ERR_LINE_SIZE,
+    CONFIG_ERR_UTF8,
+    CONFIG_ERR_CONTROL,
+    CONFIG_ERR_NO_EQUALS,
+    CONFIG_ERR_NO_KEY,
+    CONFIG_ERR_NO_VALUE,
+    CONFIG_ERR_UNKNOWN_KEY,
+    CONFIG_ERR_DUPLICATE,
+    CONFIG_ERR_CHOICE,
+    CONFIG_ERR_MODULES,
+};
+
+struct config_error {
+    enum config_status status;
+    uint32_t line;           // from 1; 0: the file as a whole
+    uint32_t first_line;     // of a duplicate
+    uint32_t column;         // byte of the line, from 1
+    uint64_t number;         // the offending byte or size
+    struct config_text text; // the offending key or value, in the caller's text
+    const char *choices;     // what would be right; static
+};
+
+// What holds without a config file.
+struct config config_default(void);
+
+// Parses `text`. On success *ret_config is the default changed by the text and points into it: the
+// text must outlive it. On failure *ret_config is untouched and *ret_error, filled, names the first
+// bad line.
+[[nodiscard]] enum config_status config_parse(const char *text, uint64_t bytes,
+                                              struct config *ret_config,
+                                              struct config_error *ret_error);
+
+// Writes the reason (`line 3: unknown key 'kernl'`), without a file name before it or a newline
+// after it.
+void config_error_print(const struct sink *sink, const struct config_error *error);

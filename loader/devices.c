@@ -1,0 +1,116 @@
+#include "loader/devices.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+static uint64_t table_phys(EFI_GUID guid, EFI_GUID older) {
+    void *table = firmware_table(&guid);
+    return (uintptr_t)(table != NULL ? table : firmware_table(&older));
+}
+
+void devices_find_tables(struct devices *devices) {
+    *devices = (struct devices){.system_table_phys = (uintptr_t)ST};
+    devices->rsdp_phys = table_phys((EFI_GUID)ACPI_20_TABLE_GUID, (EFI_GUID)ACPI_TABLE_GUID);
+    devices->smbios_phys = table_phys((EFI_GUID)SMBIOS3_TABLE_GUID, (EFI_GUID)SMBIOS_TABLE_GUID);
+}
+
+static void set_format(struct slipway_framebuffer *framebuffer,
+                       const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode) {
+    bool bgr = mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor;
+    framebuffer->format = bgr ? SLIPWAY_PIXEL_BGRX8888 : SLIPWAY_PIXEL_RGBX8888;
+    framebuffer->red_mask = bgr ? 0xff0000 : 0xff;
+    framebuffer->green_mask = 0xff00;
+    framebuffer->blue_mask = bgr ? 0xff : 0xff0000;
+    if (mode->PixelFormat == PixelBitMask) {
+        framebuffer->format = SLIPWAY_PIXEL_MASKS;
+        framebuffer->red_mask = mode->PixelInformation.RedMask;
+        framebuffer->green_mask = mode->PixelInformation.GreenMask;
+        framebuffer->blue_mask = mode->PixelInformation.BlueMask;
+    }
+}
+
+// False for a mode without linear memory, or whose pixels have not 32 bits (UEFI 2.9, 12.9: a pixel
+// is as wide as its masks).
+static bool describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode,
+                     struct slipway_framebuffer *ret_framebuffer) {
+    const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info = mode->Info;
+    const EFI_PIXEL_BITMASK *masks = &info->PixelInformation;
+    uint32_t bits = masks->RedMask | masks->GreenMask | masks->BlueMask | masks->ReservedMask;
+    if (info->PixelFormat >= PixelBltOnly || mode->FrameBufferBase == 0 ||
+        (info->PixelFormat == PixelBitMask && bits >> 24 == 0))
+        return false;
+    uint64_t picture = (uint64_t)info->PixelsPerScanLine * 4 * info->VerticalResolution;
+    uint64_t bytes = max_u64(mode->FrameBufferSize, picture);
+    uint64_t end;
+    if (picture == 0 || info->PixelsPerScanLine < info->HorizontalResolution ||
+        add_overflows(mode->FrameBufferBase, bytes + FRAME_BYTES, &end))
+        return false;
+    *ret_framebuffer = (struct slipway_framebuffer){
+        .address_phys = mode->FrameBufferBase,
+        .bytes = align_up(mode->FrameBufferBase + bytes, FRAME_BYTES) -
+                 align_down(mode->FrameBufferBase, FRAME_BYTES),
+        .width = info->HorizontalResolution,
+        .height = info->VerticalResolution,
+        .pitch = info->PixelsPerScanLine * 4,
+    };
+    set_format(ret_framebuffer, info);
+    return true;
+}
+
+static bool is_known(const struct devices *devices, uint64_t address_phys) {
+    for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
+        if (devices->framebuffers[i].address_phys == address_phys)
+            return true;
+    }
+    return false;
+}
+
+static void add_display(struct devices *devices, EFI_HANDLE handle) {
+    EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+    EFI_GRAPHICS_OUTPUT_PROTOCOL *display;
+    struct slipway_framebuffer framebuffer;
+    if (EFI_ERROR(BS->HandleProtocol(handle, &guid, (void **)&display)))
+        return;
+    if (!describe(display->Mode, &framebuffer) || is_known(devices, framebuffer.address_phys))
+        return;
+    if (devices->framebuffer_count == DEVICES_FRAMEBUFFERS_MAX) {
+        log_line(CONFIG_LOG_INFO, "display at 0x%lx left out: more than %d displays",
+                 framebuffer.address_phys, DEVICES_FRAMEBUFFERS_MAX);
+        return;
+    }
+    devices->framebuffers[devices->framebuffer_count++] = framebuffer;
+}
+
+// Days from 1970-01-01 to a date of the proleptic Gregorian calendar: years begin in March, so that
+// the leap day is a year's last.
+static int64_t days_from_date(int64_t year, unsigned month, unsigned day) {
+    year -= month <= 2;
+    int64_t era = year / 400;
+    int64_t year_of_era = year - era * 400;
+    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
+}
+
+static int64_t read_time(void) {
+    EFI_TIME time;
+    if (EFI_ERROR(ST->RuntimeServices->GetTime(&time, NULL)) || time.Year < 1970 ||
+        time.Month < 1 || time.Month > 12 || time.Day < 1 || time.Day > 31)
+        return 0;
+    int64_t seconds = days_from_date(time.Year, time.Month, time.Day) * 86400 + time.Hour * 3600 +
+                      time.Minute * 60 + time.Second;
+    bool zoned = time.TimeZone != EFI_UNSPECIFIED_TIMEZONE;
+    return zoned ? seconds + time.TimeZone * 60 : seconds; // local = UTC - zone (UEFI 2.9, 8.3)
+}
+
+void devices_find_displays(struct devices *devices) {
+    EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+    EFI_HANDLE handles[32];
+    UINTN bytes = sizeof(handles);
+    EFI_STATUS status = BS->LocateHandle(ByProtocol, &guid, NULL, &bytes, handles);
+    for (UINTN i = 0; !EFI_ERROR(status) && i < bytes / sizeof(handles[0]); i++)
+        add_display(devices, handles[i]);
+    devices->boot_time = read_time();
+}

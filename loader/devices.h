@@ -1,0 +1,27 @@
+// What the firmware knows of the machine and the kernel wants to: displays, ACPI, SMBIOS, the time
+// of day. Nothing here is required; what is absent is recorded as absent. Connects and changes
+// nothing.
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+
+#include <stdint.h>
+
+enum { DEVICES_FRAMEBUFFERS_MAX = 7 };
+
+struct devices {
+    // Of the framebuffers, `address` is set by whoever maps them; `bytes` is whole pages from the
+    // page of `address_phys`.
+    struct slipway_framebuffer framebuffers[DEVICES_FRAMEBUFFERS_MAX];
+    uint32_t framebuffer_count;
+    uint64_t rsdp_phys;
+    uint64_t smbios_phys;
+    uint64_t system_table_phys;
+    int64_t boot_time; // Unix seconds; 0: unknown
+};
+
+// Fills *devices with the tables of the configuration table; cheap, no protocols.
+void devices_find_tables(struct devices *devices);
+
+// Finds the displays and the time.
+void devices_find_displays(struct devices *devices);

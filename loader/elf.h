@@ -1,0 +1,186 @@
+// Reads and checks ELF64 kernels, ET_EXEC and static-PIE ET_DYN, piece by piece: header, program
+// headers, notes, and, once the image stands in its final pages, its relocations.
+//
+// Owns: what is a kernel that Slipway boots. Does not own: files, memory, page tables, and the
+// words around a message. Pure: no EFI, no globals, no allocation; every read is inside the bytes
+// that the caller says are there.
+//
+// Format: System V gABI chapters 4 and 5, x86-64 psABI 4.4 (relocation types).
+//
+// Every function that takes `ret_error` fills it when it fails (and leaves its other results
+// untouched), and leaves it alone when it succeeds.
+#pragma once
+
+#include "common/base/fmt.h"
+#include "common/boot/slipway_boot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ELF_HEADER_BYTES    64   // what elf_parse_header reads
+#define ELF_PHDRS_MAX       64   // program headers of one file
+#define ELF_SEGMENTS_MAX    32   // PT_LOAD segments with memory
+#define ELF_NOTES_MAX       8    // PT_NOTE segments
+#define ELF_STACK_MIN_BYTES 4096 // smallest and largest boot stack that a note may ask for
+#define ELF_STACK_MAX_BYTES (16 << 20)
+
+enum elf_status {
+    ELF_OK,
+    // the header
+    ELF_ERR_SHORT,
+    ELF_ERR_MAGIC,
+    ELF_ERR_CLASS,
+    ELF_ERR_ENDIAN,
+    ELF_ERR_VERSION,
+    ELF_ERR_MACHINE,
+    ELF_ERR_TYPE,
+    ELF_ERR_HEADER_SIZE,
+    ELF_ERR_PHDR_SIZE,
+    ELF_ERR_PHDRS_NONE,
+    ELF_ERR_PHDRS_MANY,
+    ELF_ERR_PHDRS_OUTSIDE,
+    // the segments
+    ELF_ERR_INTERPRETER,
+    ELF_ERR_TLS,
+    ELF_ERR_TWICE,
+    ELF_ERR_SEGMENTS_NONE,
+    ELF_ERR_SEGMENTS_MANY,
+    ELF_ERR_NOTES_MANY,
+    ELF_ERR_FILE_RANGE,
+    ELF_ERR_FILE_SIZE,
+    ELF_ERR_ALIGN,
+    ELF_ERR_CONGRUENCE,
+    ELF_ERR_WRAPS,
+    ELF_ERR_WRITE_EXECUTE,
+    ELF_ERR_OVERLAP,
+    ELF_ERR_SHARED_PAGE,
+    ELF_ERR_WINDOW,
+    ELF_ERR_ENTRY,
+    ELF_ERR_DYNAMIC_RANGE,
+    ELF_ERR_RELRO_RANGE,
+    ELF_ERR_RELRO_SHARED,
+    // the note
+    ELF_ERR_NOTE_TRUNCATED,
+    ELF_ERR_NOTE_TWICE,
+    ELF_ERR_NOTE_SHORT,
+    ELF_ERR_NOTE_UNKNOWN,
+    ELF_ERR_NOTE_VERSION,
+    ELF_ERR_NOTE_FLAGS,
+    ELF_ERR_NOTE_STACK,
+    ELF_ERR_NOTE_HHDM,
+    ELF_ERR_NOTE_LEVELS,
+    // the relocations
+    ELF_ERR_LIBRARY,
+    ELF_ERR_TEXT_RELOCATIONS,
+    ELF_ERR_RELOCATION_KIND,
+    ELF_ERR_RELOCATION_TABLE,
+    ELF_ERR_RELOCATION_TYPE,
+    ELF_ERR_RELOCATION_TARGET,
+    ELF_ERR_RELOCATION_READ_ONLY,
+    ELF_ERR_RELOCATION_SELF,
+};
+
+// Why a file was refused, with the numbers of the message; what they mean depends on the status.
+struct elf_error {
+    enum elf_status status;
+    uint32_t index; // of the program header, note or relocation in question
+    uint32_t other; // of the second program header in question
+    uint64_t a, b, c, d;
+};
+
+// Writes the reason, without a file name before it or a newline after it.
+void elf_error_print(const struct sink *sink, const struct elf_error *error);
+
+enum elf_type {
+    ELF_TYPE_EXEC, // runs where it was linked
+    ELF_TYPE_DYN,  // static PIE: may be slid
+};
+
+// A validated file header.
+struct elf_header_view {
+    enum elf_type type;
+    uint64_t entry;        // link address
+    uint64_t phdrs_offset; // of the program headers in the file
+    uint64_t phdrs_bytes;  // all of them: phdr_count * phdr_bytes
+    uint32_t phdr_count;   // 1 to ELF_PHDRS_MAX
+    uint32_t phdr_bytes;
+};
+
+// Checks the first `head_bytes` bytes of a file of `file_bytes` bytes (any number, 0 included; the
+// first ELF_HEADER_BYTES are looked at). The program headers lie inside the file on success.
+[[nodiscard]] enum elf_status elf_parse_header(const void *head, uint64_t head_bytes,
+                                               uint64_t file_bytes,
+                                               struct elf_header_view *ret_header,
+                                               struct elf_error *ret_error);
+
+// A piece of the kernel in memory: bytes [virt, virt + file_bytes) come from the file, the rest up
+// to virt + mem_bytes is zero. mem_bytes is not 0. Never writable and executable.
+struct elf_segment {
+    uint64_t virt; // run address of the first byte, not necessarily page aligned
+    uint64_t file_offset;
+    uint64_t file_bytes;
+    uint64_t mem_bytes;
+    uint32_t phdr; // index of its program header, for messages
+    bool write;
+    bool execute;
+};
+
+struct elf_note_range {
+    uint64_t file_offset;
+    uint64_t bytes;
+    uint64_t align; // 4 or 8
+};
+
+// A validated kernel. All addresses are run addresses: link address + slide.
+struct elf_image {
+    enum elf_type type;
+    uint64_t slide;      // modulo 2^64
+    uint64_t entry;      // inside an executable segment
+    uint64_t virt_start; // of the lowest page
+    uint64_t virt_end;   // of the highest page, exclusive
+    // In rising order, disjoint. Two segments meet in one page only if their rights are equal: see
+    // elf_segment_pages.
+    uint32_t segment_count;
+    struct elf_segment segments[ELF_SEGMENTS_MAX];
+    uint64_t dynamic_virt;  // of PT_DYNAMIC, inside one segment's memory
+    uint64_t dynamic_bytes; // 0: there is none
+    // Whole pages that become read-only after relocation: PT_GNU_RELRO, its end rounded down, its
+    // start rounded up unless it is the first byte of its segment. Pages of one writable segment
+    // and of no other. Equal if there are none.
+    uint64_t relro_start;
+    uint64_t relro_end;
+    uint32_t note_count;
+    struct elf_note_range notes[ELF_NOTES_MAX]; // non-empty, inside the file
+};
+
+// Checks the program headers at `phdrs` (header->phdrs_bytes bytes, read from
+// header->phdrs_offset; no alignment needed) and plans where the image runs. An ET_DYN kernel
+// linked below SLIPWAY_KERNEL_MIN is slid so that its lowest page, rounded down to the largest
+// p_align, comes to SLIPWAY_KERNEL_DEFAULT; everything else runs where it is linked.
+[[nodiscard]] enum elf_status elf_parse_segments(const struct elf_header_view *header,
+                                                 const void *phdrs, uint64_t file_bytes,
+                                                 struct elf_image *ret_image,
+                                                 struct elf_error *ret_error);
+
+struct elf_page_range {
+    uint64_t start; // page aligned run addresses
+    uint64_t end;
+};
+
+// The pages of a segment, less a first page that it shares with an earlier one: these ranges are
+// disjoint and cover every page of the image with something in it. May be empty.
+struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment);
+
+// Looks for the kernel's wishes among the notes of one PT_NOTE: `bytes` bytes at `notes` with the
+// alignment `align` of its struct elf_note_range. If they are there, *wishes is filled (fields that
+// the kernel does not know are 0) and *found becomes true. *found is false before the first
+// PT_NOTE; true already makes a second note an error. Defaults are not filled in: 0 means no wish.
+[[nodiscard]] enum elf_status elf_parse_note(const void *notes, uint64_t bytes, uint64_t align,
+                                             struct slipway_note_wishes *wishes, bool *found,
+                                             struct elf_error *ret_error);
+
+// Relocates the image that stands at `placed`: byte 0 is image->virt_start, the length is
+// virt_end - virt_start, file bytes copied and the rest zero. All relocations are checked before
+// the first is applied: on failure the image is unchanged. Writes to writable segments only.
+[[nodiscard]] enum elf_status elf_relocate(const struct elf_image *image, void *placed,
+                                           struct elf_error *ret_error);

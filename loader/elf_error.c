@@ -1,0 +1,131 @@
+// The words of every refusal: see elf.h.
+#include "loader/elf.h"
+
+#include "loader/elf_format.h"
+
+#include "common/base/arith.h"
+
+// In a template, $i and $o are the two indices, $a to $d the values in hexadecimal, $A to $D the
+// same in decimal, and $n is the name of the number a.
+static const char *const templates[] = {
+    [ELF_OK] = "no error",
+    [ELF_ERR_SHORT] = "$A bytes are too few for an ELF header",
+    [ELF_ERR_MAGIC] = "not an ELF file",
+    [ELF_ERR_CLASS] = "not a 64-bit ELF file (class $A)",
+    [ELF_ERR_ENDIAN] = "not a little-endian ELF file (data encoding $A)",
+    [ELF_ERR_VERSION] = "ELF version $A is unknown",
+    [ELF_ERR_MACHINE] = "not for x86-64 (machine $A)",
+    [ELF_ERR_TYPE] = "neither executable nor position-independent executable (type $A)",
+    [ELF_ERR_HEADER_SIZE] = "the ELF header claims $A bytes instead of 64",
+    [ELF_ERR_PHDR_SIZE] = "a program header claims $A bytes instead of 56",
+    [ELF_ERR_PHDRS_NONE] = "no program headers",
+    [ELF_ERR_PHDRS_MANY] = "$A program headers, more than $B",
+    [ELF_ERR_PHDRS_OUTSIDE] =
+        "the program headers, $B bytes at offset $a, lie outside the file of $C bytes",
+
+    [ELF_ERR_INTERPRETER] = "dynamically linked (program header $i is PT_INTERP); link statically",
+    [ELF_ERR_TLS] = "program header $i: thread-local storage (PT_TLS, $A bytes) is not supported",
+    [ELF_ERR_TWICE] = "program header $i: a second $n, the first is $o",
+    [ELF_ERR_SEGMENTS_NONE] = "nothing to load",
+    [ELF_ERR_SEGMENTS_MANY] = "segment $i is one of more than $A",
+    [ELF_ERR_NOTES_MANY] = "program header $i: more than $A PT_NOTE",
+    [ELF_ERR_FILE_RANGE] = "segment $i, $B bytes at offset $a, lies outside the file of $C bytes",
+    [ELF_ERR_FILE_SIZE] = "segment $i has $A bytes in the file but only $B in memory",
+    [ELF_ERR_ALIGN] = "segment $i: alignment $a is not a power of two up to 1 GiB",
+    [ELF_ERR_CONGRUENCE] =
+        "segment $i: address $a and file offset $b differ modulo the alignment $c",
+    [ELF_ERR_WRAPS] = "segment $i, $b bytes at $a, runs past the end of the address space",
+    [ELF_ERR_WRITE_EXECUTE] = "segment $i [$a, $b) is writable and executable",
+    [ELF_ERR_OVERLAP] = "segment $i [$a, $b) overlaps segment $o [$c, $d)",
+    [ELF_ERR_SHARED_PAGE] =
+        "segment $i [$a, $b) shares a page with segment $o [$c, $d), which has other rights",
+    [ELF_ERR_WINDOW] = "segment $i [$a, $b) lies outside the kernel's window [$c, $d)",
+    [ELF_ERR_ENTRY] = "the entry point $a lies in no executable segment",
+    [ELF_ERR_DYNAMIC_RANGE] =
+        "the dynamic section (program header $i), $b bytes at $a, lies in no single segment",
+    [ELF_ERR_RELRO_RANGE] =
+        "PT_GNU_RELRO (program header $i), $b bytes at $a, lies in no single writable segment",
+    [ELF_ERR_RELRO_SHARED] = "PT_GNU_RELRO (program header $i) shares a page with segment $o",
+
+    [ELF_ERR_NOTE_TRUNCATED] = "note $i, at byte $A, runs past the end of its $B bytes of notes",
+    [ELF_ERR_NOTE_TWICE] = "note $i is a second Slipway note",
+    [ELF_ERR_NOTE_SHORT] = "the Slipway note holds $A bytes, too few for its version",
+    [ELF_ERR_NOTE_UNKNOWN] =
+        "the Slipway note asks at byte $A for something that this loader does not know",
+    [ELF_ERR_NOTE_VERSION] = "built for version $A of the boot protocol; this loader speaks $B",
+    [ELF_ERR_NOTE_FLAGS] = "the Slipway note has unknown flags ($a)",
+    [ELF_ERR_NOTE_STACK] =
+        "the Slipway note asks for a stack of $A bytes, not a multiple of 4 KiB up to 16 MiB",
+    [ELF_ERR_NOTE_HHDM] =
+        "the Slipway note asks for a direct map at $a, not a multiple of 512 GiB from $b to $c",
+    [ELF_ERR_NOTE_LEVELS] = "the Slipway note asks for $A paging levels, neither 4 nor 5",
+
+    [ELF_ERR_LIBRARY] = "needs a shared library (DT_NEEDED); link statically",
+    [ELF_ERR_TEXT_RELOCATIONS] = "has text relocations (DT_TEXTREL); compile with -fpie",
+    [ELF_ERR_RELOCATION_KIND] = "relocation kind $n is not supported",
+    [ELF_ERR_RELOCATION_TABLE] =
+        "the relocation table, $B bytes at $a in entries of $C, is malformed or in no segment",
+    [ELF_ERR_RELOCATION_TYPE] = "relocation $i: type $A ($n) is not supported",
+    [ELF_ERR_RELOCATION_TARGET] = "relocation $i: target $a lies in no segment",
+    [ELF_ERR_RELOCATION_READ_ONLY] =
+        "relocation $i: target $a lies in segment $o, which is not writable",
+    [ELF_ERR_RELOCATION_SELF] = "relocation $i: target $a lies in the relocation table",
+};
+
+struct number_name {
+    enum elf_status status; // whose a it names
+    uint64_t number;
+    const char *name;
+};
+
+static const struct number_name names[] = {
+    {ELF_ERR_TWICE, ELF_PT_DYNAMIC, "PT_DYNAMIC"},
+    {ELF_ERR_TWICE, ELF_PT_GNU_RELRO, "PT_GNU_RELRO"},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_REL, "DT_REL"},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_RELR, "DT_RELR"},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_JMPREL, "DT_JMPREL"},
+    {ELF_ERR_RELOCATION_TYPE, 1, "R_X86_64_64"},
+    {ELF_ERR_RELOCATION_TYPE, 2, "R_X86_64_PC32"},
+    {ELF_ERR_RELOCATION_TYPE, 5, "R_X86_64_COPY"},
+    {ELF_ERR_RELOCATION_TYPE, 6, "R_X86_64_GLOB_DAT"},
+    {ELF_ERR_RELOCATION_TYPE, 7, "R_X86_64_JUMP_SLOT"},
+    {ELF_ERR_RELOCATION_TYPE, 10, "R_X86_64_32"},
+    {ELF_ERR_RELOCATION_TYPE, 11, "R_X86_64_32S"},
+    {ELF_ERR_RELOCATION_TYPE, 16, "R_X86_64_DTPMOD64"},
+    {ELF_ERR_RELOCATION_TYPE, 17, "R_X86_64_DTPOFF64"},
+    {ELF_ERR_RELOCATION_TYPE, 18, "R_X86_64_TPOFF64"},
+    {ELF_ERR_RELOCATION_TYPE, 37, "R_X86_64_IRELATIVE"},
+};
+
+static const char *number_name(const struct elf_error *error) {
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].status == error->status && names[i].number == error->a)
+            return names[i].name;
+    return "unknown";
+}
+
+static void print_value(const struct sink *sink, const struct elf_error *error, char what) {
+    const uint64_t values[] = {error->a, error->b, error->c, error->d};
+    if (what == 'i')
+        fmt_print(sink, "%u", error->index);
+    else if (what == 'o')
+        fmt_print(sink, "%u", error->other);
+    else if (what == 'n')
+        fmt_print(sink, "%s", number_name(error));
+    else if (what >= 'a' && what <= 'd')
+        fmt_print(sink, "0x%lx", values[what - 'a']);
+    else
+        fmt_print(sink, "%lu", values[what - 'A']);
+}
+
+void elf_error_print(const struct sink *sink, const struct elf_error *error) {
+    const char *at = templates[error->status];
+    while (*at != '\0') {
+        if (*at != '$') {
+            fmt_print(sink, "%c", *at++);
+            continue;
+        }
+        print_value(sink, error, at[1]);
+        at += 2;
+    }
+}

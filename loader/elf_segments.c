@@ -1,0 +1,318 @@
+// Program headers to an image plan: see elf.h.
+//
+// One pass over the headers collects what is there, at link addresses, with every check that needs
+// one header only. Then the segments are sorted, checked against each other, slid to where they
+// run, and the special headers are checked against them.
+#include "loader/elf.h"
+
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/elf_format.h"
+#include "loader/elf_internal.h"
+
+// No real kernel asks for more, and SLIPWAY_KERNEL_DEFAULT is a multiple of every alignment up to
+// it.
+#define ALIGN_MAX GIB(1)
+_Static_assert(SLIPWAY_KERNEL_DEFAULT % ALIGN_MAX == 0);
+_Static_assert(SLIPWAY_KERNEL_MIN % FRAME_BYTES == 0 && SLIPWAY_KERNEL_MAX % FRAME_BYTES == 0);
+
+// A header that may appear once.
+struct special {
+    bool present;
+    uint32_t phdr;
+    uint64_t virt; // link address
+    uint64_t bytes;
+};
+
+// What the pass over the headers collects.
+struct scan {
+    uint64_t file_bytes;
+    uint64_t align; // largest p_align of a segment, a page at least
+    struct special dynamic;
+    struct special relro;
+    struct elf_image image; // segments unsorted, at link addresses
+    struct elf_error *ret_error;
+};
+
+static uint64_t segment_end(const struct elf_segment *segment) {
+    return segment->virt + segment->mem_bytes; // never wraps: checked when it was collected
+}
+
+static enum elf_status check_file_range(const struct scan *scan, const struct elf64_phdr *phdr,
+                                        uint32_t index) {
+    uint64_t end;
+    if (add_overflows(phdr->offset, phdr->file_bytes, &end) || end > scan->file_bytes)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_FILE_RANGE, .index = index, .a = phdr->offset,
+                        .b = phdr->file_bytes, .c = scan->file_bytes);
+    return ELF_OK;
+}
+
+static enum elf_status check_load(const struct scan *scan, const struct elf64_phdr *phdr,
+                                  uint32_t index) {
+    // A segment without file bytes may carry any offset: tools leave one beyond the end of file.
+    if (phdr->file_bytes != 0 && check_file_range(scan, phdr, index) != ELF_OK)
+        return ELF_ERR_FILE_RANGE;
+    if (phdr->align > 1 && (!is_power_of_two(phdr->align) || phdr->align > ALIGN_MAX))
+        return ELF_FAIL(scan->ret_error, ELF_ERR_ALIGN, .index = index, .a = phdr->align);
+    if (phdr->align > 1 && !is_aligned(phdr->virt - phdr->offset, phdr->align))
+        return ELF_FAIL(scan->ret_error, ELF_ERR_CONGRUENCE, .index = index, .a = phdr->virt,
+                        .b = phdr->offset, .c = phdr->align);
+    uint64_t end;
+    if (add_overflows(phdr->virt, phdr->mem_bytes, &end))
+        return ELF_FAIL(scan->ret_error, ELF_ERR_WRAPS, .index = index, .a = phdr->virt,
+                        .b = phdr->mem_bytes);
+    if ((phdr->flags & ELF_PF_W) != 0 && (phdr->flags & ELF_PF_X) != 0)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_WRITE_EXECUTE, .index = index, .a = phdr->virt,
+                        .b = end);
+    return ELF_OK;
+}
+
+static enum elf_status take_load(struct scan *scan, const struct elf64_phdr *phdr, uint32_t index) {
+    if (phdr->file_bytes > phdr->mem_bytes)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_FILE_SIZE, .index = index, .a = phdr->file_bytes,
+                        .b = phdr->mem_bytes);
+    if (phdr->mem_bytes == 0)
+        return ELF_OK;
+    enum elf_status status = check_load(scan, phdr, index);
+    if (status != ELF_OK)
+        return status;
+    if (scan->image.segment_count == ELF_SEGMENTS_MAX)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_SEGMENTS_MANY, .index = index,
+                        .a = ELF_SEGMENTS_MAX);
+    scan->align = max_u64(scan->align, phdr->align);
+    scan->image.segments[scan->image.segment_count++] = (struct elf_segment){
+        .virt = phdr->virt,
+        .file_offset = phdr->offset,
+        .file_bytes = phdr->file_bytes,
+        .mem_bytes = phdr->mem_bytes,
+        .phdr = index,
+        .write = (phdr->flags & ELF_PF_W) != 0,
+        .execute = (phdr->flags & ELF_PF_X) != 0,
+    };
+    return ELF_OK;
+}
+
+static enum elf_status take_note(struct scan *scan, const struct elf64_phdr *phdr, uint32_t index) {
+    if (phdr->file_bytes == 0)
+        return ELF_OK;
+    enum elf_status status = check_file_range(scan, phdr, index);
+    if (status != ELF_OK)
+        return status;
+    if (scan->image.note_count == ELF_NOTES_MAX)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_NOTES_MANY, .index = index, .a = ELF_NOTES_MAX);
+    scan->image.notes[scan->image.note_count++] = (struct elf_note_range){
+        .file_offset = phdr->offset,
+        .bytes = phdr->file_bytes,
+        .align = phdr->align == 8 ? 8 : 4, // tools write 0, 1 and 4 for 4
+    };
+    return ELF_OK;
+}
+
+static enum elf_status take_special(struct scan *scan, struct special *special,
+                                    const struct elf64_phdr *phdr, uint32_t index) {
+    if (phdr->mem_bytes == 0)
+        return ELF_OK;
+    if (special->present)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_TWICE, .index = index, .other = special->phdr,
+                        .a = phdr->type);
+    *special = (struct special){
+        .present = true, .phdr = index, .virt = phdr->virt, .bytes = phdr->mem_bytes};
+    return ELF_OK;
+}
+
+static enum elf_status take_phdr(struct scan *scan, const struct elf64_phdr *phdr, uint32_t index) {
+    switch (phdr->type) {
+    case ELF_PT_LOAD:
+        return take_load(scan, phdr, index);
+    case ELF_PT_NOTE:
+        return take_note(scan, phdr, index);
+    case ELF_PT_DYNAMIC:
+        return take_special(scan, &scan->dynamic, phdr, index);
+    case ELF_PT_GNU_RELRO:
+        return take_special(scan, &scan->relro, phdr, index);
+    case ELF_PT_INTERP:
+        return ELF_FAIL(scan->ret_error, ELF_ERR_INTERPRETER, .index = index);
+    case ELF_PT_TLS:
+        // Code that uses thread-local data finds it through FS, which the loader does not set up:
+        // better a clear refusal than a kernel that reads address 0.
+        if (phdr->mem_bytes != 0)
+            return ELF_FAIL(scan->ret_error, ELF_ERR_TLS, .index = index, .a = phdr->mem_bytes);
+        return ELF_OK;
+    default:
+        return ELF_OK;
+    }
+}
+
+static void sort_segments(struct elf_image *image) {
+    for (uint32_t i = 1; i < image->segment_count; i++) {
+        struct elf_segment moving = image->segments[i];
+        uint32_t to = i;
+        for (; to > 0 && image->segments[to - 1].virt > moving.virt; to--)
+            image->segments[to] = image->segments[to - 1];
+        image->segments[to] = moving;
+    }
+}
+
+// Neighbours suffice: sorted segments that are disjoint from their neighbours are all disjoint, and
+// a page that two segments share is shared by all between them.
+static enum elf_status check_neighbours(const struct elf_image *image,
+                                        struct elf_error *ret_error) {
+    for (uint32_t i = 1; i < image->segment_count; i++) {
+        const struct elf_segment *low = &image->segments[i - 1];
+        const struct elf_segment *high = &image->segments[i];
+        struct elf_error error = {.index = high->phdr,
+                                  .other = low->phdr,
+                                  .a = high->virt,
+                                  .b = segment_end(high),
+                                  .c = low->virt,
+                                  .d = segment_end(low)};
+        bool same_rights = low->write == high->write && low->execute == high->execute;
+        if (segment_end(low) > high->virt)
+            error.status = ELF_ERR_OVERLAP;
+        else if (!same_rights && (segment_end(low) - 1) / FRAME_BYTES == high->virt / FRAME_BYTES)
+            error.status = ELF_ERR_SHARED_PAGE;
+        else
+            continue;
+        return elf_fail(ret_error, error);
+    }
+    return ELF_OK;
+}
+
+// Chooses the slide, checks that the image then lies in the kernel's window, and moves it there.
+static enum elf_status place(struct scan *scan) {
+    struct elf_image *image = &scan->image;
+    // The window, in link addresses.
+    uint64_t min = SLIPWAY_KERNEL_MIN;
+    uint64_t max = SLIPWAY_KERNEL_MAX;
+    if (image->type == ELF_TYPE_DYN && image->segments[0].virt < SLIPWAY_KERNEL_MIN) {
+        min = align_down(image->segments[0].virt, scan->align);
+        image->slide = SLIPWAY_KERNEL_DEFAULT - min;
+        max -= image->slide;
+    }
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        struct elf_segment *segment = &image->segments[i];
+        if (segment->virt < min || segment_end(segment) > max)
+            return ELF_FAIL(scan->ret_error, ELF_ERR_WINDOW, .index = segment->phdr,
+                            .a = segment->virt, .b = segment_end(segment), .c = min, .d = max);
+        segment->virt += image->slide;
+    }
+    const struct elf_segment *last = &image->segments[image->segment_count - 1];
+    image->virt_start = align_down(image->segments[0].virt, FRAME_BYTES);
+    image->virt_end = align_up(segment_end(last), FRAME_BYTES);
+    return ELF_OK;
+}
+
+static enum elf_status check_entry(struct scan *scan, uint64_t link_entry) {
+    struct elf_image *image = &scan->image;
+    image->entry = link_entry + image->slide;
+    const struct elf_segment *segment = elf_find_segment(image, image->entry, 1);
+    if (segment == NULL || !segment->execute)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_ENTRY, .a = link_entry);
+    return ELF_OK;
+}
+
+static enum elf_status check_dynamic(struct scan *scan) {
+    const struct special *dynamic = &scan->dynamic;
+    struct elf_image *image = &scan->image;
+    if (!dynamic->present)
+        return ELF_OK;
+    uint64_t virt = dynamic->virt + image->slide;
+    if (elf_find_segment(image, virt, dynamic->bytes) == NULL)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_DYNAMIC_RANGE, .index = dynamic->phdr,
+                        .a = dynamic->virt, .b = dynamic->bytes);
+    image->dynamic_virt = virt;
+    image->dynamic_bytes = dynamic->bytes;
+    return ELF_OK;
+}
+
+// No other segment may have bytes in the pages that become read-only.
+static enum elf_status check_relro_alone(const struct scan *scan, const struct elf_segment *owner) {
+    const struct elf_image *image = &scan->image;
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        if (segment != owner && segment->virt < image->relro_end &&
+            segment_end(segment) > image->relro_start)
+            return ELF_FAIL(scan->ret_error, ELF_ERR_RELRO_SHARED, .index = scan->relro.phdr,
+                            .other = segment->phdr);
+    }
+    return ELF_OK;
+}
+
+static enum elf_status check_relro(struct scan *scan) {
+    const struct special *relro = &scan->relro;
+    struct elf_image *image = &scan->image;
+    if (!relro->present)
+        return ELF_OK;
+    uint64_t virt = relro->virt + image->slide;
+    const struct elf_segment *owner = elf_find_segment(image, virt, 1);
+    // lld rounds the end up to its page, past the segment's memory.
+    uint64_t last_page_end = owner == NULL ? 0 : align_up(segment_end(owner), FRAME_BYTES);
+    if (owner == NULL || !owner->write || relro->bytes > last_page_end - virt)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_RELRO_RANGE, .index = relro->phdr,
+                        .a = relro->virt, .b = relro->bytes);
+    bool opens_segment = virt == owner->virt;
+    uint64_t start = opens_segment ? align_down(virt, FRAME_BYTES) : align_up(virt, FRAME_BYTES);
+    uint64_t end = align_down(virt + relro->bytes, FRAME_BYTES);
+    if (end <= start)
+        return ELF_OK;
+    image->relro_start = start;
+    image->relro_end = end;
+    return check_relro_alone(scan, owner);
+}
+
+static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
+    if (scan->image.segment_count == 0)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_SEGMENTS_NONE);
+    sort_segments(&scan->image);
+    enum elf_status status = check_neighbours(&scan->image, scan->ret_error);
+    if (status == ELF_OK)
+        status = place(scan);
+    if (status == ELF_OK)
+        status = check_entry(scan, link_entry);
+    if (status == ELF_OK)
+        status = check_dynamic(scan);
+    if (status == ELF_OK)
+        status = check_relro(scan);
+    return status;
+}
+
+enum elf_status elf_parse_segments(const struct elf_header_view *header, const void *phdrs,
+                                   uint64_t file_bytes, struct elf_image *ret_image,
+                                   struct elf_error *ret_error) {
+    struct scan scan = {.file_bytes = file_bytes,
+                        .align = FRAME_BYTES,
+                        .image.type = header->type,
+                        .ret_error = ret_error};
+    for (uint32_t i = 0; i < header->phdr_count; i++) {
+        struct elf64_phdr phdr;
+        memcpy(&phdr, (const uint8_t *)phdrs + (uint64_t)i * header->phdr_bytes, sizeof(phdr));
+        enum elf_status status = take_phdr(&scan, &phdr, i);
+        if (status != ELF_OK)
+            return status;
+    }
+    enum elf_status status = check_image(&scan, header->entry);
+    if (status == ELF_OK)
+        *ret_image = scan.image;
+    return status;
+}
+
+struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment) {
+    const struct elf_segment *owner = &image->segments[segment];
+    struct elf_page_range pages = {.start = align_down(owner->virt, FRAME_BYTES),
+                                   .end = align_up(segment_end(owner), FRAME_BYTES)};
+    if (segment > 0)
+        pages.start = max_u64(pages.start, align_up(segment_end(owner - 1), FRAME_BYTES));
+    return pages;
+}
+
+const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,
+                                           uint64_t bytes) {
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        uint64_t offset = virt - segment->virt; // huge if virt lies below
+        if (offset < segment->mem_bytes && bytes <= segment->mem_bytes - offset)
+            return segment;
+    }
+    return NULL;
+}

@@ -1,0 +1,95 @@
+# The switch from the firmware's page tables to the kernel's.
+#
+# The kernel's tables map nothing in the lower half, where this code runs. So there is a step between: tables with the
+# kernel's upper half and this one page, one to one. Under those the code goes on at its address in the kernel half,
+# and from there it loads the kernel's own root.
+
+#include "common/x86/regs.h"
+#include "loader/enter_cpu.h"
+
+        .text
+
+# void enter_switch(const struct enter_cpu *cpu)
+        .balign 256                     # smaller than that, so it never straddles a page
+        .globl  enter_switch, enter_switch_start, enter_switch_end
+        .hidden enter_switch, enter_switch_start, enter_switch_end
+enter_switch_start:
+enter_switch:
+        cli
+        cld
+
+        # Firmware may have mapped pages as global. Clearing PGE flushes those too (SDM 3A 4.10.4.1), and no tables
+        # with global pages are loaded before it is set again.
+        movq    ENTER_CR4(%rdi), %rax
+        andq    $~CR4_PGE, %rax
+        movq    %rax, %cr4
+
+        # NXE before the first table with NX set is loaded: there it would be a reserved bit.
+        movl    $MSR_EFER, %ecx
+        movl    ENTER_EFER(%rdi), %eax
+        movl    ENTER_EFER+4(%rdi), %edx
+        wrmsr
+
+        # Entries 0 to 3 stay what they are at reset, which is what the firmware's tables use.
+        movl    $MSR_PAT, %ecx
+        movl    ENTER_PAT(%rdi), %eax
+        movl    ENTER_PAT+4(%rdi), %edx
+        wrmsr
+
+        movq    ENTER_SLIDE(%rdi), %rdx
+        movq    ENTER_CROSSING_ROOT(%rdi), %rax
+        leaq    1f(%rip), %rcx
+        addq    %rdx, %rcx
+        addq    %rdx, %rdi              # *cpu, too, is in the loader's image
+        movq    %rax, %cr3
+        jmp     *%rcx
+
+1:      movq    ENTER_ROOT(%rdi), %rax
+        movq    %rax, %cr3
+        movq    ENTER_CR0(%rdi), %rax
+        movq    %rax, %cr0
+        movq    ENTER_CR4(%rdi), %rax
+        movq    %rax, %cr4
+        jmp     enter_kernel_half
+enter_switch_end:
+
+# Here only the kernel half is mapped. RDI: *cpu.
+enter_kernel_half:
+        movq    ENTER_STACK_TOP(%rdi), %rsp
+        pushq   $2                      # RFLAGS: all clear but the bit that is always set
+        popfq
+        movq    %rdi, %rbx
+        movq    ENTER_IDT(%rbx), %rsi
+        movq    ENTER_GDT(%rbx), %rdi
+        call    trap_load
+        fninit
+        ldmxcsr initial_mxcsr(%rip)
+
+        # The kernel's entry sees what a call would leave: a return address, here 0, at RSP, which is 8 below a
+        # multiple of 16.
+        movq    ENTER_STACK_TOP(%rbx), %rsp
+        pushq   $0
+        pushq   ENTER_ENTRY(%rbx)
+        movq    ENTER_BOOT_INFO(%rbx), %rdi
+        xorl    %eax, %eax
+        xorl    %ebx, %ebx
+        xorl    %ecx, %ecx
+        xorl    %edx, %edx
+        xorl    %esi, %esi
+        xorl    %ebp, %ebp
+        xorl    %r8d, %r8d
+        xorl    %r9d, %r9d
+        xorl    %r10d, %r10d
+        xorl    %r11d, %r11d
+        xorl    %r12d, %r12d
+        xorl    %r13d, %r13d
+        xorl    %r14d, %r14d
+        xorl    %r15d, %r15d
+        ret
+
+        .section .rodata
+        .balign 4
+initial_mxcsr:
+        .long   0x1f80                  # all exceptions masked, round to nearest (SDM 1 10.2.3)
+
+        .section .note.GNU-stack, "", @progbits

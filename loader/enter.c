@@ -1,0 +1,135 @@
+#include "loader/enter.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "common/x86/cpu.h"
+#include "common/x86/regs.h"
+#include "common/x86/trap.h"
+#include "common/x86/uart.h"
+#include "loader/enter_cpu.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+enum {
+    FAULT_STACK_BYTES = 8192,
+    PIC_MASTER_MASK = 0x21,
+    PIC_SLAVE_MASK = 0xA1,
+};
+
+// From the linker script of gnu-efi.
+extern const char ImageBase[];
+extern const char _text[];
+extern const char _etext[];
+
+// All of this is used in the kernel half, at its address there.
+static struct trap_gdt gdt;
+static struct trap_tss tss;
+static struct trap_gate idt[TRAP_VECTORS];
+static struct trap_table_pointer gdt_pointer;
+static struct trap_table_pointer idt_pointer;
+static _Alignas(16) char fault_stacks[TRAP_IST_COUNT][FAULT_STACK_BYTES];
+static struct enter_cpu cpu;
+static struct vmem fault_space;
+static struct vmem_ops fault_ops;
+static struct { uint64_t hhdm_base, hhdm_end; } fault_direct;
+
+EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
+    EFI_GUID guid = LOADED_IMAGE_PROTOCOL;
+    EFI_LOADED_IMAGE *image;
+    EFI_STATUS status = BS->HandleProtocol(firmware_image, &guid, (void **)&image);
+    if (EFI_ERROR(status))
+        return log_fail(status, "own image: %s", log_status_text(status));
+    *ret_image = (struct plan_loader_image){
+        .phys = (uintptr_t)image->ImageBase,
+        .bytes = align_up(image->ImageSize, FRAME_BYTES),
+        .text_start = align_down((uint64_t)(_text - ImageBase), FRAME_BYTES),
+        .text_end = align_up((uint64_t)(_etext - ImageBase), FRAME_BYTES),
+    };
+    return EFI_SUCCESS;
+}
+
+enum vmem_status enter_make_crossing(const struct vmem *space, const struct vmem_ops *ops,
+                                     void *context, struct vmem *ret_crossing) {
+    enum vmem_status status = vmem_new(ret_crossing, ops, context, space->cpu, space->levels);
+    if (status != VMEM_OK)
+        return status;
+    char *root = firmware_pointer(ret_crossing->root.value);
+    const char *kernel_root = firmware_pointer(space->root.value);
+    memcpy(root + FRAME_BYTES / 2, kernel_root + FRAME_BYTES / 2, FRAME_BYTES / 2);
+    uint64_t page = align_down((uintptr_t)enter_switch_start, FRAME_BYTES);
+    const struct vmem_mapping mapping = {
+        .virt = vaddr(page),
+        .phys = paddr(page),
+        .bytes = FRAME_BYTES,
+        .rights = VMEM_READ | VMEM_EXECUTE,
+        .cache = VMEM_CACHE_WB,
+        .largest = VMEM_4K,
+    };
+    return vmem_map(ret_crossing, &mapping);
+}
+
+// ---- Faults before the kernel has its own IDT
+
+static uint64_t *fault_table_pointer(void *context, paddr_t table) {
+    (void)context;
+    if (table.value >= fault_direct.hhdm_end - fault_direct.hhdm_base)
+        return NULL;
+    return (uint64_t *)(uintptr_t)(fault_direct.hhdm_base + table.value);
+}
+
+void trap_handle(struct trap_frame *frame) {
+    struct sink sink = uart_sink();
+    fmt_print(&sink, "\nslipway: fault before the kernel has its own IDT\n");
+    trap_report(&sink, frame, &fault_space);
+    fmt_print(&sink, "slipway: stopped\n");
+    cpu_stop();
+}
+
+static uint64_t in_kernel_half(const void *pointer, uint64_t slide) {
+    return (uintptr_t)pointer + slide;
+}
+
+static void prepare_traps(const struct enter_target *target, uint64_t slide) {
+    tss = (struct trap_tss){.iomap_base = sizeof(tss)};
+    for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
+        tss.ist[i] = in_kernel_half(fault_stacks[i], slide) + FAULT_STACK_BYTES;
+    trap_gdt_fill(&gdt, in_kernel_half(&tss, slide));
+    trap_idt_fill(idt, in_kernel_half(trap_stubs, slide));
+    gdt_pointer = (struct trap_table_pointer){sizeof(gdt) - 1, in_kernel_half(&gdt, slide)};
+    idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, slide)};
+    fault_direct.hhdm_base = target->hhdm_base;
+    fault_direct.hhdm_end = target->hhdm_end;
+    uint64_t translate = in_kernel_half((const void *)(uintptr_t)fault_table_pointer, slide);
+    fault_ops.table_pointer = (uint64_t * (*)(void *, paddr_t))(uintptr_t)translate;
+    fault_space = *target->space;
+    fault_space.ops = (const struct vmem_ops *)(uintptr_t)in_kernel_half(&fault_ops, slide);
+}
+
+static uint64_t cr4_of(struct cpu_features features) {
+    return CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.smep ? CR4_SMEP : 0) |
+           (features.smap ? CR4_SMAP : 0) | (features.umip ? CR4_UMIP : 0) |
+           (features.paging_levels == 5 ? CR4_LA57 : 0);
+}
+
+void enter_kernel(const struct enter_target *target) {
+    uint64_t slide = target->loader_virt - (uintptr_t)ImageBase;
+    cpu_interrupts_off();
+    cpu_out8(PIC_MASTER_MASK, 0xff);
+    cpu_out8(PIC_SLAVE_MASK, 0xff);
+    prepare_traps(target, slide);
+    cpu = (struct enter_cpu){
+        .crossing_root = target->crossing->root.value,
+        .root = target->space->root.value,
+        .slide = slide,
+        .cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG,
+        .cr4 = cr4_of(target->features),
+        .efer = EFER_LME | EFER_LMA | EFER_NXE,
+        .pat = SLIPWAY_PAT,
+        .gdt = in_kernel_half(&gdt_pointer, slide),
+        .idt = in_kernel_half(&idt_pointer, slide),
+        .stack_top = target->stack_top,
+        .boot_info = target->boot_info,
+        .entry = target->entry,
+    };
+    enter_switch(&cpu);
+}

@@ -1,0 +1,43 @@
+// The crossing: from the firmware's tables to the kernel's, and into the kernel. Owns the GDT, TSS
+// and IDT that the kernel finds, and the handler that reports a fault until the kernel has its own.
+//
+// The handler is the loader's own code, mapped a second time in the kernel half. Everything it
+// touches there is reached relative to RIP, or through addresses that enter_prepare computed for
+// that place.
+#pragma once
+
+#include "common/vmem/vmem.h"
+#include "common/x86/features.h"
+#include "loader/plan.h"
+
+#include <efi.h>
+
+#include <stdint.h>
+
+// Tables that the crossing's address space needs at most: a root, and one of each lower level.
+enum { ENTER_CROSSING_TABLES = 5 };
+
+// Finds the loader's image as the firmware placed it. Failures are recorded.
+[[nodiscard]] EFI_STATUS enter_own_image(struct plan_loader_image *ret_image);
+
+// Makes *ret_crossing: the upper half of `space`, and the page of the switching code mapped one to
+// one.
+[[nodiscard]] enum vmem_status enter_make_crossing(const struct vmem *space,
+                                                   const struct vmem_ops *ops, void *context,
+                                                   struct vmem *ret_crossing);
+
+struct enter_target {
+    const struct vmem *space;
+    const struct vmem *crossing;
+    struct cpu_features features;
+    uint64_t hhdm_base;
+    uint64_t hhdm_end;    // end of the direct map
+    uint64_t loader_virt; // where the loader's image is mapped in `space`
+    uint64_t stack_top;
+    uint64_t boot_info; // direct-map address
+    uint64_t entry;
+};
+
+// Leaves the firmware's world for good: interrupts off, PIC masked, control registers, PAT, tables,
+// GDT, TSS, IDT and registers as common/boot/slipway_boot.h says, and jumps.
+[[gnu::noreturn]] void enter_kernel(const struct enter_target *target);

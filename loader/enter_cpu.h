@@ -1,0 +1,56 @@
+/* What enter.S reads: the values of the CPU's registers in the kernel's world. Shared by C and
+ * assembler. */
+#pragma once
+
+#define ENTER_CROSSING_ROOT 0
+#define ENTER_ROOT          8
+#define ENTER_SLIDE         16
+#define ENTER_CR0           24
+#define ENTER_CR4           32
+#define ENTER_EFER          40
+#define ENTER_PAT           48
+#define ENTER_GDT           56
+#define ENTER_IDT           64
+#define ENTER_STACK_TOP     72
+#define ENTER_BOOT_INFO     80
+#define ENTER_ENTRY         88
+
+#ifndef __ASSEMBLER__
+#include <stddef.h>
+#include <stdint.h>
+
+struct enter_cpu {
+    uint64_t crossing_root;
+    uint64_t root;
+    uint64_t slide; // address of this image in the kernel half minus its address now
+    uint64_t cr0;
+    uint64_t cr4; // with PGE; the crossing is made without
+    uint64_t efer;
+    uint64_t pat;
+    uint64_t gdt; // kernel-half addresses of the operands of LGDT and LIDT
+    uint64_t idt;
+    uint64_t stack_top;
+    uint64_t boot_info;
+    uint64_t entry;
+};
+
+_Static_assert(offsetof(struct enter_cpu, crossing_root) == ENTER_CROSSING_ROOT, "layout");
+_Static_assert(offsetof(struct enter_cpu, root) == ENTER_ROOT, "layout");
+_Static_assert(offsetof(struct enter_cpu, slide) == ENTER_SLIDE, "layout");
+_Static_assert(offsetof(struct enter_cpu, cr0) == ENTER_CR0, "layout");
+_Static_assert(offsetof(struct enter_cpu, cr4) == ENTER_CR4, "layout");
+_Static_assert(offsetof(struct enter_cpu, efer) == ENTER_EFER, "layout");
+_Static_assert(offsetof(struct enter_cpu, pat) == ENTER_PAT, "layout");
+_Static_assert(offsetof(struct enter_cpu, gdt) == ENTER_GDT, "layout");
+_Static_assert(offsetof(struct enter_cpu, idt) == ENTER_IDT, "layout");
+_Static_assert(offsetof(struct enter_cpu, stack_top) == ENTER_STACK_TOP, "layout");
+_Static_assert(offsetof(struct enter_cpu, boot_info) == ENTER_BOOT_INFO, "layout");
+_Static_assert(offsetof(struct enter_cpu, entry) == ENTER_ENTRY, "layout");
+
+// The page of this code runs one to one while CR3 changes.
+extern const char enter_switch_start[];
+extern const char enter_switch_end[];
+
+// Never returns. `cpu` lies in the loader's image.
+[[gnu::noreturn]] void enter_switch(const struct enter_cpu *cpu);
+#endif

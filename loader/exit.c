@@ -1,0 +1,77 @@
+#include "loader/exit.h"
+
+#include "common/x86/cpu.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+#include "loader/timeline.h"
+
+enum {
+    // Firmware is known whose second call fails too; loaders in the field go up to 128.
+    ATTEMPTS_MAX = 128,
+    REPLANS_MAX = 4,
+};
+
+// Before the first attempt a failure goes back to the caller, after it the machine stops.
+static EFI_STATUS give_up(uint32_t attempts, EFI_STATUS status) {
+    if (attempts != 0) {
+        log_print_failure();
+        cpu_stop();
+    }
+    log_resume_firmware();
+    return status;
+}
+
+// Reads the map and holds the tables against it; on a change beyond the pool of tables, builds anew and reads again.
+static EFI_STATUS settle(struct space *space, bool may_replan) {
+    for (uint32_t replans = 0;; replans++) {
+        EFI_STATUS status = memory_map_read(&space->map);
+        if (EFI_ERROR(status))
+            return log_fail(status, "memory map: cannot read the last one (%s)",
+                            log_status_text(status));
+        enum space_verdict verdict = space_settle(space, may_replan && replans < REPLANS_MAX);
+        if (verdict == SPACE_SOUND)
+            return EFI_SUCCESS;
+        if (verdict != SPACE_REPLAN)
+            return log_fail(EFI_COMPROMISED_DATA, "memory map: the last one does not fit the page tables");
+        status = space_replan(space);
+        if (EFI_ERROR(status))
+            return status;
+    }
+}
+
+// The stages "map" and "audit" are those of the first attempt; all that a stale key costs is in "exit".
+static EFI_STATUS prove(struct space *space, bool first) {
+    if (first)
+        timeline_begin("map");
+    EFI_STATUS status = settle(space, first);
+    if (first) {
+        timeline_end(space->map.bytes);
+        timeline_begin("audit");
+    }
+    if (!EFI_ERROR(status))
+        status = space_audit(space);
+    if (first)
+        timeline_end(space->pool.used * FRAME_BYTES);
+    return status;
+}
+
+EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts, uint64_t *ret_tsc) {
+    log_pause_firmware();
+    for (uint32_t attempts = 0; attempts < ATTEMPTS_MAX;) {
+        EFI_STATUS status = prove(space, attempts == 0);
+        if (EFI_ERROR(status))
+            return give_up(attempts, status);
+        if (attempts++ == 0)
+            timeline_begin("exit");
+        status = BS->ExitBootServices(firmware_image, space->map.key);
+        *ret_tsc = cpu_rdtsc();
+        if (!EFI_ERROR(status)) {
+            timeline_end(0);
+            *ret_attempts = attempts;
+            firmware_forget();
+            return EFI_SUCCESS;
+        }
+    }
+    return give_up(ATTEMPTS_MAX,
+                   log_fail(EFI_ABORTED, "ExitBootServices failed %d times", ATTEMPTS_MAX));
+}

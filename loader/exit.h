@@ -1,0 +1,21 @@
+// ExitBootServices, and what may and may not happen around it.
+//
+// The firmware only lets go of a machine whose memory map the caller knows: ExitBootServices takes
+// the key of the last map. Handlers that run inside the call may allocate, which makes the key
+// stale; the call then fails with EFI_INVALID_PARAMETER, and from then on only GetMemoryMap and
+// ExitBootServices may be called (UEFI 2.9, 7.4.6). Nothing is allocated, freed or printed through
+// the firmware between the two.
+#pragma once
+
+#include "loader/space.h"
+
+#include <efi.h>
+
+#include <stdint.h>
+
+// Reads the last memory map, settles the address space with it, and leaves the boot services. On
+// success *ret_attempts counts the calls of ExitBootServices. A failure before the first of these
+// calls is recorded and returned; after it there is no firmware to return to: the cause goes to
+// COM1 and the machine stops.
+[[nodiscard]] EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts,
+                                            uint64_t *ret_tsc);

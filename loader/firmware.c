@@ -1,0 +1,96 @@
+#include "loader/firmware.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+
+EFI_BOOT_SERVICES *BS;
+EFI_SYSTEM_TABLE *ST;
+EFI_HANDLE firmware_image;
+
+static struct firmware_pages held[FIRMWARE_HELD_MAX];
+static uint64_t held_count;
+
+void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+    firmware_image = image;
+    ST = system;
+    BS = system->BootServices;
+    held_count = 0;
+    BS->SetWatchdogTimer(0, 0, 0, NULL);
+    BS->RaiseTPL(TPL_HIGH_LEVEL);
+    BS->RestoreTPL(TPL_APPLICATION);
+}
+
+// Some firmware hands out page 0. It cannot be told from "none" and may hold data of the firmware,
+// so it is held back while another run is asked for.
+static EFI_STATUS allocate(UINTN pages, EFI_PHYSICAL_ADDRESS *ret_start) {
+    EFI_PHYSICAL_ADDRESS start = 0;
+    EFI_STATUS status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
+    if (EFI_ERROR(status))
+        return status;
+    if (start == 0) {
+        status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
+        BS->FreePages(0, pages);
+        if (EFI_ERROR(status))
+            return status;
+    }
+    *ret_start = start;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS firmware_take_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
+                               uint64_t *ret_start) {
+    uint64_t padded;
+    if (held_count == FIRMWARE_HELD_MAX || bytes == 0 || add_overflows(bytes, align - 1, &padded))
+        return EFI_OUT_OF_RESOURCES;
+    uint64_t size = align_up(bytes, FRAME_BYTES);
+    uint64_t slack =
+        align - FRAME_BYTES; // pages before and after that only make room for the alignment
+    EFI_PHYSICAL_ADDRESS start;
+    EFI_STATUS status = allocate((size + slack) >> FRAME_SHIFT, &start);
+    if (EFI_ERROR(status))
+        return status;
+    uint64_t aligned = align_up(start, align);
+    if (aligned != start)
+        BS->FreePages(start, (aligned - start) >> FRAME_SHIFT);
+    uint64_t tail = start + slack - aligned;
+    if (tail != 0)
+        BS->FreePages(aligned + size, tail >> FRAME_SHIFT);
+    held[held_count++] = (struct firmware_pages){aligned, size, purpose};
+    *ret_start = aligned;
+    return EFI_SUCCESS;
+}
+
+void firmware_return_pages(uint64_t start) {
+    for (uint64_t i = 0; i < held_count; i++) {
+        if (held[i].start != start)
+            continue;
+        BS->FreePages(start, held[i].bytes >> FRAME_SHIFT);
+        held[i] = held[--held_count];
+        return;
+    }
+}
+
+void firmware_return_all(void) {
+    while (held_count != 0) {
+        held_count--;
+        BS->FreePages(held[held_count].start, held[held_count].bytes >> FRAME_SHIFT);
+    }
+}
+
+const struct firmware_pages *firmware_held(uint64_t *ret_count) {
+    *ret_count = held_count;
+    return held;
+}
+
+void *firmware_table(const EFI_GUID *guid) {
+    for (UINTN i = 0; i < ST->NumberOfTableEntries; i++) {
+        if (memcmp(&ST->ConfigurationTable[i].VendorGuid, guid, sizeof(*guid)) == 0)
+            return ST->ConfigurationTable[i].VendorTable;
+    }
+    return NULL;
+}
+
+void firmware_forget(void) {
+    BS = NULL;
+    ST = NULL;
+}

@@ -1,0 +1,129 @@
+#include "loader/kernel.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/file.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+enum {
+    HEAD_BYTES = 4096, // one read that holds header and program headers of nearly every file
+    NOTE_BYTES_MAX = 4096,
+    STACK_BYTES_DEFAULT = 64 << 10,
+};
+
+static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error) {
+    char text[256];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    elf_error_print(&sink, error);
+    return log_fail(EFI_LOAD_ERROR, "%s: %s", file->name, text);
+}
+
+// Bytes [offset, offset + bytes) of the file: from the head that was read already, or else read to
+// `space`. Null on a recorded failure.
+static const void *head_or_read(struct file *file, const char *head, uint64_t head_bytes,
+                                uint64_t offset, uint64_t bytes, void *space) {
+    if (offset <= head_bytes && bytes <= head_bytes - offset)
+        return head + offset;
+    return EFI_ERROR(file_read(file, offset, space, bytes)) ? NULL : space;
+}
+
+static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
+    static char head[HEAD_BYTES];
+    static char space[NOTE_BYTES_MAX];
+    _Static_assert(sizeof(space) >= ELF_PHDRS_MAX * 56, "program headers fit");
+    struct elf_error error;
+    struct elf_header_view header;
+    uint64_t head_bytes = min_u64(sizeof(head), file->bytes);
+    EFI_STATUS status = file_read(file, 0, head, head_bytes);
+    if (EFI_ERROR(status))
+        return status;
+    if (elf_parse_header(head, head_bytes, file->bytes, &header, &error) != ELF_OK)
+        return fail_elf(file, &error);
+    const void *phdrs =
+        head_or_read(file, head, head_bytes, header.phdrs_offset, header.phdrs_bytes, space);
+    if (phdrs == NULL)
+        return EFI_DEVICE_ERROR;
+    if (elf_parse_segments(&header, phdrs, file->bytes, &kernel->elf, &error) != ELF_OK)
+        return fail_elf(file, &error);
+    bool found = false;
+    for (uint32_t i = 0; i < kernel->elf.note_count; i++) {
+        const struct elf_note_range *range = &kernel->elf.notes[i];
+        uint64_t bytes = min_u64(range->bytes, NOTE_BYTES_MAX);
+        const void *notes = head_or_read(file, head, head_bytes, range->file_offset, bytes, space);
+        if (notes == NULL)
+            return EFI_DEVICE_ERROR;
+        if (elf_parse_note(notes, bytes, range->align, &kernel->wishes, &found, &error) != ELF_OK)
+            return fail_elf(file, &error);
+    }
+    return EFI_SUCCESS;
+}
+
+static void fill_in_defaults(struct slipway_note_wishes *wishes) {
+    if (wishes->stack_bytes == 0)
+        wishes->stack_bytes = STACK_BYTES_DEFAULT;
+    if (wishes->hhdm_base == 0)
+        wishes->hhdm_base = SLIPWAY_HHDM_BASE;
+}
+
+// An image that is linked at a multiple of 2 MiB and has that size goes to such an address, so that
+// its segments can have large leaves.
+static EFI_STATUS take_pages(const struct file *file, struct kernel *kernel) {
+    uint64_t bytes = kernel->elf.virt_end - kernel->elf.virt_start;
+    bool large = bytes >= MIB(2) && is_aligned(kernel->elf.virt_start, MIB(2));
+    uint64_t align = large ? MIB(2) : FRAME_BYTES;
+    EFI_STATUS status = firmware_take_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &kernel->phys);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room for the image of %lu bytes (%s)", file->name, bytes,
+                        log_status_text(status));
+    return EFI_SUCCESS;
+}
+
+// Everything of the image's pages that the file does not fill is zeroed, once.
+static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
+    char *image = firmware_pointer(kernel->phys);
+    uint64_t done = 0; // bytes of the image that are final
+    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
+        const struct elf_segment *segment = &kernel->elf.segments[i];
+        uint64_t at = segment->virt - kernel->elf.virt_start;
+        memset(image + done, 0, at - done);
+        EFI_STATUS status = file_read(file, segment->file_offset, image + at, segment->file_bytes);
+        if (EFI_ERROR(status))
+            return status;
+        done = at + segment->file_bytes;
+    }
+    memset(image + done, 0, kernel->elf.virt_end - kernel->elf.virt_start - done);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS load(struct file *file, struct kernel *kernel) {
+    kernel->file_bytes = file->bytes;
+    EFI_STATUS status = parse(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    fill_in_defaults(&kernel->wishes);
+    status = take_pages(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    status = place(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    struct elf_error error;
+    if (elf_relocate(&kernel->elf, firmware_pointer(kernel->phys), &error) != ELF_OK)
+        return fail_elf(file, &error);
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS kernel_load(struct config_text path, struct kernel *ret_kernel) {
+    static struct file file;
+    EFI_STATUS status = file_open(&file, path.text, path.bytes);
+    if (status == EFI_NOT_FOUND)
+        return log_fail(status, "%s: not found", file.name);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_kernel = (struct kernel){0};
+    status = load(&file, ret_kernel);
+    file_close(&file);
+    return status;
+}

@@ -1,0 +1,20 @@
+// The kernel: read from its file straight into the pages it will run in, checked, relocated.
+#pragma once
+
+#include "loader/config.h"
+#include "loader/elf.h"
+
+#include <efi.h>
+
+#include <stdint.h>
+
+struct kernel {
+    struct elf_image elf;
+    struct slipway_note_wishes wishes; // defaults filled in where the kernel has none
+    uint64_t phys;                     // of elf.virt_start
+    uint64_t file_bytes;
+};
+
+// Loads the kernel that `path` names. The image's pages are taken for SLIPWAY_RANGE_KERNEL.
+// Failures are recorded; what was taken stays with firmware_return_all.
+[[nodiscard]] EFI_STATUS kernel_load(struct config_text path, struct kernel *ret_kernel);

@@ -1,0 +1,143 @@
+// The loader, top to bottom: from the firmware's first call to the kernel's first instruction.
+#include "loader/acpi.h"
+#include "loader/config_file.h"
+#include "loader/devices.h"
+#include "loader/enter.h"
+#include "loader/exit.h"
+#include "loader/file.h"
+#include "loader/firmware.h"
+#include "loader/info.h"
+#include "loader/kernel.h"
+#include "loader/log.h"
+#include "loader/modules.h"
+#include "loader/space.h"
+#include "loader/timeline.h"
+
+static struct config config;
+static struct kernel kernel;
+static struct devices devices;
+static struct space space;
+static struct info info;
+
+static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+static EFI_STATUS read_files(void);
+static EFI_STATUS read_config(void);
+static EFI_STATUS read_kernel(void);
+static EFI_STATUS read_modules(void);
+static EFI_STATUS make_space(void);
+[[gnu::noreturn]] static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done);
+
+// Called by gnu-efi's start code, which has relocated the image.
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+    uint32_t attempts;
+    uint64_t tsc_exit_done;
+
+    start(image, system);             // console, timeline
+    EFI_STATUS status = read_files(); // config, kernel, modules: into their final pages
+    if (!EFI_ERROR(status))
+        status = make_space(); // page tables, boot_info
+    if (!EFI_ERROR(status))
+        status = exit_boot_services(&space, &attempts, &tsc_exit_done); // the audit comes first
+    if (!EFI_ERROR(status))
+        hand_over(attempts, tsc_exit_done);
+
+    firmware_return_all();
+    log_print_failure();
+    return status; // an error, so that the firmware goes on to its next boot option
+}
+
+static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+    timeline_init();
+    timeline_begin("console");
+    firmware_init(image, system);
+    log_init();
+    devices_find_tables(&devices);
+    struct acpi_pm_timer timer = acpi_find_pm_timer(firmware_pointer(devices.rsdp_phys));
+    timeline_end(0);
+    timeline_use_pm_timer(timer.port, timer.mask);
+}
+
+static EFI_STATUS read_files(void) {
+    EFI_STATUS status = file_open_volume();
+    if (!EFI_ERROR(status))
+        status = read_config();
+    if (!EFI_ERROR(status))
+        status = read_kernel();
+    if (!EFI_ERROR(status))
+        status = read_modules();
+    file_close_volume();
+    return status;
+}
+
+static EFI_STATUS read_config(void) {
+    uint64_t bytes;
+    timeline_begin("config");
+    EFI_STATUS status = config_file_read(&config, &bytes);
+    timeline_end(bytes);
+    if (!EFI_ERROR(status))
+        log_set_level(config.log);
+    return status;
+}
+
+static EFI_STATUS read_kernel(void) {
+    timeline_begin("kernel");
+    EFI_STATUS status = kernel_load(config.kernel, &kernel);
+    timeline_end(kernel.file_bytes);
+    if (!EFI_ERROR(status))
+        log_line(CONFIG_LOG_INFO, "kernel %.*s: %lu bytes at 0x%lx, entry 0x%lx",
+                 (int)config.kernel.bytes, config.kernel.text,
+                 kernel.elf.virt_end - kernel.elf.virt_start, kernel.phys, kernel.elf.entry);
+    return status;
+}
+
+static EFI_STATUS read_modules(void) {
+    uint64_t bytes;
+    timeline_begin("modules");
+    EFI_STATUS status = modules_load(&config, &bytes);
+    timeline_end(bytes);
+    if (!EFI_ERROR(status))
+        log_line(CONFIG_LOG_DEBUG, "%u modules, %lu bytes", config.module_count, bytes);
+    return status;
+}
+
+static EFI_STATUS make_space(void) {
+    timeline_begin("devices");
+    devices_find_displays(&devices);
+    timeline_end(0);
+    log_line(CONFIG_LOG_DEBUG, "%u framebuffers, RSDP at 0x%lx, SMBIOS at 0x%lx",
+             devices.framebuffer_count, devices.rsdp_phys, devices.smbios_phys);
+    EFI_STATUS status = space_prepare(&space, &info, &config, &kernel, &devices);
+    if (EFI_ERROR(status))
+        return status;
+    info_describe(&info, &config, &kernel, &devices);
+    log_line(CONFIG_LOG_DEBUG, "%lu tables, %lu mappings, %lu regions of %lu descriptors",
+             space.tables_planned, space.mapping_count, space.map.region_count,
+             space.map.report.descriptors);
+    return EFI_SUCCESS;
+}
+
+// No firmware any more: boot_info's last facts, and the jump.
+static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
+    info_finish(&info, &space.map, space.mapping_count, space.range_count);
+    info.head->root_phys = space.vmem.root.value;
+    info.head->paging_levels = space.vmem.levels;
+    info.head->table_pages = (uint32_t)space.pool.used;
+    info.head->exit_attempts = exit_attempts;
+    info.head->tsc_exit_done = tsc_exit_done;
+    info.head->tsc_hz = timeline_tsc_hz();
+    info_seal(&info);
+    const struct enter_target target = {
+        .space = &space.vmem,
+        .crossing = &space.crossing,
+        .features = space.features,
+        .hhdm_base = info.head->hhdm_base,
+        .hhdm_end = info.head->hhdm_end,
+        .loader_virt = plan_loader_virt(space.plan.stack_bytes),
+        .stack_top = info.head->stack_top,
+        .boot_info = info_address(&info),
+        .entry = kernel.elf.entry,
+    };
+    enter_kernel(&target);
+}

@@ -1,0 +1,58 @@
+#include "loader/memory_map.h"
+
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+enum {
+    DESCRIPTOR_BYTES_MIN = 40,
+    DESCRIPTORS_EXTRA = 64,
+    // A map beyond this is no map: 64 MiB of descriptors.
+    MAP_BYTES_MAX = 64 << 20,
+};
+
+EFI_STATUS memory_map_probe(uint64_t *ret_descriptors, uint64_t *ret_stride) {
+    UINTN bytes = 0;
+    UINTN key;
+    UINTN stride = sizeof(EFI_MEMORY_DESCRIPTOR); // some firmware does not set it on this call
+    UINT32 version = 0;
+    EFI_STATUS status = BS->GetMemoryMap(&bytes, NULL, &key, &stride, &version);
+    if (status != EFI_BUFFER_TOO_SMALL)
+        return log_fail(EFI_ERROR(status) ? status : EFI_DEVICE_ERROR,
+                        "memory map: the firmware does not tell its size (%s)",
+                        log_status_text(status));
+    if (stride < DESCRIPTOR_BYTES_MIN || stride % 8 != 0 || bytes > MAP_BYTES_MAX)
+        return log_fail(EFI_UNSUPPORTED, "memory map: descriptors of %lu bytes, %lu bytes in all",
+                        (uint64_t)stride, (uint64_t)bytes);
+    *ret_descriptors = bytes / stride * 2 + DESCRIPTORS_EXTRA;
+    *ret_stride = stride;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS memory_map_read(struct memory_map *map) {
+    UINTN bytes = map->buffer_bytes; // the capacity, anew on every call: the firmware overwrites it
+    UINTN stride = sizeof(EFI_MEMORY_DESCRIPTOR);
+    UINTN key;
+    UINT32 version;
+    EFI_STATUS status = BS->GetMemoryMap(&bytes, map->buffer, &key, &stride, &version);
+    if (EFI_ERROR(status))
+        return status;
+    if (bytes > map->buffer_bytes)
+        return EFI_BUFFER_TOO_SMALL;
+    map->bytes = bytes;
+    map->stride = stride;
+    map->version = version;
+    map->key = key;
+    return EFI_SUCCESS;
+}
+
+enum memmap_status memory_map_normalise(struct memory_map *map, const struct memmap_claim *claims,
+                                        uint64_t claim_count) {
+    const struct memmap_input input = {
+        .efi = {.descriptors = map->buffer, .bytes = map->bytes, .stride = map->stride},
+        .claims = claims,
+        .claim_count = claim_count,
+        .limit = map->limit,
+    };
+    return memmap_normalise(&input, map->scratch, map->scratch_bytes, map->regions,
+                            map->region_capacity, &map->region_count, &map->report);
+}

@@ -1,0 +1,57 @@
+#include "loader/modules.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "common/hash/sha256.h"
+#include "loader/file.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+static struct module modules[CONFIG_MODULES_MAX];
+
+// Modules of 2 MiB or more start at a multiple of 2 MiB, so that the kernel can map them with large
+// leaves.
+static EFI_STATUS read_module(struct file *file, struct module *module) {
+    uint64_t align = file->bytes >= MIB(2) ? MIB(2) : FRAME_BYTES;
+    EFI_STATUS status =
+        firmware_take_pages(file->bytes, align, SLIPWAY_RANGE_MODULE, &module->phys);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room for the module of %lu bytes (%s)", file->name,
+                        file->bytes, log_status_text(status));
+    char *to = firmware_pointer(module->phys);
+    memset(to + file->bytes, 0, align_up(file->bytes, FRAME_BYTES) - file->bytes);
+    return file_read(file, 0, to, file->bytes);
+}
+
+static EFI_STATUS load_module(const struct config *config, struct module *module) {
+    static struct file file;
+    struct config_text path = module->config->path;
+    EFI_STATUS status = file_open(&file, path.text, path.bytes);
+    if (status == EFI_NOT_FOUND)
+        return log_fail(status, "%s: not found", file.name);
+    if (EFI_ERROR(status))
+        return status;
+    module->bytes = file.bytes;
+    if (file.bytes != 0)
+        status = read_module(&file, module);
+    file_close(&file);
+    if (!EFI_ERROR(status) && config->digest)
+        sha256(firmware_pointer(module->phys), module->bytes, module->digest);
+    return status;
+}
+
+EFI_STATUS modules_load(const struct config *config, uint64_t *ret_bytes) {
+    *ret_bytes = 0;
+    for (uint32_t i = 0; i < config->module_count; i++) {
+        modules[i] = (struct module){.config = &config->modules[i]};
+        EFI_STATUS status = load_module(config, &modules[i]);
+        if (EFI_ERROR(status))
+            return status;
+        *ret_bytes += modules[i].bytes;
+    }
+    return EFI_SUCCESS;
+}
+
+const struct module *modules_loaded(void) {
+    return modules;
+}

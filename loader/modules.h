@@ -1,0 +1,23 @@
+// Modules: files that the kernel asked for in the config, each read into pages of its own.
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+#include "loader/config.h"
+
+#include <efi.h>
+
+#include <stdint.h>
+
+struct module {
+    const struct config_module *config;
+    uint64_t phys; // 0 for an empty file
+    uint64_t bytes;
+    uint8_t digest[32]; // valid if the config asks for digests
+};
+
+// Loads the modules of `config`, which must outlive them. *ret_bytes: of all files. Failures are
+// recorded; what was taken stays with firmware_return_all.
+[[nodiscard]] EFI_STATUS modules_load(const struct config *config, uint64_t *ret_bytes);
+
+// The modules loaded: config->module_count of them.
+const struct module *modules_loaded(void);

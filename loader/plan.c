@@ -1,0 +1,270 @@
+#include "loader/plan.h"
+
+#include "common/base/arith.h"
+
+// Two pieces a segment, two more for RELRO.
+enum { KERNEL_PIECES_MAX = ELF_SEGMENTS_MAX + 2 };
+
+// Pages of the kernel's image with equal rights; the list is in rising order, virtually and
+// physically.
+struct piece {
+    uint64_t start; // run address
+    uint64_t end;
+    uint32_t rights; // SLIPWAY_RIGHT_...
+};
+
+struct manifest {
+    struct slipway_mapping *mappings;
+    uint64_t count;
+};
+
+uint64_t plan_stack_bottom(void) {
+    return SLIPWAY_WINDOW_BASE + FRAME_BYTES;
+}
+
+uint64_t plan_loader_virt(uint64_t stack_bytes) {
+    return plan_stack_bottom() + stack_bytes + FRAME_BYTES;
+}
+
+// The offset within 1 GiB is that of the physical address, so that large leaves fit.
+uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
+    return SLIPWAY_WINDOW_BASE + GIB(64) * (index + 1) + (address_phys & (GIB(1) - 1));
+}
+
+uint64_t plan_mapping_bound(uint64_t region_count) {
+    // Each kernel piece may cut a direct-map range in two; and stands for itself; the rest is the
+    // stack, the loader's three and the framebuffers.
+    return region_count + 3 * KERNEL_PIECES_MAX + 16;
+}
+
+static void append(struct manifest *manifest, struct slipway_mapping mapping) {
+    if (mapping.bytes == 0)
+        return;
+    if (manifest->count != 0) {
+        struct slipway_mapping *last = &manifest->mappings[manifest->count - 1];
+        if (last->virt + last->bytes == mapping.virt && last->phys + last->bytes == mapping.phys &&
+            last->rights == mapping.rights && last->cache == mapping.cache &&
+            last->purpose == mapping.purpose) {
+            last->bytes += mapping.bytes;
+            return;
+        }
+    }
+    manifest->mappings[manifest->count++] = mapping;
+}
+
+static uint32_t add_piece(struct piece *pieces, uint32_t count, struct piece piece) {
+    if (piece.start < piece.end)
+        pieces[count++] = piece;
+    return count;
+}
+
+// The pages of each segment, a writable one cut where RELRO takes the right to write away.
+static uint32_t list_kernel_pieces(const struct elf_image *elf, struct piece *pieces) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < elf->segment_count; i++) {
+        struct elf_page_range pages = elf_segment_pages(elf, i);
+        uint32_t rights = (elf->segments[i].write ? SLIPWAY_RIGHT_WRITE : 0) |
+                          (elf->segments[i].execute ? SLIPWAY_RIGHT_EXECUTE : 0);
+        uint64_t cut_start = min_u64(max_u64(elf->relro_start, pages.start), pages.end);
+        uint64_t cut_end = min_u64(max_u64(elf->relro_end, cut_start), pages.end);
+        if (!elf->segments[i].write || cut_start == cut_end) {
+            count = add_piece(pieces, count, (struct piece){pages.start, pages.end, rights});
+            continue;
+        }
+        count = add_piece(pieces, count, (struct piece){pages.start, cut_start, rights});
+        count = add_piece(pieces, count, (struct piece){cut_start, cut_end, 0});
+        count = add_piece(pieces, count, (struct piece){cut_end, pages.end, rights});
+    }
+    return count;
+}
+
+static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_t start,
+                          uint64_t end, uint32_t rights) {
+    append(manifest, (struct slipway_mapping){.virt = hhdm_base + start,
+                                              .phys = start,
+                                              .bytes = end - start,
+                                              .rights = rights,
+                                              .cache = SLIPWAY_CACHE_WB,
+                                              .purpose = SLIPWAY_MAP_DIRECT});
+}
+
+// A range of RAM, read-only where read-only pages of the kernel lie in it.
+static void append_ram(struct manifest *manifest, const struct plan_input *input,
+                       const struct memmap_region *region, const struct piece *pieces,
+                       uint32_t piece_count) {
+    uint64_t at = region->start;
+    for (uint32_t i = 0; i < piece_count; i++) {
+        if (pieces[i].rights & SLIPWAY_RIGHT_WRITE)
+            continue;
+        uint64_t to_phys = input->kernel_phys - input->elf->virt_start;
+        uint64_t start = max_u64(pieces[i].start + to_phys, at);
+        uint64_t end = min_u64(pieces[i].end + to_phys, region->end);
+        if (start >= end)
+            continue;
+        append_direct(manifest, input->hhdm_base, at, start, SLIPWAY_RIGHT_WRITE);
+        append_direct(manifest, input->hhdm_base, start, end, 0);
+        at = end;
+    }
+    append_direct(manifest, input->hhdm_base, at, region->end, SLIPWAY_RIGHT_WRITE);
+}
+
+static void append_loader(struct manifest *manifest, const struct plan_input *input) {
+    const struct plan_loader_image *loader = &input->loader;
+    const struct piece parts[] = {
+        {0, loader->text_start, 0},
+        {loader->text_start, loader->text_end, SLIPWAY_RIGHT_EXECUTE},
+        {loader->text_end, loader->bytes, SLIPWAY_RIGHT_WRITE},
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++) {
+        append(manifest, (struct slipway_mapping){.virt = plan_loader_virt(input->stack_bytes) +
+                                                          parts[i].start,
+                                                  .phys = loader->phys + parts[i].start,
+                                                  .bytes = parts[i].end - parts[i].start,
+                                                  .rights = parts[i].rights,
+                                                  .cache = SLIPWAY_CACHE_WB,
+                                                  .purpose = SLIPWAY_MAP_LOADER});
+    }
+}
+
+static void append_framebuffers(struct manifest *manifest, const struct plan_input *input) {
+    for (uint32_t i = 0; i < input->framebuffer_count; i++) {
+        uint64_t phys = input->framebuffers[i].address_phys;
+        uint64_t virt = plan_framebuffer_virt(i, phys);
+        append(manifest, (struct slipway_mapping){.virt = align_down(virt, FRAME_BYTES),
+                                                  .phys = align_down(phys, FRAME_BYTES),
+                                                  .bytes = input->framebuffers[i].bytes,
+                                                  .rights = SLIPWAY_RIGHT_WRITE,
+                                                  .cache = SLIPWAY_CACHE_WC,
+                                                  .purpose = SLIPWAY_MAP_FRAMEBUFFER});
+    }
+}
+
+uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
+    struct manifest manifest = {.mappings = mappings};
+    struct piece pieces[KERNEL_PIECES_MAX];
+    uint32_t piece_count = list_kernel_pieces(input->elf, pieces);
+    for (uint64_t i = 0; i < input->region_count; i++) {
+        if (input->regions[i].direct)
+            append_ram(&manifest, input, &input->regions[i], pieces, piece_count);
+    }
+    append(&manifest, (struct slipway_mapping){.virt = plan_stack_bottom(),
+                                               .phys = input->stack_phys,
+                                               .bytes = input->stack_bytes,
+                                               .rights = SLIPWAY_RIGHT_WRITE,
+                                               .cache = SLIPWAY_CACHE_WB,
+                                               .purpose = SLIPWAY_MAP_STACK});
+    append_loader(&manifest, input);
+    append_framebuffers(&manifest, input);
+    for (uint32_t i = 0; i < piece_count; i++) {
+        append(&manifest, (struct slipway_mapping){
+                              .virt = pieces[i].start,
+                              .phys = pieces[i].start - input->elf->virt_start + input->kernel_phys,
+                              .bytes = pieces[i].end - pieces[i].start,
+                              .rights = pieces[i].rights,
+                              .cache = SLIPWAY_CACHE_WB,
+                              .purpose = SLIPWAY_MAP_KERNEL});
+    }
+    return manifest.count;
+}
+
+static struct vmem_mapping to_vmem(const struct slipway_mapping *mapping, struct vmem_cpu cpu) {
+    return (struct vmem_mapping){
+        .virt = vaddr(mapping->virt),
+        .phys = paddr(mapping->phys),
+        .bytes = mapping->bytes,
+        .rights = VMEM_READ | (mapping->rights & SLIPWAY_RIGHT_WRITE ? VMEM_WRITE : 0U) |
+                  (mapping->rights & SLIPWAY_RIGHT_EXECUTE ? VMEM_EXECUTE : 0U),
+        .cache = (enum vmem_cache)mapping->cache,
+        .largest = cpu.has_1g ? VMEM_1G : VMEM_2M,
+        .global = true,
+    };
+}
+
+enum vmem_status plan_count_tables(const struct slipway_mapping *mappings, uint64_t count,
+                                   struct vmem_cpu cpu, unsigned levels, struct vmem_plan *ret_plan,
+                                   uint64_t *ret_index) {
+    *ret_index = 0;
+    enum vmem_status status = vmem_plan_begin(ret_plan, cpu, levels);
+    for (uint64_t i = 0; status == VMEM_OK && i < count; i++) {
+        struct vmem_mapping mapping = to_vmem(&mappings[i], cpu);
+        *ret_index = i;
+        status = vmem_plan_add(ret_plan, &mapping);
+    }
+    return status;
+}
+
+enum vmem_status plan_build_tables(struct vmem *space, const struct slipway_mapping *mappings,
+                                   uint64_t count, uint64_t *ret_index) {
+    enum vmem_status status = VMEM_OK;
+    *ret_index = 0;
+    for (uint64_t i = 0; status == VMEM_OK && i < count; i++) {
+        struct vmem_mapping mapping = to_vmem(&mappings[i], space->cpu);
+        *ret_index = i;
+        status = vmem_map(space, &mapping);
+    }
+    return status;
+}
+
+// A sorted list of physical ranges, read one by one: the direct regions, or the direct map's
+// mappings.
+struct range_list {
+    const struct memmap_region *regions; // or null:
+    const struct slipway_mapping *mappings;
+    uint64_t count;
+    uint64_t next;
+};
+
+static bool next_range(struct range_list *list, struct plan_range *ret_range) {
+    for (; list->next < list->count; list->next++) {
+        uint64_t i = list->next;
+        if (list->regions != NULL && list->regions[i].direct) {
+            *ret_range = (struct plan_range){list->regions[i].start, list->regions[i].end};
+        } else if (list->regions == NULL && list->mappings[i].purpose == SLIPWAY_MAP_DIRECT) {
+            uint64_t phys = list->mappings[i].phys;
+            *ret_range = (struct plan_range){phys, phys + list->mappings[i].bytes};
+        } else {
+            continue;
+        }
+        list->next++;
+        return true;
+    }
+    return false;
+}
+
+// What is in `from` and not in `taken`.
+static uint64_t subtract(struct range_list from, struct range_list taken,
+                         struct plan_range *ret_ranges, uint64_t capacity) {
+    uint64_t found = 0;
+    struct plan_range range;
+    struct plan_range cut = {0, 0};
+    while (next_range(&from, &range)) {
+        while (range.start < range.end) {
+            while (cut.end <= range.start && next_range(&taken, &cut)) {
+            }
+            bool cut_ahead = cut.end > range.start;
+            uint64_t end =
+                cut_ahead ? min_u64(max_u64(cut.start, range.start), range.end) : range.end;
+            if (range.start < end) {
+                if (found < capacity)
+                    ret_ranges[found] = (struct plan_range){range.start, end};
+                found++;
+            }
+            range.start = cut_ahead ? max_u64(end, min_u64(cut.end, range.end)) : range.end;
+        }
+    }
+    return found;
+}
+
+uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway_mapping *mappings,
+                            uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
+    return subtract((struct range_list){.regions = input->regions, .count = input->region_count},
+                    (struct range_list){.mappings = mappings, .count = count}, ret_ranges,
+                    capacity);
+}
+
+uint64_t plan_find_lost(const struct plan_input *input, const struct slipway_mapping *mappings,
+                        uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
+    return subtract((struct range_list){.mappings = mappings, .count = count},
+                    (struct range_list){.regions = input->regions, .count = input->region_count},
+                    ret_ranges, capacity);
+}

@@ -1,0 +1,83 @@
+// Decides what the kernel's address space will be, as the manifest: every range that is mapped, in
+// rising virtual order. The tables are counted from it, built from it and audited against it. Pure.
+//
+// The upper half, from below:
+//
+//   hhdm_base        direct map: all RAM, RW; read-only where the kernel's read-only pages lie
+//   WINDOW_BASE      a guard page, the boot stack, a guard page,
+//                    the loader's image (fault handler, GDT, TSS, IDT)
+//   + 64 GiB * n     framebuffer n - 1, from 1 to 7
+//   KERNEL_MIN ...   the kernel where its program headers put it
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+#include "common/memmap/memmap.h"
+#include "common/vmem/plan.h"
+#include "common/vmem/vmem.h"
+#include "loader/elf.h"
+
+#include <stdint.h>
+
+// The loader's own image in memory: pages [text_start, text_end) of it are executable, those before
+// are read-only, those after are data. Byte offsets from its start, page aligned.
+struct plan_loader_image {
+    uint64_t phys;
+    uint64_t bytes;
+    uint64_t text_start;
+    uint64_t text_end;
+};
+
+struct plan_input {
+    const struct memmap_region *regions; // those with `direct` make the direct map
+    uint64_t region_count;
+    uint64_t hhdm_base;
+    const struct elf_image *elf;
+    uint64_t kernel_phys;
+    uint64_t stack_phys;
+    uint64_t stack_bytes;
+    struct plan_loader_image loader;
+    const struct slipway_framebuffer *framebuffers; // address_phys and bytes are read
+    uint32_t framebuffer_count;                     // 7 at most
+};
+
+// Lowest byte of the boot stack.
+uint64_t plan_stack_bottom(void);
+
+// Where the loader's image is mapped.
+uint64_t plan_loader_virt(uint64_t stack_bytes);
+
+// Where the first byte of framebuffer `index` is mapped.
+uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys);
+
+// Upper bound of the number of mappings for this many regions.
+uint64_t plan_mapping_bound(uint64_t region_count);
+
+// Writes the manifest to `mappings` (room for plan_mapping_bound) and returns its length.
+// Neighbours that could be one mapping are one.
+uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings);
+
+// Counts tables and leaves for a manifest. Errors: those of vmem_plan_add; *ret_index then names
+// the mapping.
+[[nodiscard]] enum vmem_status plan_count_tables(const struct slipway_mapping *mappings,
+                                                 uint64_t count, struct vmem_cpu cpu,
+                                                 unsigned levels, struct vmem_plan *ret_plan,
+                                                 uint64_t *ret_index);
+
+// Maps the manifest. Errors: those of vmem_map; *ret_index then names the mapping.
+[[nodiscard]] enum vmem_status plan_build_tables(struct vmem *space,
+                                                 const struct slipway_mapping *mappings,
+                                                 uint64_t count, uint64_t *ret_index);
+
+struct plan_range {
+    uint64_t start; // physical addresses
+    uint64_t end;
+};
+
+// RAM of the plan's regions that the manifest's direct map does not hold. Writes the first
+// `capacity` ranges and returns how many there are.
+uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway_mapping *mappings,
+                            uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);
+
+// What the manifest's direct map holds and is no RAM in the plan's regions. As plan_find_unmapped.
+uint64_t plan_find_lost(const struct plan_input *input, const struct slipway_mapping *mappings,
+                        uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);

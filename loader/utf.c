@@ -1,0 +1,104 @@
+// See utf.h.
+#include "loader/utf.h"
+
+#include <stddef.h>
+
+// RFC 3629 section 3: by the first byte, the length, the bits it carries and the smallest code
+// point that needs the length (anything below is an overlong form).
+struct form {
+    uint8_t mask;
+    uint8_t prefix;
+    uint8_t bytes;
+    uint32_t smallest;
+};
+
+static const struct form forms[] = {
+    {0x80, 0x00, 1, 0},
+    {0xe0, 0xc0, 2, 0x80},
+    {0xf0, 0xe0, 3, 0x800},
+    {0xf8, 0xf0, 4, 0x10000},
+};
+
+static const struct form *find_form(uint8_t first) {
+    for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+        if ((first & forms[i].mask) == forms[i].prefix)
+            return &forms[i];
+    return NULL;
+}
+
+unsigned utf8_decode(const char *text, uint64_t bytes, uint32_t *ret_code_point) {
+    const struct form *form = bytes == 0 ? NULL : find_form((uint8_t)text[0]);
+    if (form == NULL || form->bytes > bytes)
+        return 0;
+    uint32_t code_point = (uint8_t)text[0] & ~(uint32_t)form->mask & 0xff;
+    for (unsigned i = 1; i < form->bytes; i++) {
+        uint8_t next = (uint8_t)text[i];
+        if ((next & 0xc0) != 0x80)
+            return 0;
+        code_point = code_point << 6 | (next & 0x3f);
+    }
+    bool surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+    if (code_point < form->smallest || code_point > 0x10ffff || surrogate)
+        return 0;
+    *ret_code_point = code_point;
+    return form->bytes;
+}
+
+uint64_t utf8_find_invalid(const char *text, uint64_t bytes) {
+    uint64_t at = 0;
+    while (at < bytes) {
+        uint32_t code_point;
+        unsigned length = utf8_decode(text + at, bytes - at, &code_point);
+        if (length == 0)
+            break;
+        at += length;
+    }
+    return at;
+}
+
+// Room for the terminator is part of the check: `used` units are taken.
+static bool put_unit(uint16_t *path, uint64_t capacity, uint64_t *used, uint32_t unit) {
+    if (capacity - *used < 2)
+        return false;
+    path[(*used)++] = (uint16_t)unit;
+    return true;
+}
+
+enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret_path,
+                                 uint64_t capacity) {
+    uint64_t used = 0;
+    if (capacity < 2)
+        return UTF_ERR_LONG;
+    ret_path[used++] = '\\';
+    for (uint64_t at = 0; at < bytes;) {
+        uint32_t unit;
+        unsigned length = utf8_decode(path + at, bytes - at, &unit);
+        if (length == 0 || unit == 0)
+            return UTF_ERR_INVALID;
+        if (unit > 0xffff)
+            return UTF_ERR_RANGE;
+        at += length;
+        if (unit == '/')
+            unit = '\\';
+        if (unit == '\\' && ret_path[used - 1] == '\\')
+            continue;
+        if (!put_unit(ret_path, capacity, &used, unit))
+            return UTF_ERR_LONG;
+    }
+    ret_path[used] = 0;
+    return UTF_OK;
+}
+
+const char *utf_status_text(enum utf_status status) {
+    switch (status) {
+    case UTF_OK:
+        return "no error";
+    case UTF_ERR_INVALID:
+        return "not valid UTF-8";
+    case UTF_ERR_RANGE:
+        return "a character above U+FFFF, which firmware file names cannot have";
+    case UTF_ERR_LONG:
+        return "path too long";
+    }
+    return "unknown";
+}

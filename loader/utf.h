@@ -1,0 +1,32 @@
+// UTF-8, strictly (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF), and file
+// paths for the firmware, which are UCS-2 with '\' between names. Pure.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Longest path for utf_path_convert, in 16-bit units, terminator included.
+#define UTF_PATH_UNITS 512
+
+// Decodes the code point at `text`, of which `bytes` bytes may be read. Returns its length in
+// bytes, 1 to 4, or 0 if there is no valid one.
+unsigned utf8_decode(const char *text, uint64_t bytes, uint32_t *ret_code_point);
+
+// Offset of the first byte that does not belong to valid UTF-8; `bytes` if all do.
+uint64_t utf8_find_invalid(const char *text, uint64_t bytes);
+
+enum utf_status {
+    UTF_OK,
+    UTF_ERR_INVALID, // not UTF-8, or NUL
+    UTF_ERR_RANGE,   // a code point above U+FFFF: the firmware's file names cannot have it
+    UTF_ERR_LONG,    // more than `capacity` units
+};
+
+// Converts a UTF-8 path of `bytes` bytes into the firmware's form: '/' becomes '\', several in a
+// row become one, and one comes first. NUL-terminated in `ret_path`, which holds `capacity` units;
+// contents unspecified on failure. "." and ".." are left to the firmware.
+[[nodiscard]] enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret_path,
+                                               uint64_t capacity);
+
+// What a failure means, for people; static text.
+const char *utf_status_text(enum utf_status status);
