@@ -1,0 +1,59 @@
+// A boot_info block that is in order, for the tests that break it: a machine of 64 MiB with a
+// kernel, a module, a stack and a framebuffer.
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+
+#define BLOCK_HHDM  SLIPWAY_HHDM_BASE
+#define BLOCK_STACK (SLIPWAY_WINDOW_BASE + 0x1000)
+#define BLOCK_FRAME (SLIPWAY_WINDOW_BASE + 0x100000)
+#define BLOCK_IMAGE SLIPWAY_KERNEL_DEFAULT
+
+// Indices of the records below.
+enum {
+    BLOCK_MAP_LOW, // direct map: below the legacy hole, up to the kernel, its text, the rest
+    BLOCK_MAP_MAIN,
+    BLOCK_MAP_ALIAS,
+    BLOCK_MAP_HIGH,
+    BLOCK_MAP_STACK,
+    BLOCK_MAP_FRAMEBUFFER,
+    BLOCK_MAP_LOADER,
+    BLOCK_MAP_TEXT,
+    BLOCK_MAP_DATA,
+    BLOCK_MAPS,
+
+    BLOCK_MEM_FIRST = 0, // frame 0
+    BLOCK_MEM_LOW,       // usable, below the legacy hole
+    BLOCK_MEM_HOLE,      // reserved, in no direct map
+    BLOCK_MEM_MAIN,      // usable
+    BLOCK_MEM_KERNEL,
+    BLOCK_MEM_LOADER,
+    BLOCK_MEM_MODULE,
+    BLOCK_MEM_TABLES,
+    BLOCK_MEM_MMIO,
+    BLOCK_MEMS,
+
+    BLOCK_RANGE_KERNEL = 0,
+    BLOCK_RANGE_STACK,
+    BLOCK_RANGE_INFO,
+    BLOCK_RANGE_LOADER,
+    BLOCK_RANGE_MODULE,
+    BLOCK_RANGE_TABLES,
+    BLOCK_RANGES,
+};
+
+struct boot_block {
+    struct slipway_boot_info info;
+    struct slipway_mapping mappings[BLOCK_MAPS];
+    struct slipway_memory memory[BLOCK_MEMS];
+    struct slipway_range ranges[BLOCK_RANGES];
+    struct slipway_module modules[2];
+    struct slipway_framebuffer framebuffers[1];
+    struct slipway_stage stages[2];
+    uint64_t efi_map[2 * 48 / 8]; // two descriptors of 48 bytes
+    char text[16];                // "text", which all texts are
+};
+
+// Fills in a block that boot_check_info finds sound at this address. Its addresses are those of
+// *block: it cannot be moved.
+void boot_block_fill(struct boot_block *block);

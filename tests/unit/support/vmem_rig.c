@@ -1,0 +1,116 @@
+#include "tests/unit/support/vmem_rig.h"
+
+void rig_make(struct rig *rig, struct vmem_cpu cpu, unsigned levels) {
+    rig->memory = vmem_memory_make(RIG_FRAMES);
+    assert_int_equal(vmem_new(&rig->space, &vmem_memory_ops, &rig->memory, cpu, levels), VMEM_OK);
+}
+
+void rig_destroy(struct rig *rig) {
+    struct rig_audit audit = rig_audit(rig);
+    assert_int_equal(audit.result.tables, rig->memory.used_count);
+    assert_int_equal(rig->memory.bad_frees, 0);
+    vmem_memory_destroy(&rig->memory);
+}
+
+struct vmem_mapping rig_mapping(uint64_t virt, uint64_t phys, uint64_t bytes) {
+    return (struct vmem_mapping){
+        .virt = vaddr(virt),
+        .phys = paddr(phys),
+        .bytes = bytes,
+        .rights = RIG_RW,
+        .cache = VMEM_CACHE_WB,
+        .largest = VMEM_1G,
+    };
+}
+
+uint64_t *rig_slot(struct rig *rig, uint64_t virt, unsigned level) {
+    uint64_t table = rig->space.root.value;
+    for (unsigned at = rig->space.levels;; at--) {
+        uint64_t *entries = vmem_memory_pointer(&rig->memory, paddr(table));
+        assert_non_null(entries);
+        uint64_t *slot = &entries[virt >> (12 + 9 * (at - 1)) & 0x1ff];
+        if (at == level)
+            return slot;
+        assert_int_equal(*slot & 0x81, 1);
+        table = *slot & 0x000ffffffffff000;
+    }
+}
+
+struct auditing {
+    struct vmem_memory_claims claims;
+    struct rig_audit audit;
+    unsigned kept;
+};
+
+static enum vmem_claim claim(void *context, paddr_t table) {
+    struct auditing *auditing = context;
+    return vmem_memory_claim(&auditing->claims, table);
+}
+
+static void keep(void *context, const struct vmem_violation *violation) {
+    struct auditing *auditing = context;
+    if (auditing->kept < 8)
+        auditing->audit.first[auditing->kept++] = *violation;
+}
+
+struct rig_audit rig_audit(struct rig *rig) {
+    struct auditing auditing = {.claims = {&rig->memory, calloc(rig->memory.count, 1)}};
+    struct vmem_auditor auditor = {claim, keep, &auditing};
+    auditing.audit.result = vmem_audit(&rig->space, &auditor);
+    free(auditing.claims.claimed);
+    return auditing.audit;
+}
+
+void rig_expect(struct rig *rig, uint64_t virt, uint64_t phys, enum vmem_page page,
+                unsigned rights) {
+    struct vmem_translation translation;
+    assert_int_equal(vmem_translate(&rig->space, vaddr(virt), &translation), VMEM_OK);
+    assert_int_equal(translation.phys.value, phys);
+    assert_int_equal(translation.page, page);
+    assert_int_equal(translation.rights, rights);
+}
+
+void rig_expect_absent(struct rig *rig, uint64_t virt) {
+    struct vmem_translation translation;
+    assert_int_equal(vmem_translate(&rig->space, vaddr(virt), &translation), VMEM_ERR_NOT_MAPPED);
+}
+
+int64_t rig_starve(struct rig *rig, rig_operation operation, const void *argument) {
+    struct vmem_memory before = vmem_memory_copy(&rig->memory);
+    int64_t allowed = 0;
+    for (;; allowed++) {
+        rig->memory.may_alloc = allowed;
+        enum vmem_status status = operation(rig, argument);
+        if (status == VMEM_OK)
+            break;
+        assert_int_equal(status, VMEM_ERR_NO_MEMORY);
+        assert_int_equal(rig->memory.may_alloc, 0);
+        assert_true(vmem_memory_equal(&rig->memory, &before));
+    }
+    assert_int_equal(rig->memory.may_alloc, 0);
+    rig->memory.may_alloc = -1;
+    vmem_memory_destroy(&before);
+    return allowed;
+}
+
+void rig_refuse(struct rig *rig, rig_operation operation, const void *argument,
+                enum vmem_status want) {
+    struct vmem_memory before = vmem_memory_copy(&rig->memory);
+    assert_int_equal(operation(rig, argument), want);
+    assert_true(vmem_memory_equal(&rig->memory, &before));
+    vmem_memory_destroy(&before);
+}
+
+enum vmem_status rig_do_map(struct rig *rig, const void *mapping) {
+    return vmem_map(&rig->space, mapping);
+}
+
+enum vmem_status rig_do_unmap(struct rig *rig, const void *range) {
+    const struct rig_range *r = range;
+    return vmem_unmap(&rig->space, vaddr(r->virt), r->bytes);
+}
+
+enum vmem_status rig_do_protect(struct rig *rig, const void *range) {
+    const struct rig_range *r = range;
+    return vmem_protect(&rig->space, vaddr(r->virt), r->bytes, r->rights);
+}

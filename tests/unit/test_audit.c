@@ -1,0 +1,507 @@
+#include "common/audit/audit.h"
+
+#include "common/base/arith.h"
+
+#include "tests/unit/support/memmap_model.h"
+#include "tests/unit/support/vmem_rig.h"
+
+#include <stdio.h>
+
+// A small machine: 32 MiB of RAM with a hole, a kernel of text, read-only data and data, a stack, a
+// framebuffer outside RAM. Everything is placed so that no two of them touch.
+#define RAM_END     MIB(32)
+#define TEXT        UINT64_C(0x400000)
+#define RODATA      UINT64_C(0x404000)
+#define DATA        UINT64_C(0x406000)
+#define KERNEL_END  UINT64_C(0x40a000)
+#define STACK       UINT64_C(0x500000)
+#define BOOT_INFO   UINT64_C(0x510000)
+#define RESERVED    UINT64_C(0x800000) // 16 frames in the middle of RAM
+#define SCREEN      UINT64_C(0x80000000)
+#define STACK_VIRT  (SLIPWAY_WINDOW_BASE + 0x1000)
+#define SCREEN_VIRT (SLIPWAY_WINDOW_BASE + GIB(64))
+#define SPARE_VIRT  (SLIPWAY_WINDOW_BASE + GIB(128)) // nothing is mapped from here on
+#define HHDM        SLIPWAY_HHDM_BASE
+#define PAGES(n)    ((n)*FRAME_BYTES)
+
+enum { MAPPINGS_MAX = 24, REGIONS_MAX = 64, RANGES_MAX = 4, TEXT_MAX = 8192 };
+
+struct hand_over {
+    struct rig rig;
+    struct memmap_region regions[REGIONS_MAX];
+    struct memmap_report report;
+    struct slipway_mapping mappings[MAPPINGS_MAX];
+    struct slipway_range ranges[RANGES_MAX];
+    uint8_t scratch[RIG_FRAMES / 8];
+    struct audit_input input;
+    char text[TEXT_MAX]; // what the last audit printed
+};
+
+static void make_regions(struct hand_over *hand_over) {
+    static const struct model_descriptor descriptors[] = {
+        {7, 0, 0xa0, 0xf},
+        {7, 0x100000, (RESERVED - 0x100000) / FRAME_BYTES, 0xf},
+        {0, RESERVED, 16, 0xf},
+        {7, RESERVED + PAGES(16), (RAM_END - RESERVED) / FRAME_BYTES - 16 - 256, 0xf},
+        {4, RAM_END - MIB(1), 128, 0xf}, // 512 KiB of hole behind it
+        {5, RAM_END, 16, MODEL_RUNTIME | 0xf},
+    };
+    static const struct memmap_claim claims[] = {
+        {TEXT, KERNEL_END - TEXT, SLIPWAY_MEM_KERNEL},
+        {STACK, PAGES(4), SLIPWAY_MEM_LOADER},
+        {BOOT_INFO, PAGES(2), SLIPWAY_MEM_LOADER},
+        {MIB(16), PAGES(4), SLIPWAY_MEM_PAGE_TABLES},
+    };
+    unsigned char raw[ARRAY_LEN(descriptors) * 48];
+    for (uint64_t i = 0; i < ARRAY_LEN(descriptors); i++)
+        model_store(raw, i, 48, &descriptors[i]);
+    struct memmap_input input = {
+        {raw, sizeof(raw), 48}, claims, ARRAY_LEN(claims), SLIPWAY_HHDM_MAX_BYTES};
+    uint64_t scratch[256];
+    assert_int_equal(memmap_normalise(&input, scratch, sizeof(scratch), hand_over->regions,
+                                      REGIONS_MAX, &hand_over->input.region_count,
+                                      &hand_over->report),
+                     MEMMAP_OK);
+}
+
+// Lists a mapping and maps it, in rising order; for plants too.
+static void add_mapping(struct hand_over *hand_over, struct slipway_mapping mapping) {
+    assert_true(hand_over->input.mapping_count < MAPPINGS_MAX);
+    uint64_t place = hand_over->input.mapping_count++;
+    for (; place > 0 && hand_over->mappings[place - 1].virt > mapping.virt; place--)
+        hand_over->mappings[place] = hand_over->mappings[place - 1];
+    hand_over->mappings[place] = mapping;
+    struct vmem_mapping real = {
+        .virt = vaddr(mapping.virt),
+        .phys = paddr(mapping.phys),
+        .bytes = mapping.bytes,
+        .rights = VMEM_READ | ((mapping.rights & SLIPWAY_RIGHT_WRITE) != 0 ? VMEM_WRITE : 0u) |
+                  ((mapping.rights & SLIPWAY_RIGHT_EXECUTE) != 0 ? VMEM_EXECUTE : 0u),
+        .cache = (enum vmem_cache)mapping.cache,
+        .largest = VMEM_2M,
+    };
+    assert_int_equal(vmem_map(&hand_over->rig.space, &real), VMEM_OK);
+}
+
+static void add(struct hand_over *hand_over, uint64_t virt, uint64_t phys, uint64_t bytes,
+                uint32_t rights, uint16_t purpose) {
+    bool is_screen = purpose == SLIPWAY_MAP_FRAMEBUFFER;
+    uint16_t cache = is_screen ? SLIPWAY_CACHE_WC : SLIPWAY_CACHE_WB;
+    add_mapping(hand_over, (struct slipway_mapping){virt, phys, bytes, rights, cache, purpose});
+}
+
+static void add_direct(struct hand_over *hand_over, uint64_t start, uint64_t end, uint32_t rights) {
+    add(hand_over, HHDM + start, start, end - start, rights, SLIPWAY_MAP_DIRECT);
+}
+
+// The tables are the rig's frames: those in use now are listed, and planned.
+static void list_tables(struct hand_over *hand_over) {
+    uint64_t tables = hand_over->rig.memory.used_count;
+    hand_over->ranges[2].bytes = PAGES(tables);
+    hand_over->input.tables_planned = tables;
+}
+
+static struct hand_over *make(void) {
+    struct hand_over *hand_over = calloc(1, sizeof(*hand_over));
+    assert_non_null(hand_over);
+    rig_make(&hand_over->rig, RIG_CPU, 4);
+    make_regions(hand_over);
+    const uint32_t write = SLIPWAY_RIGHT_WRITE;
+    add_direct(hand_over, 0, 0xa0000, write);
+    add_direct(hand_over, 0x100000, TEXT, write);
+    add_direct(hand_over, TEXT, DATA, 0);
+    add_direct(hand_over, DATA, RESERVED, write);
+    add_direct(hand_over, RESERVED + PAGES(16), RAM_END - KIB(512), write);
+    add_direct(hand_over, RAM_END, RAM_END + PAGES(16), write);
+    add(hand_over, STACK_VIRT, STACK, PAGES(4), write, SLIPWAY_MAP_STACK);
+    add(hand_over, SCREEN_VIRT, SCREEN, MIB(4), write, SLIPWAY_MAP_FRAMEBUFFER);
+    const uint64_t kernel = SLIPWAY_KERNEL_DEFAULT;
+    add(hand_over, kernel, TEXT, RODATA - TEXT, SLIPWAY_RIGHT_EXECUTE, SLIPWAY_MAP_KERNEL);
+    add(hand_over, kernel + RODATA - TEXT, RODATA, DATA - RODATA, 0, SLIPWAY_MAP_KERNEL);
+    add(hand_over, kernel + DATA - TEXT, DATA, KERNEL_END - DATA, write, SLIPWAY_MAP_KERNEL);
+
+    hand_over->ranges[0] = (struct slipway_range){TEXT, KERNEL_END - TEXT, SLIPWAY_RANGE_KERNEL, 0};
+    hand_over->ranges[1] = (struct slipway_range){STACK, PAGES(4), SLIPWAY_RANGE_STACK, 1};
+    hand_over->ranges[2] =
+        (struct slipway_range){VMEM_MEMORY_BASE, 0, SLIPWAY_RANGE_PAGE_TABLES, 0};
+    struct audit_input *input = &hand_over->input;
+    input->space = &hand_over->rig.space;
+    input->hhdm_base = HHDM;
+    input->mappings = hand_over->mappings;
+    input->ranges = hand_over->ranges;
+    input->range_count = 3;
+    input->regions = hand_over->regions;
+    input->report = &hand_over->report;
+    input->stack_bottom = STACK_VIRT;
+    input->stack_top = STACK_VIRT + PAGES(4);
+    input->boot_info = HHDM + BOOT_INFO;
+    input->boot_info_bytes = PAGES(1) + 17;
+    input->kernel_entry = kernel + 0x123;
+    input->scratch = hand_over->scratch;
+    input->scratch_bytes = sizeof(hand_over->scratch);
+    list_tables(hand_over);
+    return hand_over;
+}
+
+static void destroy(struct hand_over *hand_over) {
+    vmem_memory_destroy(&hand_over->rig.memory);
+    free(hand_over);
+}
+
+static uint64_t audit(struct hand_over *hand_over) {
+    struct fmt_buffer buffer = fmt_buffer_make(hand_over->text, sizeof(hand_over->text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    uint64_t violations = audit_run(&hand_over->input, &sink);
+    uint64_t lines = 0;
+    for (const char *at = hand_over->text; *at != '\0'; at++)
+        lines += *at == '\n';
+    assert_int_equal(lines, violations);
+    assert_int_equal(buffer.dropped, 0);
+    assert_int_equal(audit_run(&hand_over->input, NULL), violations);
+    return violations;
+}
+
+// Audits, and asserts that there are `lines` violations which are, in this order, those that the
+// texts say, as far as they say it.
+static void expect_lines(struct hand_over *hand_over, const char *const *want, uint64_t lines) {
+    uint64_t violations = audit(hand_over);
+    const char *at = hand_over->text;
+    for (uint64_t i = 0; i < lines; i++) {
+        const char *end = strchr(at, '\n');
+        const char *found = strstr(at, want[i]);
+        if (end == NULL || found == NULL || found > end)
+            fail_msg("line %lu should say '%s' in:\n%s", i, want[i], hand_over->text);
+        at = end + 1;
+    }
+    if (violations != lines)
+        fail_msg("%lu violations, not %lu:\n%s", violations, lines, hand_over->text);
+}
+
+#define EXPECT(hand_over, ...)                                                                     \
+    do {                                                                                           \
+        const char *const wanted_lines[] = {__VA_ARGS__};                                          \
+        expect_lines((hand_over), wanted_lines, ARRAY_LEN(wanted_lines));                          \
+        destroy(hand_over);                                                                        \
+    } while (0)
+
+// Entry bits, from the manual (SDM 3A, 4.5).
+#define BIT_P       (UINT64_C(1) << 0)
+#define BIT_RW      (UINT64_C(1) << 1)
+#define BIT_NX      (UINT64_C(1) << 63)
+#define BIT_PCD_PWT (UINT64_C(3) << 3) // PAT entry 3: UC
+
+// The 4 KiB leaf of an address.
+static uint64_t *leaf(struct hand_over *hand_over, uint64_t virt) {
+    return rig_slot(&hand_over->rig, virt, 1);
+}
+
+static void unmap(struct hand_over *hand_over, uint64_t virt, uint64_t bytes) {
+    assert_int_equal(vmem_unmap(&hand_over->rig.space, vaddr(virt), bytes), VMEM_OK);
+}
+
+TEST("audit: a clean hand-over has no violation") {
+    struct hand_over *hand_over = make();
+    uint64_t violations = audit(hand_over);
+    if (violations != 0)
+        fail_msg("%lu violations:\n%s", violations, hand_over->text);
+    destroy(hand_over);
+}
+
+// --- 1 ---
+
+TEST("audit 1: a page that is writable and executable is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, STACK_VIRT) &= ~BIT_NX;
+    EXPECT(hand_over, "audit 1: level 1, ffffc00000001000", "audit 3: ffffc00000001000",
+           "audit 6: stack");
+}
+
+TEST("audit 1: an executable page of the direct map is found though it is read-only") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + TEXT) &= ~BIT_NX;
+    EXPECT(hand_over, "audit 3: ffff800000400000", "audit 1: [400000, 401000): executable");
+}
+
+// --- 2 ---
+
+TEST("audit 2: usable memory that the direct map leaves out is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + 0x5000) = 0;
+    EXPECT(hand_over, "audit 3: ffff800000005000, 4096 bytes: listed and not mapped",
+           "audit 2: [5000, 6000), usable: not in the direct map");
+}
+
+TEST("audit 2: the end of the direct map is missed too") {
+    struct hand_over *hand_over = make();
+    unmap(hand_over, HHDM + RAM_END - KIB(512) - PAGES(1), PAGES(1));
+    EXPECT(hand_over, "audit 3: ", "audit 2: [1f7f000, 1f80000), boot services");
+}
+
+TEST("audit 2: page tables must be in the direct map, though nobody hands them out") {
+    struct hand_over *hand_over = make();
+    unmap(hand_over, HHDM + MIB(16), PAGES(4));
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 3: ffff800001000000, 16384 bytes: listed and not mapped",
+           "audit 2: [1000000, 1004000), page tables: not in the direct map");
+}
+
+TEST("audit 2: a page of the direct map that translates elsewhere is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + 0x5000) ^= 0x2000;
+    EXPECT(hand_over, "audit 3: ffff800000005000: mapped to 7000",
+           "audit 2: direct map at 5000: translates to 7000",
+           "audit 2: [5000, 6000), usable: not in the direct map");
+}
+
+TEST("audit 2: a page of the direct map with another cache type is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + 0x5000) |= BIT_PCD_PWT;
+    EXPECT(hand_over, "audit 3: ffff800000005000", "audit 4: frame 5000",
+           "audit 2: [5000, 6000): cache type 3");
+}
+
+TEST("audit 2: a read-only page of the direct map that is not the kernel's is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + 0x5000) &= ~BIT_RW;
+    EXPECT(hand_over, "audit 3: ffff800000005000",
+           "audit 2: [5000, 6000): read-only in the direct map");
+}
+
+// --- 3 ---
+
+TEST("audit 3: a mapping that is not listed is found") {
+    struct hand_over *hand_over = make();
+    uint64_t listed = hand_over->input.mapping_count;
+    add(hand_over, SPARE_VIRT, SCREEN, PAGES(2), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
+    struct slipway_mapping *spare = hand_over->mappings + 8;
+    assert_int_equal(spare->virt, SPARE_VIRT);
+    memmove(spare, spare + 1, (listed - 8) * sizeof(*spare));
+    hand_over->input.mapping_count = listed;
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 3: ffffc02000000000, 8192 bytes: mapped and not listed");
+}
+
+TEST("audit 3: what is listed and not mapped is found, at the end of the manifest too") {
+    struct hand_over *hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count++] = (struct slipway_mapping){
+        0xffffffffa0000000, SCREEN + MIB(8), PAGES(3), 1, SLIPWAY_CACHE_WB, SLIPWAY_MAP_LOADER};
+    EXPECT(hand_over, "audit 3: ffffffffa0000000, 12288 bytes: listed and not mapped");
+}
+
+TEST("audit 3: a mapping that goes on behind its end in the manifest is found") {
+    struct hand_over *hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count - 1].bytes -= PAGES(1);
+    EXPECT(hand_over, "audit 3: ffffffff80009000, 4096 bytes: mapped and not listed");
+}
+
+TEST("audit 3: rights other than listed are found") {
+    struct hand_over *hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count - 1].rights = 0; // now it counts as sealed
+    EXPECT(hand_over, "audit 5: ", "audit 3: ffffffff80006000: mapped to 406000, rights 3",
+           "audit 5: ");
+}
+
+TEST("audit 3: a reserved range, listed or not, may not be in the direct map") {
+    struct hand_over *hand_over = make();
+    add_direct(hand_over, RESERVED + PAGES(1), RESERVED + PAGES(3), SLIPWAY_RIGHT_WRITE);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 3: [801000, 803000), reserved: in the direct map");
+}
+
+TEST("audit 3: an absent range, listed or not, may not be in the direct map") {
+    struct hand_over *hand_over = make();
+    add_direct(hand_over, RAM_END - PAGES(2), RAM_END, SLIPWAY_RIGHT_WRITE);
+    add_direct(hand_over, GIB(4), GIB(4) + PAGES(1), SLIPWAY_RIGHT_WRITE);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 3: [1ffe000, 2000000), absent: in the direct map",
+           "audit 3: [100000000, 100001000), absent: in the direct map");
+}
+
+TEST("audit 3: anything in the lower half is found, though it be listed") {
+    struct hand_over *hand_over = make();
+    add(hand_over, 0x400000, SCREEN, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 3: 400000, 4096 bytes: mapped in the lower half");
+}
+
+// --- 4 and 5 ---
+
+TEST("audit 4: RAM that is mapped write-combining elsewhere is found once") {
+    struct hand_over *hand_over = make();
+    add(hand_over, SPARE_VIRT, 0x600000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 4: frame 600000: mapped with cache type 5 by ffffc02000000000, 0 by "
+                      "ffff800000600000");
+}
+
+TEST("audit 4: a framebuffer with two cache types, neither WB, is found once") {
+    struct hand_over *hand_over = make();
+    add_mapping(hand_over, (struct slipway_mapping){SPARE_VIRT, SCREEN + PAGES(1), PAGES(1), 1,
+                                                    VMEM_CACHE_UC, SLIPWAY_MAP_FRAMEBUFFER});
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 4: frame 80001000: mapped with cache type 3 by ffffc02000000000, 5 by "
+                      "ffffc01000001000");
+}
+
+TEST("audit 5: a writable alias of kernel text is found, though it be listed") {
+    struct hand_over *hand_over = make();
+    add(hand_over, SPARE_VIRT, TEXT + PAGES(1), PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_LOADER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 5: frame 401000: read-only kernel page ffffffff80001000, writable by "
+                      "ffffc02000000000");
+}
+
+TEST("audit 5: read-only data that is writable in the direct map is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + RODATA) |= BIT_RW;
+    EXPECT(hand_over, "audit 3: ffff800000404000", "audit 5: frame 404000");
+}
+
+// --- 6 ---
+
+TEST("audit 6: guard pages that are present are found, below and above") {
+    struct hand_over *hand_over = make();
+    const uint64_t below = STACK_VIRT - PAGES(1), above = STACK_VIRT + PAGES(4);
+    add(hand_over, below, 0x600000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_STACK);
+    add(hand_over, above, 0x602000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_STACK);
+    EXPECT(hand_over, "audit 6: guard page below the stack, ffffc00000000000: is present",
+           "audit 6: guard page above the stack, ffffc00000005000: is present");
+}
+
+TEST("audit 6: a stack that is missing, read-only, empty or unaligned is found") {
+    struct hand_over *hand_over = make();
+    hand_over->input.stack_bottom = SPARE_VIRT;
+    hand_over->input.stack_top = SPARE_VIRT + PAGES(1);
+    EXPECT(hand_over, "audit 6: stack [ffffc02000000000, ffffc02000001000): 0 of 4096");
+    hand_over = make();
+    hand_over->input.stack_bottom = SLIPWAY_KERNEL_DEFAULT + RODATA - TEXT;
+    hand_over->input.stack_top = hand_over->input.stack_bottom + PAGES(2);
+    EXPECT(hand_over, "audit 6: stack", "audit 6: guard page below", "audit 6: guard page above");
+    hand_over = make();
+    hand_over->input.stack_top = hand_over->input.stack_bottom;
+    EXPECT(hand_over, "audit 6: stack [");
+    hand_over = make();
+    hand_over->input.stack_top -= 8;
+    EXPECT(hand_over, "audit 6: stack [");
+}
+
+TEST("audit 6: boot_info that is unmapped in part, empty, or outside the direct map is found") {
+    struct hand_over *hand_over = make();
+    hand_over->input.boot_info = HHDM + RESERVED - 16;
+    EXPECT(hand_over, "audit 6: boot_info [");
+    hand_over = make();
+    hand_over->input.boot_info_bytes = 0;
+    EXPECT(hand_over, "audit 6: boot_info: 0 bytes");
+    hand_over = make();
+    hand_over->input.boot_info = STACK_VIRT;
+    EXPECT(hand_over, "audit 6: boot_info ffffc00000001000: not in the direct map");
+    hand_over = make();
+    hand_over->input.boot_info = UINT64_MAX - 4;
+    EXPECT(hand_over, "audit 6: boot_info: ", "audit 6: boot_info ");
+}
+
+TEST("audit 6: an entry point that is not mapped, or not executable, is found") {
+    struct hand_over *hand_over = make();
+    hand_over->input.kernel_entry = SPARE_VIRT;
+    EXPECT(hand_over, "audit 6: entry point ffffc02000000000");
+    hand_over = make();
+    hand_over->input.kernel_entry = SLIPWAY_KERNEL_DEFAULT + RODATA - TEXT;
+    EXPECT(hand_over, "audit 6: entry point ffffffff80004000: rights 1");
+}
+
+TEST("audit 6: a direct map alone is not asked for stack, boot_info and entry point") {
+    struct hand_over *hand_over = make();
+    hand_over->input.scope = AUDIT_DIRECT_MAP;
+    hand_over->input.stack_bottom = hand_over->input.stack_top = 0;
+    hand_over->input.boot_info = hand_over->input.boot_info_bytes = 0;
+    hand_over->input.kernel_entry = 0;
+    assert_int_equal(audit(hand_over), 0);
+    hand_over->input.scope = AUDIT_HAND_OVER;
+    EXPECT(hand_over, "audit 6: stack", "audit 6: boot_info", "audit 6: boot_info",
+           "audit 6: entry");
+}
+
+// --- 7 and 9 ---
+
+TEST("audit 7: a table outside the listed ranges is found, and nothing behind it is believed") {
+    struct hand_over *hand_over = make();
+    hand_over->ranges[2].bytes -= PAGES(1);
+    EXPECT(hand_over, "audit 7: level 4, ffffff8000000000", "audit 7: [", "audit 9: 12 tables");
+}
+
+TEST("audit 7: without any listed range not even the root is entered") {
+    struct hand_over *hand_over = make();
+    hand_over->input.range_count = 2;
+    EXPECT(hand_over, "audit 7: level 0", "audit 9: 0 tables");
+}
+
+TEST("audit 7: a table that is reached twice is found, a loop included") {
+    struct hand_over *hand_over = make();
+    uint64_t *root = rig_slot(&hand_over->rig, HHDM, 4);
+    root[1] = root[0];
+    EXPECT(hand_over, "audit 7: level 4, ffff808000000000");
+    hand_over = make();
+    root = rig_slot(&hand_over->rig, HHDM, 4);
+    root[1] = hand_over->rig.space.root.value | BIT_P | BIT_RW;
+    EXPECT(hand_over, "audit 7: level 4, ffff808000000000");
+}
+
+TEST("audit 7: a reserved bit is found") {
+    struct hand_over *hand_over = make();
+    *leaf(hand_over, HHDM + 0x5000) |= UINT64_C(1) << 50;
+    audit(hand_over);
+    assert_non_null(strstr(hand_over->text, "audit 7: level 1, ffff800000005000"));
+    destroy(hand_over);
+}
+
+TEST("audit 7: listed pages that no entry leads to are found, a line for each run of them") {
+    struct hand_over *hand_over = make();
+    uint64_t end = hand_over->ranges[2].start_phys + hand_over->ranges[2].bytes;
+    hand_over->ranges[2].bytes += PAGES(2);
+    hand_over->ranges[3] =
+        (struct slipway_range){end + PAGES(8), PAGES(9), SLIPWAY_RANGE_PAGE_TABLES, 0};
+    hand_over->input.range_count = 4;
+    char first[64], second[64];
+    snprintf(first, sizeof(first), "audit 7: [%lx, %lx) is listed", end, end + PAGES(2));
+    snprintf(second, sizeof(second), "audit 7: [%lx, %lx) is listed", end + PAGES(8),
+             end + PAGES(17));
+    EXPECT(hand_over, first, second);
+}
+
+TEST("audit 7: too little scratch is a violation, not a write beyond it") {
+    struct hand_over *hand_over = make();
+    hand_over->input.scratch_bytes = audit_scratch_bytes(hand_over->ranges, 3);
+    assert_int_equal(audit(hand_over), 0);
+    hand_over->input.scratch_bytes--;
+    EXPECT(hand_over, "audit 7: ");
+}
+
+TEST("audit 9: another number of tables than planned is found") {
+    struct hand_over *hand_over = make();
+    hand_over->input.tables_planned++;
+    EXPECT(hand_over, "audit 9: ");
+}
+
+// --- 8 ---
+
+TEST("audit 8: regions that overlap, are empty, unaligned or of unknown kind are found") {
+    struct hand_over *hand_over = make();
+    hand_over->regions[3].start -= PAGES(1); // into the one before
+    EXPECT(hand_over, "audit 8: region 3 ", "audit 8: kernel memory");
+    hand_over = make();
+    hand_over->regions[1].end += 8;
+    audit(hand_over);
+    assert_non_null(strstr(hand_over->text, "audit 8: region 1 "));
+    destroy(hand_over);
+    hand_over = make();
+    hand_over->regions[1].kind = SLIPWAY_MEM_KINDS;
+    audit(hand_over);
+    assert_non_null(strstr(hand_over->text, "audit 8: region 1 "));
+    destroy(hand_over);
+}
+
+TEST("audit 8: totals that differ from the report's are found") {
+    struct hand_over *hand_over = make();
+    hand_over->report.bytes[SLIPWAY_MEM_RUNTIME] += FRAME_BYTES;
+    EXPECT(hand_over, "audit 8: runtime memory: the regions have 65536 bytes, the map 69632");
+}

@@ -1,0 +1,508 @@
+// The validator of the hand-over: a block that is in order passes, and each thing that can be wrong
+// with it is found, under its own name.
+#include "common/boot/boot_check.h"
+
+#include "tests/unit/support/boot_block.h"
+#include "tests/unit/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER_OFFSET(field) __builtin_offsetof(struct slipway_boot_info, field)
+#define MIB_1                UINT64_C(0x100000)
+
+// A good block in a heap block of exactly its size, so that ASan sees a read beyond it.
+static struct boot_block *make(void) {
+    struct boot_block *block = malloc(sizeof(*block));
+    boot_block_fill(block);
+    return block;
+}
+
+static void check(struct boot_block *block, enum boot_check want, uint64_t want_index, int line) {
+    uint64_t index = UINT64_MAX;
+    enum boot_check result = boot_check_info(&block->info, &index);
+    if (result != want || index != want_index)
+        fail_msg("line %d: result %d (%s), index %lu instead of %d, %lu", line, result,
+                 boot_check_text(result), index, want, want_index);
+    assert_int_equal(boot_check_info(&block->info, NULL), want);
+    free(block);
+}
+
+// One change to a good block, and what must come of it.
+#define EXPECT(result, index, ...)                                                                 \
+    do {                                                                                           \
+        struct boot_block *b = make();                                                             \
+        __VA_ARGS__;                                                                               \
+        check(b, result, index, __LINE__);                                                         \
+    } while (0)
+#define EXPECT_OK(...) EXPECT(BOOT_CHECK_OK, 0, __VA_ARGS__)
+
+TEST("boot_check: a good block is sound") {
+    EXPECT_OK((void)0);
+}
+
+TEST("boot_check: no block, an odd address, another magic and another version are refused") {
+    uint64_t index;
+    assert_int_equal(boot_check_info(NULL, &index), BOOT_CHECK_NULL);
+    assert_int_equal(index, 0);
+    const uint64_t odd = 0x1004;
+    assert_int_equal(boot_check_info((const void *)odd, NULL), BOOT_CHECK_NULL);
+    EXPECT(BOOT_CHECK_MAGIC, 0, b->info.magic ^= 1);
+    EXPECT(BOOT_CHECK_MAGIC, 0, b->info.magic ^= UINT64_C(1) << 63);
+    EXPECT(BOOT_CHECK_VERSION, 0, b->info.version = 2);
+    EXPECT(BOOT_CHECK_VERSION, 0, b->info.version = 0);
+}
+
+TEST("boot_check: impossible sizes are refused before anything is read by them") {
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.header_bytes = sizeof(b->info) - 1);
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.header_bytes = 0);
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.header_bytes = UINT32_MAX);
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = sizeof(b->info) - 1);
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = 0);
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = (256 << 20) + 1);
+    EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = UINT64_MAX);
+    // A newer loader's longer header: what follows it moves up.
+    EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(mappings), b->info.header_bytes += 8);
+}
+
+TEST("boot_check: the header alone is enough to refuse a header") {
+    for (uint64_t bytes = 24; bytes < sizeof(struct slipway_boot_info); bytes += 8) {
+        void *info = malloc(bytes);
+        struct boot_block whole;
+        boot_block_fill(&whole);
+        whole.info.total_bytes = bytes;
+        memcpy(info, &whole, bytes);
+        assert_int_equal(boot_check_info(info, NULL), BOOT_CHECK_SIZE);
+        free(info);
+    }
+}
+
+static void check_array(uint64_t offset, uint64_t record_bytes) {
+    struct slipway_array *array;
+#define ARRAY_OF(b) array = (void *)((char *)(b) + offset)
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->stride = (uint32_t)record_bytes - 8);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->stride = 0);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->stride += 4);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->address += 4);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->address = 0);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->address = UINT64_MAX - 7);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->address = (uint64_t)(uintptr_t)b);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b);
+           array->address = (uint64_t)(uintptr_t)b + sizeof(*b));
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->count = UINT32_MAX);
+    EXPECT(BOOT_CHECK_ARRAY, offset, ARRAY_OF(b); array->count = UINT32_MAX;
+           array->stride = UINT32_MAX - 7);
+#undef ARRAY_OF
+}
+
+TEST("boot_check: every array must lie inside the block, with records of full size") {
+    check_array(HEADER_OFFSET(mappings), sizeof(struct slipway_mapping));
+    check_array(HEADER_OFFSET(memory), sizeof(struct slipway_memory));
+    check_array(HEADER_OFFSET(ranges), sizeof(struct slipway_range));
+    check_array(HEADER_OFFSET(modules), sizeof(struct slipway_module));
+    check_array(HEADER_OFFSET(framebuffers), sizeof(struct slipway_framebuffer));
+    check_array(HEADER_OFFSET(stages), sizeof(struct slipway_stage));
+}
+
+TEST("boot_check: an array may end exactly where the block ends, and not 8 bytes later") {
+    struct slipway_stage *last;
+    EXPECT_OK(last = (struct slipway_stage *)(b + 1) - 1; *last = b->stages[1];
+              b->info.stages.address = (uint64_t)(uintptr_t)last; b->info.stages.count = 1;
+              b->info.loader_name = b->info.loader_version = b->info.kernel_path = b->info.cmdline =
+                  b->info.log = (struct slipway_text){0};
+              b->info.modules.count = 0; b->info.efi_map_bytes = 48);
+    EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(stages), last = (struct slipway_stage *)(b + 1) - 1;
+           b->info.stages.address = (uint64_t)(uintptr_t)last + 8; b->info.stages.count = 1);
+}
+
+TEST("boot_check: an empty array may have any address and stride") {
+    EXPECT_OK(b->info.modules = (struct slipway_array){0});
+    EXPECT_OK(b->info.framebuffers = (struct slipway_array){.address = 1, .stride = 1});
+    EXPECT_OK(b->info.stages.count = 0);
+}
+
+static void check_text(uint64_t offset) {
+    struct slipway_text *text;
+#define TEXT_OF(b) text = (void *)((char *)(b) + offset)
+    EXPECT_OK(TEXT_OF(b); *text = (struct slipway_text){0});
+    EXPECT_OK(TEXT_OF(b); text->address += 4; text->bytes = 0);
+    EXPECT_OK(TEXT_OF(b); text->bytes = 1; text->address += 3);
+    EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->bytes = 3); // no NUL follows
+    EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->bytes = 16);
+    EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->bytes = UINT64_MAX);
+    EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->address = 0);
+    EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->address = 8; text->bytes = 0);
+    EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->address = (uint64_t)(uintptr_t)b);
+#undef TEXT_OF
+}
+
+TEST("boot_check: every text must lie inside the block, with its NUL") {
+    check_text(HEADER_OFFSET(loader_name));
+    check_text(HEADER_OFFSET(loader_version));
+    check_text(HEADER_OFFSET(kernel_path));
+    check_text(HEADER_OFFSET(cmdline));
+    check_text(HEADER_OFFSET(log));
+}
+
+TEST("boot_check: the EFI map has a stride of at least 40 and lies inside the block") {
+    EXPECT_OK(b->info.efi_map_stride = 40; b->info.efi_map_bytes = 80);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_stride = 32);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_stride = 0);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_stride = 44; b->info.efi_map_bytes = 88);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_bytes = 95);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_bytes = 0);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_bytes = 48 * 1000);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map_bytes = UINT64_MAX - 15);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map = 0);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map += 4);
+    EXPECT(BOOT_CHECK_EFI_MAP, 0, b->info.efi_map += 48);
+}
+
+TEST("boot_check: levels are 4 or 5") {
+    EXPECT_OK(b->info.paging_levels = 5);
+    EXPECT(BOOT_CHECK_LEVELS, 0, b->info.paging_levels = 3);
+    EXPECT(BOOT_CHECK_LEVELS, 0, b->info.paging_levels = 6);
+    EXPECT(BOOT_CHECK_LEVELS, 0, b->info.paging_levels = 0);
+}
+
+static void move_direct(struct boot_block *block, uint64_t base) {
+    uint64_t by = base - block->info.hhdm_base;
+    for (int i = BLOCK_MAP_LOW; i <= BLOCK_MAP_HIGH; i++)
+        block->mappings[i].virt += by;
+    for (int i = 0; i < 2; i++)
+        block->modules[i].address += by;
+    block->info.hhdm_base += by;
+    block->info.hhdm_end += by;
+    block->info.rsdp += by;
+    block->info.efi_system_table += by;
+}
+
+TEST("boot_check: the direct map is aligned, in the upper half, and ends at its last mapping") {
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_base += 0x1000);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_base = 0; b->info.hhdm_end = 64 * MIB_1);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = b->info.hhdm_base);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = b->info.hhdm_base - 0x1000);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end += 1);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end += 0x1000);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = SLIPWAY_WINDOW_BASE + 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_HIGH, b->info.hhdm_end -= 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOW, b->info.hhdm_base += UINT64_C(1) << 39;
+           b->info.hhdm_end += UINT64_C(1) << 39);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xffff7f8000000000));
+    EXPECT_OK(move_direct(b, 0xffff7f8000000000); b->info.paging_levels = 5);
+    EXPECT_OK(move_direct(b, 0xff00000000000000); b->info.paging_levels = 5);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xfeffff8000000000); b->info.paging_levels = 5);
+    EXPECT_OK(move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 39)));
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, SLIPWAY_WINDOW_BASE));
+    // Wider than its window, which only 5 levels have room for.
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xff00000000000000); b->info.paging_levels = 5;
+           b->mappings[BLOCK_MAP_HIGH].bytes += SLIPWAY_HHDM_MAX_BYTES;
+           b->info.hhdm_end += SLIPWAY_HHDM_MAX_BYTES);
+}
+
+TEST("boot_check: the manifest is sorted, disjoint, aligned and inside the upper half") {
+    for (unsigned i = 0; i < BLOCK_MAPS; i++) {
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].virt += 1);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].virt &= 0x7fffffffffff);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].virt = UINT64_MAX - 0xfff);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].phys += 1);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].phys = UINT64_C(1) << 52);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].bytes = 0);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].bytes -= 1);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].bytes = -b->mappings[i].virt);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].bytes = -UINT64_C(0x1000));
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].rights = 3);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].rights |= 4);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].rights |= 0x80000000);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].cache = 1);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].purpose = 0);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].purpose = 6);
+    }
+    for (unsigned i = 1; i < BLOCK_MAPS; i++)
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i] = b->mappings[i - 1]);
+    EXPECT(BOOT_CHECK_MAPPINGS, 2, struct slipway_mapping swap = b->mappings[1];
+           b->mappings[1] = b->mappings[2]; b->mappings[2] = swap);
+    EXPECT(BOOT_CHECK_MAPPINGS, 1, b->mappings[0].bytes = MIB_1 + 0x1000); // by one page
+}
+
+TEST("boot_check: every mapping is what the contract says for its purpose") {
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOW,
+           b->mappings[BLOCK_MAP_LOW].rights = SLIPWAY_RIGHT_EXECUTE);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOW, b->mappings[BLOCK_MAP_LOW].cache = SLIPWAY_CACHE_WC);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_MAIN, b->mappings[BLOCK_MAP_MAIN].phys += 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_STACK, b->mappings[BLOCK_MAP_STACK].rights = 0);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_STACK,
+           b->mappings[BLOCK_MAP_STACK].rights = SLIPWAY_RIGHT_EXECUTE);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_STACK,
+           b->mappings[BLOCK_MAP_STACK].cache = SLIPWAY_CACHE_WC);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_STACK,
+           b->mappings[BLOCK_MAP_STACK].virt = SLIPWAY_WINDOW_BASE - 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_FRAMEBUFFER,
+           b->mappings[BLOCK_MAP_FRAMEBUFFER].cache = SLIPWAY_CACHE_WB);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_FRAMEBUFFER,
+           b->mappings[BLOCK_MAP_FRAMEBUFFER].rights = 0);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOADER,
+           b->mappings[BLOCK_MAP_LOADER].virt = SLIPWAY_WINDOW_END - 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_TEXT,
+           b->mappings[BLOCK_MAP_TEXT].virt = SLIPWAY_KERNEL_MIN - 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_DATA,
+           b->mappings[BLOCK_MAP_DATA].cache = SLIPWAY_CACHE_WC);
+}
+
+TEST("boot_check: the memory map is sorted, disjoint, aligned, of known kinds, and merged") {
+    for (unsigned i = 0; i < BLOCK_MEMS; i++) {
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].start_phys += 1);
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].bytes = 0);
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].bytes += 1);
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].bytes = -UINT64_C(0x1000);
+               b->memory[i].start_phys += 0x1000);
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].kind = 0);
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].kind = SLIPWAY_MEM_KINDS);
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i].in_direct = 2);
+    }
+    for (unsigned i = 1; i < BLOCK_MEMS; i++)
+        EXPECT(BOOT_CHECK_MEMORY, i, b->memory[i] = b->memory[i - 1]);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MODULE,
+           b->memory[BLOCK_MEM_MODULE].kind = SLIPWAY_MEM_LOADER);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MODULE, b->memory[BLOCK_MEM_MODULE].start_phys -= 0x1000);
+}
+
+TEST("boot_check: usable memory is in the direct map, and never frame 0 or the legacy hole") {
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MAIN, b->memory[BLOCK_MEM_MAIN].in_direct = 0);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_FIRST,
+           b->memory[BLOCK_MEM_FIRST].kind = SLIPWAY_MEM_USABLE);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MMIO, b->memory[BLOCK_MEM_MMIO].in_direct = 1);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_HOLE, b->memory[BLOCK_MEM_HOLE].in_direct = 1);
+    // The manifest maps the hole, but the map must not call it usable.
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_HOLE, b->mappings[BLOCK_MAP_LOW].bytes = MIB_1;
+           b->memory[BLOCK_MEM_HOLE].in_direct = 1;
+           b->memory[BLOCK_MEM_HOLE].kind = SLIPWAY_MEM_USABLE);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MAIN, b->mappings[BLOCK_MAP_MAIN].bytes -= 0x1000);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MAIN, b->mappings[BLOCK_MAP_MAIN].virt += 0x1000;
+           b->mappings[BLOCK_MAP_MAIN].phys += 0x1000; b->mappings[BLOCK_MAP_MAIN].bytes -= 0x1000);
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_TABLES, b->memory[BLOCK_MEM_TABLES].bytes += 0x1000);
+}
+
+TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known purpose") {
+    for (unsigned i = 0; i < BLOCK_RANGES; i++) {
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].start_phys += 1);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes = 0);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes += 1);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes = UINT64_C(1) << 52);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 0);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 8);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].reclaimable = 2);
+    }
+    for (unsigned i = 1; i < BLOCK_RANGES; i++)
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i] = b->ranges[i - 1]);
+    EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_KERNEL, b->ranges[BLOCK_RANGE_KERNEL].reclaimable = 1);
+    EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_TABLES, b->ranges[BLOCK_RANGE_TABLES].reclaimable = 1);
+    EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_INFO,
+           b->ranges[BLOCK_RANGE_INFO].purpose = SLIPWAY_RANGE_DEMOTED);
+    EXPECT_OK(b->ranges[BLOCK_RANGE_INFO].reclaimable = 0);
+    EXPECT_OK(b->ranges[BLOCK_RANGE_MODULE].reclaimable = 0);
+}
+
+TEST("boot_check: a range of the loader that is given as usable memory too is refused") {
+    for (unsigned i = BLOCK_MEM_KERNEL; i <= BLOCK_MEM_TABLES; i++) {
+        const unsigned ranges[] = {BLOCK_RANGE_KERNEL, BLOCK_RANGE_STACK, BLOCK_RANGE_MODULE,
+                                   BLOCK_RANGE_TABLES};
+        EXPECT(BOOT_CHECK_RANGES, ranges[i - BLOCK_MEM_KERNEL],
+               b->memory[i].kind = SLIPWAY_MEM_USABLE;
+               b->memory[BLOCK_MEM_MAIN].bytes -= 0x1000); // or it would be unmerged
+    }
+    EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_KERNEL,
+           b->ranges[BLOCK_RANGE_KERNEL].start_phys -= 0x1000;
+           b->ranges[BLOCK_RANGE_KERNEL].bytes += 0x1000);
+    // The last range in a region, of which the others are clear.
+    EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_LOADER, b->memory[BLOCK_MEM_LOADER].bytes = 0x8000;
+           b->memory[BLOCK_MEM_MODULE] =
+               (struct slipway_memory){34 * MIB_1 + 0x8000, 0x8000, SLIPWAY_MEM_USABLE, 1});
+}
+
+TEST("boot_check: the image is one piece, claimed, and all kernel mappings are of it") {
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_virt += 1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_virt += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_virt -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_phys += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_phys = UINT64_C(1) << 52);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_bytes = 0);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_bytes -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_bytes += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_bytes = UINT64_MAX - 0xfff);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_MAP_DATA].phys -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_MAP_DATA].virt += MIB_1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_MAP_DATA].virt += 4 * MIB_1;
+           b->mappings[BLOCK_MAP_DATA].phys += 4 * MIB_1); // beyond its end, in step
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->ranges[BLOCK_RANGE_KERNEL].purpose = SLIPWAY_RANGE_MODULE);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->ranges[BLOCK_RANGE_KERNEL].bytes -= 0x1000);
+}
+
+TEST("boot_check: the entry point is in an executable kernel mapping") {
+    EXPECT_OK(b->info.kernel_entry = BLOCK_IMAGE + MIB_1 - 1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_entry = BLOCK_IMAGE + MIB_1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_entry = BLOCK_IMAGE - 1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_entry = 0);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_entry = BLOCK_FRAME + 8 * MIB_1); // the loader's
+}
+
+TEST("boot_check: the stack is a mapping of its own between two guard pages") {
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_bottom += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_bottom += 8);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_bottom = 0);
+    EXPECT(BOOT_CHECK_KERNEL, 0, // the loader's view of the same memory
+           struct slipway_mapping *loader = &b->mappings[BLOCK_MAP_LOADER];
+           loader->phys = 34 * MIB_1; loader->bytes = 0x4000; b->info.stack_bottom = loader->virt;
+           b->info.stack_top = loader->virt + 0x4000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_top -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_top += 8);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_bottom = BLOCK_FRAME;
+           b->info.stack_top = BLOCK_FRAME + 4 * MIB_1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->ranges[BLOCK_RANGE_STACK].bytes -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->ranges[BLOCK_RANGE_STACK].purpose = SLIPWAY_RANGE_LOADER);
+    // Something mapped right above, and right below.
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_MAP_FRAMEBUFFER].virt = BLOCK_STACK + 0x4000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_MAP_LOADER].virt = BLOCK_STACK + 5 * MIB_1;
+           b->info.stack_bottom = b->mappings[BLOCK_MAP_FRAMEBUFFER].virt = BLOCK_STACK + MIB_1;
+           struct slipway_mapping stack = b->mappings[BLOCK_MAP_STACK];
+           b->mappings[BLOCK_MAP_STACK] = b->mappings[BLOCK_MAP_FRAMEBUFFER];
+           stack.virt = BLOCK_STACK + 5 * MIB_1; b->mappings[BLOCK_MAP_FRAMEBUFFER] = stack;
+           b->mappings[BLOCK_MAP_LOADER].virt = BLOCK_STACK + 6 * MIB_1;
+           b->info.stack_bottom = stack.virt; b->info.stack_top = stack.virt + stack.bytes);
+}
+
+TEST("boot_check: the root is a claimed page table, and there are not more tables than claimed") {
+    EXPECT_OK(b->info.root_phys += 0x1000);
+    EXPECT_OK(b->info.table_pages = 1);
+    EXPECT(BOOT_CHECK_TABLES, 0, b->info.root_phys += 8);
+    EXPECT(BOOT_CHECK_TABLES, 0, b->info.root_phys -= 0x1000);
+    EXPECT(BOOT_CHECK_TABLES, 0, b->info.root_phys = 64 * MIB_1);
+    EXPECT(BOOT_CHECK_TABLES, 0, b->info.table_pages = 0);
+    EXPECT(BOOT_CHECK_TABLES, 0, b->info.table_pages += 1);
+    EXPECT(BOOT_CHECK_TABLES, 0, b->ranges[BLOCK_RANGE_TABLES].purpose = SLIPWAY_RANGE_LOADER);
+}
+
+TEST("boot_check: modules lie in the direct map and in their ranges, with texts in the block") {
+    for (unsigned i = 0; i < 2; i++) {
+        EXPECT_OK(b->modules[i].bytes = 0; b->modules[i].address = 0);
+        EXPECT_OK(b->modules[i].bytes += 1);
+        EXPECT_OK(b->modules[i].digest_kind = SLIPWAY_DIGEST_NONE);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].address += 8);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].address -= 3 * MIB_1);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].address -= BLOCK_HHDM);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].bytes += 4 * MIB_1);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].bytes = UINT64_MAX);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].digest_kind = 2);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].path.bytes = 16);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].path.address = 8);
+        EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].cmdline.bytes = 3);
+    }
+}
+
+TEST("boot_check: a module outside the direct map is refused, whoever claims it") {
+    EXPECT(BOOT_CHECK_MODULES, 0, b->ranges[4] = b->ranges[5];
+           b->ranges[5] = (struct slipway_range){0xfec00000, 0x1000, SLIPWAY_RANGE_MODULE, 1};
+           b->modules[0].address = BLOCK_HHDM + 0xfec00000; b->modules[0].bytes = 0x1000);
+}
+
+TEST("boot_check: a framebuffer is mapped for itself, and as large as its picture") {
+#define SCREEN b->framebuffers[0]
+    EXPECT_OK(SCREEN.format = SLIPWAY_PIXEL_MASKS);
+    EXPECT_OK(SCREEN.height = (uint32_t)(SCREEN.bytes / SCREEN.pitch));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = (uint32_t)(SCREEN.bytes / SCREEN.pitch) + 1);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address += 4);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address_phys -= 4);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.bytes += 1);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.bytes = UINT64_MAX);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.width = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.width = UINT32_MAX);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = UINT32_MAX; SCREEN.pitch = UINT32_MAX);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.pitch = 4095);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.format = 3);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.red_mask = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.green_mask = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.red_mask |= 0x8000);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask |= 0x10000);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask |= 0x100);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address = BLOCK_STACK;
+           SCREEN.address_phys = 34 * MIB_1; SCREEN.width = SCREEN.height = 1;
+           SCREEN.bytes = SCREEN.pitch = 4); // mapped, but not for it
+#undef SCREEN
+}
+
+TEST("boot_check: stages have names and run forwards") {
+    EXPECT_OK(b->stages[0].tsc_end = 100);
+    EXPECT_OK(b->stages[1].tsc_start = 100); // inside the other
+    EXPECT_OK(memcpy(b->stages[1].name, "fifteen letters", 16));
+    EXPECT(BOOT_CHECK_STAGES, 0, b->stages[0].tsc_end = 99);
+    EXPECT(BOOT_CHECK_STAGES, 1, b->stages[1].tsc_start = 99);
+    EXPECT(BOOT_CHECK_STAGES, 1, b->stages[1].name[0] = '\0');
+    EXPECT(BOOT_CHECK_STAGES, 1, memset(b->stages[1].name, 'x', 16));
+}
+
+TEST("boot_check: firmware tables are at their physical addresses in the direct map, or absent") {
+#define CHECK_TABLE(field, field_phys)                                                             \
+    EXPECT_OK(b->info.field = 0);                                                                  \
+    EXPECT_OK(b->info.field = b->info.field_phys = 0);                                             \
+    EXPECT_OK(b->info.field_phys = 64 * MIB_1 - 1;                                                 \
+              b->info.field = BLOCK_HHDM + b->info.field_phys);                                    \
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, b->info.field_phys = 35 * MIB_1;                                \
+           b->info.field = BLOCK_HHDM + 35 * MIB_1 + 8);                                           \
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, b->info.field_phys = 0; b->info.field = BLOCK_HHDM);            \
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, b->info.field_phys = b->info.field = 35 * MIB_1);               \
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, b->info.field_phys = 64 * MIB_1;                                \
+           b->info.field = BLOCK_HHDM + 64 * MIB_1)
+    CHECK_TABLE(rsdp, rsdp_phys);
+    CHECK_TABLE(smbios, smbios_phys);
+    CHECK_TABLE(efi_system_table, efi_system_table_phys);
+#undef CHECK_TABLE
+}
+
+// No change of the block, however wild, may make the check read outside it, or never end.
+TEST("boot_check: every word of the block, whatever it is changed to, is checked within bounds") {
+    const uint64_t changes[] = {0,
+                                1,
+                                UINT64_MAX,
+                                0x8000000080000000,
+                                0x0000000100000001,
+                                0x00000000ffffffff,
+                                0xffffffff00000000};
+    struct boot_block *block = malloc(sizeof(*block));
+    uint64_t refused = 0;
+    for (uint64_t at = 0; at < sizeof(*block); at += 8) {
+        for (unsigned how = 0; how < 2 * sizeof(changes) / sizeof(changes[0]); how++) {
+            boot_block_fill(block);
+            uint64_t *word = (uint64_t *)block + at / 8;
+            *word = how % 2 == 0 ? changes[how / 2] : *word ^ changes[how / 2];
+            refused += boot_check_info(&block->info, NULL) != BOOT_CHECK_OK;
+        }
+    }
+    free(block);
+    assert_true(refused > 1000); // or the loop changes nothing
+}
+
+TEST("boot_check: every bit of the header, flipped, is checked within bounds") {
+    struct boot_block *block = malloc(sizeof(*block));
+    uint64_t refused = 0;
+    for (uint64_t bit = 0; bit < 8 * sizeof(block->info); bit++) {
+        boot_block_fill(block);
+        ((uint8_t *)block)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        refused += boot_check_info(&block->info, NULL) != BOOT_CHECK_OK;
+    }
+    free(block);
+    assert_true(refused > 1000);
+}
+
+TEST("boot_check: every result has words of its own") {
+    for (unsigned i = 0; i <= BOOT_CHECK_FIRMWARE; i++) {
+        assert_non_null(boot_check_text((enum boot_check)i));
+        for (unsigned other = 0; other < i; other++)
+            assert_string_not_equal(boot_check_text((enum boot_check)i),
+                                    boot_check_text((enum boot_check)other));
+    }
+    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_FIRMWARE + 1)), "unknown");
+    assert_string_equal(boot_check_text((enum boot_check) - 1), "unknown");
+}

@@ -1,0 +1,226 @@
+#include "loader/config.h"
+
+#include "tests/unit/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A text in a heap block of exactly its size.
+static char *exact(const char *text, uint64_t bytes) {
+    char *copy = malloc(bytes == 0 ? 1 : bytes);
+    memcpy(copy, text, bytes);
+    return copy;
+}
+
+// The results point into `text`, so it must be the caller's.
+static struct config accept(const char *text) {
+    struct config config;
+    struct config_error error = {.line = 4242};
+    memset(&config, 0xa5, sizeof(config));
+    assert_int_equal(config_parse(text, strlen(text), &config, &error), CONFIG_OK);
+    assert_int_equal(error.line, 4242);
+    return config;
+}
+
+// Also asserts that the result is untouched.
+static void refuse_bytes(const char *text, uint64_t bytes, enum config_status want,
+                         const char *message) {
+    struct config config, before;
+    struct config_error error = {0};
+    memset(&config, 0xa5, sizeof(config));
+    before = config;
+    char *copy = exact(text, bytes);
+    assert_int_equal(config_parse(copy, bytes, &config, &error), want);
+    assert_int_equal(error.status, want);
+    assert_memory_equal(&config, &before, sizeof(config));
+    char printed[2048];
+    struct fmt_buffer buffer = fmt_buffer_make(printed, sizeof(printed));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    config_error_print(&sink, &error);
+    assert_string_equal(printed, message);
+    free(copy);
+}
+
+static void refuse(const char *text, enum config_status want, const char *message) {
+    refuse_bytes(text, strlen(text), want, message);
+}
+
+static void expect_text(struct config_text text, const char *want) {
+    assert_int_equal(text.bytes, strlen(want));
+    assert_memory_equal(text.text, want, text.bytes);
+}
+
+static void expect_default(const struct config *config) {
+    expect_text(config->kernel, "\\kernel.elf");
+    expect_text(config->cmdline, "");
+    assert_int_equal(config->log, CONFIG_LOG_QUIET);
+    assert_int_equal(config->module_count, 0);
+    assert_false(config->digest);
+}
+
+TEST("config: without a line that says something the defaults hold") {
+    struct config config = config_default();
+    expect_default(&config);
+    const char *const texts[] = {"",     "\n",         "\r\n",         "  \t \n", "# kernel = x",
+                                 "#\n#", " \t# x\r\n", "\xef\xbb\xbf", "\r",      "\n\n\n# x\n\n"};
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        config = accept(texts[i]);
+        expect_default(&config);
+    }
+}
+
+TEST("config: every key sets its field") {
+    struct config config = accept("kernel = /boot/my kernel.elf\n"
+                                  "cmdline = a=b # c  d\n"
+                                  "log = debug\n"
+                                  "module = \\initrd.img\n"
+                                  "module = /fonts/k\xc3\xa4se.psf size=16  bold\n"
+                                  "digest = sha256\n");
+    expect_text(config.kernel, "/boot/my kernel.elf");
+    expect_text(config.cmdline, "a=b # c  d");
+    assert_int_equal(config.log, CONFIG_LOG_DEBUG);
+    assert_true(config.digest);
+    assert_int_equal(config.module_count, 2);
+    expect_text(config.modules[0].path, "\\initrd.img");
+    expect_text(config.modules[0].cmdline, "");
+    expect_text(config.modules[1].path, "/fonts/k\xc3\xa4se.psf");
+    expect_text(config.modules[1].cmdline, "size=16  bold");
+}
+
+TEST("config: every choice has its word") {
+    assert_int_equal(accept("log=quiet").log, CONFIG_LOG_QUIET);
+    assert_int_equal(accept("log=info").log, CONFIG_LOG_INFO);
+    assert_int_equal(accept("log=debug").log, CONFIG_LOG_DEBUG);
+    assert_false(accept("digest=none").digest);
+    assert_true(accept("digest=sha256").digest);
+}
+
+TEST("config: blanks around, a byte order mark, CRLF and a missing last newline do not count") {
+    const char *const texts[] = {
+        "kernel=k\nmodule=m x y",
+        " \tkernel\t = \tk \t\r\n module = m\tx y \r\n",
+        "\xef\xbb\xbfkernel = k\nmodule = m \t x y\r",
+        "\n\nkernel = k\r\n\r\nmodule = m x y\n\n",
+    };
+    for (int i = 0; i < 4; i++) {
+        struct config config = accept(texts[i]);
+        expect_text(config.kernel, "k");
+        expect_text(config.modules[0].path, "m");
+        expect_text(config.modules[0].cmdline, "x y");
+    }
+}
+
+TEST("config: an unknown key is named with its line") {
+    refuse("# x\n\nkernl = a\n", CONFIG_ERR_UNKNOWN_KEY, "line 3: unknown key 'kernl'");
+    refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'Kernel'");
+    refuse("kernel x = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'kernel x'");
+    refuse("kerne = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'kerne'");
+    // The byte order mark is one at the very start only.
+    refuse("\n\xef\xbb\xbfkernel = a", CONFIG_ERR_UNKNOWN_KEY,
+           "line 2: unknown key '\xef\xbb\xbfkernel'");
+}
+
+TEST("config: a key that is set twice is refused with both lines") {
+    refuse("kernel = a\n\nkernel = a\n", CONFIG_ERR_DUPLICATE,
+           "line 3: key 'kernel' is set a second time, first in line 1");
+    refuse("\ncmdline = a\ncmdline = b\n", CONFIG_ERR_DUPLICATE,
+           "line 3: key 'cmdline' is set a second time, first in line 2");
+    refuse("log = info\nlog = info\n", CONFIG_ERR_DUPLICATE,
+           "line 2: key 'log' is set a second time, first in line 1");
+    refuse("digest = none\ndigest = sha256\n", CONFIG_ERR_DUPLICATE,
+           "line 2: key 'digest' is set a second time, first in line 1");
+}
+
+TEST("config: a key without a value, a line without '=' and '=' without a key are refused") {
+    refuse("kernel =", CONFIG_ERR_NO_VALUE, "line 1: key 'kernel' has no value");
+    refuse("cmdline = \t \r\n", CONFIG_ERR_NO_VALUE, "line 1: key 'cmdline' has no value");
+    refuse("log=\n", CONFIG_ERR_NO_VALUE, "line 1: key 'log' has no value");
+    refuse("\nmodule=\n", CONFIG_ERR_NO_VALUE, "line 2: key 'module' has no value");
+    refuse("digest=", CONFIG_ERR_NO_VALUE, "line 1: key 'digest' has no value");
+    refuse(" kernel \\kernel.elf ", CONFIG_ERR_NO_EQUALS,
+           "line 1: no '=' in 'kernel \\kernel.elf'");
+    refuse("\n = x\n", CONFIG_ERR_NO_KEY, "line 2: no key before '=' in '= x'");
+}
+
+TEST("config: a value that is no choice is refused with the choices") {
+    refuse("log = verbose", CONFIG_ERR_CHOICE, "line 1: 'verbose' is not quiet, info or debug");
+    refuse("log = debugg", CONFIG_ERR_CHOICE, "line 1: 'debugg' is not quiet, info or debug");
+    refuse("digest = md5", CONFIG_ERR_CHOICE, "line 1: 'md5' is not none or sha256");
+}
+
+TEST("config: a line of 1024 bytes is accepted, a longer one refused, ending not counted") {
+    char text[1040];
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "cmdline=", 8);
+    for (int crlf = 0; crlf < 2; crlf++) {
+        memset(text + 8, 'x', sizeof(text) - 8);
+        strcpy(text + 1024, crlf ? "\r\n" : "\n");
+        assert_int_equal(accept(text).cmdline.bytes, 1016);
+        strcpy(text + 1024, crlf ? "x\r\n" : "x\n");
+        refuse(text, CONFIG_ERR_LINE_SIZE, "line 1: 1025 bytes long, more than 1024");
+    }
+    memset(text, '#', 1030); // a comment too
+    text[1030] = '\0';
+    refuse(text, CONFIG_ERR_LINE_SIZE, "line 1: 1030 bytes long, more than 1024");
+}
+
+TEST("config: what is not UTF-8 is refused with its byte, in comments too") {
+    refuse("\nkernel = k\xe4se\n", CONFIG_ERR_UTF8, "line 2: byte 11 (0xe4) is not valid UTF-8");
+    refuse("# \xc0\x80", CONFIG_ERR_UTF8, "line 1: byte 3 (0xc0) is not valid UTF-8");
+    refuse("cmdline = \xe2\x82\n\xac", CONFIG_ERR_UTF8,
+           "line 1: byte 11 (0xe2) is not valid UTF-8");
+    refuse("\xff\xfe", CONFIG_ERR_UTF8, "line 1: byte 1 (0xff) is not valid UTF-8");
+}
+
+TEST("config: control characters are refused with their byte, the tab excepted") {
+    refuse_bytes("log = a\0b", 9, CONFIG_ERR_CONTROL,
+                 "line 1: byte 8 (0x00) is a control character");
+    refuse("\n# \x1b[0m", CONFIG_ERR_CONTROL, "line 2: byte 3 (0x1b) is a control character");
+    refuse("cmdline = a\x7f", CONFIG_ERR_CONTROL, "line 1: byte 12 (0x7f) is a control character");
+    refuse("log = info\rlog = info", CONFIG_ERR_CONTROL,
+           "line 1: byte 11 (0x0d) is a control character");
+    refuse("log = info\r\r\n", CONFIG_ERR_CONTROL, "line 1: byte 11 (0x0d) is a control character");
+    refuse("a\x01\xff", CONFIG_ERR_CONTROL, "line 1: byte 2 (0x01) is a control character");
+    refuse("a\xff\x01", CONFIG_ERR_UTF8, "line 1: byte 2 (0xff) is not valid UTF-8");
+    expect_text(accept("cmdline = a\tb").cmdline, "a\tb");
+}
+
+TEST("config: 64 modules are accepted in their order, 65 refused") {
+    char text[65 * 16] = "";
+    for (int i = 0; i < 64; i++) {
+        char line[16] = "module = m00\n";
+        line[10] = (char)('0' + i / 10);
+        line[11] = (char)('0' + i % 10);
+        strcat(text, line);
+    }
+    struct config config = accept(text);
+    assert_int_equal(config.module_count, 64);
+    expect_text(config.modules[0].path, "m00");
+    expect_text(config.modules[63].path, "m63");
+    strcat(text, "module = m\n");
+    refuse(text, CONFIG_ERR_MODULES, "line 65: more than 64 modules");
+}
+
+TEST("config: a file of 64 KiB is accepted, a larger one refused") {
+    char *text = malloc(65538);
+    memset(text, '\n', 65537);
+    text[65536] = '\0';
+    struct config config = accept(text);
+    expect_default(&config);
+    text[65536] = '\n';
+    text[65537] = '\0';
+    refuse(text, CONFIG_ERR_FILE_SIZE, "65537 bytes, more than 65536");
+    free(text);
+}
+
+TEST("config: a text cut at any byte is accepted or refused, and never read past its end") {
+    const char text[] = "\xef\xbb\xbfkernel = k\xc3\xa4se\r\n#\r\nmodule = m x\nlog = info\n";
+    for (uint64_t bytes = 0; bytes < sizeof(text); bytes++) {
+        struct config config;
+        struct config_error error = {.status = CONFIG_OK};
+        char *copy = exact(text, bytes);
+        enum config_status status = config_parse(copy, bytes, &config, &error);
+        assert_int_equal(status, error.status);
+        free(copy);
+    }
+}

@@ -1,0 +1,226 @@
+// The manifest: what the loader decides to map, and how it notices that RAM has changed since.
+#include "loader/plan.h"
+
+#include "common/base/arith.h"
+#include "tests/unit/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAPPINGS_MAX = 512 };
+
+static struct slipway_mapping mappings[MAPPINGS_MAX];
+
+// Text, read-only data, and a writable segment of four pages whose first is RELRO.
+static struct elf_image make_kernel(void) {
+    uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    return (struct elf_image){
+        .type = ELF_TYPE_EXEC,
+        .entry = base,
+        .virt_start = base,
+        .virt_end = base + 8 * FRAME_BYTES,
+        .segment_count = 3,
+        .segments = {{.virt = base, .mem_bytes = 2 * FRAME_BYTES, .execute = true},
+                     {.virt = base + 2 * FRAME_BYTES, .mem_bytes = 100},
+                     {.virt = base + 4 * FRAME_BYTES, .mem_bytes = 4 * FRAME_BYTES, .write = true}},
+        .relro_start = base + 4 * FRAME_BYTES,
+        .relro_end = base + 5 * FRAME_BYTES,
+    };
+}
+
+static const struct memmap_region ram[] = {
+    {0x0, 0xa0000, SLIPWAY_MEM_USABLE, true},
+    {0xa0000, 0x100000, SLIPWAY_MEM_RESERVED, false},
+    {0x100000, 0x40000000, SLIPWAY_MEM_USABLE, true},
+};
+
+static struct plan_input make_input(const struct elf_image *kernel) {
+    return (struct plan_input){
+        .regions = ram,
+        .region_count = ARRAY_LEN(ram),
+        .hhdm_base = SLIPWAY_HHDM_BASE,
+        .elf = kernel,
+        .kernel_phys = 0x200000,
+        .stack_phys = 0x300000,
+        .stack_bytes = KIB(64),
+        .loader = {.phys = 0x400000, .bytes = 0x8000, .text_start = 0x1000, .text_end = 0x4000},
+    };
+}
+
+static void expect_mapping(uint64_t index, uint64_t virt, uint64_t phys, uint64_t bytes,
+                           uint32_t rights, uint16_t cache, uint16_t purpose) {
+    const struct slipway_mapping want = {virt, phys, bytes, rights, cache, purpose};
+    assert_memory_equal(&mappings[index], &want, sizeof(want));
+}
+
+TEST("plan: the manifest is the direct map, stack, loader, framebuffer and kernel, in this order") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    struct slipway_framebuffer framebuffer = {.address_phys = 0x80000040, .bytes = MIB(4)};
+    input.framebuffers = &framebuffer;
+    input.framebuffer_count = 1;
+    uint64_t hhdm = SLIPWAY_HHDM_BASE;
+    uint64_t stack = SLIPWAY_WINDOW_BASE + 0x1000;
+    uint64_t loader = stack + KIB(64) + 0x1000;
+    uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    assert_int_equal(plan_make_manifest(&input, mappings), 15);
+    expect_mapping(0, hhdm, 0, 0xa0000, 1, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(1, hhdm + 0x100000, 0x100000, 0x100000, 1, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(2, hhdm + 0x200000, 0x200000, 0x3000, 0, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(3, hhdm + 0x203000, 0x203000, 0x1000, 1, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(4, hhdm + 0x204000, 0x204000, 0x1000, 0, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(5, hhdm + 0x205000, 0x205000, 0x3fdfb000, 1, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(6, stack, 0x300000, KIB(64), 1, 0, SLIPWAY_MAP_STACK);
+    expect_mapping(7, loader, 0x400000, 0x1000, 0, 0, SLIPWAY_MAP_LOADER);
+    expect_mapping(8, loader + 0x1000, 0x401000, 0x3000, 2, 0, SLIPWAY_MAP_LOADER);
+    expect_mapping(9, loader + 0x4000, 0x404000, 0x4000, 1, 0, SLIPWAY_MAP_LOADER);
+    expect_mapping(10, SLIPWAY_WINDOW_BASE + GIB(64), 0x80000000, MIB(4), 1, SLIPWAY_CACHE_WC,
+                   SLIPWAY_MAP_FRAMEBUFFER);
+    expect_mapping(11, base, 0x200000, 0x2000, 2, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(12, base + 0x2000, 0x202000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(13, base + 0x4000, 0x204000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(14, base + 0x5000, 0x205000, 0x3000, 1, 0, SLIPWAY_MAP_KERNEL);
+    assert_int_equal(plan_framebuffer_virt(0, 0x80000040), SLIPWAY_WINDOW_BASE + GIB(64) + 0x40);
+}
+
+// ---- Tables in memory whose physical addresses are not its pointers
+
+enum { FRAMES = 64 };
+
+static uint64_t table_memory[FRAMES][512];
+static uint64_t tables_used;
+
+static paddr_t table_alloc(void *context) {
+    (void)context;
+    if (tables_used == FRAMES)
+        return PADDR_NONE;
+    memset(table_memory[tables_used], 0, FRAME_BYTES);
+    return paddr(0x7000000 + FRAME_BYTES * tables_used++);
+}
+
+static void table_free(void *context, paddr_t table) {
+    (void)context;
+    (void)table;
+    fail_msg("a table was freed while the manifest was being built");
+}
+
+static uint64_t *table_pointer(void *context, paddr_t table) {
+    (void)context;
+    uint64_t index = (table.value - 0x7000000) / FRAME_BYTES;
+    return index < FRAMES ? table_memory[index] : NULL;
+}
+
+static const struct vmem_ops ops = {table_alloc, table_free, table_pointer};
+
+static void expect_count_is_exact(struct vmem_cpu cpu, unsigned levels) {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    uint64_t count = plan_make_manifest(&input, mappings);
+    struct vmem_plan plan;
+    uint64_t index;
+    assert_int_equal(plan_count_tables(mappings, count, cpu, levels, &plan, &index), VMEM_OK);
+    struct vmem space;
+    tables_used = 0;
+    assert_int_equal(vmem_new(&space, &ops, NULL, cpu, levels), VMEM_OK);
+    assert_int_equal(plan_build_tables(&space, mappings, count, &index), VMEM_OK);
+    assert_int_equal(tables_used, plan.tables);
+    struct vmem_translation translation;
+    assert_int_equal(vmem_translate(&space, vaddr(SLIPWAY_KERNEL_DEFAULT + 0x5123), &translation),
+                     VMEM_OK);
+    assert_int_equal(translation.phys.value, 0x205123);
+    assert_int_equal(translation.rights, VMEM_READ | VMEM_WRITE);
+}
+
+TEST(
+    "plan: the tables counted are the tables used, with 4 and 5 levels, with and without 1 GiB pages") {
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        expect_count_is_exact((struct vmem_cpu){40, true, true}, levels);
+        expect_count_is_exact((struct vmem_cpu){40, true, false}, levels);
+    }
+}
+
+TEST("plan: a mapping that cannot be is named by its index") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    input.stack_phys = UINT64_C(1) << 45;
+    uint64_t count = plan_make_manifest(&input, mappings);
+    struct vmem_plan plan;
+    uint64_t index;
+    assert_int_equal(
+        plan_count_tables(mappings, count, (struct vmem_cpu){40, true, true}, 4, &plan, &index),
+        VMEM_ERR_PADDR_WIDTH);
+    assert_int_equal(mappings[index].purpose, SLIPWAY_MAP_STACK);
+}
+
+// ---- RAM that changed after the plan
+
+TEST("plan: nothing is unmapped or lost while RAM stays what it was") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    uint64_t count = plan_make_manifest(&input, mappings);
+    struct plan_range range;
+    assert_int_equal(plan_find_unmapped(&input, mappings, count, &range, 1), 0);
+    assert_int_equal(plan_find_lost(&input, mappings, count, &range, 1), 0);
+}
+
+enum { MODEL_FRAMES = 64 };
+
+// Random frames of RAM, as regions that may touch.
+static uint64_t random_regions(struct memmap_region *regions, bool *model) {
+    uint64_t count = 0;
+    for (uint64_t frame = 0; frame < MODEL_FRAMES;) {
+        uint64_t length = 1 + (uint64_t)rand() % 5;
+        length = min_u64(length, MODEL_FRAMES - frame);
+        bool direct = rand() % 2;
+        regions[count++] = (struct memmap_region){
+            frame * FRAME_BYTES, (frame + length) * FRAME_BYTES, SLIPWAY_MEM_USABLE, direct};
+        for (; length != 0; length--)
+            model[frame++] = direct;
+    }
+    return count;
+}
+
+static void expect_ranges(const struct plan_range *ranges, uint64_t count, const bool *in,
+                          const bool *not_in) {
+    bool found[MODEL_FRAMES] = {false};
+    for (uint64_t i = 0; i < count; i++) {
+        assert_true(ranges[i].start < ranges[i].end);
+        for (uint64_t at = ranges[i].start; at < ranges[i].end; at += FRAME_BYTES) {
+            assert_false(found[at / FRAME_BYTES]);
+            found[at / FRAME_BYTES] = true;
+        }
+    }
+    for (unsigned frame = 0; frame < MODEL_FRAMES; frame++)
+        assert_int_equal(found[frame], in[frame] && !not_in[frame]);
+}
+
+TEST(
+    "plan: RAM that appeared and RAM that went are found to the frame, in a thousand random changes") {
+    srand(1);
+    for (unsigned round = 0; round < 1000; round++) {
+        struct memmap_region regions[MODEL_FRAMES];
+        struct plan_range ranges[MODEL_FRAMES];
+        bool before[MODEL_FRAMES];
+        bool after[MODEL_FRAMES];
+        struct elf_image kernel = make_kernel();
+        struct plan_input input = make_input(&kernel);
+        input.regions = regions;
+        input.region_count = random_regions(regions, before);
+        uint64_t count = plan_make_manifest(&input, mappings);
+        input.region_count = random_regions(regions, after);
+        uint64_t unmapped = plan_find_unmapped(&input, mappings, count, ranges, MODEL_FRAMES);
+        expect_ranges(ranges, unmapped, after, before);
+        uint64_t lost = plan_find_lost(&input, mappings, count, ranges, MODEL_FRAMES);
+        expect_ranges(ranges, lost, before, after);
+    }
+}
+
+TEST("plan: more ranges than fit are counted and not written") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    struct plan_range ranges[2] = {{1, 2}, {3, 4}};
+    assert_int_equal(plan_find_unmapped(&input, mappings, 0, ranges, 1), 2);
+    assert_int_equal(ranges[0].start, 0);
+    assert_int_equal(ranges[0].end, 0xa0000);
+    assert_int_equal(ranges[1].start, 3);
+}

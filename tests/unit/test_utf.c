@@ -1,0 +1,123 @@
+#include "loader/utf.h"
+
+#include "tests/unit/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The encoder that the decoder is tested against; RFC 3629 section 3.
+static unsigned encode(uint32_t code_point, char *text) {
+    if (code_point < 0x80) {
+        text[0] = (char)code_point;
+        return 1;
+    }
+    unsigned bytes = code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+    for (unsigned i = bytes - 1; i > 0; i--, code_point >>= 6)
+        text[i] = (char)(0x80 | (code_point & 0x3f));
+    text[0] = (char)(0xf00 >> bytes | code_point);
+    return bytes;
+}
+
+TEST("utf: every code point decodes to itself, and surrogates and what lies above to nothing") {
+    for (uint32_t code_point = 0; code_point < 0x120000; code_point++) {
+        char text[4];
+        uint32_t decoded = UINT32_MAX;
+        unsigned bytes = encode(code_point, text);
+        bool valid = code_point <= 0x10ffff && (code_point < 0xd800 || code_point > 0xdfff);
+        assert_int_equal(utf8_decode(text, bytes, &decoded), valid ? bytes : 0);
+        assert_int_equal(decoded, valid ? code_point : UINT32_MAX);
+        assert_int_equal(utf8_decode(text, bytes - 1, &decoded), 0);
+    }
+}
+
+TEST("utf: of all sequences of two and three bytes only the shortest forms are valid") {
+    uint64_t valid = 0;
+    for (uint32_t bits = 0; bits < 0x1000000; bits++) {
+        const char text[3] = {(char)(bits >> 16), (char)(bits >> 8), (char)bits};
+        uint32_t code_point;
+        unsigned bytes = utf8_decode(text, 3, &code_point);
+        if (bytes < 2)
+            continue;
+        char again[4];
+        if (encode(code_point, again) != bytes || memcmp(text, again, bytes) != 0)
+            fail_msg("0x%06x decodes to U+%04X in %u bytes", bits, code_point, bytes);
+        valid++;
+    }
+    // U+0080 to U+07FF, each with 256 third bytes; U+0800 to U+FFFF without the surrogates.
+    assert_int_equal(valid, 0x780 * 256 + 0xf800 - 0x800);
+}
+
+static void expect_invalid_at(const char *text, uint64_t offset) {
+    uint64_t bytes = strlen(text);
+    char *copy = malloc(bytes + 1); // exact, but for a terminator that must not be needed
+    memcpy(copy, text, bytes);
+    copy[bytes] = (char)0x80;
+    assert_int_equal(utf8_find_invalid(copy, bytes), offset);
+    free(copy);
+}
+
+TEST("utf: the first invalid byte is found") {
+    expect_invalid_at("", 0);
+    expect_invalid_at("kernel", 6);
+    expect_invalid_at("k\xc3\xa4s\xe2\x82\xac\xf0\x9f\x98\x80", 11);
+    expect_invalid_at("ab\x80", 2);             // a continuation alone
+    expect_invalid_at("ab\xc3", 2);             // cut short
+    expect_invalid_at("ab\xe2\x82", 2);         // cut short
+    expect_invalid_at("ab\xc0\x80", 2);         // overlong NUL
+    expect_invalid_at("ab\xe0\x80\xaf", 2);     // overlong '/'
+    expect_invalid_at("ab\xf0\x82\x82\xac", 2); // overlong euro
+    expect_invalid_at("a\xed\xa0\x80", 1);      // surrogate
+    expect_invalid_at("a\xf4\x90\x80\x80", 1);  // above U+10FFFF
+    expect_invalid_at("a\xf8\x88\x80\x80\x80", 1);
+    expect_invalid_at("a\xff", 1);
+    expect_invalid_at("\xc3\xc3\xa4", 0);
+}
+
+static void expect_path(const char *path, const char *want) {
+    uint16_t units[64];
+    memset(units, 0xa5, sizeof(units));
+    assert_int_equal(utf_path_convert(path, strlen(path), units, 64), UTF_OK);
+    for (uint64_t i = 0; i <= strlen(want); i++)
+        assert_int_equal(units[i], want[i]);
+}
+
+TEST("utf: a path starts with one backslash and has one between names") {
+    expect_path("\\kernel.elf", "\\kernel.elf");
+    expect_path("/kernel.elf", "\\kernel.elf");
+    expect_path("kernel.elf", "\\kernel.elf");
+    expect_path("boot/a b\\kernel.elf", "\\boot\\a b\\kernel.elf");
+    expect_path("//boot/\\/kernel.elf", "\\boot\\kernel.elf");
+    expect_path("../x/./y/", "\\..\\x\\.\\y\\");
+    expect_path("", "\\");
+}
+
+TEST("utf: names outside ASCII keep their code points") {
+    uint16_t units[8];
+    const uint16_t want[] = {'\\', 0xe4, 0x20ac, 0xffff, 0};
+    const char path[] = "\xc3\xa4\xe2\x82\xac\xef\xbf\xbf";
+    assert_int_equal(utf_path_convert(path, sizeof(path) - 1, units, 8), UTF_OK);
+    assert_memory_equal(units, want, sizeof(want));
+}
+
+TEST("utf: what the firmware cannot name is refused") {
+    uint16_t units[16];
+    assert_int_equal(utf_path_convert("a\xf0\x9f\x98\x80", 5, units, 16), UTF_ERR_RANGE);
+    assert_int_equal(utf_path_convert("a\xc3", 2, units, 16), UTF_ERR_INVALID);
+    assert_int_equal(utf_path_convert("a\0b", 3, units, 16), UTF_ERR_INVALID);
+    assert_string_equal(utf_status_text(UTF_OK), "no error");
+    assert_string_equal(utf_status_text(UTF_ERR_INVALID), "not valid UTF-8");
+    assert_string_equal(utf_status_text(UTF_ERR_RANGE),
+                        "a character above U+FFFF, which firmware file names cannot have");
+    assert_string_equal(utf_status_text(UTF_ERR_LONG), "path too long");
+}
+
+TEST("utf: a path fits into exactly its length and a terminator, or is refused within bounds") {
+    for (uint64_t capacity = 0; capacity < 8; capacity++) {
+        uint16_t *units = malloc(capacity == 0 ? 1 : 2 * capacity);
+        enum utf_status want = capacity < 5 ? UTF_ERR_LONG : UTF_OK;
+        assert_int_equal(utf_path_convert("abc", 3, units, capacity), want);
+        if (want == UTF_OK)
+            assert_int_equal(units[4], 0);
+        free(units);
+    }
+}
