@@ -1,0 +1,73 @@
+// slipway.conf of anything: parsed, or refused with a line that exists. Paths are then converted
+// for the firmware.
+#include "loader/config.h"
+#include "loader/utf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static void require(bool condition) {
+    if (!condition)
+        abort();
+}
+
+static void count(void *context, const char *text, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++)
+        require(text[i] != '\n' && text[i] != '\0');
+    *(size_t *)context += bytes;
+}
+
+static void check_error(const struct config_error *error, const uint8_t *data, size_t bytes) {
+    uint32_t lines = 1;
+    for (size_t i = 0; i < bytes; i++)
+        lines += data[i] == '\n';
+    size_t printed = 0;
+    struct sink sink = {count, &printed};
+    require(error->status != CONFIG_OK && error->line <= lines);
+    require((error->line == 0) == (error->status == CONFIG_ERR_FILE_SIZE));
+    require(error->first_line < error->line || error->first_line == 0);
+    config_error_print(&sink, error);
+    require(printed > 0);
+}
+
+// Trimmed, valid, without control characters.
+static void check_text(struct config_text text) {
+    require(utf8_find_invalid(text.text, text.bytes) == text.bytes);
+    require(text.bytes <= CONFIG_LINE_MAX_BYTES);
+    for (uint64_t i = 0; i < text.bytes; i++) {
+        unsigned char byte = (unsigned char)text.text[i];
+        bool at_edge = i == 0 || i + 1 == text.bytes;
+        require(byte != 0x7f && (byte >= ' ' || byte == '\t'));
+        require(!at_edge || (byte != ' ' && byte != '\t'));
+    }
+}
+
+static void check_path(struct config_text path) {
+    uint16_t units[64];
+    check_text(path);
+    require(path.bytes > 0);
+    if (utf_path_convert(path.text, path.bytes, units, 64) != UTF_OK)
+        return;
+    require(units[0] == '\\');
+    for (int i = 0; units[i] != 0; i++)
+        require(units[i] != '/' && !(units[i] == '\\' && units[i + 1] == '\\'));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+    struct config config;
+    struct config_error error = {0};
+    if (config_parse((const char *)data, bytes, &config, &error) != CONFIG_OK) {
+        check_error(&error, data, bytes);
+        return 0;
+    }
+    check_path(config.kernel);
+    check_text(config.cmdline);
+    require(config.module_count <= CONFIG_MODULES_MAX);
+    for (uint32_t i = 0; i < config.module_count; i++) {
+        check_path(config.modules[i].path);
+        check_text(config.modules[i].cmdline);
+    }
+    return 0;
+}

@@ -1,0 +1,174 @@
+// A kernel file of anything: header, segments, notes and relocations, as the loader reads them.
+// What is accepted must keep every promise of elf.h.
+#include "loader/elf.h"
+
+#include "common/base/arith.h"
+#include "tests/fuzz/patch.h"
+
+#include <stdlib.h>
+
+// The kernel to be patched.
+#include "tests/unit/support/elf_file.c"
+
+enum {
+    PLACED_MAX = 1 << 20, // larger images are not placed
+    DYNAMIC_AT = 0x2000,
+    TABLE_AT = 0x1000,
+    NOTE_AT = 0x1200,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static void require(bool condition) {
+    if (!condition)
+        abort();
+}
+
+static void drop(void *context, const char *text, size_t bytes) {
+    *(size_t *)context += bytes + (text[0] == '\0');
+}
+
+// A refusal has words, whatever its numbers.
+static void check_error(const struct elf_error *error) {
+    size_t printed = 0;
+    struct sink sink = {drop, &printed};
+    require(error->status != ELF_OK);
+    elf_error_print(&sink, error);
+    require(printed > 0);
+}
+
+static void check_segment(const struct elf_image *image, uint32_t i, uint64_t file_bytes) {
+    const struct elf_segment *segment = &image->segments[i];
+    uint64_t end = segment->virt + segment->mem_bytes;
+    struct elf_page_range pages = elf_segment_pages(image, i);
+    require(segment->mem_bytes != 0 && end > segment->virt);
+    require(segment->virt >= SLIPWAY_KERNEL_MIN && end <= SLIPWAY_KERNEL_MAX);
+    require(segment->virt >= image->virt_start && end <= image->virt_end);
+    require(segment->file_bytes <= segment->mem_bytes);
+    require(segment->file_bytes == 0 || (segment->file_offset <= file_bytes &&
+                                         segment->file_bytes <= file_bytes - segment->file_offset));
+    require(!(segment->write && segment->execute));
+    require(pages.start <= pages.end && pages.end >= end);
+    if (i > 0) {
+        require(segment->virt >= segment[-1].virt + segment[-1].mem_bytes);
+        require(pages.start >= elf_segment_pages(image, i - 1).end);
+        require(pages.start <= segment->virt ||
+                (segment->write == segment[-1].write && segment->execute == segment[-1].execute));
+    }
+}
+
+static void check_image(const struct elf_image *image, uint64_t file_bytes) {
+    bool entry_found = false;
+    require(image->segment_count >= 1 && image->segment_count <= ELF_SEGMENTS_MAX);
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        check_segment(image, i, file_bytes);
+        entry_found |= segment->execute && image->entry - segment->virt < segment->mem_bytes;
+        bool in_relro = segment->virt < image->relro_end &&
+                        segment->virt + segment->mem_bytes > image->relro_start;
+        require(!in_relro || segment->write);
+    }
+    require(entry_found);
+    require(image->virt_start % 4096 == 0 && image->virt_end % 4096 == 0);
+    require(image->relro_start % 4096 == 0 && image->relro_end % 4096 == 0);
+    require(image->relro_start <= image->relro_end && image->relro_end <= image->virt_end);
+    require(image->note_count <= ELF_NOTES_MAX);
+}
+
+static void read_notes(const struct elf_image *image, const uint8_t *file) {
+    struct slipway_note_wishes wishes;
+    struct elf_error error = {0};
+    bool found = false;
+    for (uint32_t i = 0; i < image->note_count; i++) {
+        const struct elf_note_range *note = &image->notes[i];
+        uint8_t *copy = malloc(note->bytes); // exact, so that ASan sees a read beyond it
+        memcpy(copy, file + note->file_offset, note->bytes);
+        if (elf_parse_note(copy, note->bytes, note->align, &wishes, &found, &error) != ELF_OK)
+            check_error(&error);
+        else if (found)
+            require(wishes.version == SLIPWAY_BOOT_VERSION);
+        free(copy);
+    }
+}
+
+static void place(const struct elf_image *image, const uint8_t *file) {
+    uint64_t bytes = image->virt_end - image->virt_start;
+    if (bytes > PLACED_MAX)
+        return;
+    uint8_t *placed = calloc(1, bytes);
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        if (segment->file_bytes != 0)
+            memcpy(placed + (segment->virt - image->virt_start), file + segment->file_offset,
+                   segment->file_bytes);
+    }
+    uint8_t *before = malloc(bytes);
+    memcpy(before, placed, bytes);
+    struct elf_error error = {0};
+    if (elf_relocate(image, placed, &error) != ELF_OK) {
+        check_error(&error);
+        require(memcmp(before, placed, bytes) == 0);
+    }
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        uint64_t at = segment->virt - image->virt_start;
+        require(segment->write || memcmp(before + at, placed + at, segment->mem_bytes) == 0);
+    }
+    free(before);
+    free(placed);
+}
+
+static void load(const uint8_t *file, size_t bytes) {
+    struct elf_header_view header;
+    struct elf_image image;
+    struct elf_error error = {0};
+    if (elf_parse_header(file, bytes, bytes, &header, &error) != ELF_OK) {
+        check_error(&error);
+        return;
+    }
+    require(header.phdrs_offset <= bytes && header.phdrs_bytes <= bytes - header.phdrs_offset);
+    if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, &image, &error) != ELF_OK) {
+        check_error(&error);
+        return;
+    }
+    check_image(&image, bytes);
+    read_notes(&image, file);
+    place(&image, file);
+}
+
+// A static PIE with two relocations, RELRO and a note.
+static void make_kernel(struct elf_file *file) {
+    uint8_t *bytes = (uint8_t *)file;
+    const struct elf64_dynamic dynamic[4] = {
+        {ELF_DT_RELA, TABLE_AT}, {ELF_DT_RELASZ, 48}, {ELF_DT_RELAENT, 24}};
+    const struct elf64_rela relas[2] = {{0x2800, ELF_R_X86_64_RELATIVE, 0, 0x10},
+                                        {0x4ff8, ELF_R_X86_64_RELATIVE, 0, 0}};
+    const struct slipway_note note = {
+        8, 40, SLIPWAY_NOTE_TYPE, "Slipway", {.version = SLIPWAY_BOOT_VERSION}};
+    *file = elf_file_make_dyn();
+    elf_file_add(file, ELF_PT_DYNAMIC, 0x1000 + DYNAMIC_AT, DYNAMIC_AT, sizeof(dynamic));
+    elf_file_add(file, ELF_PT_GNU_RELRO, 0x1000 + DYNAMIC_AT, DYNAMIC_AT, 0x1000);
+    elf_file_add(file, ELF_PT_NOTE, 0x1000 + NOTE_AT, NOTE_AT, sizeof(note))->align = 4;
+    memcpy(bytes + 0x1000 + DYNAMIC_AT, dynamic, sizeof(dynamic));
+    memcpy(bytes + 0x1000 + TABLE_AT, relas, sizeof(relas));
+    memcpy(bytes + 0x1000 + NOTE_AT, &note, sizeof(note));
+}
+
+// The first byte says what follows: a file, or patches of a kernel that is in order.
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+    if (bytes == 0)
+        return 0;
+    if (data[0] % 2 == 0) {
+        load(data + 1, bytes - 1);
+        return 0;
+    }
+    static struct elf_file kernel; // made once
+    if (kernel.header.phdr_count == 0)
+        make_kernel(&kernel);
+    struct elf_file *file = malloc(sizeof(*file));
+    *file = kernel;
+    patch_apply(data + 1, bytes - 1, file, sizeof(*file));
+    load((const uint8_t *)file, sizeof(*file));
+    free(file);
+    return 0;
+}
