@@ -45,12 +45,12 @@ static enum elf_status check_stack(const struct slipway_note_wishes *wishes, uin
     return ELF_OK;
 }
 
-// The whole window must lie between the start of the upper half and SLIPWAY_WINDOW_BASE.
+// Below SLIPWAY_WINDOW_BASE. Whether the machine's RAM fits between is not known here.
 static enum elf_status check_hhdm(const struct slipway_note_wishes *wishes, uint32_t index,
                                   struct elf_error *ret_error) {
     uint64_t base = wishes->hhdm_base;
     uint64_t min = wishes->paging_levels == 5 ? UPPER_HALF_5LEVELS : UPPER_HALF_4LEVELS;
-    uint64_t max = SLIPWAY_WINDOW_BASE - SLIPWAY_HHDM_MAX_BYTES;
+    uint64_t max = SLIPWAY_WINDOW_BASE - HHDM_ALIGN;
     if (base != 0 && (!is_aligned(base, HHDM_ALIGN) || base < min || base > max))
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_HHDM, .index = index, .a = base, .b = min,
                         .c = max);

@@ -150,6 +150,17 @@ static uint64_t direct_if_mapped(const struct info *info, const struct memory_ma
     return 0;
 }
 
+// End of the highest direct mapping. The direct map comes first in the manifest.
+static uint64_t direct_map_end(const struct info *info, uint64_t mapping_count) {
+    uint64_t end = info->hhdm_base;
+    for (uint64_t i = 0; i < mapping_count; i++) {
+        const struct slipway_mapping *mapping = &info->mappings[i];
+        if (mapping->purpose == SLIPWAY_MAP_DIRECT)
+            end = mapping->virt + mapping->bytes;
+    }
+    return end;
+}
+
 void info_finish(struct info *info, const struct memory_map *map, uint64_t mapping_count,
                  uint64_t range_count) {
     struct slipway_boot_info *head = info->head;
@@ -169,7 +180,7 @@ void info_finish(struct info *info, const struct memory_map *map, uint64_t mappi
     head->efi_map_bytes = map->bytes;
     head->efi_map_stride = (uint32_t)map->stride;
     head->efi_map_version = map->version;
-    head->hhdm_end = info->hhdm_base + map->report.direct_end;
+    head->hhdm_end = direct_map_end(info, mapping_count);
     head->rsdp = direct_if_mapped(info, map, head->rsdp_phys);
     head->smbios = direct_if_mapped(info, map, head->smbios_phys);
     head->efi_system_table = direct_if_mapped(info, map, head->efi_system_table_phys);

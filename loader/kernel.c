@@ -50,11 +50,15 @@ static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     bool found = false;
     for (uint32_t i = 0; i < kernel->elf.note_count; i++) {
         const struct elf_note_range *range = &kernel->elf.notes[i];
-        uint64_t bytes = min_u64(range->bytes, NOTE_BYTES_MAX);
-        const void *notes = head_or_read(file, head, head_bytes, range->file_offset, bytes, space);
+        if (range->bytes > NOTE_BYTES_MAX)
+            return log_fail(EFI_LOAD_ERROR, "%s: notes of %lu bytes at offset %lu, more than %d",
+                            file->name, range->bytes, range->file_offset, NOTE_BYTES_MAX);
+        const void *notes =
+            head_or_read(file, head, head_bytes, range->file_offset, range->bytes, space);
         if (notes == NULL)
             return EFI_DEVICE_ERROR;
-        if (elf_parse_note(notes, bytes, range->align, &kernel->wishes, &found, &error) != ELF_OK)
+        if (elf_parse_note(notes, range->bytes, range->align, &kernel->wishes, &found, &error) !=
+            ELF_OK)
             return fail_elf(file, &error);
     }
     return EFI_SUCCESS;

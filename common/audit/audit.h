@@ -4,23 +4,23 @@
 //
 // What it proves:
 //   1. No leaf is writable and executable; every writable or direct-map leaf is NX.
-//   2. Every byte of a region that is usable or reclaimable translates at direct-map base + address
-//   to itself, WB,
-//      read-write (read-only where kernel text and read-only data lie).
+//   2. Every byte of a region that is or may become the kernel's (usable, reclaimable, allocated)
+//      translates at direct-map base + address to itself, WB, read-write (read-only where kernel
+//      text and read-only data lie).
 //   3. Only what the manifest lists is mapped, exactly as listed; nothing reserved, MMIO or absent
-//   is in the
-//      direct map; the lower half maps nothing.
+//      is in the direct map; the lower half maps nothing.
 //   4. No physical byte is mapped with two cache types.
 //   5. Frames of kernel pages that are not writable have no writable alias.
 //   6. The guard pages below and above the stack are not present; stack, boot_info and entry are
-//   mapped as the
-//      contract says.
+//      mapped as the contract says.
 //   7. Every table lies in a range listed as page tables; none is reached twice; reserved bits are
-//   zero; every
-//      listed table page is reached.
+//      zero; every listed table page is reached. Tables that are broken so are not walked any
+//      further: 2 to 6 are then not looked at.
 //   8. The regions are sorted, disjoint and aligned, and their bytes per kind add up to the
-//   report's.
+//      report's.
 //   9. The number of tables equals what was planned.
+//
+// A violation may be met by more than one check, and is then reported by each.
 #pragma once
 
 #include "common/base/fmt.h"

@@ -110,12 +110,14 @@ static void check_cache_types(struct runs *runs, const struct vmem_run *run) {
     for (uint64_t i = 0; i < input->mapping_count; i++) {
         const struct slipway_mapping *mapping = &input->mappings[i];
         uint64_t phys;
-        bool is_in_turn = mapping->cache == SLIPWAY_CACHE_WB || mapping->virt < run->virt.value;
-        if ((unsigned)run->cache != mapping->cache && is_in_turn &&
-            find_common(run, mapping, &phys))
+        if ((unsigned)run->cache == mapping->cache || !find_common(run, mapping, &phys))
+            continue;
+        uint64_t virt = run->virt.value + (phys - run->phys.value);
+        uint64_t other = mapping->virt + (phys - mapping->phys);
+        bool is_in_turn = mapping->cache == SLIPWAY_CACHE_WB || other < virt;
+        if (is_in_turn && other != virt) // its own listing is compare_attributes' business
             audit_report(runs->audit, 4, "frame %lx: mapped with cache type %u by %lx, %u by %lx",
-                         phys, (unsigned)run->cache, run->virt.value + (phys - run->phys.value),
-                         (unsigned)mapping->cache, mapping->virt + (phys - mapping->phys));
+                         phys, (unsigned)run->cache, virt, (unsigned)mapping->cache, other);
     }
 }
 

@@ -36,7 +36,8 @@ struct memmap_efi {
     uint64_t stride; // at least 40
 };
 
-// What the loader says of a range: it can only make it less usable.
+// What the loader says of a range: it can only make it less usable. Where no descriptor is it says
+// nothing: what firmware does not list stays absent.
 struct memmap_claim {
     uint64_t start;
     uint64_t bytes;

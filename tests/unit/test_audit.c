@@ -17,6 +17,7 @@
 #define STACK       UINT64_C(0x500000)
 #define BOOT_INFO   UINT64_C(0x510000)
 #define RESERVED    UINT64_C(0x800000) // 16 frames in the middle of RAM
+#define LAST        (RAM_END + MIB(1)) // 4 frames, the highest RAM
 #define SCREEN      UINT64_C(0x80000000)
 #define STACK_VIRT  (SLIPWAY_WINDOW_BASE + 0x1000)
 #define SCREEN_VIRT (SLIPWAY_WINDOW_BASE + GIB(64))
@@ -45,6 +46,7 @@ static void make_regions(struct hand_over *hand_over) {
         {7, RESERVED + PAGES(16), (RAM_END - RESERVED) / FRAME_BYTES - 16 - 256, 0xf},
         {4, RAM_END - MIB(1), 128, 0xf}, // 512 KiB of hole behind it
         {5, RAM_END, 16, MODEL_RUNTIME | 0xf},
+        {7, LAST, 4, 0xf},
     };
     static const struct memmap_claim claims[] = {
         {TEXT, KERNEL_END - TEXT, SLIPWAY_MEM_KERNEL},
@@ -113,6 +115,7 @@ static struct hand_over *make(void) {
     add_direct(hand_over, DATA, RESERVED, write);
     add_direct(hand_over, RESERVED + PAGES(16), RAM_END - KIB(512), write);
     add_direct(hand_over, RAM_END, RAM_END + PAGES(16), write);
+    add_direct(hand_over, LAST, LAST + PAGES(4), write);
     add(hand_over, STACK_VIRT, STACK, PAGES(4), write, SLIPWAY_MAP_STACK);
     add(hand_over, SCREEN_VIRT, SCREEN, MIB(4), write, SLIPWAY_MAP_FRAMEBUFFER);
     const uint64_t kernel = SLIPWAY_KERNEL_DEFAULT;
@@ -231,10 +234,13 @@ TEST("audit 2: usable memory that the direct map leaves out is found") {
            "audit 2: [5000, 6000), usable: not in the direct map");
 }
 
-TEST("audit 2: the end of the direct map is missed too") {
+TEST("audit 2: memory between two mappings, and behind the last one, is missed too") {
     struct hand_over *hand_over = make();
     unmap(hand_over, HHDM + RAM_END - KIB(512) - PAGES(1), PAGES(1));
     EXPECT(hand_over, "audit 3: ", "audit 2: [1f7f000, 1f80000), boot services");
+    hand_over = make();
+    unmap(hand_over, HHDM + LAST, PAGES(4));
+    EXPECT(hand_over, "audit 3: ", "audit 2: [2100000, 2104000), usable");
 }
 
 TEST("audit 2: page tables must be in the direct map, though nobody hands them out") {
@@ -256,8 +262,7 @@ TEST("audit 2: a page of the direct map that translates elsewhere is found") {
 TEST("audit 2: a page of the direct map with another cache type is found") {
     struct hand_over *hand_over = make();
     *leaf(hand_over, HHDM + 0x5000) |= BIT_PCD_PWT;
-    EXPECT(hand_over, "audit 3: ffff800000005000", "audit 4: frame 5000",
-           "audit 2: [5000, 6000): cache type 3");
+    EXPECT(hand_over, "audit 3: ffff800000005000", "audit 2: [5000, 6000): cache type 3");
 }
 
 TEST("audit 2: a read-only page of the direct map that is not the kernel's is found") {
@@ -273,9 +278,9 @@ TEST("audit 3: a mapping that is not listed is found") {
     struct hand_over *hand_over = make();
     uint64_t listed = hand_over->input.mapping_count;
     add(hand_over, SPARE_VIRT, SCREEN, PAGES(2), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
-    struct slipway_mapping *spare = hand_over->mappings + 8;
+    struct slipway_mapping *spare = hand_over->mappings + 9;
     assert_int_equal(spare->virt, SPARE_VIRT);
-    memmove(spare, spare + 1, (listed - 8) * sizeof(*spare));
+    memmove(spare, spare + 1, (listed - 9) * sizeof(*spare));
     hand_over->input.mapping_count = listed;
     list_tables(hand_over);
     EXPECT(hand_over, "audit 3: ffffc02000000000, 8192 bytes: mapped and not listed");
@@ -377,6 +382,10 @@ TEST("audit 6: a stack that is missing, read-only, empty or unaligned is found")
     hand_over->input.stack_bottom = SLIPWAY_KERNEL_DEFAULT + RODATA - TEXT;
     hand_over->input.stack_top = hand_over->input.stack_bottom + PAGES(2);
     EXPECT(hand_over, "audit 6: stack", "audit 6: guard page below", "audit 6: guard page above");
+    hand_over = make();
+    *leaf(hand_over, STACK_VIRT) |= BIT_PCD_PWT;
+    EXPECT(hand_over, "audit 3: ffffc00000001000", "audit 4: frame 500000",
+           "audit 6: stack [ffffc00000001000, ffffc00000005000): 12288 of 16384");
     hand_over = make();
     hand_over->input.stack_top = hand_over->input.stack_bottom;
     EXPECT(hand_over, "audit 6: stack [");

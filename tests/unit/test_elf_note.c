@@ -199,12 +199,12 @@ TEST("elf note: the stack is a multiple of 4 KiB, from 4 KiB to 16 MiB, or no wi
         "the Slipway note asks for a stack of 16781312 bytes, not a multiple of 4 KiB up to 16 MiB");
 }
 
-TEST("elf note: the direct map's window must lie in the upper half, below the other windows") {
+TEST("elf note: the direct map must start in the upper half, below the other windows") {
     struct slipway_note note = good_note();
     note.wishes.hhdm_base = SLIPWAY_HHDM_BASE - (UINT64_C(1) << 39); // not canonical with 4 levels
     refuse_note(
         &note, ELF_ERR_NOTE_HHDM,
-        "the Slipway note asks for a direct map at 0xffff7f8000000000, not a multiple of 512 GiB from 0xffff800000000000 to 0xffff800000000000");
+        "the Slipway note asks for a direct map at 0xffff7f8000000000, not a multiple of 512 GiB from 0xffff800000000000 to 0xffffbf8000000000");
     note.wishes.paging_levels = 5;
     assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).hhdm_base, 0xffff7f8000000000);
     note.wishes.hhdm_base = 0xff00000000000000;
@@ -212,15 +212,17 @@ TEST("elf note: the direct map's window must lie in the upper half, below the ot
     note.wishes.hhdm_base += 4096;
     refuse_note(
         &note, ELF_ERR_NOTE_HHDM,
-        "the Slipway note asks for a direct map at 0xff00000000001000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffff800000000000");
+        "the Slipway note asks for a direct map at 0xff00000000001000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffffbf8000000000");
     note.wishes.hhdm_base = 0xfeffff8000000000;
     refuse_note(
         &note, ELF_ERR_NOTE_HHDM,
-        "the Slipway note asks for a direct map at 0xfeffff8000000000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffff800000000000");
-    note.wishes.hhdm_base = SLIPWAY_HHDM_BASE + (UINT64_C(1) << 39); // into SLIPWAY_WINDOW_BASE
+        "the Slipway note asks for a direct map at 0xfeffff8000000000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffffbf8000000000");
+    note.wishes.hhdm_base = SLIPWAY_WINDOW_BASE - (UINT64_C(1) << 39);
+    assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).hhdm_base, 0xffffbf8000000000);
+    note.wishes.hhdm_base = SLIPWAY_WINDOW_BASE;
     refuse_note(
         &note, ELF_ERR_NOTE_HHDM,
-        "the Slipway note asks for a direct map at 0xffff808000000000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffff800000000000");
+        "the Slipway note asks for a direct map at 0xffffc00000000000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffffbf8000000000");
 }
 
 TEST("elf note: paging levels are 4, 5 or no wish") {
