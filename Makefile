@@ -11,6 +11,7 @@ MAKEFLAGS += -j$(shell nproc)
 Q       := $(if $(V),,@)
 EFI_LIB := /usr/lib
 FONT    := /usr/share/consolefonts/Uni2-Terminus16.psf.gz
+NEEDED  := $(EFI_LIB)/crt0-efi-x86_64.o $(FONT) /usr/include/cmocka.h
 PREFIX  := /usr/local
 DESTDIR :=
 
@@ -28,7 +29,7 @@ LOADER_CFLAGS := $(FREE) -fpic -fshort-wchar -fvisibility=hidden -DGNU_EFI_USE_M
 LOADER_LFLAGS := -shared -nostdlib --build-id=none -z nocombreloc -Bsymbolic --no-undefined
 LOADER_KEEP   := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
 HOST_CFLAGS   := $(BASE) -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_CFLAGS   := $(BASE) -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS   := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
 ASM_FLAGS     := -g $(PATHS)
 
 COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
@@ -68,9 +69,11 @@ buildable: programs host headers test-firmware test-kernels test-apps
 $(BUILD)/flags.stamp: export STAMP = $(shell $(CC) --version) $(KERNEL_CFLAGS) $(LOADER_CFLAGS) $(HOST_CFLAGS)
 $(BUILD)/files.stamp: export STAMP = $(KERNEL_LFLAGS) $(LOADER_LFLAGS) $(KERNEL_SRC) $(LOADER_SRC) $(PURE_SRC)
 $(BUILD)/%.stamp: FORCE
+	$(foreach file,$(NEEDED),$(if $(wildcard $(file)),,$(error $(file) is not installed: run scripts/setup)))
 	@mkdir -p $(@D); printenv STAMP | cmp -s - $@ || printenv STAMP >$@
 .PHONY: FORCE
 .SECONDARY:
+.DELETE_ON_ERROR:
 
 # $(1): name of the flavour and its folder; $(2): its compiler and flags.
 define compile
@@ -84,7 +87,7 @@ endef
 $(eval $(call compile,kernel,$$(CC) $$(KERNEL_CFLAGS)))
 $(eval $(call compile,loader,$$(CC) $$(LOADER_CFLAGS)))
 $(eval $(call compile,host,$$(CC) $$(HOST_CFLAGS)))
-$(eval $(call compile,fuzz,clang $$(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link))
+$(eval $(call compile,fuzz,clang $$(FUZZ_CFLAGS)))
 
 $(BUILD)/gen/font.c: $(FONT) scripts/make-font
 	@mkdir -p $(@D); echo '  GEN     $@'
@@ -120,13 +123,13 @@ $(BUILD)/fuzz/libpure.a: $(FUZZ_OBJ) $(BUILD)/files.stamp
 	$(Q)rm -f $@; ar rcsD $@ $(FUZZ_OBJ)
 $(BUILD)/host/unit/%: $(BUILD)/host/tests/unit/%.o $(SUPPORT) $(BUILD)/host/libpure.a
 	@mkdir -p $(@D); echo '  LINK    $@'
-	$(Q)$(CC) $(HOST_CFLAGS) $^ -lcmocka -o $@
+	$(Q)$(CC) $(HOST_CFLAGS) $(filter %.o %.a,$^) -lcmocka -o $@
 $(BUILD)/host/replay: $(REPLAY_OBJ) $(BUILD)/host/libpure.a
 	@echo '  LINK    $@'
-	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@
+	$(Q)$(CC) $(HOST_CFLAGS) $(filter %.o %.a,$^) -o $@
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libpure.a
 	@echo '  LINK    $@'
-	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@
+	$(Q)clang $(HOST_CFLAGS) -fsanitize=fuzzer $(filter %.o %.a,$^) -o $@
 
 # Every header compiles by itself.
 $(BUILD)/headers/loader/%.o: loader/% $(BUILD)/flags.stamp

@@ -68,8 +68,9 @@ static EFI_STATUS find_size(struct file *file) {
         return log_fail(EFI_UNSUPPORTED, "%s: is a directory", file->name);
     if (!EFI_ERROR(status))
         status = file->handle->GetPosition(file->handle, &file->bytes);
+    // Not the firmware's own status: EFI_NOT_FOUND would say that there is no file.
     if (EFI_ERROR(status))
-        return log_fail(status, "%s: cannot find the size (%s)", file->name,
+        return log_fail(EFI_DEVICE_ERROR, "%s: cannot find the size (%s)", file->name,
                         log_status_text(status));
     return EFI_SUCCESS;
 }

@@ -102,8 +102,8 @@ void audit_contract(struct audit *audit) {
     }
     require_data(audit, "boot_info", input->boot_info, input->boot_info_bytes);
     uint64_t offset = input->boot_info - input->hhdm_base;
-    if (offset >= SLIPWAY_HHDM_MAX_BYTES ||
-        SLIPWAY_HHDM_MAX_BYTES - offset < input->boot_info_bytes)
+    uint64_t window = audit_window_bytes(input);
+    if (offset >= window || window - offset < input->boot_info_bytes)
         audit_report(audit, 6, "boot_info %lx: not in the direct map", input->boot_info);
     require_entry(audit);
 }

@@ -217,6 +217,7 @@ static void check_direct(struct runs *runs, const struct vmem_run *run, uint64_t
 static bool visit(void *argument, const struct vmem_run *run) {
     struct runs *runs = argument;
     uint64_t base = runs->audit->input->hhdm_base;
+    uint64_t window = audit_window_bytes(runs->audit->input);
     uint64_t virt = run->virt.value;
     if (virt >> 63 == 0)
         audit_report(runs->audit, 3, "%lx, %lu bytes: mapped in the lower half", virt, run->bytes);
@@ -225,9 +226,9 @@ static bool visit(void *argument, const struct vmem_run *run) {
     check_seals(runs, run);
     uint64_t before = virt < base ? base - virt : 0; // bytes of the run below the window
     uint64_t offset = virt + before - base;
-    if (before < run->bytes && offset < SLIPWAY_HHDM_MAX_BYTES)
+    if (before < run->bytes && offset < window)
         check_direct(runs, run, run->phys.value + before, offset,
-                     min_u64(run->bytes - before, SLIPWAY_HHDM_MAX_BYTES - offset));
+                     min_u64(run->bytes - before, window - offset));
     return true;
 }
 

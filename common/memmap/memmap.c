@@ -14,6 +14,7 @@
 #define EVENT_WHOLE UINT64_C(0x10) // covers its frames whole, else touches them
 #define EVENT_RAM   UINT64_C(0x20) // of a descriptor that belongs in the direct map
 #define EVENT_CLAIM UINT64_C(0x40) // of a claim, not of a descriptor
+#define EVENT_UNMAP UINT64_C(0x80) // of a claim that takes its frames out of the direct map
 #define EVENT_START UINT64_C(0x800)
 #define EVENT_TAG   (FRAME_BYTES - 1)
 _Static_assert(SLIPWAY_MEM_KINDS - 1 <= EVENT_KIND);
@@ -105,7 +106,8 @@ static enum memmap_status add_all_claims(struct event_list *list, const struct m
             !is_aligned(claim->start | claim->bytes, FRAME_BYTES) || claim->kind == 0 ||
             claim->kind >= SLIPWAY_MEM_KINDS)
             return MEMMAP_ERR_CLAIM;
-        add_piece(list, claim->start, end, claim->kind | EVENT_CLAIM);
+        uint64_t unmap = claim->kind > SLIPWAY_MEM_PAGE_TABLES ? EVENT_UNMAP : 0;
+        add_piece(list, claim->start, end, claim->kind | EVENT_CLAIM | unmap);
     }
     return MEMMAP_OK;
 }
@@ -164,6 +166,7 @@ struct coverage {
     struct kind_count claims;
     uint64_t descriptors;
     uint64_t not_ram;
+    uint64_t unmapped;
     uint64_t whole_ram;
     uint64_t whole_usable;
     uint64_t whole_reclaimable;
@@ -186,6 +189,7 @@ static void coverage_apply(struct coverage *coverage, uint64_t event) {
     uint32_t kind = (uint32_t)(event & EVENT_KIND);
     if ((event & EVENT_CLAIM) != 0) {
         kind_count_add(&coverage->claims, kind, step);
+        coverage->unmapped += (event & EVENT_UNMAP) != 0 ? step : 0;
         return;
     }
     kind_count_add(&coverage->kinds, kind, step);
@@ -249,7 +253,7 @@ static enum memmap_status sweep(const uint64_t *events, uint64_t count, struct r
             .start = start,
             .end = events[next] & ~EVENT_TAG, // there is one: what is open ends somewhere
             .kind = coverage_kind(&coverage),
-            .direct = coverage.whole_ram > 0 && coverage.not_ram == 0,
+            .direct = coverage.whole_ram > 0 && coverage.not_ram == 0 && coverage.unmapped == 0,
         };
         enum memmap_status status = append_region(list, region);
         if (status != MEMMAP_OK)

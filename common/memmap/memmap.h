@@ -5,18 +5,17 @@
 // Policy, by frame (4 KiB). Where sources disagree about a byte the less usable one wins:
 //   1. A descriptor with 0 pages, or whose end does not fit in 64 bits, is ignored.
 //   2. A descriptor of usable or reclaimable kind that ends above `limit` is ignored; any other is
-//   cut there.
+//      cut there.
 //   3. Usable: type 7. Reclaimable: types 1, 2, 3, 4, 9. Either needs WB and neither RUNTIME nor
-//   SP, else it is
-//      reserved. Everything else, known or unknown, is never general memory.
+//      SP, else it is reserved. Everything else, known or unknown, is never general memory.
 //   4. A frame is usable if one usable descriptor covers it whole and no other kind touches it;
-//   reclaimable if
-//      one reclaimable descriptor covers it whole and nothing less usable touches it.
+//      reclaimable if one reclaimable descriptor covers it whole and nothing less usable touches
+//      it.
 //   5. Frame 0 and 0xA0000 to 0xFFFFF are reserved whatever the map says.
 //   6. Direct map: frames that one descriptor of type 1, 2, 3, 4, 5, 6, 7, 9 or 10 with WB covers
-//   whole and that
-//      no other kind of descriptor touches. Rule 5 does not apply. What the loader claims stays
-//      RAM.
+//      whole and that no other kind of descriptor touches. Rule 5 does not apply. What the loader
+//      claims stays in it, unless the claim makes it what is never general memory: RAM that was
+//      demoted because nothing maps it.
 #pragma once
 
 #include "common/boot/slipway_boot.h"

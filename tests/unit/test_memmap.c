@@ -251,7 +251,7 @@ TEST("memmap: frame 0 and the legacy hole are reserved, but stay in the direct m
     map_free(&map);
 }
 
-TEST("memmap: a claim makes memory less usable, never more, and leaves the direct map alone") {
+TEST("memmap: a claim makes memory less usable, never more; a reserved one unmaps it") {
     const struct model_descriptor descriptors[] = {{7, 0x100000, 8, WB}, {0, 0x108000, 1, 1}};
     const struct memmap_claim claims[] = {
         {0x101000, 0x2000, SLIPWAY_MEM_KERNEL},   {0x102000, 0x1000, SLIPWAY_MEM_PAGE_TABLES},
@@ -267,7 +267,7 @@ TEST("memmap: a claim makes memory less usable, never more, and leaves the direc
                    {0x101000, 0x102000, SLIPWAY_MEM_KERNEL, true},
                    {0x102000, 0x103000, SLIPWAY_MEM_PAGE_TABLES, true},
                    {0x103000, 0x104000, SLIPWAY_MEM_USABLE, true},
-                   {0x104000, 0x105000, SLIPWAY_MEM_RESERVED, true},
+                   {0x104000, 0x105000, SLIPWAY_MEM_RESERVED, false},
                    {0x105000, 0x108000, SLIPWAY_MEM_USABLE, true},
                    {0x108000, 0x109000, SLIPWAY_MEM_RESERVED, false});
     assert_int_equal(map.report.odd[MEMMAP_ODD_OVERLAP], 0);

@@ -117,15 +117,17 @@ static inline struct model_frame model_frame(const struct model_descriptor *desc
     bool is_reclaimable = whole[MODEL_RECLAIMABLE] && !touched[MODEL_OTHER];
     bool is_general = worst <= SLIPWAY_MEM_ACPI_RECLAIM;
     frame.kind = is_usable || is_reclaimable || !is_general ? worst : SLIPWAY_MEM_RESERVED;
+    frame.direct = direct_whole && !other_touches;
     for (uint64_t i = 0; i < claim_count; i++) {
         bool is_claimed = claims[i].start <= address && address - claims[i].start < claims[i].bytes;
         if (is_claimed && claims[i].kind > frame.kind)
             frame.kind = claims[i].kind;
+        if (is_claimed && claims[i].kind > SLIPWAY_MEM_PAGE_TABLES)
+            frame.direct = false;
     }
     bool is_legacy = address == 0 || (address >= 0xa0000 && address < 0x100000);
     if (is_legacy && frame.kind < SLIPWAY_MEM_RESERVED)
         frame.kind = SLIPWAY_MEM_RESERVED;
-    frame.direct = direct_whole && !other_touches;
     return frame;
 }
 

@@ -1,0 +1,122 @@
+// The fake CPU and the ports of the fake machine: CPUID, a TSC of 1 GHz, the power management
+// timer, COM1, the interrupt controllers' masks; and the two ways to leave the loader for good.
+#include "common/x86/cpu.h"
+
+#include "common/x86/regs.h"
+#include "tests/firmware/cpu.h"
+#include "tests/firmware/fake.h"
+
+enum {
+    COM1 = 0x3f8,
+    COM1_LCR = COM1 + 3,
+    COM1_LSR = COM1 + 5,
+    COM1_SCRATCH = COM1 + 7,
+    LCR_DIVISOR = 0x80,
+    LSR_ROOM = 0x20,
+    PIC_MASTER = 0x21,
+    PIC_SLAVE = 0xa1,
+    TSC_STEP = 1000, // counts between two readings
+    NOTHING = 0xff,  // what a port without a device gives
+};
+
+static uint64_t tsc;
+static uint8_t com1_lcr;
+static uint8_t com1_scratch;
+
+void fake_reset_cpu(void) {
+    tsc = 5000000;
+    com1_lcr = 0;
+    com1_scratch = 0;
+}
+
+struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
+    switch (leaf) {
+    case 0:
+        return (struct cpuid){.eax = 7};
+    case 7:
+        return (struct cpuid){.ebx = CPUID_7_EBX_SMEP, .ecx = CPUID_7_ECX_UMIP};
+    case 0x80000000:
+        return (struct cpuid){.eax = 0x80000008};
+    case 0x80000001:
+        return (struct cpuid){.edx = CPUID_80000001_EDX_NX |
+                                     (fake.has_1g ? (uint32_t)CPUID_80000001_EDX_1G : 0)};
+    case 0x80000008:
+        return (struct cpuid){.eax = fake.paddr_bits};
+    default:
+        return (struct cpuid){0};
+    }
+}
+
+uint64_t cpu_rdtsc(void) {
+    return tsc += TSC_STEP;
+}
+
+uint32_t cpu_in32(uint16_t port) {
+    if (port != FAKE_PM_TIMER_PORT || !fake.has_pm_timer)
+        return UINT32_MAX;
+    return (uint32_t)(tsc * 3579545 / FAKE_TSC_HZ) & 0xffffff;
+}
+
+uint8_t cpu_in8(uint16_t port) {
+    if (!fake.has_uart)
+        return NOTHING;
+    if (port == COM1_LSR)
+        return LSR_ROOM;
+    return port == COM1_SCRATCH ? com1_scratch : NOTHING;
+}
+
+static void send_to_com1(uint8_t byte) {
+    bool is_divisor = com1_lcr & LCR_DIVISOR;
+    if (is_divisor || byte == '\r' || fake.com1_bytes == sizeof(fake.com1) - 1)
+        return;
+    fake.com1[fake.com1_bytes++] = (char)byte;
+}
+
+void cpu_out8(uint16_t port, uint8_t value) {
+    if (port == PIC_MASTER || port == PIC_SLAVE)
+        fake.pic_masks[port == PIC_SLAVE] = value;
+    if (port == COM1_LCR)
+        com1_lcr = value;
+    if (port == COM1_SCRATCH)
+        com1_scratch = value;
+    if (port == COM1 && fake.has_uart)
+        send_to_com1(value);
+}
+
+// Only the report of a fault asks for these.
+uint64_t cpu_rdmsr([[maybe_unused]] uint32_t msr) {
+    return EFER_LME | EFER_LMA | EFER_NXE;
+}
+
+uint64_t cpu_read_cr0(void) {
+    return CR0_PE | CR0_WP | CR0_PG;
+}
+
+uint64_t cpu_read_cr2(void) {
+    return 0;
+}
+
+uint64_t cpu_read_cr3(void) {
+    return fake.cpu.root;
+}
+
+uint64_t cpu_read_cr4(void) {
+    return CR4_PAE | (fake.paging_levels == 5 ? CR4_LA57 : 0);
+}
+
+void cpu_interrupts_off(void) {
+    fake.interrupts_are_off = true;
+}
+
+void cpu_stop(void) {
+    fake_end_boot(FAKE_STOPPED);
+}
+
+// ---- In place of loader/enter.S
+
+const char enter_switch_start[1];
+
+void enter_switch(const struct enter_cpu *cpu) {
+    fake.cpu = *cpu;
+    fake_end_boot(FAKE_ENTERED);
+}

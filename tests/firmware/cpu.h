@@ -1,0 +1,7 @@
+// Numbers of the fake machine that its tables tell and its tests expect.
+#pragma once
+
+#include <stdint.h>
+
+#define FAKE_TSC_HZ        UINT64_C(1000000000)
+#define FAKE_PM_TIMER_PORT 0x608

@@ -1,0 +1,191 @@
+// A machine and its firmware for the loader, which runs on them as it is, from efi_main on: only
+// the CPU's instructions and the switch to the kernel are played.
+//
+// A test sets in `fake` what is to be special, runs fake_boot, and looks at what came of it. Every
+// call of the firmware is counted and any of them can fail. The first thing that the loader did and
+// must not do is in fake.breach.
+//
+// Physical addresses are host addresses: RAM that is really there is the arena, mapped at a fixed
+// low address. Pages of it that the loader does not hold are poisoned, as are the pages just before
+// and after every allocation.
+#pragma once
+
+#include "loader/enter_cpu.h"
+
+#include <efi.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAKE_ARENA_START UINT64_C(0x10000000)
+#define FAKE_ARENA_PAGES UINT64_C(8192)
+#define FAKE_ARENA_END   (FAKE_ARENA_START + FAKE_ARENA_PAGES * 4096)
+
+// Places in the arena: the system table, ACPI's tables and the loader's image.
+#define FAKE_SYSTEM_PHYS (FAKE_ARENA_START + 0x70000)
+#define FAKE_ACPI_PHYS   (FAKE_ARENA_START + 0xa0000)
+#define FAKE_IMAGE_PHYS  (FAKE_ARENA_START + 0xb4000)
+#define FAKE_IMAGE_BYTES UINT64_C(0x5f00) // of 6 pages
+
+// RAM above 4 GiB that is in the map and not in the arena.
+#define FAKE_HIGH_PHYS  UINT64_C(0x100000000)
+#define FAKE_HIGH_BYTES UINT64_C(0x80000000)
+
+enum fake_call {
+    FAKE_NONE,
+    FAKE_RAISE_TPL,
+    FAKE_RESTORE_TPL,
+    FAKE_SET_WATCHDOG,
+    FAKE_ALLOCATE_PAGES,
+    FAKE_FREE_PAGES,
+    FAKE_GET_MEMORY_MAP,
+    FAKE_EXIT,
+    FAKE_HANDLE_PROTOCOL,
+    FAKE_LOCATE_HANDLE,
+    FAKE_LOCATE_PROTOCOL,
+    FAKE_OUTPUT,
+    FAKE_GET_TIME,
+    FAKE_OPEN_VOLUME,
+    FAKE_OPEN,
+    FAKE_CLOSE,
+    FAKE_READ,
+    FAKE_SET_POSITION,
+    FAKE_GET_POSITION,
+    FAKE_CALLS,
+};
+
+#define FAKE_FILES_MAX      8
+#define FAKE_DISPLAYS_MAX   10
+#define FAKE_CALLS_RECORDED 4096
+#define FAKE_TEXT_BYTES     16384
+
+// A file, and what is wrong with it; limits of 0 are none.
+struct fake_file {
+    const char *path; // '\' first and between names
+    const void *contents;
+    uint64_t bytes;
+    bool is_directory;
+    uint64_t fails_above;   // reads of more bytes than that fail
+    uint64_t gives_at_most; // reads give no more bytes than that
+    uint64_t ends_early;    // reads from that offset on give nothing
+    uint64_t bad_offset;    // reads that touch the byte at this offset fail
+};
+
+struct fake_display {
+    EFI_GRAPHICS_OUTPUT_MODE_INFORMATION mode;
+    uint64_t base;
+    uint64_t bytes;
+};
+
+enum fake_end {
+    FAKE_RETURNED, // efi_main returned fake.status
+    FAKE_ENTERED,  // the kernel would run now, as fake.cpu says
+    FAKE_STOPPED,  // the machine stands still
+};
+
+struct fake {
+    // ---- Set by the test, after fake_reset
+    uint64_t stride;         // of memory descriptors
+    bool probe_hides_stride; // GetMemoryMap without a buffer tells nothing but the size
+    bool gives_page_0;       // the first AllocatePages returns address 0
+    uint64_t fail_at;        // the call of this number, from 1, fails with fail_status
+    bool fails_on;           // and so does every call after it
+    enum fake_call refused;  // every call of this kind fails with fail_status
+    EFI_STATUS fail_status;
+    uint32_t exit_refusals;               // so many calls of ExitBootServices find a stale key
+    void (*before_map)(uint32_t reading); // before the map is read, probes not counted, from 1
+    void (*in_exit)(uint32_t attempt);    // when ExitBootServices is called, from 1
+    EFI_TPL tpl;                          // at which the loader is started
+    struct fake_file files[FAKE_FILES_MAX];
+    uint32_t file_count;
+    struct fake_display displays[FAKE_DISPLAYS_MAX];
+    uint32_t display_count;
+    EFI_TIME time;
+    unsigned paging_levels;
+    unsigned paddr_bits;
+    bool has_1g;
+    bool has_uart;
+    bool has_pm_timer; // and an RSDP that leads to it
+    bool has_console;
+
+    // ---- Seen
+    enum fake_end end;
+    EFI_STATUS status;
+    struct enter_cpu cpu; // what the switch to the kernel was given
+    uint64_t calls;
+    uint8_t kinds[FAKE_CALLS_RECORDED];  // of each call, by its number
+    const struct fake_file *failed_file; // that the failing call was about
+    uint32_t exits;                      // calls of ExitBootServices
+    uint32_t readings;                   // of the map
+    bool exited;
+    bool watchdog_is_off;
+    bool interrupts_are_off;
+    uint8_t pic_masks[2];
+    uint32_t open_handles;
+    char breach[160];
+    char com1[FAKE_TEXT_BYTES]; // without the carriage returns
+    size_t com1_bytes;
+    char console[FAKE_TEXT_BYTES];
+    size_t console_bytes;
+};
+
+extern struct fake fake;
+
+// A machine in order: firmware as OVMF's, no file, no display, a UART. Forgets everything.
+void fake_reset(void);
+
+// Appends a file. `contents` must outlive the boot.
+struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t bytes);
+
+// Appends a display with 8 bits a colour, blue first, at `base`.
+struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t height);
+
+// Starts the loader and waits for its end.
+void fake_boot(void);
+
+// ---- Memory
+
+// Pages that the loader holds.
+uint64_t fake_held_pages(void);
+
+// Adds a descriptor to the map, for memory outside the arena. The key changes.
+void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type);
+
+// Changes the type of a whole descriptor outside the arena, or of pages in the arena that nobody
+// holds. The key changes.
+void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type);
+
+// The descriptor that holds `phys`, or false.
+struct fake_memory {
+    uint64_t start;
+    uint64_t end;
+    EFI_MEMORY_TYPE type;
+};
+bool fake_find_memory(uint64_t phys, struct fake_memory *ret_memory);
+
+// Bytes of this type in the map.
+uint64_t fake_count_memory(EFI_MEMORY_TYPE type);
+
+// ---- Between the files of the fake
+
+// Counts a call and holds it against the rules. An error: the call is to fail with it.
+EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file);
+
+// Records that the loader did what it must not do. The first record wins.
+[[gnu::format(printf, 1, 2)]] void fake_record_breach(const char *format, ...);
+
+void fake_reset_memory(void);
+void fake_reset_cpu(void);
+uint64_t fake_map_key(void);
+void fake_change_map_key(void);
+void fake_put_tables(EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
+                                      EFI_PHYSICAL_ADDRESS *address);
+EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages);
+EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN *key,
+                                      UINTN *stride, UINT32 *version);
+EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
+
+// Ends the boot: never returns.
+[[gnu::noreturn]] void fake_end_boot(enum fake_end end);

@@ -1,0 +1,130 @@
+// The fake firmware's file system: what is in fake.files, read-only, with its faults. A handle that
+// has failed once stays useless, as on real firmware.
+#include "tests/firmware/fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct handle {
+    EFI_FILE protocol;            // first: a pointer to it is a pointer to the handle
+    const struct fake_file *file; // null: the volume
+    uint64_t position;
+    bool is_broken;
+};
+
+static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handle);
+
+static EFI_STATUS break_handle(struct handle *handle, EFI_STATUS status) {
+    handle->is_broken = true;
+    return status;
+}
+
+// Counts the call and lets it fail if the handle is broken.
+static EFI_STATUS begin(enum fake_call call, struct handle *handle) {
+    EFI_STATUS status = fake_begin_call(call, handle->file);
+    if (EFI_ERROR(status))
+        return break_handle(handle, status);
+    return handle->is_broken ? EFI_DEVICE_ERROR : EFI_SUCCESS;
+}
+
+static const struct fake_file *find(const CHAR16 *path) {
+    for (uint32_t i = 0; i < fake.file_count; i++) {
+        const char *name = fake.files[i].path;
+        size_t at = 0;
+        while (name[at] != '\0' && path[at] == (CHAR16)name[at])
+            at++;
+        if (name[at] == '\0' && path[at] == 0)
+            return &fake.files[i];
+    }
+    return NULL;
+}
+
+static EFI_STATUS EFIAPI open_file(EFI_FILE *self, EFI_FILE **ret_handle, CHAR16 *path, UINT64 mode,
+                                   UINT64 attributes) {
+    const struct fake_file *file = find(path);
+    EFI_STATUS status = fake_begin_call(FAKE_OPEN, file);
+    if (((struct handle *)self)->file != NULL || mode != EFI_FILE_MODE_READ || attributes != 0)
+        fake_record_breach("Open for more than reading, or not from the volume");
+    if (EFI_ERROR(status))
+        return status;
+    return file == NULL ? EFI_NOT_FOUND : make_handle(file, ret_handle);
+}
+
+// A call that is to fail closes all the same: the caller could do no more (UEFI 2.9, 13.5: Close
+// always succeeds).
+static EFI_STATUS EFIAPI close_file(EFI_FILE *self) {
+    struct handle *handle = (struct handle *)self;
+    EFI_STATUS status = fake_begin_call(FAKE_CLOSE, handle->file);
+    free(handle);
+    fake.open_handles--;
+    return status;
+}
+
+static bool is_faulty(const struct fake_file *file, uint64_t position, uint64_t bytes) {
+    bool too_large = file->fails_above != 0 && bytes > file->fails_above;
+    bool bad = file->bad_offset != 0 && position <= file->bad_offset &&
+               file->bad_offset - position < bytes;
+    return file->is_directory || too_large || bad;
+}
+
+static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
+    struct handle *handle = (struct handle *)self;
+    const struct fake_file *file = handle->file;
+    EFI_STATUS status = begin(FAKE_READ, handle);
+    if (EFI_ERROR(status))
+        return status;
+    if (handle->position > file->bytes || is_faulty(file, handle->position, *bytes))
+        return break_handle(handle, EFI_DEVICE_ERROR);
+    uint64_t end = file->ends_early != 0 ? file->ends_early : file->bytes;
+    uint64_t left = handle->position < end ? end - handle->position : 0;
+    if (file->gives_at_most != 0 && left > file->gives_at_most)
+        left = file->gives_at_most;
+    if (*bytes > left)
+        *bytes = left;
+    memcpy(buffer, (const char *)file->contents + handle->position, *bytes);
+    handle->position += *bytes;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI set_position(EFI_FILE *self, UINT64 position) {
+    struct handle *handle = (struct handle *)self;
+    EFI_STATUS status = begin(FAKE_SET_POSITION, handle);
+    if (EFI_ERROR(status))
+        return status;
+    if (handle->file->is_directory)
+        return EFI_UNSUPPORTED;
+    handle->position = position == UINT64_MAX ? handle->file->bytes : position;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI get_position(EFI_FILE *self, UINT64 *ret_position) {
+    struct handle *handle = (struct handle *)self;
+    EFI_STATUS status = begin(FAKE_GET_POSITION, handle);
+    if (!EFI_ERROR(status))
+        *ret_position = handle->position;
+    return status;
+}
+
+static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handle) {
+    struct handle *handle = malloc(sizeof(*handle));
+    if (handle == NULL)
+        abort();
+    *handle = (struct handle){
+        .protocol = {.Revision = EFI_FILE_PROTOCOL_REVISION,
+                     .Open = open_file,
+                     .Close = close_file,
+                     .Read = read_file,
+                     .SetPosition = set_position,
+                     .GetPosition = get_position},
+        .file = file,
+    };
+    fake.open_handles++;
+    *ret_handle = &handle->protocol;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS EFIAPI fake_open_volume([[maybe_unused]] EFI_FILE_IO_INTERFACE *self,
+                                   EFI_FILE **ret_root) {
+    EFI_STATUS status = fake_begin_call(FAKE_OPEN_VOLUME, NULL);
+    return EFI_ERROR(status) ? status : make_handle(NULL, ret_root);
+}

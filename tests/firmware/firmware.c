@@ -1,0 +1,273 @@
+// The fake firmware's tables and protocols, and the rules by which it may be called.
+#include "tests/firmware/fake.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+
+struct fake fake;
+
+static jmp_buf out;
+static EFI_BOOT_SERVICES boot_services;
+static EFI_RUNTIME_SERVICES runtime_services;
+static EFI_LOADED_IMAGE loaded_image;
+static EFI_FILE_IO_INTERFACE file_system;
+static EFI_GRAPHICS_OUTPUT_PROTOCOL outputs[FAKE_DISPLAYS_MAX];
+static EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE modes[FAKE_DISPLAYS_MAX];
+static SIMPLE_TEXT_OUTPUT_INTERFACE console;
+static char device; // its address is the boot device's handle
+
+static const char *const call_names[FAKE_CALLS] = {
+    "",
+    "RaiseTPL",
+    "RestoreTPL",
+    "SetWatchdogTimer",
+    "AllocatePages",
+    "FreePages",
+    "GetMemoryMap",
+    "ExitBootServices",
+    "HandleProtocol",
+    "LocateHandle",
+    "LocateProtocol",
+    "OutputString",
+    "GetTime",
+    "OpenVolume",
+    "Open",
+    "Close",
+    "Read",
+    "SetPosition",
+    "GetPosition",
+};
+
+void fake_record_breach(const char *format, ...) {
+    if (fake.breach[0] != '\0')
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(fake.breach, sizeof(fake.breach), format, arguments);
+    va_end(arguments);
+}
+
+// UEFI 2.9, 7.4.6, and stricter: nothing at all between the last map and the exit.
+static void check_order(enum fake_call call) {
+    enum fake_call last = fake.calls == 0 ? FAKE_NONE : fake.kinds[fake.calls - 1];
+    if (fake.exited)
+        fake_record_breach("%s after the exit", call_names[call]);
+    else if (fake.exits != 0 && call != FAKE_GET_MEMORY_MAP && call != FAKE_EXIT)
+        fake_record_breach("%s after the first ExitBootServices", call_names[call]);
+    else if (call == FAKE_EXIT && last != FAKE_GET_MEMORY_MAP)
+        fake_record_breach("%s between the last GetMemoryMap and the exit", call_names[last]);
+}
+
+EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file) {
+    if (fake.calls == FAKE_CALLS_RECORDED)
+        abort();
+    check_order(call);
+    fake.kinds[fake.calls++] = (uint8_t)call;
+    bool fails = fake.calls == fake.fail_at || (fake.fails_on && fake.calls > fake.fail_at);
+    if (!fails && call != fake.refused)
+        return EFI_SUCCESS;
+    fake.failed_file = file;
+    return fake.fail_status;
+}
+
+static EFI_TPL EFIAPI raise_tpl(EFI_TPL tpl) {
+    EFI_TPL before = fake.tpl;
+    fake_begin_call(FAKE_RAISE_TPL, NULL);
+    fake.tpl = tpl;
+    return before;
+}
+
+static void EFIAPI restore_tpl(EFI_TPL tpl) {
+    fake_begin_call(FAKE_RESTORE_TPL, NULL);
+    if (tpl > fake.tpl)
+        fake_record_breach("RestoreTPL above the level in force");
+    fake.tpl = tpl;
+}
+
+static EFI_STATUS EFIAPI set_watchdog(UINTN timeout, [[maybe_unused]] UINT64 code,
+                                      [[maybe_unused]] UINTN bytes, [[maybe_unused]] CHAR16 *data) {
+    EFI_STATUS status = fake_begin_call(FAKE_SET_WATCHDOG, NULL);
+    fake.watchdog_is_off = timeout == 0 && !EFI_ERROR(status);
+    return status;
+}
+
+static bool is_guid(const EFI_GUID *guid, EFI_GUID other) {
+    return memcmp(guid, &other, sizeof(other)) == 0;
+}
+
+static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
+    if (handle == &loaded_image && is_guid(guid, (EFI_GUID)LOADED_IMAGE_PROTOCOL))
+        return &loaded_image;
+    if (handle == &device && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
+        return &file_system;
+    for (uint32_t i = 0; i < fake.display_count; i++) {
+        if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID))
+            return &outputs[i];
+    }
+    return NULL;
+}
+
+static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **ret_interface) {
+    EFI_STATUS status = fake_begin_call(FAKE_HANDLE_PROTOCOL, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_interface = find_protocol(handle, guid);
+    return *ret_interface == NULL ? EFI_UNSUPPORTED : EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid,
+                                       [[maybe_unused]] void *search_key, UINTN *bytes,
+                                       EFI_HANDLE *ret_handles) {
+    EFI_STATUS status = fake_begin_call(FAKE_LOCATE_HANDLE, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    if (how != ByProtocol || !is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID) ||
+        fake.display_count == 0)
+        return EFI_NOT_FOUND;
+    UINTN capacity = *bytes;
+    *bytes = fake.display_count * sizeof(*ret_handles);
+    if (capacity < *bytes)
+        return EFI_BUFFER_TOO_SMALL;
+    for (uint32_t i = 0; i < fake.display_count; i++)
+        ret_handles[i] = &outputs[i];
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI locate_protocol(EFI_GUID *guid, [[maybe_unused]] void *registration,
+                                         void **ret_interface) {
+    EFI_STATUS status = fake_begin_call(FAKE_LOCATE_PROTOCOL, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_interface = find_protocol(&outputs[0], guid);
+    return *ret_interface == NULL ? EFI_NOT_FOUND : EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFACE *self,
+                                       CHAR16 *text) {
+    EFI_STATUS status = fake_begin_call(FAKE_OUTPUT, NULL);
+    for (; *text != 0 && !EFI_ERROR(status); text++) {
+        if (*text != '\r' && fake.console_bytes < sizeof(fake.console) - 1)
+            fake.console[fake.console_bytes++] = (char)*text;
+    }
+    return status;
+}
+
+static EFI_STATUS EFIAPI get_time(EFI_TIME *ret_time,
+                                  [[maybe_unused]] EFI_TIME_CAPABILITIES *capabilities) {
+    EFI_STATUS status = fake_begin_call(FAKE_GET_TIME, NULL);
+    if (!EFI_ERROR(status))
+        *ret_time = fake.time;
+    return status;
+}
+
+static EFI_STATUS EFIAPI exit_boot(EFI_HANDLE image, UINTN key) {
+    EFI_STATUS status = fake_begin_call(FAKE_EXIT, NULL);
+    fake.exits++;
+    if (image != &loaded_image || fake.tpl != TPL_APPLICATION)
+        fake_record_breach("ExitBootServices for another image, or at TPL %lu", fake.tpl);
+    if (fake.in_exit != NULL)
+        fake.in_exit(fake.exits);
+    if (fake.exits <= fake.exit_refusals)
+        fake_change_map_key();
+    if (EFI_ERROR(status))
+        return status;
+    fake.exited = key == fake_map_key();
+    return fake.exited ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
+}
+
+void fake_reset(void) {
+    fake = (struct fake){
+        .stride = 48,
+        .fail_status = EFI_DEVICE_ERROR,
+        .tpl = TPL_APPLICATION,
+        .time = {.Year = 2024, .Month = 2, .Day = 29, .Hour = 12, .TimeZone = 60},
+        .paging_levels = 4,
+        .paddr_bits = 48,
+        .has_1g = true,
+        .has_uart = true,
+        .has_pm_timer = true,
+        .has_console = true,
+    };
+    fake_reset_cpu();
+    fake_reset_memory();
+}
+
+struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t bytes) {
+    if (fake.file_count == FAKE_FILES_MAX)
+        abort();
+    struct fake_file *file = &fake.files[fake.file_count++];
+    *file = (struct fake_file){.path = path, .contents = contents, .bytes = bytes};
+    return file;
+}
+
+struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t height) {
+    if (fake.display_count == FAKE_DISPLAYS_MAX)
+        abort();
+    struct fake_display *display = &fake.displays[fake.display_count++];
+    *display = (struct fake_display){
+        .mode = {.HorizontalResolution = width,
+                 .VerticalResolution = height,
+                 .PixelFormat = PixelBlueGreenRedReserved8BitPerColor,
+                 .PixelsPerScanLine = width},
+        .base = base,
+        .bytes = (uint64_t)width * height * 4,
+    };
+    return display;
+}
+
+static void make_services(void) {
+    boot_services = (EFI_BOOT_SERVICES){
+        .RaiseTPL = raise_tpl,
+        .RestoreTPL = restore_tpl,
+        .AllocatePages = fake_allocate_pages,
+        .FreePages = fake_free_pages,
+        .GetMemoryMap = fake_get_memory_map,
+        .HandleProtocol = handle_protocol,
+        .LocateHandle = locate_handle,
+        .ExitBootServices = exit_boot,
+        .SetWatchdogTimer = set_watchdog,
+        .LocateProtocol = locate_protocol,
+    };
+    runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
+    file_system = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};
+    console = (SIMPLE_TEXT_OUTPUT_INTERFACE){.OutputString = output_string};
+    loaded_image = (EFI_LOADED_IMAGE){
+        .DeviceHandle = &device,
+        .ImageBase = (void *)(uintptr_t)FAKE_IMAGE_PHYS,
+        .ImageSize = FAKE_IMAGE_BYTES,
+    };
+    for (uint32_t i = 0; i < fake.display_count; i++) {
+        outputs[i] = (EFI_GRAPHICS_OUTPUT_PROTOCOL){.Mode = &modes[i]};
+        modes[i] = (EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE){
+            .Info = &fake.displays[i].mode,
+            .SizeOfInfo = sizeof(fake.displays[i].mode),
+            .FrameBufferBase = fake.displays[i].base,
+            .FrameBufferSize = fake.displays[i].bytes,
+        };
+    }
+}
+
+void fake_end_boot(enum fake_end end) {
+    fake.end = end;
+    longjmp(out, 1);
+}
+
+void fake_boot(void) {
+    EFI_SYSTEM_TABLE system = {
+        .ConOut = fake.has_console ? &console : NULL,
+        .RuntimeServices = &runtime_services,
+        .BootServices = &boot_services,
+    };
+    make_services();
+    fake_put_tables(&system);
+    if (setjmp(out) == 0) {
+        EFI_SYSTEM_TABLE *placed = (EFI_SYSTEM_TABLE *)(uintptr_t)FAKE_SYSTEM_PHYS;
+        fake.status = efi_main(&loaded_image, placed);
+        fake.end = FAKE_RETURNED;
+    }
+}

@@ -1,0 +1,22 @@
+# Ring 2: the loader's firmware-facing code on the host, over a fake firmware. The real sources, but
+# for the CPU's instructions (machine/common/x86/cpu.h is found first) and loader/enter.S.
+FW_CFLAGS  := -iquote tests/firmware/machine $(HOST_CFLAGS) -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+              -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+FW_TESTS   := $(sort $(wildcard tests/firmware/test_*.c))
+FW_SRC     := $(filter-out common/base/mem.c loader/enter.S,$(LOADER_SRC)) \
+              $(filter-out $(FW_TESTS),$(sort $(wildcard tests/firmware/*.c tests/firmware/*.S)))
+FW_OBJ     := $(call objects,firmware,$(FW_SRC))
+FW_BIN     := $(FW_TESTS:tests/firmware/%.c=$(BUILD)/host/firmware/%)
+
+$(eval $(call compile,firmware,$$(CC) $$(FW_CFLAGS)))
+
+$(BUILD)/host/firmware/%: $(BUILD)/firmware/tests/firmware/%.o $(FW_OBJ) $(SUPPORT)
+	@mkdir -p $(@D); echo '  LINK    $@'
+	$(Q)$(CC) $(HOST_CFLAGS) $^ -lcmocka -o $@
+
+.PHONY: test-firmware
+test-firmware: $(FW_BIN)
+
+$(BUILD)/headers/tests/firmware/%.o: tests/firmware/% $(BUILD)/flags.stamp
+	@mkdir -p $(@D); echo '  HEADER  $<'
+	$(Q)$(CC) $(FW_CFLAGS) -include $< -x c -c /dev/null -o $@

@@ -1,0 +1,22 @@
+// Stands in for common/x86/cpu.h where the loader runs on a host: the same functions, played by the
+// fake CPU of tests/firmware/cpu.c. Found first because the folder `machine` is searched first.
+#pragma once
+
+#include <stdint.h>
+
+struct cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf);
+uint64_t cpu_rdtsc(void);
+uint8_t cpu_in8(uint16_t port);
+void cpu_out8(uint16_t port, uint8_t value);
+uint32_t cpu_in32(uint16_t port);
+uint64_t cpu_rdmsr(uint32_t msr);
+uint64_t cpu_read_cr0(void);
+uint64_t cpu_read_cr2(void);
+uint64_t cpu_read_cr3(void);
+uint64_t cpu_read_cr4(void);
+void cpu_interrupts_off(void);
+[[gnu::noreturn]] void cpu_stop(void);

@@ -1,0 +1,274 @@
+// The fake firmware's memory: pages of the arena that it allocates from the top, descriptors of
+// memory that is not there, and the map made of both.
+#include "common/base/arith.h"
+#include "tests/firmware/fake.h"
+
+#include <sanitizer/asan_interface.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE_BYTES  UINT64_C(4096)
+#define PAGES       FAKE_ARENA_PAGES
+#define ARENA_BYTES (PAGES * PAGE_BYTES)
+#define FOREIGN_MAX 2048
+#define MAP_MAX     (FOREIGN_MAX + 1024)
+#define FRESH       0xa5 // fills pages that were just allocated
+#define GUARDS      2    // free pages kept around an allocation
+
+static uint8_t types[PAGES];
+static bool held[PAGES];
+static bool page_0_held;
+static struct fake_memory foreign[FOREIGN_MAX]; // outside the arena
+static uint64_t foreign_count;
+static uint64_t key;
+
+// Pages of the arena that are not free at the start, so that the map has many descriptors.
+static const struct {
+    uint64_t start, end;
+    EFI_MEMORY_TYPE type;
+} taken[] = {
+    {0, 0x40, EfiBootServicesCode},        {0x40, 0x60, EfiBootServicesData},
+    {0x70, 0x80, EfiRuntimeServicesData}, // the system table
+    {0x80, 0xa0, EfiReservedMemoryType},   {0xa0, 0xb0, EfiACPIReclaimMemory},
+    {0xb0, 0xb4, EfiACPIMemoryNVS},        {0xb4, 0xba, EfiLoaderCode}, // the loader's image
+    {0x100, 0x101, EfiReservedMemoryType}, {0x120, 0x121, EfiBootServicesData},
+    {0x300, 0x309, EfiBootServicesCode},   {0x400, 0x401, EfiACPIMemoryNVS},
+    {0x5ff, 0x601, EfiUnusableMemory},     {0x1ff0, PAGES, EfiRuntimeServicesCode},
+};
+
+static void *at(uint64_t page) {
+    return (void *)(uintptr_t)(FAKE_ARENA_START + page * PAGE_BYTES);
+}
+
+static void map_arena(void) {
+    static bool is_mapped;
+    if (is_mapped)
+        return;
+    void *arena = mmap(at(0), ARENA_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (arena != at(0)) {
+        perror("no memory for the arena at its address");
+        abort();
+    }
+    is_mapped = true;
+}
+
+void fake_reset_memory(void) {
+    map_arena();
+    key = 1000;
+    page_0_held = false;
+    memset(held, 0, sizeof(held));
+    memset(types, EfiConventionalMemory, sizeof(types));
+    ASAN_POISON_MEMORY_REGION(at(0), ARENA_BYTES);
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+        memset(types + taken[i].start, (int)taken[i].type, taken[i].end - taken[i].start);
+    foreign_count = 0;
+    fake_add_memory(FAKE_HIGH_PHYS, FAKE_HIGH_BYTES, EfiConventionalMemory);
+    fake_add_memory(UINT64_C(0xfd00000000), GIB(12), EfiReservedMemoryType);
+    fake_add_memory(0xfec00000, 0x1000, EfiMemoryMappedIO);
+    fake_add_memory(0, 0x9f000, EfiConventionalMemory);
+    fake_add_memory(0x9f000, 0x1000, EfiReservedMemoryType);
+    fake_add_memory(0x100000, FAKE_ARENA_START - 0x100000, EfiConventionalMemory);
+    fake_add_memory(FAKE_ARENA_END, 0x10000, EfiACPIMemoryNVS);
+    fake_add_memory(FAKE_ARENA_END + 0x10000, 0x30000, EfiBootServicesData);
+}
+
+uint64_t fake_map_key(void) {
+    return key;
+}
+
+void fake_change_map_key(void) {
+    key++;
+}
+
+void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
+    if (foreign_count == FOREIGN_MAX ||
+        (start < FAKE_ARENA_END && start + bytes > FAKE_ARENA_START))
+        abort();
+    foreign[foreign_count++] = (struct fake_memory){start, start + bytes, type};
+    key++;
+}
+
+static bool is_in_arena(uint64_t start, uint64_t pages) {
+    uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES; // huge below
+    return start % PAGE_BYTES == 0 && first < PAGES && pages != 0 && pages <= PAGES - first;
+}
+
+void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
+    key++;
+    if (is_in_arena(start, bytes / PAGE_BYTES)) {
+        uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
+        memset(types + first, (int)type, bytes / PAGE_BYTES);
+        return;
+    }
+    for (uint64_t i = 0; i < foreign_count; i++) {
+        if (foreign[i].start == start && foreign[i].end == start + bytes) {
+            foreign[i].type = type;
+            return;
+        }
+    }
+    abort();
+}
+
+// The run of pages of one type that starts at page `first` of the arena.
+static struct fake_memory arena_run(uint64_t first) {
+    uint64_t end = first + 1;
+    while (end < PAGES && types[end] == types[first])
+        end++;
+    return (struct fake_memory){FAKE_ARENA_START + first * PAGE_BYTES,
+                                FAKE_ARENA_START + end * PAGE_BYTES, (EFI_MEMORY_TYPE)types[first]};
+}
+
+// The arena first, then the rest as it was added: not in order.
+static uint64_t list_memory(struct fake_memory *list) {
+    uint64_t count = 0;
+    for (uint64_t page = 0; page < PAGES;) {
+        list[count] = arena_run(page);
+        page = (list[count++].end - FAKE_ARENA_START) / PAGE_BYTES;
+    }
+    memcpy(list + count, foreign, foreign_count * sizeof(*foreign));
+    return count + foreign_count;
+}
+
+static struct fake_memory list[MAP_MAX];
+
+bool fake_find_memory(uint64_t phys, struct fake_memory *ret_memory) {
+    uint64_t count = list_memory(list);
+    for (uint64_t i = 0; i < count; i++) {
+        if (phys >= list[i].start && phys < list[i].end) {
+            *ret_memory = list[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t fake_count_memory(EFI_MEMORY_TYPE type) {
+    uint64_t bytes = 0;
+    uint64_t count = list_memory(list);
+    for (uint64_t i = 0; i < count; i++)
+        bytes += list[i].type == type ? list[i].end - list[i].start : 0;
+    return bytes;
+}
+
+uint64_t fake_held_pages(void) {
+    uint64_t count = page_0_held;
+    for (uint64_t page = 0; page < PAGES; page++)
+        count += held[page];
+    return count;
+}
+
+// From the top, with a page to spare on both sides; 0, which is never free, if there is no room.
+static uint64_t find_room(uint64_t pages) {
+    uint64_t run = 0;
+    for (uint64_t page = PAGES; page-- != 0;) {
+        run = types[page] == EfiConventionalMemory ? run + 1 : 0;
+        if (run == pages + GUARDS)
+            return page + GUARDS / 2;
+    }
+    return 0;
+}
+
+EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
+                                      EFI_PHYSICAL_ADDRESS *address) {
+    EFI_STATUS status = fake_begin_call(FAKE_ALLOCATE_PAGES, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    if (how != AllocateAnyPages || type != EfiLoaderData || pages == 0)
+        fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);
+    key++;
+    if (fake.gives_page_0) {
+        fake.gives_page_0 = false;
+        page_0_held = true;
+        *address = 0;
+        return EFI_SUCCESS;
+    }
+    uint64_t first = pages < PAGES ? find_room(pages) : 0;
+    if (first == 0)
+        return EFI_OUT_OF_RESOURCES;
+    memset(types + first, EfiLoaderData, pages);
+    memset(held + first, true, pages);
+    ASAN_UNPOISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
+    memset(at(first), FRESH, pages * PAGE_BYTES);
+    *address = FAKE_ARENA_START + first * PAGE_BYTES;
+    return EFI_SUCCESS;
+}
+
+static bool is_held(uint64_t start, uint64_t pages) {
+    if (!is_in_arena(start, pages))
+        return false;
+    uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
+    for (uint64_t page = first; page < first + pages; page++) {
+        if (!held[page])
+            return false;
+    }
+    return true;
+}
+
+// A part of an allocation may go back before the rest (edk2 allows it). A call that is to fail
+// takes the pages all the same: the caller could do no more.
+EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
+    EFI_STATUS status = fake_begin_call(FAKE_FREE_PAGES, NULL);
+    key++;
+    if (address == 0 && page_0_held) {
+        page_0_held = false;
+        return status;
+    }
+    if (!is_held(address, pages)) {
+        fake_record_breach("FreePages(0x%lx, %lu): not held", address, pages);
+        return EFI_NOT_FOUND;
+    }
+    uint64_t first = (address - FAKE_ARENA_START) / PAGE_BYTES;
+    memset(types + first, EfiConventionalMemory, pages);
+    memset(held + first, false, pages);
+    ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
+    return status;
+}
+
+static uint64_t attributes_of(EFI_MEMORY_TYPE type) {
+    const uint64_t ram = EFI_MEMORY_UC | EFI_MEMORY_WC | EFI_MEMORY_WT | EFI_MEMORY_WB;
+    if (type == EfiMemoryMappedIO)
+        return EFI_MEMORY_UC | EFI_MEMORY_RUNTIME;
+    if (type == EfiRuntimeServicesCode || type == EfiRuntimeServicesData)
+        return ram | EFI_MEMORY_RUNTIME;
+    return ram;
+}
+
+static void write_descriptors(char *to, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++, to += fake.stride) {
+        const EFI_MEMORY_DESCRIPTOR descriptor = {
+            .Type = (UINT32)list[i].type,
+            .PhysicalStart = list[i].start,
+            .NumberOfPages = (list[i].end - list[i].start) / PAGE_BYTES,
+            .Attribute = attributes_of(list[i].type),
+        };
+        memset(to, 0xee, fake.stride);
+        memcpy(to, &descriptor, sizeof(descriptor));
+    }
+}
+
+EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN *map_key,
+                                      UINTN *stride, UINT32 *version) {
+    EFI_STATUS status = fake_begin_call(FAKE_GET_MEMORY_MAP, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    if (map != NULL && fake.before_map != NULL)
+        fake.before_map(fake.readings + 1);
+    fake.readings += map != NULL;
+    uint64_t count = list_memory(list);
+    uint64_t capacity = *bytes;
+    *bytes = count * fake.stride;
+    if (map != NULL || !fake.probe_hides_stride) {
+        *stride = fake.stride;
+        *version = EFI_MEMORY_DESCRIPTOR_VERSION;
+    }
+    if (capacity < *bytes)
+        return EFI_BUFFER_TOO_SMALL;
+    if (!is_held(align_down((uintptr_t)map, PAGE_BYTES), 1))
+        fake_record_breach("GetMemoryMap into memory that the loader does not hold");
+    write_descriptors((char *)map, count);
+    *map_key = key;
+    return EFI_SUCCESS;
+}

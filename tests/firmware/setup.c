@@ -1,0 +1,104 @@
+#include "tests/firmware/setup.h"
+
+#include <string.h>
+
+struct elf_file setup_kernel;
+uint8_t setup_module[SETUP_MODULE_BYTES];
+
+void setup_boot(const char *config) {
+    fake_reset();
+    setup_kernel = elf_file_make();
+    for (uint32_t i = 0; i < SETUP_MODULE_BYTES; i++)
+        setup_module[i] = (uint8_t)(i * 7 + i / 256);
+    fake_add_file("\\kernel.elf", &setup_kernel, sizeof(setup_kernel));
+    fake_add_file("\\boot\\initrd.img", setup_module, sizeof(setup_module));
+    fake_add_file("\\empty", "", 0);
+    if (config != NULL)
+        fake_add_file("\\slipway.conf", config, strlen(config));
+}
+
+struct fake_file *setup_file(const char *path) {
+    for (uint32_t i = 0; i < fake.file_count; i++) {
+        if (strcmp(fake.files[i].path, path) == 0)
+            return &fake.files[i];
+    }
+    fail_msg("no file %s", path);
+    return NULL;
+}
+
+void setup_wishes(struct slipway_note_wishes wishes) {
+    const struct slipway_note note = {8, sizeof(wishes), SLIPWAY_NOTE_TYPE, "Slipway", wishes};
+    uint64_t offset = 0x2000; // of the read-only segment
+    memcpy((char *)&setup_kernel + offset, &note, sizeof(note));
+    struct elf64_phdr *phdr =
+        elf_file_add(&setup_kernel, ELF_PT_NOTE, offset, ELF_FILE_BASE + 0x1000, sizeof(note));
+    phdr->align = 4;
+}
+
+static void expect_no_breach(void) {
+    assert_string_equal(fake.breach, "");
+    assert_int_equal(fake.open_handles, 0);
+}
+
+// The one line on COM1 without the loader's name and the newline.
+static const char *only_line(void) {
+    static char line[FAKE_TEXT_BYTES];
+    static const char name[] = "slipway: ";
+    const char *end = strchr(fake.com1, '\n');
+    if (strncmp(fake.com1, name, strlen(name)) != 0 || end == NULL || end[1] != '\0')
+        fail_msg("not one line of the loader's: '%s'", fake.com1);
+    size_t bytes = (size_t)(end - fake.com1) - strlen(name);
+    memcpy(line, fake.com1 + strlen(name), bytes);
+    line[bytes] = '\0';
+    assert_true(bytes != 0);
+    return line;
+}
+
+void setup_expect_return(const char **ret_line) {
+    expect_no_breach();
+    assert_int_equal(fake.end, FAKE_RETURNED);
+    assert_true(EFI_ERROR(fake.status));
+    assert_int_equal(fake_held_pages(), 0);
+    *ret_line = only_line();
+}
+
+void setup_expect_failure(const char *want) {
+    const char *line;
+    setup_expect_return(&line);
+    assert_string_equal(line, want);
+}
+
+void setup_expect_stop(const char *want) {
+    expect_no_breach();
+    assert_int_equal(fake.end, FAKE_STOPPED);
+    assert_string_equal(only_line(), want);
+}
+
+void setup_expect_text(const struct slipway_text *text, const char *want) {
+    assert_string_equal((const char *)(uintptr_t)text->address, want);
+    assert_int_equal(text->bytes, strlen(want));
+}
+
+const void *setup_record(const struct slipway_array *array, uint32_t index) {
+    assert_true(index < array->count);
+    return (const void *)(uintptr_t)(array->address + (uint64_t)index * array->stride);
+}
+
+uint64_t setup_count_kind(const struct slipway_boot_info *info, uint32_t kind) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < info->memory.count; i++) {
+        const struct slipway_memory *memory = setup_record(&info->memory, i);
+        bytes += memory->kind == kind ? memory->bytes : 0;
+    }
+    return bytes;
+}
+
+const struct slipway_range *setup_find_range(const struct slipway_boot_info *info, uint32_t purpose,
+                                             uint32_t index) {
+    for (uint32_t i = 0; i < info->ranges.count; i++) {
+        const struct slipway_range *range = setup_record(&info->ranges, i);
+        if (range->purpose == purpose && index-- == 0)
+            return range;
+    }
+    return NULL;
+}

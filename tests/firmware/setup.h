@@ -1,0 +1,59 @@
+// What the tests over the fake firmware share: a kernel, a config and modules on the fake volume,
+// and what to expect of a boot's end.
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+#include "tests/firmware/fake.h"
+#include "tests/unit/support/elf_file.h"
+#include "tests/unit/support/test.h"
+
+#define SETUP_CONFIG                                                                               \
+    "cmdline = root=ram0 verbose\n"                                                                \
+    "module = \\boot\\initrd.img the first one\n"                                                  \
+    "module = \\empty\n"                                                                           \
+    "digest = sha256\n"
+
+#define SETUP_MODULE_BYTES 150000
+
+// The kernel on the volume as \kernel.elf; a test may change it before the boot.
+extern struct elf_file setup_kernel;
+
+// The contents of \boot\initrd.img.
+extern uint8_t setup_module[SETUP_MODULE_BYTES];
+
+// A machine with a volume of three files, and \slipway.conf with this text unless it is null.
+void setup_boot(const char *config);
+
+// The file on the volume of this path.
+struct fake_file *setup_file(const char *path);
+
+// Gives the kernel a note with these wishes.
+void setup_wishes(struct slipway_note_wishes wishes);
+
+// Asserts that the kernel was entered, by the rules, in the state that the contract promises, with
+// a sound hand-over. Returns a copy of boot_info whose pointers into the block hold here; it lasts
+// until the next call.
+const struct slipway_boot_info *setup_expect_kernel(void);
+
+// Asserts that the loader gave everything back, broke no rule, and returned an error after one line
+// on COM1, which `*ret_line` is, without the loader's name and the newline.
+void setup_expect_return(const char **ret_line);
+
+// The same, and that the line is `want`.
+void setup_expect_failure(const char *want);
+
+// Asserts that the machine was stopped, by the rules, after one line on COM1, which is `want`.
+void setup_expect_stop(const char *want);
+
+// Asserts that the text at `text` is `want`.
+void setup_expect_text(const struct slipway_text *text, const char *want);
+
+// Record `index` of an array of the copy.
+const void *setup_record(const struct slipway_array *array, uint32_t index);
+
+// Bytes that the hand-over lists as of this kind.
+uint64_t setup_count_kind(const struct slipway_boot_info *info, uint32_t kind);
+
+// The range of this purpose, the `index`th, or null.
+const struct slipway_range *setup_find_range(const struct slipway_boot_info *info, uint32_t purpose,
+                                             uint32_t index);

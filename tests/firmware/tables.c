@@ -1,0 +1,60 @@
+// The tables that the firmware leaves in memory: the system table, and ACPI's way to the power
+// management timer. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9.
+#include "tests/firmware/cpu.h"
+#include "tests/firmware/fake.h"
+
+#include <sanitizer/asan_interface.h>
+#include <string.h>
+
+enum {
+    RSDP_BYTES = 36,
+    XSDT_BYTES = 36 + 2 * 8,
+    FADT_BYTES = 276,
+};
+
+static char *at(uint64_t physical) {
+    return (char *)(uintptr_t)physical;
+}
+
+// Makes `bytes` bytes of the firmware's own memory readable, and zero.
+static char *make_readable(uint64_t physical, uint64_t bytes) {
+    ASAN_UNPOISON_MEMORY_REGION(at(physical), bytes);
+    return memset(at(physical), 0, bytes);
+}
+
+static void put(char *table, uint64_t offset, uint64_t value, uint64_t bytes) {
+    memcpy(table + offset, &value, bytes); // little-endian, as the host
+}
+
+static void put_acpi(void) {
+    uint64_t xsdt_phys = FAKE_ACPI_PHYS + 0x100;
+    uint64_t fadt_phys = FAKE_ACPI_PHYS + 0x200;
+    char *rsdp = make_readable(FAKE_ACPI_PHYS, RSDP_BYTES);
+    memcpy(rsdp, "RSD PTR ", 8);
+    put(rsdp, 15, 2, 1); // revision
+    put(rsdp, 24, xsdt_phys, 8);
+    char *xsdt = make_readable(xsdt_phys, XSDT_BYTES);
+    memcpy(xsdt, "XSDT", 4);
+    put(xsdt, 4, XSDT_BYTES, 4);
+    put(xsdt, 36, FAKE_ACPI_PHYS, 8); // not a table that anybody looks for
+    put(xsdt, 44, fadt_phys, 8);
+    char *fadt = make_readable(fadt_phys, FADT_BYTES);
+    memcpy(fadt, "FACP", 4);
+    put(fadt, 4, FADT_BYTES, 4);
+    put(fadt, 76, FAKE_PM_TIMER_PORT, 4);
+    put(fadt, 91, 4, 1); // bytes of the port
+}
+
+void fake_put_tables(EFI_SYSTEM_TABLE *system) {
+    EFI_CONFIGURATION_TABLE tables[] = {
+        {.VendorGuid = SMBIOS3_TABLE_GUID, .VendorTable = at(FAKE_ACPI_PHYS + 0x1000)},
+        {.VendorGuid = ACPI_20_TABLE_GUID, .VendorTable = at(FAKE_ACPI_PHYS)},
+    };
+    uint64_t tables_phys = FAKE_SYSTEM_PHYS + 0x800;
+    char *placed = make_readable(tables_phys, sizeof(tables));
+    memcpy(placed, tables, sizeof(tables));
+    system->ConfigurationTable = (EFI_CONFIGURATION_TABLE *)(uintptr_t)tables_phys;
+    system->NumberOfTableEntries = fake.has_pm_timer ? 2 : 1;
+    memcpy(make_readable(FAKE_SYSTEM_PHYS, sizeof(*system)), system, sizeof(*system));
+    put_acpi();
+}

@@ -1,0 +1,149 @@
+// Displays, tables and clocks: handed over as they are, absent where they are.
+#include "common/base/arith.h"
+#include "common/hash/sha256.h"
+#include "tests/firmware/cpu.h"
+#include "tests/firmware/setup.h"
+
+#include <string.h>
+
+static const struct slipway_framebuffer *boot_for_framebuffer(uint32_t count) {
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->framebuffers.count, count);
+    return setup_record(&info->framebuffers, 0);
+}
+
+TEST("two displays are two framebuffers, each with its mapping") {
+    setup_boot(NULL);
+    fake_add_display(0xc0000000, 1280, 800);
+    struct fake_display *second = fake_add_display(UINT64_C(0xf8e0001000), 800, 600);
+    second->mode.PixelFormat = PixelRedGreenBlueReserved8BitPerColor;
+    second->mode.PixelsPerScanLine = 832;
+    second->bytes = 832 * 4 * 600;
+    const struct slipway_framebuffer *first = boot_for_framebuffer(2);
+    assert_int_equal(first->address_phys, 0xc0000000);
+    assert_int_equal(first->width, 1280);
+    assert_int_equal(first->height, 800);
+    assert_int_equal(first->pitch, 5120);
+    assert_int_equal(first->format, SLIPWAY_PIXEL_BGRX8888);
+    assert_int_equal(first->red_mask, 0xff0000);
+    assert_int_equal(first[1].address_phys, UINT64_C(0xf8e0001000));
+    assert_int_equal(first[1].pitch, 832 * 4);
+    assert_int_equal(first[1].format, SLIPWAY_PIXEL_RGBX8888);
+    assert_int_equal(first[1].red_mask, 0xff);
+}
+
+TEST("a display with masks of its own is described by them") {
+    setup_boot(NULL);
+    struct fake_display *display = fake_add_display(0xc0000800, 640, 480);
+    display->mode.PixelFormat = PixelBitMask;
+    display->mode.PixelInformation = (EFI_PIXEL_BITMASK){0x3ff00000, 0xffc00, 0x3ff, 0xc0000000};
+    const struct slipway_framebuffer *framebuffer = boot_for_framebuffer(1);
+    assert_int_equal(framebuffer->format, SLIPWAY_PIXEL_MASKS);
+    assert_int_equal(framebuffer->red_mask, 0x3ff00000);
+    assert_int_equal(framebuffer->green_mask, 0xffc00);
+    assert_int_equal(framebuffer->blue_mask, 0x3ff);
+    assert_int_equal(framebuffer->address & 0xfff, 0x800);
+}
+
+TEST("displays without memory, with narrow pixels, or known already are left out") {
+    setup_boot(NULL);
+    fake_add_display(0xb0000000, 640, 480)->mode.PixelFormat = PixelBltOnly;
+    fake_add_display(0, 640, 480);
+    struct fake_display *narrow = fake_add_display(0xb8000000, 640, 480);
+    narrow->mode.PixelFormat = PixelBitMask;
+    narrow->mode.PixelInformation = (EFI_PIXEL_BITMASK){0xf800, 0x7e0, 0x1f, 0};
+    fake_add_display(0xc0000000, 640, 480);
+    fake_add_display(0xc0000000, 640, 480);
+    fake_add_display(0xb0000000, 0, 480);
+    assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
+}
+
+TEST("more displays than the hand-over holds are left out, and the log says so") {
+    setup_boot(NULL);
+    for (uint64_t i = 0; i < 9; i++)
+        fake_add_display(0x80000000 + i * MIB(16), 640, 480);
+    boot_for_framebuffer(7);
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_non_null(strstr((const char *)(uintptr_t)info->log.address,
+                           "display at 0x88000000 left out: more than 7 displays"));
+}
+
+TEST("displays whose memory overlaps are two framebuffers, mapped twice with one cache type") {
+    setup_boot(NULL);
+    fake_add_display(0xc0000000, 640, 480);
+    fake_add_display(0xc0001000, 640, 480);
+    boot_for_framebuffer(2);
+}
+
+TEST("the firmware's tables are handed over by both addresses") {
+    setup_boot(NULL);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->rsdp_phys, FAKE_ACPI_PHYS);
+    assert_int_equal(info->rsdp, info->hhdm_base + FAKE_ACPI_PHYS);
+    assert_int_equal(info->smbios_phys, FAKE_ACPI_PHYS + 0x1000);
+    assert_int_equal(info->efi_system_table, info->hhdm_base + FAKE_SYSTEM_PHYS);
+}
+
+TEST("the TSC's frequency is measured against the power management timer, within 0.2 percent") {
+    setup_boot(NULL);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_in_range(info->tsc_hz, FAKE_TSC_HZ - FAKE_TSC_HZ / 500, FAKE_TSC_HZ + FAKE_TSC_HZ / 500);
+}
+
+TEST("without ACPI's tables the TSC's frequency is unknown") {
+    setup_boot(NULL);
+    fake.has_pm_timer = false;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->tsc_hz, 0);
+    assert_int_equal(info->rsdp_phys, 0);
+    assert_int_equal(info->rsdp, 0);
+}
+
+static int64_t boot_at(EFI_TIME time) {
+    setup_boot(NULL);
+    fake.time = time;
+    fake_boot();
+    return setup_expect_kernel()->boot_time;
+}
+
+TEST("the boot time is the firmware's, in seconds since 1970, by its zone") {
+    EFI_TIME time = {.Year = 2024, .Month = 2, .Day = 29, .Hour = 23, .Minute = 59, .Second = 58};
+    assert_int_equal(boot_at(time), 1709251198);
+    time.TimeZone = -60;
+    assert_int_equal(boot_at(time), 1709251198 - 3600);
+    time.TimeZone = EFI_UNSPECIFIED_TIMEZONE;
+    assert_int_equal(boot_at(time), 1709251198);
+    time = (EFI_TIME){.Year = 1970, .Month = 1, .Day = 1};
+    assert_int_equal(boot_at(time), 0);
+}
+
+TEST("a clock that makes no sense is no clock") {
+    assert_int_equal(boot_at((EFI_TIME){.Year = 2024, .Month = 13, .Day = 1}), 0);
+    assert_int_equal(boot_at((EFI_TIME){.Year = 2024, .Month = 1, .Day = 0}), 0);
+    assert_int_equal(boot_at((EFI_TIME){.Year = 1969, .Month = 1, .Day = 1}), 0);
+}
+
+TEST("modules have their digest when the config asks for it") {
+    uint8_t want[32];
+    setup_boot(SETUP_CONFIG);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_module *module = setup_record(&info->modules, 0);
+    sha256(setup_module, SETUP_MODULE_BYTES, want);
+    assert_int_equal(module->digest_kind, SLIPWAY_DIGEST_SHA256);
+    assert_memory_equal(module->digest, want, sizeof(want));
+    setup_expect_text(&module->path, "\\boot\\initrd.img");
+    setup_expect_text(&module->cmdline, "the first one");
+    module = setup_record(&info->modules, 1);
+    sha256("", 0, want);
+    assert_memory_equal(module->digest, want, sizeof(want));
+    setup_boot("module = \\empty\n");
+    fake_boot();
+    info = setup_expect_kernel();
+    module = setup_record(&info->modules, 0);
+    assert_int_equal(module->digest_kind, SLIPWAY_DIGEST_NONE);
+}

@@ -1,0 +1,143 @@
+// Every call of the firmware fails once, in every way: each boot ends in a message that names what
+// failed, with everything given back, or in the kernel.
+#include "common/base/arith.h"
+#include "tests/firmware/setup.h"
+
+#include <string.h>
+
+#define SOME_CALLS 40 // a boot makes more than that
+
+static const EFI_STATUS statuses[] = {
+    EFI_OUT_OF_RESOURCES, EFI_DEVICE_ERROR, EFI_INVALID_PARAMETER, EFI_NOT_FOUND,
+    EFI_UNSUPPORTED,      EFI_NO_MEDIA,     EFI_VOLUME_CORRUPTED,  EFI_BUFFER_TOO_SMALL,
+};
+
+// What the message speaks of when a call fails that is not about a file; with none of these the
+// boot must go on.
+static const char *const subjects[FAKE_CALLS][2] = {
+    [FAKE_ALLOCATE_PAGES] = {"no room for"},
+    [FAKE_GET_MEMORY_MAP] = {"memory map: "},
+    [FAKE_HANDLE_PROTOCOL] = {"own image: ", "boot device: "},
+    [FAKE_OPEN_VOLUME] = {"boot device: "},
+};
+
+static bool speaks_of(const char *line, enum fake_call call) {
+    for (size_t i = 0; i < ARRAY_LEN(subjects[call]); i++) {
+        if (subjects[call][i] != NULL && strstr(line, subjects[call][i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void expect_message(enum fake_call call) {
+    const char *line;
+    setup_expect_return(&line);
+    const char *path = fake.failed_file == NULL ? NULL : fake.failed_file->path + 1;
+    bool names_it = path == NULL ? speaks_of(line, call) : strncmp(line, path, strlen(path)) == 0;
+    if (!names_it)
+        fail_msg("call %lu, of kind %d, failed with %lx: '%s'", fake.fail_at, (int)call,
+                 fake.fail_status, line);
+}
+
+// Some calls the loader can do without, but nothing is missing in what it hands over. (A probe of
+// the map answers EFI_BUFFER_TOO_SMALL when it succeeds, and a config that is not found is none.)
+static void expect_boot(enum fake_call call) {
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    bool is_probe = call == FAKE_GET_MEMORY_MAP && fake.fail_status == EFI_BUFFER_TOO_SMALL;
+    bool is_config = call == FAKE_OPEN && fake.fail_status == EFI_NOT_FOUND;
+    assert_true(subjects[call][0] == NULL || is_probe);
+    assert_int_equal(info->modules.count, is_config ? 0 : 2);
+}
+
+// Boots with the `number`th call failing; false when there was no such call.
+static bool boot_with_failure(void (*set_up)(void), uint64_t number, EFI_STATUS status) {
+    set_up();
+    fake.fail_at = number;
+    fake.fail_status = status;
+    fake_boot();
+    if (fake.calls < number)
+        return false;
+    enum fake_call call = (enum fake_call)fake.kinds[number - 1];
+    if (fake.end == FAKE_ENTERED)
+        expect_boot(call);
+    else if (fake.end == FAKE_STOPPED)
+        setup_expect_stop("memory map: cannot read the last one (device error)");
+    else
+        expect_message(call);
+    return true;
+}
+
+static uint64_t fail_every_call(void (*set_up)(void), EFI_STATUS status) {
+    uint64_t number = 1;
+    while (boot_with_failure(set_up, number, status))
+        number++;
+    setup_expect_kernel(); // nothing failed in the last one
+    return number - 1;
+}
+
+static void set_up_plain(void) {
+    setup_boot(SETUP_CONFIG);
+}
+
+static void set_up_all(void) {
+    setup_boot(SETUP_CONFIG "log = debug\n");
+    fake_add_display(0xc0000000, 640, 480);
+    fake_add_display(0xd0000000, 800, 600);
+}
+
+static void set_up_refused_exit(void) {
+    setup_boot(SETUP_CONFIG);
+    fake.exit_refusals = 2;
+}
+
+TEST("whichever call fails, in whichever way, the boot ends cleanly") {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_true(fail_every_call(set_up_plain, statuses[i]) > SOME_CALLS);
+}
+
+TEST("whichever call fails with displays and a talkative loader, the boot ends cleanly") {
+    set_up_all();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    assert_true(calls > SOME_CALLS);
+    for (uint64_t number = 1; number <= calls; number++) {
+        set_up_all();
+        fake.fail_at = number;
+        fake_boot();
+        assert_string_equal(fake.breach, "");
+        assert_int_equal(fake.open_handles, 0);
+        if (fake.end == FAKE_ENTERED)
+            setup_expect_kernel();
+        else
+            assert_int_equal(fake_held_pages(), 0);
+    }
+}
+
+TEST("firmware that fails for ever from some call on ends in a message, or in a stop") {
+    setup_boot(SETUP_CONFIG);
+    fake_boot();
+    uint64_t calls = fake.calls;
+    for (uint64_t number = 1; number <= calls; number++) {
+        set_up_all();
+        fake.fail_at = number;
+        fake.fails_on = true;
+        fake_boot();
+        assert_string_equal(fake.breach, "");
+        assert_int_equal(fake.open_handles, 0);
+        assert_true(fake.end == FAKE_STOPPED || fake_held_pages() == 0);
+        assert_true(fake.end != FAKE_ENTERED);
+        assert_non_null(strstr(fake.com1, "slipway: "));
+    }
+}
+
+TEST("a volume that cannot be opened is named") {
+    setup_boot(SETUP_CONFIG);
+    fake.refused = FAKE_OPEN_VOLUME;
+    fake.fail_status = EFI_NO_MEDIA;
+    fake_boot();
+    setup_expect_failure("boot device: cannot open the volume (medium gone)");
+}
+
+TEST("a call that fails after a refused exit ends in a message and a stop, or in the kernel") {
+    assert_true(fail_every_call(set_up_refused_exit, EFI_DEVICE_ERROR) > SOME_CALLS);
+}

@@ -1,0 +1,186 @@
+// Reading from the volume: firmware that gives less than was asked for, and files that are wrong.
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "tests/firmware/setup.h"
+
+#include <string.h>
+
+#define INITRD "\\boot\\initrd.img"
+
+static uint8_t large_file[MIB(2) + 5000];
+
+static void expect_module(const struct slipway_boot_info *info) {
+    const struct slipway_module *module = setup_record(&info->modules, 0);
+    uint64_t phys = module->address - info->hhdm_base;
+    assert_int_equal(module->bytes, SETUP_MODULE_BYTES);
+    assert_memory_equal((const void *)(uintptr_t)phys, setup_module, SETUP_MODULE_BYTES);
+}
+
+TEST("firmware that fails on reads above 64 KiB, or above 4 KiB, is read in smaller pieces") {
+    for (uint64_t limit = KIB(4); limit <= KIB(64); limit *= 16) {
+        setup_boot(SETUP_CONFIG);
+        setup_file(INITRD)->fails_above = limit;
+        setup_file("\\kernel.elf")->fails_above = limit;
+        fake_boot();
+        expect_module(setup_expect_kernel());
+    }
+}
+
+TEST("firmware that fails on reads above 4095 bytes is given up with a message") {
+    setup_boot(SETUP_CONFIG);
+    setup_file(INITRD)->fails_above = 4095;
+    fake_boot();
+    setup_expect_failure(
+        "boot\\initrd.img: read of 150000 bytes at offset 0 failed (device error)");
+}
+
+TEST("firmware that gives less than it was asked for is asked again") {
+    setup_boot(SETUP_CONFIG);
+    setup_file(INITRD)->gives_at_most = 1000;
+    setup_file("\\kernel.elf")->gives_at_most = 77;
+    setup_file("\\slipway.conf")->gives_at_most = 1;
+    fake_boot();
+    expect_module(setup_expect_kernel());
+}
+
+TEST("a file that ends before its size is refused: file, offset, bytes wanted and got") {
+    setup_boot(SETUP_CONFIG);
+    setup_file(INITRD)->ends_early = 100000;
+    fake_boot();
+    setup_expect_failure(
+        "boot\\initrd.img: short read at offset 0: wanted 150000 bytes, got 100000");
+    setup_boot(SETUP_CONFIG);
+    setup_file("\\kernel.elf")->ends_early = 0x3100;
+    fake_boot();
+    setup_expect_failure("kernel.elf: short read at offset 12288: wanted 6144 bytes, got 256");
+}
+
+TEST("a bad sector in a module is named by its offset") {
+    setup_boot(SETUP_CONFIG);
+    setup_file(INITRD)->bad_offset = 123456;
+    fake_boot();
+    setup_expect_failure(
+        "boot\\initrd.img: read of 27120 bytes at offset 122880 failed (device error)");
+}
+
+TEST("a module's pages are its bytes and zeros, in its range") {
+    setup_boot(SETUP_CONFIG);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    expect_module(info);
+    const struct slipway_module *module = setup_record(&info->modules, 0);
+    const struct slipway_range *range = setup_find_range(info, SLIPWAY_RANGE_MODULE, 0);
+    assert_int_equal(range->start_phys, module->address - info->hhdm_base);
+    const uint8_t *bytes = (const uint8_t *)(uintptr_t)range->start_phys;
+    for (uint64_t i = SETUP_MODULE_BYTES; i < range->bytes; i++)
+        assert_int_equal(bytes[i], 0);
+    const struct slipway_module *empty = setup_record(&info->modules, 1);
+    assert_int_equal(empty->bytes, 0);
+    assert_int_equal(empty->address, 0);
+}
+
+TEST("a module of more than 2 MiB stands at a multiple of 2 MiB, and no page is lost for it") {
+    setup_boot("module = \\large\n");
+    memset(large_file, 0x3c, sizeof(large_file));
+    fake_add_file("\\large", large_file, sizeof(large_file));
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_module *module = setup_record(&info->modules, 0);
+    assert_true(is_aligned(module->address, MIB(2)));
+    uint64_t listed = 0;
+    for (uint32_t i = 0; i < info->ranges.count; i++)
+        listed += ((const struct slipway_range *)setup_record(&info->ranges, i))->bytes;
+    uint64_t image_bytes = align_up(FAKE_IMAGE_BYTES, FRAME_BYTES);
+    assert_int_equal(listed, fake_held_pages() * FRAME_BYTES + image_bytes);
+}
+
+TEST("a kernel of more than 2 MiB stands at a multiple of 2 MiB, zeroed beyond its file") {
+    setup_boot(NULL);
+    setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = MIB(2);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_true(is_aligned(info->kernel_phys, MIB(2)));
+    const uint8_t *image = (const uint8_t *)(uintptr_t)info->kernel_phys;
+    assert_memory_equal(image, (const uint8_t *)&setup_kernel + 0x1000, 0x800);
+    assert_memory_equal(image + 0x2000, (const uint8_t *)&setup_kernel + 0x3000, 0x1800);
+    for (uint64_t i = 0x2000 + 0x1800; i < info->kernel_bytes; i++)
+        assert_int_equal(image[i], 0);
+}
+
+TEST("without a config the defaults hold") {
+    setup_boot(NULL);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    setup_expect_text(&info->cmdline, "");
+    assert_int_equal(info->modules.count, 0);
+}
+
+TEST("an empty config is a config") {
+    setup_boot("");
+    fake_boot();
+    setup_expect_kernel();
+}
+
+TEST("a config that is too large, wrong or a directory is refused") {
+    static char large[65537];
+    memset(large, '\n', sizeof(large) - 1);
+    setup_boot("");
+    setup_file("\\slipway.conf")->contents = large;
+    setup_file("\\slipway.conf")->bytes = sizeof(large);
+    fake_boot();
+    setup_expect_failure("slipway.conf: 65537 bytes, more than 65536");
+
+    setup_boot("# a comment\nkernl = \\kernel.elf\n");
+    fake_boot();
+    setup_expect_failure("slipway.conf: line 2: unknown key 'kernl'");
+
+    setup_boot("");
+    setup_file("\\slipway.conf")->is_directory = true;
+    fake_boot();
+    setup_expect_failure("slipway.conf: is a directory");
+}
+
+TEST("a kernel that is missing, empty, cut off, a directory or none is refused") {
+    setup_boot("kernel = \\os\\kernel");
+    fake_boot();
+    setup_expect_failure("os\\kernel: not found");
+    assert_int_equal(fake.status, EFI_NOT_FOUND);
+
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->bytes = 0;
+    fake_boot();
+    setup_expect_failure("kernel.elf: 0 bytes are too few for an ELF header");
+
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->is_directory = true;
+    fake_boot();
+    setup_expect_failure("kernel.elf: is a directory");
+
+    setup_boot(NULL);
+    setup_kernel.header.machine = 183;
+    fake_boot();
+    setup_expect_failure("kernel.elf: not for x86-64 (machine 183)");
+}
+
+TEST("a kernel that has no room in memory is refused") {
+    setup_boot(NULL);
+    setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = MIB(64);
+    fake_boot();
+    setup_expect_failure("kernel.elf: no room for the image of 67117056 bytes (out of memory)");
+}
+
+TEST("a module that is missing, a directory or has no room is refused") {
+    setup_boot("module = \\no\\such.img text\n");
+    fake_boot();
+    setup_expect_failure("no\\such.img: not found");
+
+    setup_boot("module = \\empty\n");
+    setup_file("\\empty")->is_directory = true;
+    fake_boot();
+    setup_expect_failure("empty: is a directory");
+
+    setup_boot("module = \\huge\n");
+    fake_add_file("\\huge", "", GIB(1));
+    fake_boot();
+    setup_expect_failure("huge: no room for the module of 1073741824 bytes (out of memory)");
+}
