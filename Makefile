@@ -52,7 +52,8 @@ SUPPORT    := $(call objects,host,$(sort $(wildcard tests/unit/support/*.c)))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_OBJ := $(call objects,host,$(sort $(wildcard tests/replay.c tests/replay/*.c)))
-HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*.h tests/unit/support/*.h tests/replay/*.h tests/firmware/*.h))
+HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*.h $(addprefix tests/,unit/support/*.h replay/*.h \
+              firmware/*.h firmware/machine/common/x86/*.h)))
 
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)

@@ -21,7 +21,8 @@ static EFI_STATUS give_up(uint32_t attempts, EFI_STATUS status) {
     return status;
 }
 
-// Reads the map and holds the tables against it; on a change beyond the pool of tables, builds anew and reads again.
+// Reads the map and holds the tables against it; on a change beyond the pool of tables, builds anew
+// and reads again.
 static EFI_STATUS settle(struct space *space, bool may_replan) {
     for (uint32_t replans = 0;; replans++) {
         EFI_STATUS status = memory_map_read(&space->map);
@@ -32,14 +33,16 @@ static EFI_STATUS settle(struct space *space, bool may_replan) {
         if (verdict == SPACE_SOUND)
             return EFI_SUCCESS;
         if (verdict != SPACE_REPLAN)
-            return log_fail(EFI_COMPROMISED_DATA, "memory map: the last one does not fit the page tables");
+            return log_fail(EFI_COMPROMISED_DATA,
+                            "memory map: the last one does not fit the page tables");
         status = space_replan(space);
         if (EFI_ERROR(status))
             return status;
     }
 }
 
-// The stages "map" and "audit" are those of the first attempt; all that a stale key costs is in "exit".
+// The stages "map" and "audit" are those of the first attempt; all that a stale key costs is in
+// "exit".
 static EFI_STATUS prove(struct space *space, bool first) {
     if (first)
         timeline_begin("map");

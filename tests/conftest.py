@@ -1,0 +1,69 @@
+"""What the tests of the build and of the commands share. They run on what `make` has built in
+SLIPWAY_BUILD; `make test` sees to it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    """The longest first, so that the cores end together."""
+    def weight(item):
+        marker = item.get_closest_marker("weight")
+        return marker.args[0] if marker else 0
+    items.sort(key=lambda item: -weight(item))
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def build():
+    return ROOT / os.environ.get("SLIPWAY_BUILD", "build")
+
+
+@pytest.fixture(scope="session")
+def run():
+    """run(command...): a finished host command; it has no terminal and knows nothing of the make
+    that runs the tests. `status=None` accepts every exit status."""
+    def run(*command, cwd=ROOT, status=0, timeout=120, **environment):
+        clean = {name: value for name, value in os.environ.items()
+                 if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+        done = subprocess.run([str(part) for part in command], cwd=cwd, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", timeout=timeout,
+                              env={**clean, **environment})
+        assert status is None or done.returncode == status, \
+            f"{command}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+    return run
+
+
+@pytest.fixture(scope="session")
+def make(run, build):
+    """make(target, "MEM=5G", ...) in the tree, on what is built already."""
+    def make(*arguments, **options):
+        return run("make", f"BUILD={build.relative_to(ROOT)}", f"CC={os.environ.get('CC') or 'gcc'}",
+                   *arguments, **options)
+    return make
+
+
+@pytest.fixture
+def copy_tree():
+    """copy_tree(folder): a copy of the sources, with nothing that was built."""
+    def copy(folder):
+        def built(parent, names):
+            at_top = Path(parent) == ROOT
+            in_esp = Path(parent) == ROOT / "esp"
+            return [name for name in names if name == "__pycache__"
+                    or at_top and name in ("build", ".git")
+                    or in_esp and name in ("EFI", "kernel.elf")]
+        shutil.copytree(ROOT, folder, ignore=built)
+        return folder
+    return copy

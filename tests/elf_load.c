@@ -1,0 +1,100 @@
+// elf_load FILE OUT: reads a kernel as the loader does, prints its plan as key=value lines, and
+// writes the relocated image, byte 0 at virt_start, to OUT. Exit 1 and the reason for a file that
+// is refused, 2 for one that cannot be read.
+#include "loader/elf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_MAX = 64 << 20 };
+
+static void write_error(void *context, const char *text, size_t bytes) {
+    (void)context;
+    fwrite(text, 1, bytes, stderr);
+}
+
+static void refuse(const struct elf_error *error) {
+    const struct sink sink = {write_error, NULL};
+    elf_error_print(&sink, error);
+    exit(1);
+}
+
+static uint8_t *read_file(const char *path, uint64_t *ret_bytes) {
+    uint8_t *bytes = malloc(FILE_MAX);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || bytes == NULL) {
+        perror(path);
+        exit(2);
+    }
+    *ret_bytes = fread(bytes, 1, FILE_MAX, file);
+    fclose(file);
+    return realloc(bytes, *ret_bytes == 0 ? 1 : *ret_bytes); // exact, for ASan
+}
+
+static void print_image(const struct elf_image *image) {
+    printf("type=%s\nslide=%#lx\nentry=%#lx\n", image->type == ELF_TYPE_DYN ? "dyn" : "exec",
+           image->slide, image->entry);
+    printf("start=%#lx\nend=%#lx\n", image->virt_start, image->virt_end);
+    printf("relro=%#lx %#lx\n", image->relro_start, image->relro_end);
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        printf("segment.%u=%#lx %#lx %#lx %#lx %c%c\n", segment->phdr, segment->virt,
+               segment->file_offset, segment->file_bytes, segment->mem_bytes,
+               segment->write ? 'w' : '-', segment->execute ? 'x' : '-');
+    }
+}
+
+static void print_wishes(const struct elf_image *image, const uint8_t *file) {
+    struct slipway_note_wishes wishes;
+    struct elf_error error;
+    bool found = false;
+    for (uint32_t i = 0; i < image->note_count; i++) {
+        const struct elf_note_range *note = &image->notes[i];
+        if (elf_parse_note(file + note->file_offset, note->bytes, note->align, &wishes, &found,
+                           &error) != ELF_OK)
+            refuse(&error);
+    }
+    if (found)
+        printf("wishes=%u %#x %lu\n", wishes.version, wishes.flags, wishes.stack_bytes);
+}
+
+static void place(const struct elf_image *image, const uint8_t *file, const char *path) {
+    uint64_t bytes = image->virt_end - image->virt_start;
+    uint8_t *placed = calloc(1, bytes);
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        memcpy(placed + (segment->virt - image->virt_start), file + segment->file_offset,
+               segment->file_bytes);
+    }
+    struct elf_error error;
+    if (elf_relocate(image, placed, &error) != ELF_OK)
+        refuse(&error);
+    FILE *out = fopen(path, "wb");
+    if (out == NULL || fwrite(placed, 1, bytes, out) != bytes || fclose(out) != 0) {
+        perror(path);
+        exit(2);
+    }
+    free(placed);
+}
+
+int main(int argc, char **argv) {
+    struct elf_header_view header;
+    struct elf_image image;
+    struct elf_error error;
+    uint64_t bytes;
+    if (argc != 3) {
+        fprintf(stderr, "usage: elf_load FILE OUT\n");
+        return 2;
+    }
+    uint8_t *file = read_file(argv[1], &bytes);
+    if (elf_parse_header(file, bytes, bytes, &header, &error) != ELF_OK)
+        refuse(&error);
+    if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, &image, &error) != ELF_OK)
+        refuse(&error);
+    print_image(&image);
+    print_wishes(&image, file);
+    place(&image, file, argv[2]);
+    free(file);
+    return 0;
+}

@@ -1,0 +1,110 @@
+"""The build: the same bytes in every folder, symbols beside the stripped files, installation."""
+
+import os
+import shutil
+import struct
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+PROGRAMS = ["build/BOOTX64.EFI", "build/kernel.elf", "build/slipway.img"]
+SYMBOLS = ["build/BOOTX64.debug", "build/kernel.sym.elf"]
+
+
+def lines_of_work(done):
+    """What a make compiled or linked."""
+    return [line for line in done.stdout.splitlines() if line.startswith("  ")]
+
+
+def sections(path):
+    with open(path, "rb") as file:
+        return {section.name for section in ELFFile(file).iter_sections()}
+
+
+@pytest.mark.weight(40)
+@pytest.mark.parametrize("compiler, files", [
+    ("gcc", PROGRAMS + SYMBOLS),
+    ("clang", PROGRAMS),  # clang 14 writes the folder into the line table of assembly
+])
+def test_builds_in_two_folders_are_identical(tmp_path, copy_tree, run, compiler, files):
+    built = []
+    sources = copy_tree(tmp_path / "sources")
+    for name in ("a", "another folder/with a longer name"):
+        folder = shutil.copytree(sources, tmp_path / name)
+        # A date in a file would come from the clock or from the sources; both differ.
+        os.utime(folder / "kernel" / "main.c", (1_000_000_000, 1_000_000_000 + len(built)))
+        run("make", f"CC={compiler}", "image", cwd=folder, timeout=300)
+        built.append([(folder / file).read_bytes() for file in files])
+    for file, first, second in zip(files, *built):
+        assert first == second, f"{file} differs"
+        assert str(tmp_path).encode() not in first, f"{file} names its folder"
+
+
+@pytest.mark.weight(40)
+def test_a_change_of_compiler_or_of_the_files_builds_again_and_nothing_else_does(
+        tmp_path, copy_tree, run):
+    sources = copy_tree(tmp_path / "sources")
+    folder = shutil.copytree(sources, tmp_path / "tree")
+
+    def work(*arguments):
+        return lines_of_work(run("make", "programs", *arguments, cwd=folder, timeout=300))
+
+    first = work("CC=gcc")
+    assert "  LINK    build/kernel.sym.elf" in first
+    assert work("CC=gcc") == []
+    with_gcc = (folder / "build/kernel.elf").read_bytes()
+    assert sorted(work("CC=clang")) == sorted(line for line in first if "GEN" not in line)
+    assert (folder / "build/kernel.elf").read_bytes() != with_gcc
+    (folder / "kernel/one_more.c").write_text("int one_more(void);\nint one_more(void) {\n    return 1;\n}\n")
+    assert "  LINK    build/kernel.sym.elf" in work("CC=clang")
+    (folder / "kernel/one_more.c").unlink()
+    assert "  LINK    build/kernel.sym.elf" in work("CC=clang")
+    run("make", "clean", cwd=folder)
+    left = {path.relative_to(folder) for path in folder.rglob("*")}
+    assert left == {path.relative_to(sources) for path in sources.rglob("*")}
+
+
+def test_symbols_are_kept_beside_stripped_programs(build):
+    assert {".debug_info", ".symtab"} <= sections(build / "BOOTX64.debug")
+    assert {".debug_info", ".symtab"} <= sections(build / "kernel.sym.elf")
+    assert not {".debug_info", ".symtab"} & sections(build / "kernel.elf")
+    assert b".debug_info" not in (build / "BOOTX64.EFI").read_bytes()
+
+
+def test_loader_is_an_efi_application_for_x86_64(build):
+    data = (build / "BOOTX64.EFI").read_bytes()
+    header, = struct.unpack_from("<I", data, 0x3C)
+    assert data[:2] == b"MZ" and data[header:header + 4] == b"PE\0\0"
+    machine, count, timestamp = struct.unpack_from("<HHI", data, header + 4)
+    magic, = struct.unpack_from("<H", data, header + 24)
+    subsystem, = struct.unpack_from("<H", data, header + 24 + 68)
+    assert (machine, magic, subsystem, timestamp) == (0x8664, 0x20B, 10, 0)
+    assert count >= 4
+
+
+def test_esp_holds_the_config_and_the_programs_that_make_staged(root, build, make):
+    make("all")
+    assert (root / "esp/EFI/BOOT/BOOTX64.EFI").read_bytes() == (build / "BOOTX64.EFI").read_bytes()
+    assert (root / "esp/kernel.elf").read_bytes() == (build / "kernel.elf").read_bytes()
+    assert (root / "esp/slipway.conf").exists()
+
+
+def test_a_missing_package_is_named_with_the_way_to_get_it(make):
+    done = make("programs", "FONT=/usr/share/consolefonts/none.psf.gz", status=2)
+    assert "none.psf.gz is not installed: run scripts/setup" in done.stderr
+    assert "  all  " in make("help", "FONT=none").stdout
+
+
+def test_install_puts_loader_header_and_documents_where_it_is_told(root, build, make, run, tmp_path):
+    make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/slipway")
+    prefix = tmp_path / "opt/slipway"
+    installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+    assert installed == {
+        "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug", "include/slipway_boot.h",
+        "share/doc/slipway/LICENSE", "share/doc/slipway/README.md", "share/doc/slipway/slipway.conf"}
+    assert (prefix / "lib/slipway/BOOTX64.EFI").read_bytes() == \
+        (build / "BOOTX64.EFI").read_bytes()
+    user = tmp_path / "user.c"
+    user.write_text("#include <slipway_boot.h>\nunsigned version = SLIPWAY_BOOT_VERSION;\n")
+    run("gcc", "-std=c99", "-Wall", "-Werror", f"-I{prefix}/include", "-c", user, "-o",
+        tmp_path / "user.o")

@@ -1,0 +1,204 @@
+"""Kernels as gcc, clang, GNU ld and lld really make them, through the loader's own ELF reader
+(tests/elf_load.c), against what pyelftools reads in the same file."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT = 0xFFFFFFFF80000000
+PAGE = 4096
+WORDS = 2**64
+R_RELATIVE = 8
+
+KERNEL = """
+#include "common/boot/slipway_boot.h"
+SLIPWAY_KERNEL_NOTE(.version = SLIPWAY_BOOT_VERSION, .stack_bytes = 32768);
+static int numbers[3] = {1, 2, 3};
+static char zeroed[10000];
+static void first(void) { numbers[0]++; }
+static void second(void) { zeroed[numbers[1]]++; }
+void (*const table[])(void) = {first, second, first};
+int *pointers[] = {&numbers[0], &numbers[2], (int *)&zeroed[9996], (int *)&zeroed[10000]};
+const char *const names[] = {"first", "second"};
+const char letters[5000] = "read-only data of more than a page";
+void _start(void) { table[*pointers[1]](); for (;;) (void)*(volatile const char *)names[0]; }
+"""
+
+COMMON = f"-I{ROOT} -ffreestanding -nostdlib -fno-stack-protector -O1 -Wl,--build-id=sha1".split()
+EXEC = "-mcmodel=kernel -fno-pie -no-pie -static".split()
+PIE = "-fpie -static-pie".split()
+LINKERS = {"bfd": "-Wl,-Ttext-segment=0xffffffff80000000", "lld": "-Wl,--image-base=0xffffffff80000000"}
+
+
+@pytest.fixture(scope="session")
+def elf_load(tmp_path_factory):
+    program = tmp_path_factory.mktemp("elf_load") / "elf_load"
+    sources = [ROOT / "tests/elf_load.c", *sorted(ROOT.glob("loader/elf*.c")), ROOT / "common/base/fmt.c"]
+    flags = "-std=gnu2x -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+    subprocess.run(["gcc", *flags, f"-I{ROOT}", *sources, "-o", program], check=True, timeout=120)
+    return program
+
+
+@pytest.fixture
+def link(tmp_path):
+    """link(compiler, flags..., source=KERNEL): the path of what was linked."""
+    def link(compiler, *flags, source=KERNEL):
+        (tmp_path / "kernel.c").write_text(source)
+        output = tmp_path / "kernel.elf"
+        command = [compiler, *COMMON, *flags, tmp_path / "kernel.c", "-o", output]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return output
+    return link
+
+
+def load(elf_load, path):
+    """The plan as a dictionary, and the relocated image."""
+    out = path.with_suffix(".image")
+    done = subprocess.run([elf_load, path, out], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines()), out.read_bytes()
+
+
+def refusal(elf_load, path):
+    done = subprocess.run([elf_load, path, path.with_suffix(".image")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    return done.stderr
+
+
+def numbers(text):
+    return [int(word, 0) for word in text.split()]
+
+
+def expected_image(elf, slide):
+    """What must stand in memory: file bytes, zeros, and every relocation applied."""
+    loads = [s.header for s in elf.iter_segments("PT_LOAD") if s["p_memsz"]]
+    start = min(s.p_vaddr for s in loads) // PAGE * PAGE
+    end = -(-max(s.p_vaddr + s.p_memsz for s in loads) // PAGE) * PAGE
+    image = bytearray(end - start)
+    for s in loads:
+        elf.stream.seek(s.p_offset)
+        image[s.p_vaddr - start:s.p_vaddr - start + s.p_filesz] = elf.stream.read(s.p_filesz)
+    count = 0
+    for section in elf.iter_sections():
+        if not isinstance(section, RelocationSection):
+            continue
+        for relocation in section.iter_relocations():
+            assert relocation["r_info_type"] == R_RELATIVE
+            at = relocation["r_offset"] - start
+            image[at:at + 8] = ((relocation["r_addend"] + slide) % WORDS).to_bytes(8, "little")
+            count += 1
+    return start, end, bytes(image), count
+
+
+def check(elf_load, path, slid):
+    plan, image = load(elf_load, path)
+    with open(path, "rb") as file:
+        elf = ELFFile(file)
+        slide = int(plan["slide"], 0)
+        start, end, want, relocations = expected_image(elf, slide)
+        assert image == want
+        assert int(plan["start"], 0) == (start + slide) % WORDS
+        assert int(plan["end"], 0) == (end + slide) % WORDS
+        assert int(plan["entry"], 0) == (elf["e_entry"] + slide) % WORDS
+        assert (slide != 0) == slid and (relocations != 0) == slid
+        assert not slid or (start + slide) % WORDS == DEFAULT
+        for index, segment in enumerate(elf.iter_segments()):
+            if segment["p_type"] != "PT_LOAD" or not segment["p_memsz"]:
+                assert f"segment.{index}" not in plan
+                continue
+            *range_, rights = plan[f"segment.{index}"].split()
+            virt = (segment["p_vaddr"] + slide) % WORDS
+            assert numbers(" ".join(range_)) == [virt, segment["p_offset"], segment["p_filesz"], segment["p_memsz"]]
+            flags = segment["p_flags"]
+            assert rights == ("w" if flags & 2 else "-") + ("x" if flags & 1 else "-")
+        return plan, elf_relro(elf, slide)
+
+
+def elf_relro(elf, slide):
+    for segment in elf.iter_segments("PT_GNU_RELRO"):
+        start = (segment["p_vaddr"] + slide) % WORDS
+        return start, start + segment["p_memsz"]
+    return None
+
+
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_kernel_linked_high_is_placed_as_it_is(elf_load, link, compiler, linker):
+    path = link(compiler, f"-fuse-ld={linker}", *EXEC, LINKERS[linker], "-Wl,-z,max-page-size=4096")
+    plan, _ = check(elf_load, path, slid=False)
+    assert plan["type"] == "exec" and plan["wishes"] == "1 0 32768"
+
+
+@pytest.mark.parametrize("page", [4096, 2 << 20])
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_static_pie_is_slid_and_relocated(elf_load, link, compiler, linker, page):
+    path = link(compiler, f"-fuse-ld={linker}", *PIE, f"-Wl,-z,max-page-size={page}", "-Wl,-z,relro", "-Wl,-z,now")
+    plan, relro = check(elf_load, path, slid=True)
+    assert plan["type"] == "dyn" and plan["wishes"] == "1 0 32768"
+    # The pages that become read-only: all of RELRO but what shares its last page.
+    start, end = numbers(plan["relro"])
+    assert relro is not None and start <= relro[0] < end <= relro[1] and relro[1] - end < PAGE
+
+
+def test_stripping_changes_nothing(elf_load, link):
+    path = link("gcc", *PIE)
+    plan, image = load(elf_load, path)
+    subprocess.run(["strip", "--strip-all", path], check=True, timeout=60)
+    stripped_plan, stripped_image = load(elf_load, path)
+    assert stripped_plan == plan
+    assert stripped_image[64:] == image[64:]  # but for the file's header, which the image begins with
+
+
+# A second note, by hand: the macro's variable has a fixed name.
+TWICE = 'asm(".pushsection .note.slipway, \\"a\\", @note; .long 8, 4, 1; .asciz \\"Slipway\\"; .long 1; .popsection");'
+REFUSALS = [
+    ("dynamic linker", "-fpie -pie", KERNEL, r"dynamically linked \(program header \d is PT_INTERP\); link statically"),
+    ("one segment for all", [*EXEC, LINKERS["bfd"], "-Wl,-N"], KERNEL,
+     r"segment 0 \[0x[0-9a-f]+, 0x[0-9a-f]+\) is writable and executable"),
+    ("linked low", [*EXEC, "-Wl,-Ttext-segment=0x100000"], KERNEL,
+     r"segment 0 \[0x100000, 0x[0-9a-f]+\) lies outside the kernel's window \[0xffffc80000000000, 0xfffffffffffff000\)"),
+    ("RELR", [*PIE, "-Wl,-z,pack-relative-relocs"], KERNEL, "relocation kind DT_RELR is not supported"),
+    ("thread-local", PIE, KERNEL + "_Thread_local int own = 5; int get(void) { return own; }",
+     r"program header \d: thread-local storage \(PT_TLS, 4 bytes\) is not supported"),
+    ("undefined symbol", "-fpic -shared -Wl,-z,now", KERNEL + "extern int other; int get(void) { return other; }",
+     r"relocation \d+: type \d+ \(R_X86_64_(GLOB_DAT|64)\) is not supported"),
+    ("text relocations", [*PIE, "-Wl,-z,notext"], KERNEL + 'asm(".text; .globl t; t: .quad t");',
+     r"has text relocations \(DT_TEXTREL\); compile with -fpie"),
+    ("object file", "-c", KERNEL, r"neither executable nor position-independent executable \(type 1\)"),
+    ("32 bits", "-c -m32", "int x;", r"not a 64-bit ELF file \(class 1\)"),
+    ("other protocol", PIE, KERNEL.replace("SLIPWAY_BOOT_VERSION,", "7,"),
+     "built for version 7 of the boot protocol; this loader speaks 1"),
+    ("twice the note", PIE, KERNEL + TWICE, r"note \d is a second Slipway note"),
+]
+
+
+@pytest.mark.parametrize("flags, source, message", [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS])
+def test_what_the_loader_cannot_run_is_refused(elf_load, link, flags, source, message):
+    flags = flags.split() if isinstance(flags, str) else flags
+    text = refusal(elf_load, link("gcc", *flags, source=source))
+    assert re.fullmatch(message, text), text
+
+
+def test_programs_of_this_system_are_refused(elf_load, tmp_path):
+    path = tmp_path / "true"
+    path.write_bytes(Path("/bin/true").read_bytes())
+    assert "PT_INTERP" in refusal(elf_load, path)
+
+
+def test_a_real_kernel_cut_anywhere_is_refused(elf_load, link, tmp_path):
+    whole = link("gcc", *PIE).read_bytes()
+    with open(tmp_path / "kernel.elf", "rb") as file:
+        last = max(s["p_offset"] + s["p_filesz"] for s in ELFFile(file).iter_segments("PT_LOAD"))
+    for size in [*range(0, 64, 9), 63, 64, 100, 500, PAGE, last // 2, last - 1]:
+        cut = tmp_path / "cut.elf"
+        cut.write_bytes(whole[:size])
+        assert re.search("too few|outside the file", refusal(elf_load, cut))
+    cut.write_bytes(whole[:last])
+    load(elf_load, cut)
