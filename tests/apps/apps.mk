@@ -1,0 +1,16 @@
+# Small UEFI applications that tests boot beside the loader.
+TA       := $(BUILD)/tests/apps
+TA_NAMES := next launcher
+
+.PHONY: test-apps
+test-apps: $(TA_NAMES:%=$(TA)/%.efi)
+
+$(TA)/%.o: tests/apps/%.c tests/apps/serial.h tests/apps/apps.mk
+	@mkdir -p $(@D); echo '  CC      $@'
+	$(Q)$(CC) $(LOADER_CFLAGS) -c $< -o $@
+$(TA)/%.so: $(TA)/%.o
+	@echo '  LINK    $@'
+	$(Q)$(LD) $(LOADER_LFLAGS) -T $(EFI_LIB)/elf_x86_64_efi.lds $(EFI_LIB)/crt0-efi-x86_64.o $< -L$(EFI_LIB) -lgnuefi -o $@
+$(TA)/%.efi: $(TA)/%.so
+	@echo '  OBJCOPY $@'
+	$(Q)$(OBJCOPY) $(LOADER_KEEP:%=-j %) --target efi-app-x86_64 --subsystem=10 $< $@

@@ -1,0 +1,102 @@
+"""What the boot tests share: the built files, volumes for the loader, and readings of what the
+contract kernels say."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from qemu import boot, make_image
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("SLIPWAY_BUILD", "build")
+LOADER = BUILD / "BOOTX64.EFI"
+KERNEL = BUILD / "kernel.elf"
+KERNELS = BUILD / "tests/kernels"
+NEXT_APP = BUILD / "tests/apps/next.efi"
+LAUNCHER = BUILD / "tests/apps/launcher.efi"
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+# What the programs write to port 0xf4.
+EXIT_GOOD, EXIT_BAD = 0x10, 0x11
+EXIT_NEXT, EXIT_CASES_DONE = 0x21, 0x22
+
+
+def volume(folder, kernel=None, config=None, files=None, name="esp.img", size=16 * MIB):
+    """A FAT disk with the loader, a kernel (host Path or bytes), a config and more files."""
+    content = {"EFI/BOOT/BOOTX64.EFI": LOADER, **(files or {})}
+    if kernel is not None:
+        content["kernel.elf"] = kernel
+    if config is not None:
+        content["slipway.conf"] = config.encode() if isinstance(config, str) else config
+    return make_image(folder / name, content, size=size)
+
+
+# Contract kernels
+
+
+class KernelOutput:
+    """What a contract kernel said: checks by sentence, facts and texts by name."""
+
+    def __init__(self, result):
+        self.result = result
+        lines = result.serial.splitlines()
+        self.good = [line[5:] for line in lines if line.startswith("ok - ")]
+        self.bad = [line for line in lines if line.startswith("not ok - ")]
+        self.facts = {}
+        for line in lines:
+            if match := re.fullmatch(r"fact (\S+) (0x[0-9a-f]+)", line):
+                self.facts.setdefault(match[1], []).append(int(match[2], 16))
+        self.texts = {}
+        for line in lines:
+            if match := re.fullmatch(r"text (\S+) (.*)", line):
+                self.texts.setdefault(match[1], []).append(match[2])
+        self.stages = [line[6:] for line in lines if line.startswith("stage ")]
+
+    def fact(self, name):
+        values = self.facts[name]
+        assert len(set(values)) == 1, f"{name} is said to be {values}"
+        return values[0]
+
+
+def sentences(source):
+    """All checks that a source file of the contract kernels makes."""
+    text = (ROOT / "tests/kernels" / source).read_text()
+    return re.findall(r'check_begin\(\s*"([^"]+)"\)', text)
+
+
+def boot_contract_kernel(folder, name, cmdline="", config="", files=None, **options):
+    """Boots a contract kernel, demands that every check it made was good, returns its output."""
+    text = f"kernel = /kernel.elf\n{config}" + (f"cmdline = {cmdline}\n" if cmdline else "")
+    image = volume(folder, KERNELS / f"{name}.elf", text, files, size=32 * MIB)
+    result = boot([image], **{"memory": "256M", **options})
+    output = KernelOutput(result)
+    assert not output.bad, result.serial
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    return output
+
+
+def walk_of(report, address):
+    """The lines of a fault report's page walk of an address, from the root's entry on."""
+    walk = re.search(rf"^ *walk of {address:016x} .*\n((?: +level .*\n)+)", report, re.M)
+    assert walk, report
+    return [line.strip() for line in walk[1].splitlines()]
+
+
+def screen(machine, folder):
+    """Width, height and pixels (three bytes each, red first) of what the machine shows."""
+    path = folder / "screen.ppm"
+    machine.monitor(f"screendump {path}")
+    kind, size, depth, pixels = path.read_bytes().split(b"\n", 3)
+    width, height = map(int, size.split())
+    assert (kind, depth) == (b"P6", b"255") and len(pixels) == 3 * width * height
+    return width, height, pixels
+
+
+def run(*command, **options):
+    """Runs a host command and returns its output; fails with everything it said."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout

@@ -1,0 +1,118 @@
+"""The entry contract, line by line, as kernels find it that know only slipway_boot.h.
+
+Every test is a cold boot. What a kernel checks is in tests/kernels/check_*.c; here is checked that
+it did check it, and what only the outside knows: the files, the machine, the screen.
+"""
+
+import hashlib
+
+import pytest
+
+from qemu import boot, make_image
+from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, KernelOutput,
+                     boot_contract_kernel, sentences)
+
+CONTRACT = {source: sentences(source) for source in (
+    "check_cpu.c", "check_maps.c", "check_image.c", "check_memory.c", "check_info.c")}
+ALWAYS = [s for source in CONTRACT.values() for s in source
+          if not s.startswith(("modules hold", "framebuffers are"))]
+FAULTS = [s for s in sentences("task_faults.c") if s != "the access faults"]
+
+CR4_SMEP, CR4_SMAP, CR4_UMIP = 1 << 20, 1 << 21, 1 << 11
+CMDLINE = 'faults root=/dev/null text="with  blanks" ümläut'
+
+
+def module_bytes(count):
+    """The bytes that check_info.c expects in a module."""
+    return bytes((i * 7 + i // 251 + 3) & 0xFF for i in range(count))
+
+
+def assert_checked(output, wanted):
+    missing = [sentence for sentence in wanted if sentence not in output.good]
+    assert not missing, f"never checked: {missing}\n{output.result.serial}"
+
+
+def test_the_lists_of_checks_are_not_empty():
+    assert len(ALWAYS) >= 35 and len(FAULTS) >= 5
+
+
+def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(tmp_path):
+    modules = {"boot/first.bin": module_bytes(100003), "boot/second": module_bytes(4096),
+               "big.bin": module_bytes(3 << 20)}
+    config = ("digest = sha256\nmodule = /boot/first.bin  first module's text\n"
+              "module = \\boot\\second\nmodule = big.bin large\n")
+    output = boot_contract_kernel(tmp_path, "exec", CMDLINE, config, modules, cpu="max", smp=2,
+                                  display=True)
+    assert_checked(output, [s for source in CONTRACT.values() for s in source] + FAULTS)
+
+    assert output.texts["cmdline"] == [CMDLINE]
+    assert output.texts["loader.name"] == ["Slipway"]
+    assert output.texts["module.cmdline"] == ["first module's text", "", "large"]
+    paths = [path.replace("\\", "/").lstrip("/") for path in output.texts["module.path"]]
+    assert paths == ["boot/first.bin", "boot/second", "big.bin"]
+    assert output.facts["module.bytes"] == [100003, 4096, 3 << 20]
+    assert output.facts["module.digest_kind"] == [1, 1, 1]
+    digests = b"".join(hashlib.sha256(modules[path]).digest() for path in paths)
+    assert bytes(output.facts["module.digest"]) == digests
+
+    cr4 = output.fact("cr4")
+    assert cr4 & CR4_SMEP and cr4 & CR4_SMAP and cr4 & CR4_UMIP
+    assert (output.fact("framebuffers"), output.fact("framebuffer.width"),
+            output.fact("framebuffer.height")) == (1, 1280, 800)
+
+
+# Where each kind of kernel runs, and the memory of its machine.
+KINDS = {"exec": (0xFFFFFFFF80000000, "128M"), "pie": (0xFFFFFFFF80000000, "512M"),
+         "moved": (0xFFFFD12345600000, "256M"), "large": (0xFFFFFFFF90000000, "256M")}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_kernel_finds_the_contract_and_its_faults(tmp_path, name):
+    virt, memory = KINDS[name]
+    output = boot_contract_kernel(tmp_path, name, "faults", memory=memory)
+    assert_checked(output, ALWAYS + FAULTS)
+    assert output.fact("kernel.virt") == virt
+    assert output.fact("kernel.file_bytes") == (KERNELS / f"{name}.elf").stat().st_size
+    assert output.texts["kernel.path"][0].replace("\\", "/").lstrip("/") == "kernel.elf"
+    assert output.fact("stack.bytes") == 64 << 10
+    assert output.fact("framebuffers") == 0 and output.fact("modules") == 0
+    # The CPU of these boots, qemu64, has none of the three.
+    assert not output.fact("cr4") & (CR4_SMEP | CR4_SMAP | CR4_UMIP)
+    if name == "large":
+        assert_checked(output, sentences("task_large.c"))
+    # The large one, 4 MiB of text and 6 of bss, is linked and placed at multiples of 2 MiB.
+    assert output.fact("leaves.kernel_large") == (2 + 3 if name == "large" else 0)
+
+
+def test_a_kernel_finds_the_contract_when_another_application_started_the_loader(tmp_path):
+    """Nor does it matter what that did to the machine: see launcher.c."""
+    files = {"EFI/BOOT/BOOTX64.EFI": LAUNCHER, "common/loader.efi": LOADER,
+             "cases/only/kernel.elf": KERNELS / "pie.elf"}
+    result = boot([make_image(tmp_path / "cases.img", files, size=32 * MIB)], memory="256M")
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    assert_checked(KernelOutput(result), ALWAYS)
+
+
+def test_a_note_in_the_kernel_is_granted(tmp_path):
+    output = boot_contract_kernel(tmp_path, "wishes", "faults")
+    assert_checked(output, ALWAYS + FAULTS)
+    assert output.fact("stack.bytes") == 256 << 10
+    assert output.fact("hhdm.base") == 0xFFFF888000000000
+
+
+@pytest.mark.parametrize("cpu, huge", [("max", 3), ("qemu64", 0)])
+def test_memory_above_4_gib_is_mapped_with_the_largest_leaves(tmp_path, cpu, huge):
+    output = boot_contract_kernel(tmp_path, "exec", memory="5G", cpu=cpu)
+    assert_checked(output, ALWAYS)
+    # q35 puts 2 GiB of the 5 below 4 GiB and 3 above; the first of the low two has holes, the
+    # second is cut up by the loader's and the firmware's own memory.
+    assert output.fact("leaves_1g") in ((huge, huge + 1) if huge else (0,))
+    assert output.fact("hhdm.end") == output.fact("hhdm.base") + (7 << 30)
+
+
+def test_all_usable_and_then_all_reclaimable_memory_may_be_overwritten(tmp_path):
+    output = boot_contract_kernel(tmp_path, "exec", "fill", memory="128M")
+    assert_checked(output, ALWAYS + sentences("task_fill.c"))
+    # Every line of the contract holds before and after.
+    assert all(output.good.count(sentence) == 2 for sentence in ALWAYS)
+    assert output.fact("filled.bytes") > 64 << 20

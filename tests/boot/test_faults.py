@@ -1,0 +1,65 @@
+"""A fault before the kernel has an IDT of its own: the loader's handler says what happened and the
+machine stops. Cold boots of the contract kernel, told to make one forbidden access each."""
+
+import re
+
+import pytest
+
+from qemu import Machine
+from support import KERNELS, KernelOutput, volume, walk_of
+
+ABSENT, REFUSED = "not present", "without that right"
+READ_ONLY = "effective r---"
+
+
+def registers(report):
+    return {name: int(value, 16) for name, value in
+            re.findall(r"\b(r[a-z0-9]{1,2}|cr[0-4]) +([0-9a-f]{8,16})\b", report)}
+
+
+# What the kernel is told to do: what the report says; CR2, as a name of the kernel's facts and a
+# distance; how the walk of CR2 ends.
+PAGE_FAULTS = {
+    "guard-below": (f"write to a page that is {ABSENT}", "stack.bottom", -1, ABSENT),
+    "guard-above": (f"write to a page that is {ABSENT}", "stack.top", 0, ABSENT),
+    "overflow": (f"write to a page that is {ABSENT}", "stack.bottom", -8, ABSENT),
+    "null": (f"read from a page that is {ABSENT}", None, 0, ABSENT),
+    "text-alias": (f"write to a page {REFUSED}", "alias", 0, READ_ONLY),
+    "execute": (f"instruction fetch from a page {REFUSED}", "alias", 0, READ_ONLY),
+}
+
+
+@pytest.mark.parametrize("name", PAGE_FAULTS)
+def test_the_loader_reports_a_page_fault_with_its_walk(tmp_path, name):
+    what, place, distance, end = PAGE_FAULTS[name]
+    facts, report = report_of(tmp_path, name)
+    assert "CPU exception: page fault (vector 14)" in report and what in report
+    found = registers(report)
+    assert found["cr2"] == (facts[place][0] + distance if place else 0)
+    if name == "execute":
+        assert found["rip"] == found["cr2"]
+    else:
+        assert found["rip"] - facts["text"][0] in range(1 << 20)
+    walk = walk_of(report, found["cr2"])
+    assert walk[0].startswith("level 4") and walk[-1].endswith(end)
+
+
+def test_the_loader_reports_an_invalid_opcode(tmp_path):
+    facts, report = report_of(tmp_path, "opcode")
+    assert "CPU exception: invalid opcode (vector 6)" in report
+    assert registers(report)["rip"] - facts["text"][0] in range(1 << 20)
+
+
+def report_of(folder, fault):
+    """The kernel's facts and the loader's report, after the machine has stopped for good."""
+    image = volume(folder, KERNELS / "exec.elf", f"cmdline = fault={fault}\n")
+    with Machine([image], memory="128M", timeout=30) as machine:
+        machine.wait_for("slipway: stopped")
+        assert "HLT=1" in machine.monitor("info registers")
+        output = KernelOutput(machine.result())
+    said, report = output.result.serial.split("about to fault\n")
+    report = report.split("slipway: stopped")[0]
+    assert "survived" not in report and report.count("CPU exception") == 1
+    assert {"rax", "rbx", "rsp", "rip", "r8", "r15", "cr0", "cr2", "cr3", "cr4"} <= \
+        set(registers(report))
+    return output.facts, report

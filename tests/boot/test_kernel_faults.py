@@ -1,0 +1,82 @@
+"""The reference kernel when something goes wrong: told on its command line to do what the page
+tables, the CPU or its own rules forbid, it says what happened and ends with a failure. Cold boots.
+"""
+
+import re
+
+import pytest
+
+from qemu import boot
+from support import BUILD, EXIT_BAD, KERNEL, run, volume, walk_of
+
+ABSENT = "a page that is not present, in supervisor mode"
+REFUSED = "a page without that right, in supervisor mode"
+
+
+@pytest.fixture(scope="session")
+def symbols():
+    """Addresses and names of the kernel's functions, in rising order."""
+    lines = run("nm", "-n", "--defined-only", str(BUILD / "kernel.sym.elf")).splitlines()
+    words = [line.split() for line in lines]
+    return [(int(address, 16), name) for address, kind, name in words if kind in "tT"]
+
+
+def functions_of(backtrace, symbols):
+    addresses = [int(a, 16) for a in re.findall(r"^    (0x[0-9a-f]+) \(kernel \+", backtrace, re.M)]
+    found = [[name for start, name in symbols if start < address][-1] for address in addresses]
+    return [name.split(".")[0] for name in found]  # a compiler's variant counts as the function
+
+
+def failure(folder, test):
+    """What the kernel says after its report, having been told to fail."""
+    image = volume(folder, KERNEL, f"cmdline = exit=debug test={test}\n")
+    result = boot([image], memory="128M")
+    assert result.debug_exit == EXIT_BAD, result.serial
+    return result.serial.split("BOOT-REPORT-END\n")[1]
+
+
+# What the kernel is told to do: what the report says, how the walk of CR2 ends, where CR2 lies.
+PAGE_FAULTS = {
+    "null-read": (f"read from {ABSENT}", "not present", "the first page: a null pointer"),
+    "write-text": (f"write to {REFUSED}", "effective r-x-", "the kernel's text"),
+    "write-text-alias": (f"write to {REFUSED}", "effective r---", "the direct map"),
+    "exec-data": (f"instruction fetch from {REFUSED}", "effective rw--", "the kernel's data"),
+    "exec-direct": (f"instruction fetch from {REFUSED}", "effective r---", "the direct map"),
+    "stack-overflow": (f"write to {ABSENT}", "not present", "in the guard page below the"),
+    "guard-above": (f"read from {ABSENT}", "not present", "in the guard page above the"),
+}
+
+
+@pytest.mark.parametrize("test", PAGE_FAULTS)
+def test_a_page_fault_is_reported_in_words(tmp_path, symbols, test):
+    what, walk_end, place = PAGE_FAULTS[test]
+    report = failure(tmp_path, test)
+    assert "CPU exception: page fault (vector 14)" in report and what in report
+    cr2 = int(re.search(r"^  cr2 ([0-9a-f]{16})", report, re.M)[1], 16)
+    walk = walk_of(report, cr2)
+    assert walk[0].startswith("level 4") and walk[-1].endswith(walk_end)
+    lies, = re.findall(rf"^  .*{cr2:#x} (?:lies|is) .*", report, re.M)
+    assert place in lies
+    # The innermost that is the kernel's own is the one that did it; main is where all began, unless
+    # the recursion hides it.
+    functions = functions_of(report, symbols)
+    if test == "stack-overflow":
+        assert set(functions) == {"overflow"} and len(functions) > 8, report
+    else:
+        assert "kernel_main" in functions
+
+
+OTHER_FAILURES = {
+    "noncanonical": "CPU exception: general protection fault (vector 13)",
+    "invalid-opcode": "CPU exception: invalid opcode (vector 6)",
+    "panic": "PANIC: provoked on the command line",
+    "double-adopt": "PANIC: second adoption: the page tables have been adopted before",
+}
+
+
+@pytest.mark.parametrize("test", OTHER_FAILURES)
+def test_other_failures_are_reported_with_a_backtrace(tmp_path, symbols, test):
+    report = failure(tmp_path, test)
+    assert OTHER_FAILURES[test] in report
+    functions = functions_of(report, symbols)
+    assert functions[0] == "provoke_failure" and "kernel_main" in functions

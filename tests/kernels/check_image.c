@@ -1,0 +1,84 @@
+// The kernel's image: rights of its segments, their aliases, relocations.
+#include "checks.h"
+#include "image.h"
+#include "kit.h"
+#include "pages.h"
+
+struct image_part image_part(unsigned index) {
+    const struct image_part parts[IMAGE_PARTS] = {
+        {"text", (uint64_t)link_image_start, (uint64_t)link_text_end, SLIPWAY_RIGHT_EXECUTE},
+        {"rodata", (uint64_t)link_rodata_start, (uint64_t)link_rodata_end, 0},
+        {"relro", (uint64_t)link_relro_start, (uint64_t)link_relro_end, 0},
+        {"data", (uint64_t)link_relro_end, (uint64_t)link_image_end, SLIPWAY_RIGHT_WRITE},
+    };
+    struct image_part part = parts[index];
+    part.end = (part.end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    return part;
+}
+
+// Two arrays of pointers whose values need relocations in a position independent kernel: one ends
+// in RELRO, the other in writable data.
+__attribute__((section(".data.rel.ro"))) static const char *const constant_pointers[] = {
+    link_image_start, link_text_end, link_image_end};
+static const char *volatile writable_pointers[] = {link_rodata_start, link_relro_end};
+
+static void check_part(struct image_part part) {
+    for (uint64_t page = part.start; page < part.end; page += PAGE_BYTES) {
+        struct leaf leaf;
+        bool mapped = pages_translate(page, &leaf);
+        CHECK(mapped, page);
+        if (!mapped)
+            continue;
+        CHECK_EQUAL(leaf.writable, !!(part.rights & SLIPWAY_RIGHT_WRITE));
+        CHECK_EQUAL(leaf.executable, !!(part.rights & SLIPWAY_RIGHT_EXECUTE));
+        struct leaf alias;
+        uint64_t phys = leaf.phys + (page - leaf.virt);
+        bool aliased = pages_translate(boot->hhdm_base + phys, &alias);
+        CHECK(aliased, phys);
+        CHECK(aliased && !alias.executable, phys);
+        // Frames of text and read-only data are read-only there too; data stays writable.
+        CHECK(aliased && alias.writable == leaf.writable, phys);
+    }
+}
+
+static void check_relocations(void) {
+    check_begin("relocations are applied");
+    // The volatile index keeps the compiler from computing the answer by itself.
+    volatile unsigned first = 0;
+    const char *const *constant = constant_pointers + first;
+    CHECK_EQUAL((uint64_t)constant[0], (uint64_t)link_image_start);
+    CHECK_EQUAL((uint64_t)constant[1], (uint64_t)link_text_end);
+    CHECK_EQUAL((uint64_t)constant[2], (uint64_t)link_image_end);
+    CHECK_EQUAL((uint64_t)writable_pointers[0], (uint64_t)link_rodata_start);
+    CHECK_EQUAL((uint64_t)writable_pointers[1], (uint64_t)link_relro_end);
+}
+
+void check_image(void) {
+    check_begin("segments have exactly the rights of the ELF file, RELRO and aliases included");
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+        struct image_part part = image_part(i);
+        check_part(part);
+        bytes += part.end - part.start;
+    }
+    for (uint32_t i = 0; i < boot->mappings.count; i++)
+        if (manifest_mapping(i)->purpose == SLIPWAY_MAP_KERNEL)
+            bytes -= manifest_mapping(i)->bytes;
+    CHECK_EQUAL(bytes, 0); // nothing else is mapped as kernel
+
+    check_begin("the boot info describes the kernel's image");
+    uint64_t start = (uint64_t)link_image_start;
+    CHECK_EQUAL(boot->kernel_virt, start);
+    CHECK_EQUAL(boot->kernel_bytes, (uint64_t)link_image_end - start);
+    CHECK_EQUAL(boot->kernel_slide, start - BASE);
+    CHECK_EQUAL(boot->kernel_entry, (uint64_t)_start);
+    struct leaf leaf;
+    CHECK(pages_translate(start, &leaf), start);
+    CHECK_EQUAL(boot->kernel_phys, leaf.phys + (start - leaf.virt));
+    CHECK(manifest_in_range(start, (uint64_t)link_text_end - start, SLIPWAY_RANGE_KERNEL), start);
+    kit_fact("kernel.virt", boot->kernel_virt);
+    kit_fact("kernel.file_bytes", boot->kernel_file_bytes);
+    kit_text("kernel.path", boot->kernel_path);
+
+    check_relocations();
+}

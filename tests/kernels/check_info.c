@@ -1,0 +1,194 @@
+// What the block holds: arrays, texts, modules, framebuffers, the firmware's tables, the timeline.
+#include "checks.h"
+#include "cpu.h"
+#include "kit.h"
+#include "pages.h"
+
+static bool in_block(uint64_t address, uint64_t bytes) {
+    uint64_t start = (uint64_t)boot;
+    return address >= start && bytes <= boot->total_bytes &&
+           address - start <= boot->total_bytes - bytes;
+}
+
+static void check_array(struct slipway_array array, uint64_t record_bytes) {
+    if (array.count == 0)
+        return;
+    CHECK(array.stride >= record_bytes, array.stride);
+    CHECK_EQUAL(array.address % 8, 0);
+    CHECK(in_block(array.address, (uint64_t)array.count * array.stride), array.address);
+}
+
+static void check_text(struct slipway_text text) {
+    bool inside = in_block(text.address, text.bytes + 1);
+    CHECK(inside, text.address);
+    CHECK(!inside || ((const char *)text.address)[text.bytes] == '\0', text.address);
+}
+
+void check_block(void) {
+    check_begin("the block is one range of its own and all arrays lie in it");
+    CHECK(boot->header_bytes >= sizeof(*boot), boot->header_bytes);
+    CHECK(boot->total_bytes >= boot->header_bytes, boot->total_bytes);
+    CHECK(manifest_in_range((uint64_t)boot, boot->total_bytes, SLIPWAY_RANGE_BOOT_INFO),
+          boot->total_bytes);
+    check_array(boot->mappings, sizeof(struct slipway_mapping));
+    check_array(boot->memory, sizeof(struct slipway_memory));
+    check_array(boot->ranges, sizeof(struct slipway_range));
+    check_array(boot->modules, sizeof(struct slipway_module));
+    check_array(boot->framebuffers, sizeof(struct slipway_framebuffer));
+    check_array(boot->stages, sizeof(struct slipway_stage));
+    CHECK(in_block(boot->efi_map, boot->efi_map_bytes), boot->efi_map);
+
+    check_begin("all texts lie in the block and are terminated");
+    check_text(boot->loader_name);
+    check_text(boot->loader_version);
+    check_text(boot->kernel_path);
+    check_text(boot->cmdline);
+    check_text(boot->log);
+    for (uint32_t i = 0; i < boot->modules.count; i++) {
+        const struct slipway_module *m = kit_record(boot->modules, i);
+        check_text(m->path);
+        check_text(m->cmdline);
+    }
+    kit_text("loader.name", boot->loader_name);
+    kit_text("loader.version", boot->loader_version);
+    kit_text("cmdline", boot->cmdline);
+}
+
+// Byte i of every test module; the test that writes the files knows it too.
+static uint8_t module_byte(uint64_t i) {
+    return (uint8_t)(i * 7 + i / 251 + 3);
+}
+
+static void check_module(const struct slipway_module *m) {
+    uint64_t end = (m->bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    const uint8_t *bytes = (const uint8_t *)m->address;
+    CHECK_EQUAL(m->address % PAGE_BYTES, 0);
+    CHECK(m->address >= boot->hhdm_base && m->address + end <= boot->hhdm_end, m->address);
+    CHECK(manifest_in_range(m->address, end, SLIPWAY_RANGE_MODULE), m->address);
+    uint64_t wrong = 0;
+    for (uint64_t i = 0; i < m->bytes; i++)
+        wrong += bytes[i] != module_byte(i);
+    CHECK_EQUAL(wrong, 0);
+    for (uint64_t i = m->bytes; i < end; i++)
+        wrong += bytes[i] != 0;
+    CHECK_EQUAL(wrong, 0);
+
+    kit_text("module.path", m->path);
+    kit_text("module.cmdline", m->cmdline);
+    kit_fact("module.bytes", m->bytes);
+    kit_fact("module.digest_kind", m->digest_kind);
+    for (unsigned i = 0; i < sizeof(m->digest); i++)
+        kit_fact("module.digest", m->digest[i]);
+}
+
+void check_modules(void) {
+    kit_fact("modules", boot->modules.count);
+    if (boot->modules.count == 0)
+        return;
+    check_begin("modules hold their files, zero-filled to the end of the last frame");
+    for (uint32_t i = 0; i < boot->modules.count; i++)
+        check_module(kit_record(boot->modules, i));
+}
+
+static void check_framebuffer(const struct slipway_framebuffer *f) {
+    CHECK(f->width > 0 && f->height > 0, f->width);
+    CHECK(f->pitch >= 4 * f->width, f->pitch);
+    CHECK(f->bytes >= (uint64_t)f->pitch * f->height, f->bytes);
+    CHECK(f->format <= SLIPWAY_PIXEL_MASKS, f->format);
+    CHECK(f->red_mask && f->green_mask && f->blue_mask, f->red_mask);
+    CHECK_EQUAL((f->red_mask & f->green_mask) | (f->red_mask & f->blue_mask) |
+                    (f->green_mask & f->blue_mask),
+                0);
+    for (uint64_t at = 0; at < f->bytes; at += PAGE_BYTES) {
+        const struct slipway_mapping *m = manifest_find(f->address + at);
+        CHECK(m && m->purpose == SLIPWAY_MAP_FRAMEBUFFER && m->cache == SLIPWAY_CACHE_WC, at);
+        CHECK(m && m->phys + (f->address + at - m->virt) == f->address_phys + at, at);
+    }
+    struct leaf leaf;
+    CHECK(pages_translate(f->address, &leaf) && leaf.pat_index == SLIPWAY_CACHE_WC, f->address);
+    volatile uint32_t *pixel = (volatile uint32_t *)f->address;
+    *pixel = f->green_mask;
+    CHECK_EQUAL(*pixel & f->green_mask, f->green_mask);
+    kit_fact("framebuffer.width", f->width);
+    kit_fact("framebuffer.height", f->height);
+    kit_fact("framebuffer.green_mask", f->green_mask);
+}
+
+void check_framebuffers(void) {
+    kit_fact("framebuffers", boot->framebuffers.count);
+    if (boot->framebuffers.count == 0)
+        return;
+    check_begin("framebuffers are mapped write-combining, whole, and can be written");
+    for (uint32_t i = 0; i < boot->framebuffers.count; i++)
+        check_framebuffer(kit_record(boot->framebuffers, i));
+}
+
+static uint8_t sum(const uint8_t *bytes, uint64_t count) {
+    uint8_t total = 0;
+    while (count-- > 0)
+        total = (uint8_t)(total + *bytes++);
+    return total;
+}
+
+static bool starts_with(uint64_t address, const char *signature) {
+    const char *at = (const char *)address;
+    while (*signature && *at == *signature)
+        at++, signature++;
+    return !*signature;
+}
+
+static void check_rsdp(void) {
+    enum { REVISION = 15, LENGTH = 20, BYTES_1 = 20 };
+    check_begin("the RSDP has its signature and its checksums");
+    CHECK_EQUAL(boot->rsdp, boot->hhdm_base + boot->rsdp_phys);
+    CHECK(starts_with(boot->rsdp, "RSD PTR "), boot->rsdp);
+    const uint8_t *bytes = (const uint8_t *)boot->rsdp;
+    CHECK_EQUAL(sum(bytes, BYTES_1), 0);
+    CHECK(bytes[REVISION] >= 2, bytes[REVISION]); // OVMF has ACPI 2.0 tables
+    CHECK_EQUAL(sum(bytes, bytes[LENGTH]), 0);
+}
+
+static void check_smbios(void) {
+    enum { LENGTH_2 = 5, LENGTH_3 = 6 };
+    check_begin("the SMBIOS entry point has its signature and its checksum");
+    CHECK_EQUAL(boot->smbios, boot->hhdm_base + boot->smbios_phys);
+    bool third = starts_with(boot->smbios, "_SM3_");
+    CHECK(third || starts_with(boot->smbios, "_SM_"), boot->smbios);
+    const uint8_t *bytes = (const uint8_t *)boot->smbios;
+    CHECK_EQUAL(sum(bytes, bytes[third ? LENGTH_3 : LENGTH_2]), 0);
+}
+
+void check_firmware_tables(void) {
+    check_rsdp();
+    check_smbios();
+    check_begin("the EFI system table has its signature");
+    CHECK_EQUAL(boot->efi_system_table, boot->hhdm_base + boot->efi_system_table_phys);
+    CHECK(starts_with(boot->efi_system_table, "IBI SYST"), boot->efi_system_table);
+    check_begin("the firmware's clock was read");
+    CHECK(boot->boot_time > INT64_C(1500000000), (uint64_t)boot->boot_time);
+    kit_fact("boot_time", (uint64_t)boot->boot_time);
+}
+
+void check_timeline(void) {
+    uint64_t now = read_tsc();
+    check_begin("stages start in order, end after their start, and lie between entry and now");
+    uint64_t start = boot->tsc_loader_entry;
+    CHECK(start > 0, start);
+    for (uint32_t i = 0; i < boot->stages.count; i++) {
+        const struct slipway_stage *s = kit_record(boot->stages, i);
+        CHECK(s->name[0] && !s->name[sizeof(s->name) - 1], i);
+        CHECK(s->tsc_start >= start, i);
+        CHECK(s->tsc_end >= s->tsc_start, i);
+        CHECK(s->tsc_end <= now, i);
+        start = s->tsc_start;
+        kit_print("stage ");
+        kit_print(s->name);
+        kit_print("\n");
+    }
+    check_begin("leaving the firmware is on record");
+    CHECK(boot->exit_attempts >= 1, boot->exit_attempts);
+    CHECK(boot->tsc_exit_done > boot->tsc_loader_entry && boot->tsc_exit_done < now,
+          boot->tsc_exit_done);
+    kit_fact("exit.attempts", boot->exit_attempts);
+    kit_fact("tsc.hz", boot->tsc_hz);
+}

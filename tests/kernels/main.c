@@ -1,0 +1,44 @@
+// Kernels that assert the entry contract. One source, several links (kernels.mk); the command line
+// says what to do:
+//   (nothing)      every line of the contract
+//   faults         the contract, then every access that must fault
+//   fill           the contract, then all usable and reclaimable memory is overwritten
+//   fault=NAME     one forbidden access, for the loader's fault report
+#include "checks.h"
+#include "kit.h"
+#include "tasks.h"
+
+_Noreturn void kernel_main(const struct slipway_boot_info *info);
+
+void task_check_contract(void) {
+    check_registers();
+    check_control();
+    check_block();
+    check_manifest();
+    check_ranges();
+    check_tables();
+    check_descriptors();
+    check_image();
+    check_stack();
+    check_memory();
+    check_direct_map();
+    check_modules();
+    check_framebuffers();
+    check_firmware_tables();
+    check_timeline();
+    check_reads();
+}
+
+void kernel_main(const struct slipway_boot_info *info) {
+    boot = info;
+    kit_print("KERNEL TEST BEGIN\n");
+    if (task_fault_into_loader())
+        check_finish();
+    task_check_contract();
+    task_check_large();
+    if (kit_cmdline_has("faults"))
+        task_check_faults();
+    if (kit_cmdline_has("fill"))
+        task_fill_memory();
+    check_finish();
+}

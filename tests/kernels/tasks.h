@@ -1,0 +1,21 @@
+// What a contract kernel can be told to do by its command line.
+#pragma once
+
+#include <stdbool.h>
+
+// Every group of checks.h, in an order in which each may trust those before it.
+void task_check_contract(void);
+
+// Writes 0xff over every usable byte through the direct map, checks the contract again, then moves
+// to a stack and descriptors of its own and does the same to what may be reclaimed. Ends the test.
+_Noreturn void task_fill_memory(void);
+
+// With descriptors of its own, makes every access that must fault and checks how it did.
+void task_check_faults(void);
+
+// Makes one forbidden access, named on the command line (`fault=NAME`), while the loader's
+// descriptors are in force: the loader's report must follow. False if none is named.
+bool task_fault_into_loader(void);
+
+// Checks what large.S put into the large kernel; nothing in the others.
+void task_check_large(void);
