@@ -7,30 +7,13 @@ static const void *record(const struct slipway_array *array, uint64_t index) {
     return (const void *)(uintptr_t)(array->address + index * array->stride);
 }
 
-static uint32_t kind_of_purpose(uint32_t purpose) {
-    switch (purpose) {
-    case SLIPWAY_RANGE_KERNEL:
-        return SLIPWAY_MEM_KERNEL;
-    case SLIPWAY_RANGE_MODULE:
-        return SLIPWAY_MEM_MODULE;
-    case SLIPWAY_RANGE_PAGE_TABLES:
-        return SLIPWAY_MEM_PAGE_TABLES;
-    case SLIPWAY_RANGE_STACK:
-    case SLIPWAY_RANGE_BOOT_INFO:
-    case SLIPWAY_RANGE_LOADER:
-        return SLIPWAY_MEM_LOADER;
-    default: // SLIPWAY_RANGE_DEMOTED, and what this kernel does not know
-        return SLIPWAY_MEM_RESERVED;
-    }
-}
-
 void regions_claim(const struct slipway_array *ranges, struct memmap_claim *claims) {
     for (uint64_t i = 0; i < ranges->count; i++) {
         const struct slipway_range *range = record(ranges, i);
         claims[i] = (struct memmap_claim){
             .start = range->start_phys,
             .bytes = range->bytes,
-            .kind = kind_of_purpose(range->purpose),
+            .kind = memmap_kind_of_purpose(range->purpose),
         };
     }
 }

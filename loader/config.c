@@ -5,6 +5,9 @@
 #include "common/base/mem.h"
 #include "loader/utf.h"
 
+// Of a value that is quoted in a message: the cause comes after it.
+#define QUOTED_MAX_BYTES 80
+
 enum key {
     KEY_KERNEL,
     KEY_CMDLINE,
@@ -223,7 +226,7 @@ enum config_status config_parse(const char *text, uint64_t bytes, struct config 
 }
 
 static void print_cause(const struct sink *sink, const struct config_error *error) {
-    int bytes = (int)error->text.bytes; // a line at most
+    int bytes = (int)min_u64(error->text.bytes, QUOTED_MAX_BYTES);
     const char *text = error->text.text;
     switch (error->status) {
     case CONFIG_OK:

@@ -5,6 +5,8 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 
+enum { HANDLES_MAX = 128 };
+
 static uint64_t table_phys(EFI_GUID guid, EFI_GUID older) {
     void *table = firmware_table(&guid);
     return (uintptr_t)(table != NULL ? table : firmware_table(&older));
@@ -42,14 +44,13 @@ static bool describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode,
         (info->PixelFormat == PixelBitMask && bits >> 24 == 0))
         return false;
     uint64_t picture = (uint64_t)info->PixelsPerScanLine * 4 * info->VerticalResolution;
-    uint64_t bytes = max_u64(mode->FrameBufferSize, picture);
     uint64_t end;
     if (picture == 0 || info->PixelsPerScanLine < info->HorizontalResolution ||
-        add_overflows(mode->FrameBufferBase, bytes + FRAME_BYTES, &end))
+        add_overflows(mode->FrameBufferBase, picture + FRAME_BYTES, &end))
         return false;
     *ret_framebuffer = (struct slipway_framebuffer){
         .address_phys = mode->FrameBufferBase,
-        .bytes = align_up(mode->FrameBufferBase + bytes, FRAME_BYTES) -
+        .bytes = align_up(mode->FrameBufferBase + picture, FRAME_BYTES) -
                  align_down(mode->FrameBufferBase, FRAME_BYTES),
         .width = info->HorizontalResolution,
         .height = info->VerticalResolution,
@@ -72,6 +73,8 @@ static void add_display(struct devices *devices, EFI_HANDLE handle) {
     EFI_GRAPHICS_OUTPUT_PROTOCOL *display;
     struct slipway_framebuffer framebuffer;
     if (EFI_ERROR(BS->HandleProtocol(handle, &guid, (void **)&display)))
+        return;
+    if (display->Mode == NULL || display->Mode->Info == NULL)
         return;
     if (!describe(display->Mode, &framebuffer) || is_known(devices, framebuffer.address_phys))
         return;
@@ -107,9 +110,11 @@ static int64_t read_time(void) {
 
 void devices_find_displays(struct devices *devices) {
     EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
-    EFI_HANDLE handles[32];
+    EFI_HANDLE handles[HANDLES_MAX];
     UINTN bytes = sizeof(handles);
     EFI_STATUS status = BS->LocateHandle(ByProtocol, &guid, NULL, &bytes, handles);
+    if (status == EFI_BUFFER_TOO_SMALL)
+        log_line(CONFIG_LOG_INFO, "displays left out: more than %d of them", HANDLES_MAX);
     for (UINTN i = 0; !EFI_ERROR(status) && i < bytes / sizeof(handles[0]); i++)
         add_display(devices, handles[i]);
     devices->boot_time = read_time();

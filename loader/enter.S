@@ -19,9 +19,10 @@ enter_switch:
         cld
 
         # Firmware may have mapped pages as global. Clearing PGE flushes those too (SDM 3A 4.10.4.1), and no tables
-        # with global pages are loaded before it is set again.
+        # with global pages are loaded before it is set again. It may have mapped its memory, and so this code, as
+        # user pages: SMEP and SMAP wait as well.
         movq    ENTER_CR4(%rdi), %rax
-        andq    $~CR4_PGE, %rax
+        andq    $~(CR4_PGE | CR4_SMEP | CR4_SMAP), %rax
         movq    %rax, %cr4
 
         # NXE before the first table with NX set is loaded: there it would be a reserved bit.

@@ -77,9 +77,18 @@ static uint64_t *fault_table_pointer(void *context, paddr_t table) {
     return (uint64_t *)(uintptr_t)(fault_direct.hhdm_base + table.value);
 }
 
+// A fault of the report itself would start the next report, for ever.
+static unsigned reports_begun;
+
 void trap_handle(struct trap_frame *frame) {
     struct sink sink = uart_sink();
+    if (reports_begun++ != 0) {
+        fmt_print(&sink, "\nslipway: fault in the fault report: vector %lu, rip 0x%lx, cr2 0x%lx\n",
+                  frame->vector, frame->rip, cpu_read_cr2());
+        cpu_stop();
+    }
     fmt_print(&sink, "\nslipway: fault before the kernel has its own IDT\n");
+    fault_space.root = paddr(cpu_read_cr3() & CR3_ROOT); // the kernel may run on tables of its own
     trap_report(&sink, frame, &fault_space);
     fmt_print(&sink, "slipway: stopped\n");
     cpu_stop();
@@ -116,6 +125,8 @@ void enter_kernel(const struct enter_target *target) {
     cpu_interrupts_off();
     cpu_out8(PIC_MASTER_MASK, 0xff);
     cpu_out8(PIC_SLAVE_MASK, 0xff);
+    if (target->features.cet) // a kernel that turns CET on starts from nothing
+        cpu_wrmsr(MSR_S_CET, 0);
     prepare_traps(target, slide);
     cpu = (struct enter_cpu){
         .crossing_root = target->crossing->root.value,

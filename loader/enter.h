@@ -2,7 +2,7 @@
 // and IDT that the kernel finds, and the handler that reports a fault until the kernel has its own.
 //
 // The handler is the loader's own code, mapped a second time in the kernel half. Everything it
-// touches there is reached relative to RIP, or through addresses that enter_prepare computed for
+// touches there is reached relative to RIP, or through addresses that enter_kernel computed for
 // that place.
 #pragma once
 

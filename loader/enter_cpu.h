@@ -24,7 +24,7 @@ struct enter_cpu {
     uint64_t root;
     uint64_t slide; // address of this image in the kernel half minus its address now
     uint64_t cr0;
-    uint64_t cr4; // with PGE; the crossing is made without
+    uint64_t cr4; // the kernel's; the crossing is made without PGE, SMEP and SMAP
     uint64_t efer;
     uint64_t pat;
     uint64_t gdt; // kernel-half addresses of the operands of LGDT and LIDT

@@ -66,10 +66,14 @@ EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts, uint6
             return give_up(attempts, status);
         if (attempts++ == 0)
             timeline_begin("exit");
+        log_line(CONFIG_LOG_DEBUG, "ExitBootServices, attempt %u, with a map of %lu bytes",
+                 attempts, space->map.bytes);
         status = BS->ExitBootServices(firmware_image, space->map.key);
         *ret_tsc = cpu_rdtsc();
         if (!EFI_ERROR(status)) {
+            cpu_interrupts_off(); // the firmware's handlers lie in memory that is the kernel's now
             timeline_end(0);
+            log_line(CONFIG_LOG_DEBUG, "the firmware has left");
             *ret_attempts = attempts;
             firmware_forget();
             return EFI_SUCCESS;

@@ -11,6 +11,7 @@
 enum {
     CHUNK_FIRST = 1 << 20,
     CHUNK_LEAST = 4096,
+    CHUNK_MOST = 1 << 30,
 };
 
 static EFI_FILE *volume;
@@ -76,7 +77,7 @@ static EFI_STATUS find_size(struct file *file) {
 }
 
 EFI_STATUS file_open(struct file *file, const char *path, uint64_t bytes) {
-    *file = (struct file){.chunk = CHUNK_FIRST};
+    *file = (struct file){.chunk = CHUNK_FIRST, .chunk_max = CHUNK_MOST};
     set_name(file, path, bytes);
     enum utf_status converted = utf_path_convert(path, bytes, file->path, ARRAY_LEN(file->path));
     if (converted != UTF_OK)
@@ -107,6 +108,7 @@ EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint
         EFI_STATUS status = read_piece(file, at, to, &got);
         if (EFI_ERROR(status) && file->chunk > CHUNK_LEAST) {
             file->chunk /= 2;
+            file->chunk_max = file->chunk;
             EFI_STATUS again = reopen(file);
             if (!EFI_ERROR(again))
                 continue;
@@ -121,6 +123,7 @@ EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint
         to += got;
         at += got;
         left -= got;
+        file->chunk = min_u64(file->chunk * 2, file->chunk_max);
     }
     return EFI_SUCCESS;
 }

@@ -9,6 +9,7 @@ EFI_HANDLE firmware_image;
 
 static struct firmware_pages held[FIRMWARE_HELD_MAX];
 static uint64_t held_count;
+static EFI_TPL caller_tpl;
 
 void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     firmware_image = image;
@@ -16,8 +17,14 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     BS = system->BootServices;
     held_count = 0;
     BS->SetWatchdogTimer(0, 0, 0, NULL);
-    BS->RaiseTPL(TPL_HIGH_LEVEL);
+    caller_tpl = BS->RaiseTPL(TPL_HIGH_LEVEL);
     BS->RestoreTPL(TPL_APPLICATION);
+}
+
+void firmware_return(void) {
+    firmware_return_all();
+    if (caller_tpl != TPL_APPLICATION)
+        BS->RaiseTPL(caller_tpl);
 }
 
 // Some firmware hands out page 0. It cannot be told from "none" and may hold data of the firmware,

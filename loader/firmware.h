@@ -41,10 +41,14 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 // Gives one range back, named by its start.
 void firmware_return_pages(uint64_t start);
 
-// Gives everything back.
+// Gives all pages back.
 void firmware_return_all(void);
 
-// The ranges held, in the order they were taken.
+// Before returning to the firmware: gives all pages back, and the task priority that it called
+// with.
+void firmware_return(void);
+
+// The ranges held, in no particular order.
 const struct firmware_pages *firmware_held(uint64_t *ret_count);
 
 // The configuration table with this GUID, or null.

@@ -50,7 +50,7 @@ EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
         {(void **)&info->memory, capacity->memory * sizeof(struct slipway_memory)},
         {(void **)&info->ranges, capacity->ranges * sizeof(struct slipway_range)},
         {&info->efi_map, capacity->efi_map_bytes},
-        {(void **)&info->log, INFO_LOG_BYTES_MAX + 1},
+        {(void **)&info->log, LOG_BYTES_MAX + 1},
     };
     uint64_t bytes = sizeof(struct slipway_boot_info) + text_bytes_bound(config) +
                      config->module_count * sizeof(struct slipway_module) +

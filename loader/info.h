@@ -11,8 +11,6 @@
 
 #include <stdint.h>
 
-enum { INFO_LOG_BYTES_MAX = 8192 };
-
 // Room that the block must have.
 struct info_capacity {
     uint64_t mappings;

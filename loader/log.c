@@ -2,16 +2,14 @@
 
 #include "common/base/arith.h"
 #include "common/base/fmt.h"
-#include "common/base/mem.h"
 #include "common/x86/uart.h"
 #include "loader/firmware.h"
 
 enum {
-    LOG_BYTES = 8192,
     LINE_BYTES = 512,
 };
 
-static char log_storage[LOG_BYTES];
+static char log_storage[LOG_BYTES_MAX + 1];
 static struct fmt_buffer log_buffer;
 static char failure_storage[LINE_BYTES];
 static struct fmt_buffer failure;
@@ -30,9 +28,11 @@ void log_set_level(enum config_log level) {
     log_level = level;
 }
 
-// True when the firmware's console is only a terminal on a serial port: then what is printed on
-// COM1 would appear there twice. A graphics output tells the other case.
+// True when the firmware's console is most likely a terminal on COM1, where all that is printed
+// appears already: there is a COM1, and no graphics output.
 static bool firmware_console_is_serial_only(void) {
+    if (firmware_paused || BS == NULL)
+        return true;
     static const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
     void *interface;
     EFI_GUID guid = gop; // LocateProtocol takes a pointer to non-const
@@ -40,7 +40,7 @@ static bool firmware_console_is_serial_only(void) {
 }
 
 static void print_on_firmware(const char *text, size_t bytes) {
-    if (firmware_paused || ST == NULL || ST->ConOut == NULL || firmware_console_is_serial_only())
+    if (firmware_paused || ST == NULL || ST->ConOut == NULL)
         return;
     CHAR16 wide[64];
     size_t used = 0;
@@ -56,9 +56,12 @@ static void print_on_firmware(const char *text, size_t bytes) {
     }
 }
 
-static void print_line(const char *text, size_t bytes) {
+// A failure goes to the firmware's console whatever that is: it may be another serial port, or the
+// network.
+static void print_line(enum config_log level, const char *text, size_t bytes) {
     uart_write(text, bytes);
-    print_on_firmware(text, bytes);
+    if (level == CONFIG_LOG_QUIET || !firmware_console_is_serial_only())
+        print_on_firmware(text, bytes);
 }
 
 void log_line(enum config_log level, const char *format, ...) {
@@ -74,7 +77,7 @@ void log_line(enum config_log level, const char *format, ...) {
     struct sink log = fmt_buffer_sink(&log_buffer);
     log.write(log.context, storage, line.used);
     if (log_level >= level)
-        print_line(storage, line.used);
+        print_line(level, storage, line.used);
 }
 
 EFI_STATUS log_fail(EFI_STATUS status, const char *format, ...) {
@@ -92,6 +95,10 @@ void log_print_failure(void) {
     log_line(CONFIG_LOG_QUIET, "%.*s", (int)failure.used, failure.text);
 }
 
+void log_end(void) {
+    uart_restore();
+}
+
 const char *log_text(size_t *ret_bytes) {
     *ret_bytes = log_buffer.used;
     return log_buffer.text;
@@ -106,23 +113,32 @@ void log_resume_firmware(void) {
 }
 
 const char *log_status_text(EFI_STATUS status) {
-    if (status == EFI_NOT_FOUND)
-        return "not found";
-    if (status == EFI_OUT_OF_RESOURCES)
-        return "out of memory";
-    if (status == EFI_BUFFER_TOO_SMALL)
-        return "buffer too small";
-    if (status == EFI_DEVICE_ERROR)
-        return "device error";
-    if (status == EFI_VOLUME_CORRUPTED)
-        return "volume corrupted";
-    if (status == EFI_NO_MEDIA || status == EFI_MEDIA_CHANGED)
-        return "medium gone";
-    if (status == EFI_INVALID_PARAMETER)
-        return "invalid parameter";
-    if (status == EFI_ACCESS_DENIED)
-        return "access denied";
-    if (status == EFI_UNSUPPORTED)
-        return "unsupported";
+    static const struct {
+        EFI_STATUS status;
+        char text[24];
+    } texts[] = {
+        {EFI_LOAD_ERROR, "load error"},
+        {EFI_INVALID_PARAMETER, "invalid parameter"},
+        {EFI_UNSUPPORTED, "unsupported"},
+        {EFI_BUFFER_TOO_SMALL, "buffer too small"},
+        {EFI_NOT_READY, "not ready"},
+        {EFI_DEVICE_ERROR, "device error"},
+        {EFI_OUT_OF_RESOURCES, "out of memory"},
+        {EFI_VOLUME_CORRUPTED, "volume corrupted"},
+        {EFI_NO_MEDIA, "no medium"},
+        {EFI_MEDIA_CHANGED, "medium changed"},
+        {EFI_NOT_FOUND, "not found"},
+        {EFI_ACCESS_DENIED, "access denied"},
+        {EFI_NO_MAPPING, "no mapping"},
+        {EFI_TIMEOUT, "timeout"},
+        {EFI_ABORTED, "aborted"},
+        {EFI_SECURITY_VIOLATION, "security violation"},
+        {EFI_CRC_ERROR, "CRC error"},
+        {EFI_END_OF_FILE, "end of file"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (texts[i].status == status)
+            return texts[i].text;
+    }
     return "firmware error";
 }

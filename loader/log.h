@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { LOG_BYTES_MAX = 8191 }; // text that is kept
+
 // Starts COM1, if there is one, and an empty log. Nothing is printed before log_set_level but
 // failures.
 void log_init(void);
@@ -28,6 +30,9 @@ void log_set_level(enum config_log level);
 
 // Prints the recorded failure, prefixed with the loader's name, on COM1 and the firmware's console.
 void log_print_failure(void);
+
+// Gives COM1 back to the firmware as it was.
+void log_end(void);
 
 // The log so far; lines end in a newline.
 const char *log_text(size_t *ret_bytes);

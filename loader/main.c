@@ -43,8 +43,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     if (!EFI_ERROR(status))
         hand_over(attempts, tsc_exit_done);
 
-    firmware_return_all();
     log_print_failure();
+    log_end();
+    firmware_return();
     return status; // an error, so that the firmware goes on to its next boot option
 }
 

@@ -23,6 +23,9 @@ EFI_STATUS memory_map_probe(uint64_t *ret_descriptors, uint64_t *ret_stride) {
     if (stride < DESCRIPTOR_BYTES_MIN || stride % 8 != 0 || bytes > MAP_BYTES_MAX)
         return log_fail(EFI_UNSUPPORTED, "memory map: descriptors of %lu bytes, %lu bytes in all",
                         (uint64_t)stride, (uint64_t)bytes);
+    if (version != EFI_MEMORY_DESCRIPTOR_VERSION)
+        log_line(CONFIG_LOG_INFO, "memory map: descriptors of version %u, read as version 1",
+                 version);
     *ret_descriptors = bytes / stride * 2 + DESCRIPTORS_EXTRA;
     *ret_stride = stride;
     return EFI_SUCCESS;
@@ -32,7 +35,7 @@ EFI_STATUS memory_map_read(struct memory_map *map) {
     UINTN bytes = map->buffer_bytes; // the capacity, anew on every call: the firmware overwrites it
     UINTN stride = sizeof(EFI_MEMORY_DESCRIPTOR);
     UINTN key;
-    UINT32 version;
+    UINT32 version = 0;
     EFI_STATUS status = BS->GetMemoryMap(&bytes, map->buffer, &key, &stride, &version);
     if (EFI_ERROR(status))
         return status;

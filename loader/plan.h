@@ -18,6 +18,9 @@
 
 #include <stdint.h>
 
+// So much of a framebuffer fits below the next one, whatever its offset within 1 GiB.
+#define PLAN_FRAMEBUFFER_BYTES_MAX (UINT64_C(63) << 30)
+
 // The loader's own image in memory: pages [text_start, text_end) of it are executable, those before
 // are read-only, those after are data. Byte offsets from its start, page aligned.
 struct plan_loader_image {

@@ -45,23 +45,6 @@ static const struct vmem_ops pool_ops = {
 
 // ---- What the loader holds, as the kernel will read it
 
-static uint32_t claim_kind(uint32_t purpose) {
-    if (purpose == SLIPWAY_RANGE_KERNEL)
-        return SLIPWAY_MEM_KERNEL;
-    if (purpose == SLIPWAY_RANGE_MODULE)
-        return SLIPWAY_MEM_MODULE;
-    if (purpose == SLIPWAY_RANGE_PAGE_TABLES)
-        return SLIPWAY_MEM_PAGE_TABLES;
-    if (purpose == SLIPWAY_RANGE_DEMOTED)
-        return SLIPWAY_MEM_RESERVED;
-    return SLIPWAY_MEM_LOADER;
-}
-
-static bool is_reclaimable(uint32_t purpose) {
-    return purpose != SLIPWAY_RANGE_KERNEL && purpose != SLIPWAY_RANGE_PAGE_TABLES &&
-           purpose != SLIPWAY_RANGE_DEMOTED;
-}
-
 // Inserts in rising order; there are few.
 static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint32_t purpose) {
     if (bytes == 0)
@@ -70,7 +53,8 @@ static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint3
     uint64_t at = space->range_count++;
     for (; at != 0 && ranges[at - 1].start_phys > start; at--)
         ranges[at] = ranges[at - 1];
-    ranges[at] = (struct slipway_range){start, bytes, purpose, is_reclaimable(purpose)};
+    ranges[at] =
+        (struct slipway_range){start, bytes, purpose, memmap_purpose_is_reclaimable(purpose)};
 }
 
 static void list_ranges(struct space *space) {
@@ -92,8 +76,8 @@ static enum memmap_status normalise(struct space *space) {
     struct memmap_claim claims[RANGES_MAX];
     for (uint64_t i = 0; i < space->range_count; i++) {
         const struct slipway_range *range = &space->info->ranges[i];
-        claims[i] =
-            (struct memmap_claim){range->start_phys, range->bytes, claim_kind(range->purpose)};
+        claims[i] = (struct memmap_claim){range->start_phys, range->bytes,
+                                          memmap_kind_of_purpose(range->purpose)};
     }
     enum memmap_status status = memory_map_normalise(&space->map, claims, space->range_count);
     space->plan.regions = space->map.regions;
@@ -178,22 +162,38 @@ static EFI_STATUS read_map(struct space *space) {
     return EFI_SUCCESS;
 }
 
-// A framebuffer inside RAM would be mapped with two cache types: it stays out.
-static void leave_out_shared_framebuffers(const struct space *space, struct devices *devices) {
+static bool is_in_ram(const struct space *space, uint64_t start, uint64_t bytes) {
+    for (uint64_t i = 0; i < space->map.region_count; i++) {
+        const struct memmap_region *region = &space->map.regions[i];
+        if (region->direct && region->start < start + bytes && start < region->end)
+            return true;
+    }
+    return false;
+}
+
+// Why a framebuffer cannot be mapped; null if it can. In RAM it would have two cache types.
+static const char *framebuffer_fault(const struct space *space,
+                                     const struct slipway_framebuffer *framebuffer) {
+    uint64_t start = align_down(framebuffer->address_phys, FRAME_BYTES);
+    uint64_t width_end = UINT64_C(1) << space->features.paging.paddr_bits;
+    if (framebuffer->bytes > PLAN_FRAMEBUFFER_BYTES_MAX)
+        return "it is too large";
+    if (start >= width_end || framebuffer->bytes > width_end - start)
+        return "it lies beyond the CPU's physical addresses";
+    return is_in_ram(space, start, framebuffer->bytes) ? "it lies in RAM" : NULL;
+}
+
+// Displays are optional: one that cannot be mapped is none.
+static void leave_out_unfit_framebuffers(const struct space *space, struct devices *devices) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
         const struct slipway_framebuffer framebuffer = devices->framebuffers[i];
-        uint64_t start = align_down(framebuffer.address_phys, FRAME_BYTES);
-        bool shared = false;
-        for (uint64_t r = 0; r < space->map.region_count; r++) {
-            const struct memmap_region *region = &space->map.regions[r];
-            shared |=
-                region->direct && region->start < start + framebuffer.bytes && start < region->end;
-        }
-        if (shared)
-            log_line(CONFIG_LOG_INFO, "framebuffer at 0x%lx left out: it lies in RAM", start);
-        else
+        const char *fault = framebuffer_fault(space, &framebuffer);
+        if (fault == NULL)
             devices->framebuffers[kept++] = framebuffer;
+        else
+            log_line(CONFIG_LOG_INFO, "framebuffer at 0x%lx left out: %s", framebuffer.address_phys,
+                     fault);
     }
     devices->framebuffer_count = kept;
 }
@@ -286,7 +286,7 @@ static EFI_STATUS plan_space(struct space *space, const struct config *config,
         status = read_map(space);
     if (EFI_ERROR(status))
         return status;
-    leave_out_shared_framebuffers(space, devices);
+    leave_out_unfit_framebuffers(space, devices);
     space->plan.framebuffers = devices->framebuffers;
     space->plan.framebuffer_count = devices->framebuffer_count;
     status = check_wishes(space, kernel, devices);
@@ -302,6 +302,9 @@ EFI_STATUS space_prepare(struct space *space, struct info *info, const struct co
     space->plan.hhdm_base = kernel->wishes.hhdm_base;
     space->plan.elf = &kernel->elf;
     space->plan.kernel_phys = kernel->phys;
+    if (space->features.memory_encrypted)
+        return log_fail(EFI_UNSUPPORTED,
+                        "memory encryption (SEV or TDX) is on, which is not supported");
     timeline_begin("plan");
     EFI_STATUS status = enter_own_image(&space->plan.loader);
     if (!EFI_ERROR(status))

@@ -105,9 +105,10 @@ uint64_t timeline_tsc_hz(void) {
     uint64_t known = tsc_hz_by_cpuid();
     if (known != 0)
         return known;
-    for (unsigned polls = 0; polls < WAIT_POLLS_MAX && sum_ticks < PM_TICKS_ENOUGH; polls++)
+    for (unsigned polls = 0; pm_port != 0 && polls < WAIT_POLLS_MAX && sum_ticks < PM_TICKS_ENOUGH;
+         polls++)
         look_at_pm_timer();
-    if (pm_port == 0 || sum_ticks < PM_TICKS_ENOUGH)
+    if (sum_ticks < PM_TICKS_ENOUGH)
         return 0;
     // At most TIMELINE_STAGES_MAX intervals of 2^31 counts, and short polls: the product stays
     // below 2^60.

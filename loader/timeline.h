@@ -31,6 +31,7 @@ const struct slipway_stage *timeline_stages(uint32_t *ret_count);
 // CPUID knows the frequency. Port 0: there is none.
 void timeline_use_pm_timer(uint16_t port, uint32_t mask);
 
-// The TSC's frequency in Hz, 0 when nothing could tell. May wait up to half a millisecond. Needs no
+// The TSC's frequency in Hz, 0 when nothing could tell. May wait up to half a
+// millisecond, or a tenth of a second for a timer that stands still. Needs no
 // firmware: call it last, when the most has been measured.
 uint64_t timeline_tsc_hz(void);

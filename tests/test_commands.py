@@ -64,6 +64,14 @@ def test_setup_names_a_package_for_every_tool_that_is_used(run):
     assert set(installed) == packages
 
 
+def test_a_python_test_that_crashes_has_failed(small_tree, run):
+    (small_tree / "build").mkdir()
+    script(small_tree / "tests/boot/test_b.py", "import os\ndef test_crash():\n    os._exit(3)\n")
+    done = run("scripts/test", "boot", cwd=small_tree, status=1, SLIPWAY_BUILD="build")
+    # Once for every worker that it took down.
+    assert re.fullmatch("0 passed, [1-9][0-9]* failed", done.stdout.splitlines()[-1])
+
+
 @pytest.fixture
 def bare_debian(tmp_path):
     """A PATH on which mtools is missing, nothing is root and apt-get writes down what it is told."""
@@ -300,7 +308,6 @@ def test_a_test_program_that_was_not_built_or_no_test_at_all_is_a_failure(small_
     ("def test_good():\n    pass\n", "1 passed, 0 failed"),
     ("def test_good():\n    pass\ndef test_bad():\n    assert 0\n", "1 passed, 1 failed"),
     ("import pytest\n@pytest.mark.skip\ndef test_skipped():\n    pass\n", "0 passed, 1 failed"),
-    ("import os\ndef test_crash():\n    os._exit(3)\n", "0 passed, 1 failed"),
     ("syntax error\n", "0 passed, 1 failed"),
     ("", "0 passed, 1 failed"),
 ])

@@ -115,6 +115,30 @@ uint64_t memmap_region_bound(uint64_t descriptors, uint64_t claims);
 const char *memmap_kind_text(uint32_t kind);
 const char *memmap_oddity_text(enum memmap_oddity oddity);
 
+// What a range that the loader lists is, as a claim. A purpose that is not known is never usable.
+static inline uint32_t memmap_kind_of_purpose(uint32_t purpose) {
+    switch (purpose) {
+    case SLIPWAY_RANGE_KERNEL:
+        return SLIPWAY_MEM_KERNEL;
+    case SLIPWAY_RANGE_MODULE:
+        return SLIPWAY_MEM_MODULE;
+    case SLIPWAY_RANGE_PAGE_TABLES:
+        return SLIPWAY_MEM_PAGE_TABLES;
+    case SLIPWAY_RANGE_STACK:
+    case SLIPWAY_RANGE_BOOT_INFO:
+    case SLIPWAY_RANGE_LOADER:
+        return SLIPWAY_MEM_LOADER;
+    default: // SLIPWAY_RANGE_DEMOTED
+        return SLIPWAY_MEM_RESERVED;
+    }
+}
+
+// Whether a range may be used for something else once the kernel needs its contents no more.
+static inline bool memmap_purpose_is_reclaimable(uint32_t purpose) {
+    uint32_t kind = memmap_kind_of_purpose(purpose);
+    return kind == SLIPWAY_MEM_LOADER || kind == SLIPWAY_MEM_MODULE;
+}
+
 // True for the kinds that a kernel may reclaim.
 static inline bool memmap_is_reclaimable(uint32_t kind) {
     return kind >= SLIPWAY_MEM_BOOT_SERVICES && kind <= SLIPWAY_MEM_ACPI_RECLAIM;

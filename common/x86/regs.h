@@ -10,10 +10,11 @@
 #define CR0_ET (1 << 4)
 #define CR0_NE (1 << 5)
 #define CR0_WP (1 << 16)
-#define CR0_AM (1 << 18)
 #define CR0_NW (1 << 29)
 #define CR0_CD (1 << 30)
 #define CR0_PG 0x80000000
+
+#define CR3_ROOT 0x000ffffffffff000
 
 #define CR4_PAE        (1 << 5)
 #define CR4_PGE        (1 << 7)
@@ -30,18 +31,20 @@
 
 #define RFLAGS_IF (1 << 9)
 #define RFLAGS_DF (1 << 10)
-#define RFLAGS_AC (1 << 18)
 
-#define MSR_PAT     0x277
-#define MSR_EFER    0xC0000080
-#define MSR_FS_BASE 0xC0000100
-#define MSR_GS_BASE 0xC0000101
+#define MSR_S_CET 0x6A2
+#define MSR_SEV   0xC0010131 /* AMD APM 2, 15.34.10 */
+#define MSR_PAT   0x277
+#define MSR_EFER  0xC0000080
 
 #define CPUID_7_EBX_SMEP       (1 << 7)
 #define CPUID_7_EBX_SMAP       (1 << 20)
 #define CPUID_7_ECX_UMIP       (1 << 2)
+#define CPUID_7_ECX_CET_SS     (1 << 7)
+#define CPUID_7_EDX_CET_IBT    (1 << 20)
 #define CPUID_80000001_EDX_NX  (1 << 20)
 #define CPUID_80000001_EDX_1G  (1 << 26)
+#define CPUID_8000001F_EAX_SEV (1 << 1)
 #define CPUID_1_ECX_HYPERVISOR 0x80000000
 
 /* Page-fault error code (SDM 3A 4.7). */

@@ -26,13 +26,21 @@ enum {
 
 static bool uart_found;
 
+// The registers as uart_init found them.
+static struct { uint8_t ier, lcr, mcr, divisor_low, divisor_high; } before;
+
 bool uart_init(void) {
     cpu_out8(UART_COM1 + UART_SCRATCH, 0xA5);
     uart_found = cpu_in8(UART_COM1 + UART_SCRATCH) == 0xA5;
     if (!uart_found)
         return false;
+    before.ier = cpu_in8(UART_COM1 + UART_IER);
+    before.lcr = cpu_in8(UART_COM1 + UART_LCR);
+    before.mcr = cpu_in8(UART_COM1 + UART_MCR);
     cpu_out8(UART_COM1 + UART_IER, 0);
     cpu_out8(UART_COM1 + UART_LCR, LCR_DIVISOR | LCR_8N1);
+    before.divisor_low = cpu_in8(UART_COM1 + UART_DATA);
+    before.divisor_high = cpu_in8(UART_COM1 + UART_IER);
     cpu_out8(UART_COM1 + UART_DATA, 1); // divisor 1: 115200
     cpu_out8(UART_COM1 + UART_IER, 0);
     cpu_out8(UART_COM1 + UART_LCR, LCR_8N1);
@@ -41,22 +49,39 @@ bool uart_init(void) {
     return true;
 }
 
+void uart_restore(void) {
+    if (!uart_found)
+        return;
+    cpu_out8(UART_COM1 + UART_LCR, LCR_DIVISOR | LCR_8N1);
+    cpu_out8(UART_COM1 + UART_DATA, before.divisor_low);
+    cpu_out8(UART_COM1 + UART_IER, before.divisor_high);
+    cpu_out8(UART_COM1 + UART_LCR, before.lcr);
+    cpu_out8(UART_COM1 + UART_MCR, before.mcr);
+    cpu_out8(UART_COM1 + UART_IER, before.ier);
+    uart_found = false;
+}
+
 bool uart_present(void) {
     return uart_found;
 }
 
-static void uart_put(char byte) {
+static bool wait_for_room(void) {
     for (unsigned polls = 0; polls < POLLS_MAX; polls++) {
         if (cpu_in8(UART_COM1 + UART_LSR) & LSR_ROOM)
-            break;
+            return true;
     }
-    cpu_out8(UART_COM1 + UART_DATA, (uint8_t)byte);
+    return false;
+}
+
+// A UART that does not drain is none from then on: waiting for every byte would take minutes.
+static void uart_put(char byte) {
+    uart_found = uart_found && wait_for_room();
+    if (uart_found)
+        cpu_out8(UART_COM1 + UART_DATA, (uint8_t)byte);
 }
 
 void uart_write(const char *text, size_t bytes) {
-    if (!uart_found)
-        return;
-    for (size_t i = 0; i < bytes; i++) {
+    for (size_t i = 0; uart_found && i < bytes; i++) {
         if (text[i] == '\n')
             uart_put('\r');
         uart_put(text[i]);

@@ -13,7 +13,11 @@
 // register does not keep a value); output is then dropped.
 bool uart_init(void);
 
-// True after a successful uart_init.
+// Puts the port back as uart_init found it, for those who use it next; output is dropped from then
+// on.
+void uart_restore(void);
+
+// True after a successful uart_init, until output got stuck.
 bool uart_present(void);
 
 // Writes text; '\n' goes out as CR LF. Waits for room, but never longer than a bounded number of

@@ -8,6 +8,7 @@
 
 enum {
     COM1 = 0x3f8,
+    COM1_FCR = COM1 + 2,
     COM1_LCR = COM1 + 3,
     COM1_LSR = COM1 + 5,
     COM1_SCRATCH = COM1 + 7,
@@ -20,13 +21,8 @@ enum {
 };
 
 static uint64_t tsc;
-static uint8_t com1_lcr;
-static uint8_t com1_scratch;
-
 void fake_reset_cpu(void) {
     tsc = 5000000;
-    com1_lcr = 0;
-    com1_scratch = 0;
 }
 
 struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
@@ -34,9 +30,13 @@ struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
     case 0:
         return (struct cpuid){.eax = 7};
     case 7:
-        return (struct cpuid){.ebx = CPUID_7_EBX_SMEP, .ecx = CPUID_7_ECX_UMIP};
+        return (struct cpuid){.ebx = CPUID_7_EBX_SMEP,
+                              .ecx = CPUID_7_ECX_UMIP,
+                              .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};
     case 0x80000000:
-        return (struct cpuid){.eax = 0x80000008};
+        return (struct cpuid){.eax = 0x8000001F};
+    case 0x8000001F:
+        return (struct cpuid){.eax = fake.is_sev_guest ? CPUID_8000001F_EAX_SEV : 0};
     case 0x80000001:
         return (struct cpuid){.edx = CPUID_80000001_EDX_NX |
                                      (fake.has_1g ? (uint32_t)CPUID_80000001_EDX_1G : 0)};
@@ -57,35 +57,45 @@ uint32_t cpu_in32(uint16_t port) {
     return (uint32_t)(tsc * 3579545 / FAKE_TSC_HZ) & 0xffffff;
 }
 
+static uint8_t *com1_register(uint16_t port) {
+    bool is_divisor = (fake.com1_registers[COM1_LCR - COM1] & LCR_DIVISOR) && port < COM1 + 2;
+    return is_divisor ? &fake.com1_divisor[port - COM1] : &fake.com1_registers[port - COM1];
+}
+
 uint8_t cpu_in8(uint16_t port) {
-    if (!fake.has_uart)
+    if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
         return NOTHING;
-    if (port == COM1_LSR)
-        return LSR_ROOM;
-    return port == COM1_SCRATCH ? com1_scratch : NOTHING;
+    if (port != COM1_LSR)
+        return *com1_register(port);
+    fake.com1_polls++;
+    return fake.uart_is_stuck ? 0 : LSR_ROOM;
 }
 
 static void send_to_com1(uint8_t byte) {
-    bool is_divisor = com1_lcr & LCR_DIVISOR;
-    if (is_divisor || byte == '\r' || fake.com1_bytes == sizeof(fake.com1) - 1)
-        return;
-    fake.com1[fake.com1_bytes++] = (char)byte;
+    if (byte != '\r' && fake.com1_bytes != sizeof(fake.com1) - 1)
+        fake.com1[fake.com1_bytes++] = (char)byte;
 }
 
 void cpu_out8(uint16_t port, uint8_t value) {
     if (port == PIC_MASTER || port == PIC_SLAVE)
         fake.pic_masks[port == PIC_SLAVE] = value;
-    if (port == COM1_LCR)
-        com1_lcr = value;
-    if (port == COM1_SCRATCH)
-        com1_scratch = value;
-    if (port == COM1 && fake.has_uart)
+    if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
+        return;
+    uint8_t *slot = com1_register(port);
+    if (slot == &fake.com1_registers[0])
         send_to_com1(value);
+    else if (port != COM1_FCR) // write-only
+        *slot = value;
 }
 
-// Only the report of a fault asks for these.
-uint64_t cpu_rdmsr([[maybe_unused]] uint32_t msr) {
-    return EFER_LME | EFER_LMA | EFER_NXE;
+uint64_t cpu_rdmsr(uint32_t msr) {
+    if (msr == MSR_SEV)
+        return fake.is_sev_guest;
+    return EFER_LME | EFER_LMA | EFER_NXE; // for the report of a fault
+}
+
+void cpu_wrmsr(uint32_t msr, uint64_t value) {
+    fake.s_cet_was_cleared |= msr == MSR_S_CET && value == 0;
 }
 
 uint64_t cpu_read_cr0(void) {

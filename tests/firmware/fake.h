@@ -105,6 +105,9 @@ struct fake {
     unsigned paging_levels;
     unsigned paddr_bits;
     bool has_1g;
+    bool has_cet;
+    bool is_sev_guest;
+    bool uart_is_stuck; // never takes a byte
     bool has_uart;
     bool has_pm_timer; // and an RSDP that leads to it
     bool has_console;
@@ -122,6 +125,10 @@ struct fake {
     bool watchdog_is_off;
     bool interrupts_are_off;
     uint8_t pic_masks[2];
+    uint8_t com1_registers[8]; // as they stand, the divisor's apart
+    uint8_t com1_divisor[2];
+    uint64_t com1_polls;
+    bool s_cet_was_cleared;
     uint32_t open_handles;
     char breach[160];
     char com1[FAKE_TEXT_BYTES]; // without the carriage returns

@@ -76,6 +76,24 @@ TEST("displays whose memory overlaps are two framebuffers, mapped twice with one
     boot_for_framebuffer(2);
 }
 
+TEST("a display that cannot be mapped is left out, and the boot goes on") {
+    setup_boot(NULL);
+    fake_add_display(UINT64_C(1) << 50, 640, 480);  // beyond the CPU's physical addresses
+    fake_add_display(0xd0000000, 1 << 17, 1 << 17); // 64 GiB
+    fake_add_display(0xc0000000, 640, 480);
+    assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
+    const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
+    assert_non_null(strstr(log, "framebuffer at 0x4000000000000 left out: it lies beyond the CPU's "
+                                "physical addresses"));
+    assert_non_null(strstr(log, "framebuffer at 0xd0000000 left out: it is too large"));
+}
+
+TEST("a framebuffer is as large as its picture, whatever the firmware says of its size") {
+    setup_boot(NULL);
+    fake_add_display(0xc0000000, 640, 480)->bytes = GIB(100);
+    assert_int_equal(boot_for_framebuffer(1)->bytes, 640 * 480 * 4);
+}
+
 TEST("the firmware's tables are handed over by both addresses") {
     setup_boot(NULL);
     fake_boot();
@@ -146,4 +164,21 @@ TEST("modules have their digest when the config asks for it") {
     info = setup_expect_kernel();
     module = setup_record(&info->modules, 0);
     assert_int_equal(module->digest_kind, SLIPWAY_DIGEST_NONE);
+}
+
+TEST("CET's state is cleared where the CPU has it, and let alone elsewhere") {
+    for (int cet = 0; cet < 2; cet++) {
+        setup_boot(NULL);
+        fake.has_cet = cet;
+        fake_boot();
+        setup_expect_kernel();
+        assert_int_equal(fake.s_cet_was_cleared, cet);
+    }
+}
+
+TEST("a guest with encrypted memory is refused, and the firmware goes on") {
+    setup_boot(NULL);
+    fake.is_sev_guest = true;
+    fake_boot();
+    setup_expect_failure("memory encryption (SEV or TDX) is on, which is not supported");
 }

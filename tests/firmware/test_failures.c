@@ -135,7 +135,7 @@ TEST("a volume that cannot be opened is named") {
     fake.refused = FAKE_OPEN_VOLUME;
     fake.fail_status = EFI_NO_MEDIA;
     fake_boot();
-    setup_expect_failure("boot device: cannot open the volume (medium gone)");
+    setup_expect_failure("boot device: cannot open the volume (no medium)");
 }
 
 TEST("a call that fails after a refused exit ends in a message and a stop, or in the kernel") {

@@ -30,7 +30,12 @@ TEST("with log = debug COM1, the display and the hand-over have the same lines")
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_non_null(strstr(fake.com1, "slipway: kernel \\kernel.elf: 20480 bytes"));
     assert_non_null(strstr(fake.com1, "1 framebuffers"));
-    assert_string_equal(fake.com1, fake.console);
+    // The console gets all up to the exit, where COM1 is the only one left.
+    const char *exit = strstr(fake.com1, "slipway: ExitBootServices, attempt 1, with a map of ");
+    assert_non_null(exit);
+    assert_non_null(strstr(exit, "slipway: the firmware has left\n"));
+    assert_int_equal(fake.console_bytes, exit - fake.com1);
+    assert_memory_equal(fake.com1, fake.console, fake.console_bytes);
     setup_expect_text(&info->log, fake.com1);
 }
 
@@ -42,20 +47,57 @@ TEST("with log = info there is less to read") {
     assert_null(strstr(fake.com1, "framebuffers"));
 }
 
-TEST("a failure is printed once on COM1, and on the firmware's console if there is a display") {
-    setup_boot(NULL);
-    fake_add_display(0xc0000000, 640, 480);
-    boot_without_kernel();
-    assert_int_equal(fake.status, EFI_NOT_FOUND);
-    assert_string_equal(fake.com1, MISSING);
-    assert_string_equal(fake.console, MISSING);
+TEST("a failure is printed once on COM1 and once on the firmware's console, whatever that is") {
+    for (int display = 0; display < 2; display++) {
+        setup_boot(NULL);
+        if (display)
+            fake_add_display(0xc0000000, 640, 480);
+        boot_without_kernel();
+        assert_int_equal(fake.status, EFI_NOT_FOUND);
+        assert_string_equal(fake.com1, MISSING);
+        assert_string_equal(fake.console, MISSING);
+    }
 }
 
-TEST("without a display the firmware's console is COM1 itself, and is left alone") {
+TEST("without a display the firmware's console is taken for COM1, and spared what COM1 has") {
+    setup_boot("log = debug\n");
+    fake_boot();
+    setup_expect_kernel();
+    assert_non_null(strstr(fake.com1, "ExitBootServices, attempt 1"));
+    assert_string_equal(fake.console, "");
+}
+
+TEST("a UART that takes nothing is given up after one wait") {
+    setup_boot("log = debug\n");
+    fake.uart_is_stuck = true;
+    fake_boot();
+    setup_expect_kernel();
+    assert_string_equal(fake.com1, "");
+    assert_int_equal(fake.com1_polls, 10000);
+}
+
+TEST("after a failure COM1 and the task priority are as they were") {
+    const uint8_t registers[8] = {0, 0x0f, 0, 0x07, 0x03, 0, 0, 0};
     setup_boot(NULL);
+    memcpy(fake.com1_registers, registers, sizeof(registers));
+    fake.com1_divisor[0] = 12;
+    fake.com1_divisor[1] = 1;
+    fake.tpl = TPL_CALLBACK;
     boot_without_kernel();
     assert_string_equal(fake.com1, MISSING);
-    assert_string_equal(fake.console, "");
+    fake.com1_registers[7] = 0; // the scratch register
+    assert_memory_equal(fake.com1_registers, registers, sizeof(registers));
+    assert_int_equal(fake.com1_divisor[0], 12);
+    assert_int_equal(fake.com1_divisor[1], 1);
+    assert_int_equal(fake.tpl, TPL_CALLBACK);
+}
+
+TEST("a long value leaves room for the cause") {
+    char config[400] = "log = ";
+    memset(config + 6, 'a', 300);
+    setup_boot(config);
+    fake_boot();
+    assert_non_null(strstr(fake.com1, "aaaa' is not quiet, info or debug\n"));
 }
 
 TEST("without COM1 a failure goes to the firmware's console") {

@@ -14,6 +14,7 @@ uint8_t cpu_in8(uint16_t port);
 void cpu_out8(uint16_t port, uint8_t value);
 uint32_t cpu_in32(uint16_t port);
 uint64_t cpu_rdmsr(uint32_t msr);
+void cpu_wrmsr(uint32_t msr, uint64_t value);
 uint64_t cpu_read_cr0(void);
 uint64_t cpu_read_cr2(void);
 uint64_t cpu_read_cr3(void);
