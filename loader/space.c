@@ -16,33 +16,6 @@ enum {
     TABLES_SPARE = 16,
 };
 
-static paddr_t pool_take(void *context) {
-    struct table_pool *pool = context;
-    if (pool->used == pool->frames)
-        return PADDR_NONE;
-    uint64_t frame = pool->start + pool->used++ * FRAME_BYTES;
-    memset(firmware_pointer(frame), 0, FRAME_BYTES);
-    return paddr(frame);
-}
-
-// Only the newest frame can go back. vmem gives back in reverse what one failed operation took.
-static void pool_give(void *context, paddr_t table) {
-    struct table_pool *pool = context;
-    if (pool->used != 0 && table.value == pool->start + (pool->used - 1) * FRAME_BYTES)
-        pool->used--;
-}
-
-static uint64_t *pool_pointer(void *context, paddr_t table) {
-    (void)context;
-    return firmware_pointer(table.value);
-}
-
-static const struct vmem_ops pool_ops = {
-    .table_alloc = pool_take,
-    .table_free = pool_give,
-    .table_pointer = pool_pointer,
-};
-
 // ---- What the loader holds, as the kernel will read it
 
 // Inserts in rising order; there are few.
@@ -114,7 +87,7 @@ static EFI_STATUS build(struct space *space) {
     space->mapping_count = space->draft_count;
     space->tables_planned = space->draft_tables;
     space->pool.used = 0;
-    enum vmem_status status = vmem_new(&space->vmem, &pool_ops, &space->pool,
+    enum vmem_status status = vmem_new(&space->vmem, &table_pool_ops, &space->pool,
                                        space->features.paging, space->features.paging_levels);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables: %s", vmem_status_text(status));
@@ -122,7 +95,8 @@ static EFI_STATUS build(struct space *space) {
     if (status != VMEM_OK)
         return fail_mapping("map", &space->info->mappings[index], status);
     space->crossing_pool.used = 0;
-    status = enter_make_crossing(&space->vmem, &pool_ops, &space->crossing_pool, &space->crossing);
+    status =
+        enter_make_crossing(&space->vmem, &table_pool_ops, &space->crossing_pool, &space->crossing);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables of the crossing: %s",
                         vmem_status_text(status));

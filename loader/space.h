@@ -13,18 +13,12 @@
 #include "loader/kernel.h"
 #include "loader/memory_map.h"
 #include "loader/plan.h"
+#include "loader/table_pool.h"
 
 #include <efi.h>
 
 #include <stdbool.h>
 #include <stdint.h>
-
-// Frames for tables: one run, given out from its start.
-struct table_pool {
-    uint64_t start; // physical address
-    uint64_t frames;
-    uint64_t used;
-};
 
 struct space {
     struct cpu_features features;

@@ -1,0 +1,31 @@
+#include "loader/table_pool.h"
+
+#include "common/base/mem.h"
+#include "loader/firmware.h"
+
+static paddr_t pool_take(void *context) {
+    struct table_pool *pool = context;
+    if (pool->used == pool->frames)
+        return PADDR_NONE;
+    uint64_t frame = pool->start + pool->used++ * FRAME_BYTES;
+    memset(firmware_pointer(frame), 0, FRAME_BYTES);
+    return paddr(frame);
+}
+
+// Only the newest frame can go back. vmem gives back in reverse what one failed operation took.
+static void pool_give(void *context, paddr_t table) {
+    struct table_pool *pool = context;
+    if (pool->used != 0 && table.value == pool->start + (pool->used - 1) * FRAME_BYTES)
+        pool->used--;
+}
+
+static uint64_t *pool_pointer(void *context, paddr_t table) {
+    (void)context;
+    return firmware_pointer(table.value);
+}
+
+const struct vmem_ops table_pool_ops = {
+    .table_alloc = pool_take,
+    .table_free = pool_give,
+    .table_pointer = pool_pointer,
+};
