@@ -66,7 +66,11 @@ static uint64_t *table_pointer(void *context, paddr_t table) {
     return in_arena ? (uint64_t *)(uintptr_t)table.value : NULL;
 }
 
-static const struct vmem_ops ops = {no_table, keep_table, table_pointer};
+static const struct vmem_ops ops = {
+    .table_alloc = no_table,
+    .table_free = keep_table,
+    .table_pointer = table_pointer,
+};
 
 static bool count_identical(void *argument, const struct vmem_run *run) {
     uint64_t *bytes = argument;
