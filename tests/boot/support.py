@@ -15,6 +15,7 @@ KERNEL = BUILD / "kernel.elf"
 KERNELS = BUILD / "tests/kernels"
 NEXT_APP = BUILD / "tests/apps/next.efi"
 LAUNCHER = BUILD / "tests/apps/launcher.efi"
+USERMAP = BUILD / "tests/apps/usermap.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -5,11 +5,12 @@ it did check it, and what only the outside knows: the files, the machine, the sc
 """
 
 import hashlib
+import re
 
 import pytest
 
 from qemu import boot, make_image
-from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, KernelOutput,
+from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, USERMAP, KernelOutput,
                      boot_contract_kernel, sentences)
 
 CONTRACT = {source: sentences(source) for source in (
@@ -91,6 +92,18 @@ def test_a_kernel_finds_the_contract_when_another_application_started_the_loader
     result = boot([make_image(tmp_path / "cases.img", files, size=32 * MIB)], memory="256M")
     assert result.debug_exit == EXIT_GOOD, result.serial
     assert_checked(KernelOutput(result), ALWAYS)
+
+
+def test_a_kernel_finds_the_contract_when_the_firmware_maps_its_memory_as_user_pages(tmp_path):
+    """SMEP and SMAP forbid the loader its own code there, as soon as they are on."""
+    files = {"EFI/BOOT/BOOTX64.EFI": USERMAP, "EFI/BOOT/LOADER.EFI": LOADER}
+    output = boot_contract_kernel(tmp_path, "exec", files=files, cpu="max")
+    assert_checked(output, ALWAYS)
+    cr4 = output.fact("cr4")
+    assert cr4 & CR4_SMEP and cr4 & CR4_SMAP
+    # The firmware itself had not done so.
+    changed, = re.findall(r"^USERMAP ENTRIES (0x[0-9a-f]+)$", output.result.serial, re.M)
+    assert int(changed, 16) > 0
 
 
 def test_a_note_in_the_kernel_is_granted(tmp_path):

@@ -9,6 +9,7 @@ from qemu import Machine
 from support import KERNELS, KernelOutput, volume, walk_of
 
 ABSENT, REFUSED = "not present", "without that right"
+RFLAGS_IF = 1 << 9
 READ_ONLY = "effective r---"
 
 
@@ -48,6 +49,29 @@ def test_the_loader_reports_an_invalid_opcode(tmp_path):
     facts, report = report_of(tmp_path, "opcode")
     assert "CPU exception: invalid opcode (vector 6)" in report
     assert registers(report)["rip"] - facts["text"][0] in range(1 << 20)
+
+
+def test_a_fault_in_the_report_is_said_once(tmp_path):
+    """The report reads page tables through the direct map, which this kernel has taken away."""
+    image = volume(tmp_path, KERNELS / "exec.elf", "cmdline = fault=in-report\n")
+    with Machine([image], memory="128M", timeout=30) as machine:
+        begun = machine.wait_for("slipway: fault before the kernel has its own IDT\n")
+        end = machine.wait_for(["slipway: fault in the fault report", "slipway: fault before"],
+                               since=begun)
+        machine.wait_for("\n", since=end)
+        assert machine.serial.count("slipway: fault before") == 1
+        while "HLT=1" not in (state := machine.monitor("info registers")):
+            pass
+        output = KernelOutput(machine.result())
+    # Halted with interrupts off: that was its last word.
+    assert not int(re.search(r"RFL=([0-9a-f]+)", state)[1], 16) & RFLAGS_IF
+    report = output.result.serial.split("about to fault\n")[1]
+    first, second = re.findall(r"^slipway: (.*)$", report, re.M)
+    assert first == "fault before the kernel has its own IDT"
+    cr2 = re.fullmatch(r"fault in the fault report: vector 14, rip 0x[0-9a-f]+, cr2 (0x[0-9a-f]+)",
+                       second)[1]
+    assert int(cr2, 16) - output.fact("root.alias") in range(4096)
+    assert report.endswith(f"{second}\n")
 
 
 def report_of(folder, fault):

@@ -36,6 +36,10 @@ CPU_READ_CONTROL(0)
 CPU_READ_CONTROL(3)
 CPU_READ_CONTROL(4)
 
+static inline void write_cr4(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
+}
+
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;
 };
