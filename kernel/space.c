@@ -16,11 +16,6 @@ static struct vmem kernel_space;
 static bool adopted;
 static const struct slipway_boot_info *boot;
 
-// Table frames that were unlinked but may still be cached by the CPU: a list through their first
-// eight bytes. A frame's address has bit 0 clear, so a stale walk sees an entry that is not
-// present. 0 ends the list: frame 0 is never a table.
-static paddr_t unlinked_tables;
-
 const char *space_status_text(enum space_status status) {
     switch (status) {
     case SPACE_OK:
@@ -86,8 +81,10 @@ static paddr_t table_alloc(void *context) {
 }
 
 static void table_free(void *context, paddr_t table) {
-    *table_pointer(context, table) = unlinked_tables.value;
-    unlinked_tables = table;
+    (void)context;
+    enum frames_status status = frames_free(memory_frames(), table);
+    if (status != FRAMES_OK)
+        panic("page table 0x%lx cannot be freed: %s", table.value, frames_status_text(status));
 }
 
 static const struct vmem_ops space_ops = {
@@ -95,6 +92,8 @@ static const struct vmem_ops space_ops = {
     .table_free = table_free,
     .table_pointer = table_pointer,
 };
+
+static const struct vmem_flush_ops flush_ops = {.execute = tlb_execute};
 
 // True if the tables themselves say that the direct map leads to their root.
 static bool direct_map_holds(const struct vmem *space, const struct slipway_boot_info *info) {
@@ -127,33 +126,25 @@ const struct vmem *space_kernel(void) {
     return adopted ? &kernel_space : NULL;
 }
 
-// Gives unlinked tables back to the allocator. Only after a flush.
-static void release_tables(void) {
-    while (unlinked_tables.value != 0) {
-        paddr_t table = unlinked_tables;
-        unlinked_tables = paddr(*table_pointer(NULL, table));
-        enum frames_status status = frames_free(memory_frames(), table);
-        if (status != FRAMES_OK)
-            panic("page table 0x%lx cannot be freed: %s", table.value, frames_status_text(status));
-    }
-}
-
-static enum vmem_status finish(enum vmem_status status, vaddr_t virt, uint64_t bytes) {
-    if (status == VMEM_OK)
-        tlb_flush_range(virt, bytes);
-    release_tables();
+static enum vmem_status finish(enum vmem_status status, struct vmem_flush *flush) {
+    vmem_flush_finish(&kernel_space, flush);
     return status;
 }
 
 enum vmem_status space_map(const struct vmem_mapping *mapping) {
-    // Absent entries are not cached, but a failed attempt may have linked and unlinked tables.
-    return finish(vmem_map(&kernel_space, mapping), mapping->virt, mapping->bytes);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &flush_ops, NULL);
+    return finish(vmem_map(&kernel_space, mapping, &flush), &flush);
 }
 
 enum vmem_status space_unmap(vaddr_t virt, uint64_t bytes) {
-    return finish(vmem_unmap(&kernel_space, virt, bytes), virt, bytes);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &flush_ops, NULL);
+    return finish(vmem_unmap(&kernel_space, virt, bytes, &flush), &flush);
 }
 
 enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights) {
-    return finish(vmem_protect(&kernel_space, virt, bytes, rights), virt, bytes);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &flush_ops, NULL);
+    return finish(vmem_protect(&kernel_space, virt, bytes, rights, &flush), &flush);
 }

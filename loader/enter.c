@@ -65,7 +65,11 @@ enum vmem_status enter_make_crossing(const struct vmem *space, const struct vmem
         .cache = VMEM_CACHE_WB,
         .largest = VMEM_4K,
     };
-    return vmem_map(ret_crossing, &mapping);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    status = vmem_map(ret_crossing, &mapping, &flush);
+    vmem_flush_finish(ret_crossing, &flush);
+    return status;
 }
 
 // ---- Faults before the kernel has its own IDT

@@ -196,12 +196,15 @@ enum vmem_status plan_count_tables(const struct slipway_mapping *mappings, uint6
 enum vmem_status plan_build_tables(struct vmem *space, const struct slipway_mapping *mappings,
                                    uint64_t count, uint64_t *ret_index) {
     enum vmem_status status = VMEM_OK;
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
     *ret_index = 0;
     for (uint64_t i = 0; status == VMEM_OK && i < count; i++) {
         struct vmem_mapping mapping = to_vmem(&mappings[i], space->cpu);
         *ret_index = i;
-        status = vmem_map(space, &mapping);
+        status = vmem_map(space, &mapping, &flush);
     }
+    vmem_flush_finish(space, &flush);
     return status;
 }
 

@@ -156,9 +156,11 @@ static void build_tables(struct replay *replay) {
     replay->table_capacity = replay->plan.tables;
     replay->tables = take_memory(replay->table_capacity, FRAME_BYTES);
     enum vmem_status status = vmem_new(&replay->space, &ops, replay, replay->cpu, LEVELS);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
     for (uint64_t i = 0; i < replay->mapping_count && status == VMEM_OK; i++) {
         struct vmem_mapping mapping = mapping_of(replay, i);
-        status = vmem_map(&replay->space, &mapping);
+        status = vmem_map(&replay->space, &mapping, &flush);
     }
     if (status == VMEM_OK)
         status = vmem_walk(&replay->space, vaddr(0), 0, count_leaves, replay);

@@ -29,6 +29,12 @@
 #define ENTRY_KEY       (UINT64_C(0xf) << 59)          // leaf: protection key, ignored without PKE
 #define ENTRY_NX        (UINT64_C(1) << 63)            // no instruction fetch below
 
+// What CPUs set in a leaf by themselves.
+#define ENTRY_MARKS (ENTRY_ACCESSED | ENTRY_DIRTY)
+
+// One of the software bits, in an entry that points to a table: the space may free that table.
+#define ENTRY_OWNED (UINT64_C(1) << 9)
+
 // PWT, PCD and the PAT bit are one number, the index into the PAT.
 #define ENTRY_CACHE_SHIFT 3
 
@@ -42,6 +48,7 @@ _Static_assert(ENTRY_PRESENT + ENTRY_WRITE + ENTRY_USER + ENTRY_PWT + ENTRY_PCD 
                 ENTRY_KEY | ENTRY_NX) == UINT64_MAX);
 _Static_assert(ENTRY_LARGE == ENTRY_PAT_SMALL);
 _Static_assert((ENTRY_ADDRESS & ENTRY_PAT_LARGE) != 0);
+_Static_assert((ENTRY_SOFTWARE & ENTRY_OWNED) != 0);
 
 #define ENTRY_COUNT      512
 #define ENTRY_LEVELS_MAX 5
@@ -126,10 +133,17 @@ static inline paddr_t entry_leaf_address(uint64_t entry, unsigned level) {
     return paddr(entry & ENTRY_ADDRESS & ~((FRAME_BYTES << (9 * (level - 1))) - 1));
 }
 
-// An entry that points to `table`. It allows everything, so that the leaves alone decide; user mode
-// only where a user leaf lies below, so that no wrong bit in a kernel leaf opens it.
+// An entry that points to `table`, which is the space's own. It allows everything, so that the
+// leaves alone decide; user mode only where a user leaf lies below, so that no wrong bit in a
+// kernel leaf opens it.
 static inline uint64_t entry_make_table(paddr_t table, unsigned rights) {
-    return table.value | ENTRY_PRESENT | ENTRY_WRITE | ((rights & VMEM_USER) ? ENTRY_USER : 0);
+    return table.value | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_OWNED |
+           ((rights & VMEM_USER) ? ENTRY_USER : 0);
+}
+
+// Whether the space may free the table that a table entry points to.
+static inline bool entry_is_owned(uint64_t entry) {
+    return (entry & ENTRY_OWNED) != 0;
 }
 
 // The bits of a leaf entry that encode rights.
@@ -138,29 +152,49 @@ static inline uint64_t entry_rights_bits(unsigned rights) {
            ((rights & VMEM_EXECUTE) ? 0 : ENTRY_NX);
 }
 
+// Bit 2 of the index into the PAT, in a leaf of `level`.
+static inline uint64_t entry_pat_bit(unsigned level) {
+    return level == 1 ? ENTRY_PAT_SMALL : ENTRY_PAT_LARGE;
+}
+
+// The bits of a leaf of `level` that encode a cache type.
+static inline uint64_t entry_cache_bits(enum vmem_cache cache, unsigned level) {
+    uint64_t index = (uint64_t)cache;
+    return (index & 3) << ENTRY_CACHE_SHIFT | ((index & 4) ? entry_pat_bit(level) : 0);
+}
+
 // A leaf of `level` at `phys`; accessed and dirty are left to the CPU.
 static inline uint64_t entry_make_leaf(unsigned level, paddr_t phys, unsigned rights,
                                        enum vmem_cache cache, bool global) {
-    uint64_t index = (uint64_t)cache;
-    uint64_t pat = level == 1 ? ENTRY_PAT_SMALL : ENTRY_PAT_LARGE;
-    return phys.value | ENTRY_PRESENT | entry_rights_bits(rights) |
-           (index & 3) << ENTRY_CACHE_SHIFT | ((index & 4) ? pat : 0) |
+    return phys.value | ENTRY_PRESENT | entry_rights_bits(rights) | entry_cache_bits(cache, level) |
            (level == 1 ? 0 : ENTRY_LARGE) | (global ? ENTRY_GLOBAL : 0);
 }
 
-// The leaf with other rights; all else as it was.
-static inline uint64_t entry_with_rights(uint64_t leaf, unsigned rights) {
-    return (leaf & ~(ENTRY_WRITE | ENTRY_USER | ENTRY_NX)) | entry_rights_bits(rights);
+// What an edit does to the bits of a leaf: clears some, then sets some.
+struct entry_edit {
+    uint64_t clear;
+    uint64_t set;
+};
+
+static inline uint64_t entry_edited(uint64_t leaf, struct entry_edit edit) {
+    return (leaf & ~edit.clear) | edit.set;
 }
 
-// Gives `count` live leaves other rights, and loses no accessed or dirty bit that a CPU sets
-// meanwhile.
-static inline void entry_change_rights(uint64_t *slot, uint64_t count, unsigned rights) {
-    for (uint64_t *end = slot + count; slot != end; slot++) {
-        uint64_t leaf = entry_load(slot);
-        while (!entry_exchange(slot, &leaf, entry_with_rights(leaf, rights)))
-            continue;
-    }
+static inline struct entry_edit entry_edit_rights(unsigned rights) {
+    return (struct entry_edit){ENTRY_WRITE | ENTRY_USER | ENTRY_NX, entry_rights_bits(rights)};
+}
+
+static inline struct entry_edit entry_edit_cache(enum vmem_cache cache, unsigned level) {
+    return (struct entry_edit){ENTRY_PWT | ENTRY_PCD | entry_pat_bit(level),
+                               entry_cache_bits(cache, level)};
+}
+
+// Edits a live leaf and loses no bit that a CPU sets meanwhile. Returns what it was.
+static inline uint64_t entry_edit_live(uint64_t *slot, struct entry_edit edit) {
+    uint64_t leaf = entry_load(slot);
+    while (!entry_exchange(slot, &leaf, entry_edited(leaf, edit)))
+        continue;
+    return leaf;
 }
 
 // The first of the 512 leaves of level - 1 that together are this leaf of `level`; the next ones
@@ -170,6 +204,19 @@ static inline uint64_t entry_first_part(uint64_t leaf, unsigned level) {
         return leaf;
     uint64_t pat = (leaf & ENTRY_PAT_LARGE) ? ENTRY_PAT_SMALL : 0;
     return (leaf & ~(ENTRY_LARGE | ENTRY_PAT_LARGE)) | pat;
+}
+
+// The inverse: the leaf of `level` of which `part` is the first.
+static inline uint64_t entry_whole(uint64_t part, unsigned level) {
+    if (level != 2)
+        return part;
+    uint64_t pat = (part & ENTRY_PAT_SMALL) ? ENTRY_PAT_LARGE : 0;
+    return (part & ~ENTRY_PAT_SMALL) | ENTRY_LARGE | pat;
+}
+
+// The leaf with no more than what the table entry `above` lets through.
+static inline uint64_t entry_restricted(uint64_t leaf, uint64_t above) {
+    return (leaf & (above | ~(ENTRY_WRITE | ENTRY_USER))) | (above & ENTRY_NX);
 }
 
 // What an entry allows, as bits to be combined with & along a walk; start with ENTRY_GRANTS_ALL.
@@ -193,21 +240,36 @@ static inline unsigned entry_grants_deny(uint64_t grants, unsigned rights) {
     return rights & ~entry_grants_rights(grants);
 }
 
-// Lets user mode through a live table entry. The CPU may set its accessed bit meanwhile.
-static inline void entry_allow_user(uint64_t *slot) {
-    if ((entry_load(slot) & ENTRY_USER) == 0)
-        __atomic_fetch_or(slot, ENTRY_USER, __ATOMIC_RELEASE);
+// Clears bits of a live leaf and returns what it was.
+static inline uint64_t entry_clear_live(uint64_t *slot, uint64_t bits) {
+    return __atomic_fetch_and(slot, ~bits, __ATOMIC_RELEASE);
+}
+
+// Sets bits of a live entry, of which a CPU may set others meanwhile.
+static inline void entry_set_live(uint64_t *slot, uint64_t bits) {
+    __atomic_fetch_or(slot, bits, __ATOMIC_RELEASE);
 }
 
 // Entries 6 and 7 of the PAT repeat 2 and 3 (SLIPWAY_PAT).
 static inline enum vmem_cache entry_cache(uint64_t leaf, unsigned level) {
-    uint64_t pat = level == 1 ? ENTRY_PAT_SMALL : ENTRY_PAT_LARGE;
-    unsigned index = (unsigned)(leaf >> ENTRY_CACHE_SHIFT & 3) | ((leaf & pat) ? 4U : 0U);
+    unsigned high = (leaf & entry_pat_bit(level)) ? 4 : 0;
+    unsigned index = (unsigned)(leaf >> ENTRY_CACHE_SHIFT & 3) | high;
     return (enum vmem_cache)(index < 6 ? index : index - 4);
 }
 
 static inline bool entry_is_global(uint64_t leaf) {
     return (leaf & ENTRY_GLOBAL) != 0;
+}
+
+// The marks as the flags of vmem.h.
+static inline unsigned entry_marks(uint64_t leaf) {
+    return ((leaf & ENTRY_ACCESSED) ? VMEM_ACCESSED : 0U) |
+           ((leaf & ENTRY_DIRTY) ? VMEM_DIRTY : 0U);
+}
+
+static inline uint64_t entry_marks_bits(unsigned marks) {
+    return ((marks & VMEM_ACCESSED) ? ENTRY_ACCESSED : 0) |
+           ((marks & VMEM_DIRTY) ? ENTRY_DIRTY : 0);
 }
 
 static inline bool entry_is_accessed(uint64_t entry) {
@@ -220,7 +282,7 @@ static inline bool entry_is_dirty(uint64_t leaf) {
 
 // The entry without what does not change the translation: accessed, dirty, software's bits, key.
 static inline uint64_t entry_meaning(uint64_t leaf) {
-    return leaf & ~(ENTRY_ACCESSED | ENTRY_DIRTY | ENTRY_SOFTWARE | ENTRY_KEY);
+    return leaf & ~(ENTRY_MARKS | ENTRY_SOFTWARE | ENTRY_KEY);
 }
 
 // Makes `count` entries from `slot` on absent.

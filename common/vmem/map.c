@@ -1,14 +1,12 @@
-// vmem_map: checks that the range is free and counts the tables it takes, sets them aside, then
-// builds. New tables are filled before the entry that makes them reachable is stored.
+// vmem_map: checks that the range is free, or may be replaced, and counts the tables it takes, sets
+// them aside, then builds. New tables are filled before the entry that makes them reachable is
+// stored, and what is replaced gives way by that store.
 #include "common/vmem/tables.h"
 
 struct map_job {
-    const struct vmem *space;
+    struct vmem_change change;
     const struct vmem_mapping *mapping;
-    struct entry_rules rules;
     unsigned leaf_level;
-    uint64_t tables; // needed
-    struct vmem_reserve reserve;
 };
 
 // Entries of a table, from that of page `at` on, that can be leaves of this mapping.
@@ -16,22 +14,40 @@ static uint64_t leaves_from(const struct map_job *job, unsigned level, uint64_t 
     return level <= job->leaf_level ? level_whole_entries(at, end, level) : 0;
 }
 
+// Whether a leaf of this mapping takes the place of the table that `entry` points to.
+static bool replaces_table(const struct map_job *job, uint64_t entry, unsigned level,
+                           struct vmem_pages piece) {
+    return job->mapping->replace && leaves_from(job, level, piece.first, piece.end) != 0 &&
+           vmem_may_detach(job->change.space, entry, level, piece.first);
+}
+
 static enum vmem_status check_table(struct map_job *job, const uint64_t *table, unsigned level,
                                     struct vmem_pages pages);
 
-static enum vmem_status check_entry(struct map_job *job, uint64_t entry, unsigned level,
+static enum vmem_status check_below(struct map_job *job, uint64_t entry, unsigned level,
                                     struct vmem_pages piece) {
     uint64_t *table;
-    enum vmem_status status;
-    switch (entry_kind(job->rules, level, entry)) {
+    bool goes = replaces_table(job, entry, level, piece);
+    enum vmem_status status =
+        vmem_enter(job->change.space, entry, goes ? 0 : job->mapping->rights, &table);
+    if (status != VMEM_OK)
+        return status;
+    return goes ? vmem_check_drop(&job->change, table, level - 1, piece)
+                : check_table(job, table, level - 1, piece);
+}
+
+static enum vmem_status check_entry(struct map_job *job, uint64_t entry, unsigned level,
+                                    struct vmem_pages piece) {
+    switch (entry_kind(job->change.rules, level, entry)) {
+    case ENTRY_IS_LEAF:
+        if (!job->mapping->replace)
+            return VMEM_ERR_MAPPED;
+        [[fallthrough]]; // as if it were absent: what sticks out is split into the same tables
     case ENTRY_IS_ABSENT:
-        job->tables += vmem_count_tables_below(piece, level, job->leaf_level);
+        job->change.tables += vmem_count_tables_below(piece, level, job->leaf_level);
         return VMEM_OK;
     case ENTRY_IS_TABLE:
-        status = vmem_enter(job->space, entry, job->mapping->rights, &table);
-        return status == VMEM_OK ? check_table(job, table, level - 1, piece) : status;
-    case ENTRY_IS_LEAF:
-        return VMEM_ERR_MAPPED;
+        return check_below(job, entry, level, piece);
     case ENTRY_IS_BAD:
         break;
     }
@@ -58,14 +74,19 @@ static enum vmem_status check_table(struct map_job *job, const uint64_t *table, 
     return VMEM_OK;
 }
 
+// The leaf of `level` that maps page `at`.
+static uint64_t make_leaf(const struct map_job *job, unsigned level, uint64_t at) {
+    const struct vmem_mapping *mapping = job->mapping;
+    uint64_t offset = page_address(at).value - mapping->virt.value;
+    return entry_make_leaf(level, paddr_add(mapping->phys, offset), mapping->rights, mapping->cache,
+                           mapping->global);
+}
+
 // Fills `count` entries from `slot` on with leaves that map page `at` and what follows.
 static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned level, uint64_t at,
                         uint64_t count) {
-    const struct vmem_mapping *mapping = job->mapping;
     uint64_t step = level_pages(level) << FRAME_SHIFT;
-    uint64_t offset = page_address(at).value - mapping->virt.value;
-    uint64_t entry = entry_make_leaf(level, paddr_add(mapping->phys, offset), mapping->rights,
-                                     mapping->cache, mapping->global);
+    uint64_t entry = make_leaf(job, level, at);
     for (uint64_t *end = slot + count; slot != end; slot++) {
         entry_store(slot, entry);
         entry += step;
@@ -75,7 +96,7 @@ static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned leve
 // Makes a table of `level` for the pages and all that belongs below; returns the entry for it.
 static uint64_t build_table(struct map_job *job, unsigned level, struct vmem_pages pages) {
     paddr_t address;
-    uint64_t *table = vmem_reserve_next(job->space, &job->reserve, &address);
+    uint64_t *table = vmem_reserve_next(&job->change, &address);
     uint64_t at = pages.first;
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
@@ -92,6 +113,53 @@ static uint64_t build_table(struct map_job *job, unsigned level, struct vmem_pag
     return entry_make_table(address, job->mapping->rights);
 }
 
+// Puts a leaf, or a table of them, where one entry maps something else now.
+static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
+                          struct vmem_pages piece) {
+    struct vmem_change *change = &job->change;
+    uint64_t old = entry_load(slot);
+    bool is_leaf = entry_kind(change->rules, level, old) == ENTRY_IS_LEAF;
+    uint64_t next;
+    struct vmem_run run = {0};
+    if (is_leaf)
+        run = vmem_run_at(change->space, slot, level, ENTRY_GRANTS_ALL, piece, &next);
+    entry_store(slot, level <= job->leaf_level ? make_leaf(job, level, piece.first)
+                                               : build_table(job, level - 1, piece));
+    if (is_leaf)
+        vmem_drop_run(change, &run, level);
+    else
+        vmem_drop_table(change, old, level - 1, piece.first);
+}
+
+static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
+                         struct vmem_pages pages);
+
+// Adds the pages of the piece below one entry that is or becomes a table, or in its place.
+static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
+                         struct vmem_pages piece) {
+    struct vmem_change *change = &job->change;
+    uint64_t entry = entry_load(slot);
+    enum entry_kind kind = entry_kind(change->rules, level, entry);
+    uint64_t *below;
+    if (kind == ENTRY_IS_ABSENT) {
+        vmem_attach_table(change->space, slot, level, piece.first,
+                          build_table(job, level - 1, piece));
+        return;
+    }
+    if (kind == ENTRY_IS_TABLE ? replaces_table(job, entry, level, piece)
+                               : level_is_whole(piece.first, piece.end, level)) {
+        replace_entry(job, slot, level, piece);
+        return;
+    }
+    if (kind == ENTRY_IS_TABLE)
+        below = vmem_table(change->space, entry_table_address(entry));
+    else
+        below = vmem_split_leaf(change, slot, level, piece.first);
+    if (job->mapping->rights & VMEM_USER)
+        vmem_allow_user(change, slot, level, piece.first);
+    commit_table(job, below, level - 1, piece);
+}
+
 // Adds the pages to a table that is in use.
 static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
@@ -105,39 +173,31 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
             continue;
         }
         struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
-        uint64_t entry = entry_load(slot);
-        if (!entry_is_present(entry)) {
-            entry_store(slot, build_table(job, level - 1, piece));
-        } else {
-            if (job->mapping->rights & VMEM_USER)
-                entry_allow_user(slot);
-            uint64_t *below = vmem_table(job->space, entry_table_address(entry));
-            commit_table(job, below, level - 1, piece);
-        }
+        commit_entry(job, slot, level, piece);
         at = piece.end;
     }
 }
 
-enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping) {
+enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
+                          struct vmem_flush *flush) {
     struct vmem_pages pages;
     enum vmem_status status = vmem_check_mapping(space->cpu, space->levels, mapping, &pages);
     if (status != VMEM_OK)
         return status;
-    struct map_job job = {
-        .space = space,
-        .mapping = mapping,
-        .rules = entry_rules(space->cpu),
-        .leaf_level = vmem_leaf_level(mapping),
-    };
+    struct map_job job;
+    vmem_change_begin(&job.change, space, flush);
+    job.mapping = mapping;
+    job.leaf_level = vmem_leaf_level(mapping);
     struct vmem_path path;
     status = vmem_descend(space, pages, mapping->rights, &path);
     if (status == VMEM_OK)
         status = check_table(&job, path.table, path.level, pages);
     if (status == VMEM_OK)
-        status = vmem_reserve_take(space, job.tables, &job.reserve);
+        status = vmem_reserve_take(&job.change);
     if (status != VMEM_OK)
         return status;
-    vmem_path_allow(space, &path);
+    vmem_path_allow(&job.change, &path, pages.first);
     commit_table(&job, path.table, path.level, pages);
+    vmem_change_end(&job.change);
     return VMEM_OK;
 }

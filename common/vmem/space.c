@@ -1,4 +1,5 @@
-// Address spaces as such: making and adopting them, and the words for what can go wrong.
+// Address spaces as such: making, adopting, cloning and ending them, and the words for what can go
+// wrong.
 #include "common/vmem/tables.h"
 
 enum vmem_status vmem_new(struct vmem *space, const struct vmem_ops *ops, void *context,
@@ -9,7 +10,14 @@ enum vmem_status vmem_new(struct vmem *space, const struct vmem_ops *ops, void *
     paddr_t root = ops->table_alloc(context);
     if (paddr_is_none(root))
         return VMEM_ERR_NO_MEMORY;
-    *space = (struct vmem){ops, context, root, cpu, (uint8_t)levels};
+    *space = (struct vmem){
+        .ops = ops,
+        .context = context,
+        .root = root,
+        .cpu = cpu,
+        .levels = (uint8_t)levels,
+        .owns_root = true,
+    };
     return VMEM_OK;
 }
 
@@ -22,7 +30,108 @@ enum vmem_status vmem_adopt(struct vmem *space, const struct vmem_ops *ops, void
     paddr_t table = paddr(align_down(root & width_mask, FRAME_BYTES));
     if (ops->table_pointer(context, table) == NULL)
         return VMEM_ERR_ROOT;
-    *space = (struct vmem){ops, context, table, cpu, (uint8_t)levels};
+    *space = (struct vmem){
+        .ops = ops,
+        .context = context,
+        .root = table,
+        .cpu = cpu,
+        .levels = (uint8_t)levels,
+    };
+    return VMEM_OK;
+}
+
+static void own_below(struct vmem *space, paddr_t address, unsigned level,
+                      bool (*may_free)(void *argument, paddr_t table), void *argument) {
+    uint64_t *table = vmem_table(space, address);
+    for (unsigned i = 0; level > 1 && i < ENTRY_COUNT; i++) {
+        uint64_t entry = entry_load(&table[i]);
+        if (entry_kind(entry_rules(space->cpu), level, entry) != ENTRY_IS_TABLE)
+            continue;
+        paddr_t below = entry_table_address(entry);
+        if (may_free(argument, below))
+            entry_set_live(&table[i], ENTRY_OWNED);
+        else
+            (void)entry_clear_live(&table[i], ENTRY_OWNED);
+        own_below(space, below, level - 1, may_free, argument);
+    }
+}
+
+void vmem_own_tables(struct vmem *space, bool (*may_free)(void *argument, paddr_t table),
+                     void *argument) {
+    space->owns_root = may_free(argument, space->root);
+    own_below(space, space->root, space->levels, may_free, argument);
+}
+
+enum vmem_status vmem_clone(struct vmem *source, struct vmem *ret_clone) {
+    const uint64_t *from = vmem_table(source, source->root);
+    if (from == NULL)
+        return VMEM_ERR_CORRUPT;
+    paddr_t root = source->ops->table_alloc(source->context);
+    if (paddr_is_none(root))
+        return VMEM_ERR_NO_MEMORY;
+    uint64_t *to = vmem_table(source, root);
+    for (unsigned i = ENTRY_COUNT / 2; i < ENTRY_COUNT; i++)
+        entry_store(&to[i], entry_load(&from[i]));
+    struct vmem *next = source->next != NULL ? source->next : source;
+    *ret_clone = *source;
+    ret_clone->root = root;
+    ret_clone->owns_root = true;
+    ret_clone->next = next;
+    source->next = ret_clone;
+    return VMEM_OK;
+}
+
+static void leave_ring(struct vmem *space) {
+    struct vmem *before = space->next;
+    if (before == NULL)
+        return;
+    while (before->next != space)
+        before = before->next;
+    before->next = space->next == before ? NULL : space->next;
+}
+
+// Detaches and drops the space's own tables below the pages of a table that stays.
+static void drop_own_tables(struct vmem_change *change, uint64_t *table, unsigned level,
+                            struct vmem_pages pages) {
+    uint64_t next;
+    for (uint64_t at = pages.first; level > 1 && at < pages.end; at = next) {
+        uint64_t *slot = &table[level_index(at, level)];
+        uint64_t entry = entry_load(slot);
+        next = level_piece_end(at, pages.end, level);
+        if (entry_kind(change->rules, level, entry) != ENTRY_IS_TABLE)
+            continue;
+        if (entry_is_owned(entry)) {
+            entry_store(slot, 0);
+            vmem_drop_table(change, entry, level - 1, at);
+        } else {
+            uint64_t *below = vmem_table(change->space, entry_table_address(entry));
+            drop_own_tables(change, below, level - 1, (struct vmem_pages){at, next});
+        }
+    }
+}
+
+enum vmem_status vmem_destroy(struct vmem *space, struct vmem_flush *flush) {
+    struct vmem_pages lower = vmem_pages_lower(space->levels);
+    struct vmem_pages upper = vmem_pages_upper(space->levels);
+    bool is_alone = space->next == NULL;
+    struct vmem_change change;
+    vmem_change_begin(&change, space, flush);
+    uint64_t *root = vmem_table(space, space->root);
+    enum vmem_status status =
+        root != NULL ? vmem_check_drop(&change, root, space->levels, lower) : VMEM_ERR_CORRUPT;
+    if (status == VMEM_OK && is_alone)
+        status = vmem_check_drop(&change, root, space->levels, upper);
+    if (status != VMEM_OK)
+        return status;
+    drop_own_tables(&change, root, space->levels, lower);
+    if (is_alone)
+        drop_own_tables(&change, root, space->levels, upper);
+    vmem_change_end(&change);
+    vmem_flush_finish(space, flush);
+    leave_ring(space);
+    if (space->owns_root)
+        space->ops->table_free(space->context, space->root);
+    *space = (struct vmem){0};
     return VMEM_OK;
 }
 

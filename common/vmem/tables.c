@@ -1,5 +1,61 @@
 #include "common/vmem/tables.h"
 
+static bool add_gone(void *argument, const struct vmem_run *run) {
+    struct vmem_change *change = argument;
+    vmem_flush_add_run(change->space, change->flush, run);
+    return true;
+}
+
+void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
+                       struct vmem_flush *flush) {
+    change->space = space;
+    change->flush = flush;
+    change->rules = entry_rules(space->cpu);
+    change->tables = 0;
+    change->reserve.next = PADDR_NONE;
+    change->gone.visit = add_gone;
+    change->gone.argument = change;
+    change->gone.run.bytes = 0;
+}
+
+static void reserve_return(struct vmem_change *change) {
+    const struct vmem *space = change->space;
+    while (!paddr_is_none(change->reserve.next)) {
+        paddr_t table;
+        (void)vmem_reserve_next(change, &table);
+        space->ops->table_free(space->context, table);
+    }
+}
+
+enum vmem_status vmem_reserve_take(struct vmem_change *change) {
+    const struct vmem *space = change->space;
+    for (uint64_t count = change->tables; count != 0; count--) {
+        paddr_t table = space->ops->table_alloc(space->context);
+        if (paddr_is_none(table)) {
+            reserve_return(change);
+            return VMEM_ERR_NO_MEMORY;
+        }
+        *vmem_table(space, table) = change->reserve.next.value;
+        change->reserve.next = table;
+    }
+    return VMEM_OK;
+}
+
+uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table) {
+    if (paddr_is_none(change->reserve.next))
+        __builtin_trap();
+    uint64_t *table = vmem_table(change->space, change->reserve.next);
+    *ret_table = change->reserve.next;
+    change->reserve.next = paddr(table[0]);
+    table[0] = 0;
+    return table;
+}
+
+void vmem_change_end(struct vmem_change *change) {
+    (void)vmem_join_end(&change->gone);
+    reserve_return(change);
+}
+
 enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages, unsigned rights,
                               struct vmem_path *ret_path) {
     uint64_t apart = pages.first ^ (pages.end - 1);
@@ -35,50 +91,41 @@ enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned r
     return *ret_table != NULL ? VMEM_OK : VMEM_ERR_CORRUPT;
 }
 
-void vmem_path_allow(const struct vmem *space, const struct vmem_path *path) {
-    for (unsigned level = space->levels; path->denies_user && level > path->level; level--)
-        entry_allow_user(path->slot[level]);
+void vmem_path_allow(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
+    for (unsigned level = change->space->levels; path->denies_user && level > path->level; level--)
+        vmem_allow_user(change, path->slot[level], level, page);
 }
 
-static void reserve_return(const struct vmem *space, struct vmem_reserve *reserve) {
-    while (!paddr_is_none(reserve->next)) {
-        paddr_t table;
-        (void)vmem_reserve_next(space, reserve, &table);
-        space->ops->table_free(space->context, table);
-    }
+// The next space of the ring whose root has to follow; null after the last.
+static const struct vmem *next_sharer(const struct vmem *space, const struct vmem *at) {
+    return at->next == space ? NULL : at->next;
 }
 
-enum vmem_status vmem_reserve_take(const struct vmem *space, uint64_t count,
-                                   struct vmem_reserve *ret_reserve) {
-    struct vmem_reserve reserve = {PADDR_NONE};
-    for (; count != 0; count--) {
-        paddr_t table = space->ops->table_alloc(space->context);
-        if (paddr_is_none(table)) {
-            reserve_return(space, &reserve);
-            return VMEM_ERR_NO_MEMORY;
-        }
-        *vmem_table(space, table) = reserve.next.value;
-        reserve.next = table;
-    }
-    *ret_reserve = reserve;
-    return VMEM_OK;
+void vmem_attach_table(const struct vmem *space, uint64_t *slot, unsigned level, uint64_t page,
+                       uint64_t entry) {
+    entry_store(slot, entry);
+    if (!level_is_shared(space, level, page))
+        return;
+    for (const struct vmem *at = space; (at = next_sharer(space, at)) != NULL;)
+        entry_store(&vmem_table(at, at->root)[level_index(page, level)], entry);
 }
 
-uint64_t *vmem_reserve_next(const struct vmem *space, struct vmem_reserve *reserve,
-                            paddr_t *ret_table) {
-    if (paddr_is_none(reserve->next))
-        __builtin_trap();
-    uint64_t *table = vmem_table(space, reserve->next);
-    *ret_table = reserve->next;
-    reserve->next = paddr(table[0]);
-    table[0] = 0;
-    return table;
+void vmem_allow_user(struct vmem_change *change, uint64_t *slot, unsigned level, uint64_t page) {
+    const struct vmem *space = change->space;
+    if ((entry_load(slot) & ENTRY_USER) != 0)
+        return;
+    entry_set_live(slot, ENTRY_USER);
+    change->flush->structures = true; // a CPU that remembers the entry would deny user mode
+    if (!level_is_shared(space, level, page))
+        return;
+    for (const struct vmem *at = space; (at = next_sharer(space, at)) != NULL;)
+        entry_set_live(&vmem_table(at, at->root)[level_index(page, level)], ENTRY_USER);
 }
 
-uint64_t *vmem_split_leaf(const struct vmem *space, struct vmem_reserve *reserve, uint64_t *slot,
-                          unsigned level) {
+uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned level,
+                          uint64_t page) {
     paddr_t address;
-    uint64_t *table = vmem_reserve_next(space, reserve, &address);
+    uint64_t *table = vmem_reserve_next(change, &address);
     uint64_t leaf = entry_load(slot);
     uint64_t parent;
     // Published with one store once it is full; again from the start if a CPU has marked the leaf
@@ -91,5 +138,7 @@ uint64_t *vmem_split_leaf(const struct vmem *space, struct vmem_reserve *reserve
         }
         parent = entry_make_table(address, entry_grants_rights(entry_grants(leaf)));
     } while (!entry_exchange(slot, &leaf, parent));
+    vmem_flush_add_leaves(change->flush, align_down(page, level_pages(level)), 1, level,
+                          entry_is_global(leaf));
     return table;
 }

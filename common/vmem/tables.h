@@ -1,13 +1,59 @@
 // What every change of the tables is made of: the way down to where a range branches, table frames
-// set aside before anything changes, and the split of a large leaf.
+// set aside before anything changes, the split of a large leaf, and the end of what is mapped.
 #pragma once
 
-#include "common/vmem/range.h"
+#include "common/vmem/runs.h"
 
 // The pointer to a table, null if its address is none of the space's tables.
 static inline uint64_t *vmem_table(const struct vmem *space, paddr_t table) {
     return space->ops->table_pointer(space->context, table);
 }
+
+// ---- Flush
+
+// Adds `count` leaves of `level` from page `page` on.
+void vmem_flush_add_leaves(struct vmem_flush *flush, uint64_t page, uint64_t count, unsigned level,
+                           bool global);
+
+// Adds a table to which nothing leads any more. Its entries are not needed any more either.
+void vmem_flush_add_table(const struct vmem *space, struct vmem_flush *flush, paddr_t table);
+
+// Adds memory that is mapped no more; its leaves have been added. May flush.
+void vmem_flush_add_run(const struct vmem *space, struct vmem_flush *flush,
+                        const struct vmem_run *run);
+
+// ---- Change
+
+// Table frames taken before a change begins, so that nothing in it can fail. Chained through their
+// first entry; else zero.
+struct vmem_reserve {
+    paddr_t next;
+};
+
+// What one change works with.
+struct vmem_change {
+    const struct vmem *space;
+    struct vmem_flush *flush;
+    struct entry_rules rules;
+    uint64_t tables; // needed, as far as counted
+    struct vmem_reserve reserve;
+    struct vmem_join gone; // memory that is mapped no more
+};
+
+void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
+                       struct vmem_flush *flush);
+
+// Takes the frames that were counted, or none: VMEM_ERR_NO_MEMORY.
+[[nodiscard]] enum vmem_status vmem_reserve_take(struct vmem_change *change);
+
+// Hands out one of the reserved frames, all zero. Their number was computed: to ask for one too
+// many is a broken invariant and stops the machine.
+uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table);
+
+// Ends the change: passes on the last run that is gone, gives frames back that were not needed.
+void vmem_change_end(struct vmem_change *change);
+
+// ---- The way down
 
 // The lowest table of which one holds all entries for a range, and the way to it.
 struct vmem_path {
@@ -29,25 +75,45 @@ struct vmem_path {
 [[nodiscard]] enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned rights,
                                           uint64_t **ret_table);
 
-// Lets user mode through all entries of the way, if the rights asked for need it.
-void vmem_path_allow(const struct vmem *space, const struct vmem_path *path);
+// Lets user mode through all entries of the way to `page`, if the rights asked for need it.
+void vmem_path_allow(struct vmem_change *change, const struct vmem_path *path, uint64_t page);
 
-// Table frames taken before a change begins, so that nothing in it can fail. Chained through their
-// first entry; else zero.
-struct vmem_reserve {
-    paddr_t next;
-};
+// ---- Entries that point to tables. One in the upper half of the root is the same in all spaces
+// that share it, and stays for good.
 
-// Takes `count` frames, or none: VMEM_ERR_NO_MEMORY.
-[[nodiscard]] enum vmem_status vmem_reserve_take(const struct vmem *space, uint64_t count,
-                                                 struct vmem_reserve *ret_reserve);
+static inline bool level_is_shared(const struct vmem *space, unsigned level, uint64_t page) {
+    return level == space->levels && level_index(page, level) >= ENTRY_COUNT / 2;
+}
 
-// Hands out one of the reserved frames, all zero. Their number was computed: to ask for one too
-// many is a broken invariant and stops the machine.
-uint64_t *vmem_reserve_next(const struct vmem *space, struct vmem_reserve *reserve,
-                            paddr_t *ret_table);
+// Whether the table that `entry`, of a `level` table, points to may be detached and freed.
+static inline bool vmem_may_detach(const struct vmem *space, uint64_t entry, unsigned level,
+                                   uint64_t page) {
+    return entry_is_owned(entry) && !level_is_shared(space, level, page);
+}
 
-// Replaces a large leaf of a `level` table by a table of 512 leaves that translate the same, with
-// the same rights, cache type, accessed, dirty, global and software bits. Returns the new table.
-uint64_t *vmem_split_leaf(const struct vmem *space, struct vmem_reserve *reserve, uint64_t *slot,
-                          unsigned level);
+// Stores the entry for a new table into an absent slot of a `level` table.
+void vmem_attach_table(const struct vmem *space, uint64_t *slot, unsigned level, uint64_t page,
+                       uint64_t entry);
+
+// Lets user mode through a table entry.
+void vmem_allow_user(struct vmem_change *change, uint64_t *slot, unsigned level, uint64_t page);
+
+// Replaces the large leaf at `slot` of a `level` table, which holds `page`, by a table of 512
+// leaves that translate the same, with the same rights, cache type, key, accessed, dirty, global
+// and software bits. Returns the new table.
+uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned level,
+                          uint64_t page);
+
+// ---- The end of what is mapped
+
+// Checks that the pages of a `level` table can be unmapped, and counts the tables that splitting
+// leaves at the edges takes. Errors: VMEM_ERR_CORRUPT.
+[[nodiscard]] enum vmem_status vmem_check_drop(struct vmem_change *change, const uint64_t *table,
+                                               unsigned level, struct vmem_pages pages);
+
+// Records that leaves of `level`, a run of which there is no entry any more, are gone.
+void vmem_drop_run(struct vmem_change *change, const struct vmem_run *run, unsigned level);
+
+// Records all that the table at `entry`, of `level`, maps from page `page` on, as gone, and frees
+// it and the tables below as far as the space owns them. Nothing leads to it any more.
+void vmem_drop_table(struct vmem_change *change, uint64_t entry, unsigned level, uint64_t page);

@@ -1,9 +1,9 @@
 // common/vmem: x86-64 page tables, 4 and 5 levels, with 4 KiB, 2 MiB and 1 GiB leaves.
 //
 // Owns: the format of the tables, and every change of them. Does not own: memory (the caller's ops
-// give and take table frames), the TLB (the caller flushes), or any policy beyond what the hardware
-// can express. No globals, no EFI, no assembly: the same source runs in the loader, in the kernel
-// and in host programs.
+// give and take table frames), the TLB (every change fills a record, struct vmem_flush, which the
+// caller's code executes), or any policy beyond what the hardware can express. No globals, no EFI,
+// no assembly: the same source runs in the loader, in the kernel and in host programs.
 //
 // Every change is all-or-nothing: it first checks and prepares (which may fail, and then the tables
 // are bit-identical to before and no frame is lost), then commits (which cannot fail). Nothing is
@@ -11,9 +11,17 @@
 //
 // Cost of a range operation grows with the entries touched, not with the 4 KiB pages spanned.
 //
-// One caller changes an address space at a time, and none reads it meanwhile; CPUs may walk its
-// tables at any moment: entries are read and written whole, new tables are filled before they are
-// reachable, and no accessed or dirty bit that a CPU sets is lost.
+// One caller changes an address space at a time, and none reads it meanwhile; spaces that share
+// their upper half count as one. CPUs may walk the tables at any moment:
+//   - an entry is read and written by single 64-bit accesses, never in parts;
+//   - a table is filled before the entry that leads to it is stored, and a detached one stays as it
+//     was, but for entry 0 which then is absent, until the flush;
+//   - what stays mapped is never absent, whatever is split, merged, protected or replaced;
+//   - accessed and dirty bits that a CPU sets meanwhile survive, in every leaf that does.
+//
+// Tables: those that table_alloc gave bear a mark, a software bit (9) in the entry that points to
+// them. Only marked tables are ever freed. An unmarked one, of somebody else, is used and changed,
+// but stays where it is, even empty.
 //
 // Whoever adopts tables audits them first. Translate, walk, audit and dump end on any tables,
 // however hostile; changes presuppose tables in which vmem_audit found nothing.
@@ -55,8 +63,8 @@ struct vmem_ops {
     // A zeroed 4 KiB frame for a table, within the CPU's width, with a pointer, now owned by the
     // address space; PADDR_NONE if there is none.
     paddr_t (*table_alloc)(void *context);
-    // Takes back a frame that table_alloc gave. It is not zero, and CPUs may still read it until
-    // the caller has flushed.
+    // Takes back a frame that table_alloc gave, or for which vmem_own_tables was told yes: one that
+    // was never reachable, or, not zero, one that is so no more since before the last flush.
     void (*table_free)(void *context, paddr_t table);
     // The pointer through which `table` can be read and written; null if that is no table's
     // address.
@@ -75,7 +83,9 @@ struct vmem {
     void *context; // handed to every op
     paddr_t root;
     struct vmem_cpu cpu;
-    uint8_t levels; // 4 or 5
+    uint8_t levels;    // 4 or 5
+    bool owns_root;    // the root is freed with the space
+    struct vmem *next; // in the ring of the spaces that share an upper half; null: alone
 };
 
 // Rights of a mapping. A present x86 page is always readable.
@@ -109,17 +119,110 @@ static inline uint64_t vmem_page_bytes(enum vmem_page page) {
     return FRAME_BYTES << (9 * (unsigned)page);
 }
 
+// A maximal run: virtually and physically contiguous, equal effective rights, cache type and global
+// bit, whatever leaves it is made of.
+struct vmem_run {
+    vaddr_t virt;
+    paddr_t phys;
+    uint64_t bytes; // 0 would be 2^64; a run never spans the canonical hole, so it fits
+    unsigned rights;
+    enum vmem_cache cache;
+    bool global;
+    uint64_t leaves[VMEM_PAGE_SIZES]; // how many leaves of each size
+};
+
+// What a change leaves to be done: translations that CPUs may still hold, and what must not be used
+// for anything else before they have forgotten them. Every change takes one and adds to it; several
+// changes of one space may share one; vmem_flush_finish ends it. Of fixed size, and never too
+// small: many pages become one full flush, tables are chained through themselves, and when there
+// are too many runs of memory it is flushed and released in the middle of the change.
+#define VMEM_FLUSH_PAGES_MAX 64 // above, one full flush: some 100 cycles a page against a refill
+#define VMEM_FLUSH_RANGES    16
+#define VMEM_FLUSH_RUNS      16
+
+// Translations of [virt, virt + bytes), one for each `page`: one INVLPG each.
+struct vmem_flush_range {
+    vaddr_t virt;
+    uint64_t bytes; // a multiple of the page's size
+    enum vmem_page page;
+};
+
+struct vmem_flush;
+
+struct vmem_flush_ops {
+    // Makes every CPU that may have used the tables forget what `flush` names. Null: no CPU has
+    // loaded them, there is nothing to forget.
+    void (*execute)(void *context, const struct vmem_flush *flush);
+    // Takes memory that a change unmapped or replaced, after the flush. Null: nobody asks for it.
+    // `run` is maximal but for what one change splits by the limit above; its rights are those of
+    // the leaves alone.
+    void (*release)(void *context, const struct vmem_run *run);
+};
+
+struct vmem_flush {
+    const struct vmem_flush_ops *ops;
+    void *context; // handed to every op
+    bool full;     // everything is to be forgotten; the ranges say nothing then
+    bool global;   // among it translations that survive a load of CR3
+    // Paging-structure caches are concerned. Any INVLPG, and any load of CR3, drops all of them
+    // (SDM 3A 4.10.4.1); with neither full nor ranges it takes one INVLPG of any address.
+    bool structures;
+    uint8_t range_count;
+    uint8_t run_count;
+    uint8_t pages; // INVLPGs that the ranges take
+    uint64_t table_count;
+    paddr_t tables; // newest of table_count detached tables, each holding the address of the next
+    struct vmem_flush_range range[VMEM_FLUSH_RANGES];
+    struct vmem_run run[VMEM_FLUSH_RUNS];
+};
+
+// For tables that no CPU has loaded and memory that nobody asks for: finishing only frees tables.
+extern const struct vmem_flush_ops vmem_unloaded;
+
+// An empty record. `ops` stays readable until it is finished.
+static inline void vmem_flush_begin(struct vmem_flush *flush, const struct vmem_flush_ops *ops,
+                                    void *context) {
+    flush->ops = ops;
+    flush->context = context;
+    flush->full = flush->global = flush->structures = false;
+    flush->range_count = flush->run_count = flush->pages = 0;
+    flush->table_count = 0;
+}
+
+// Executes the flush, if there is anything to forget, then gives tables and runs back. The record
+// is empty again. `space` is the one that was changed.
+void vmem_flush_finish(const struct vmem *space, struct vmem_flush *flush);
+
 // Makes an empty address space with a fresh root. `space` is untouched on failure.
 // Errors: VMEM_ERR_LEVELS, VMEM_ERR_PADDR_WIDTH (no width from 32 to 52), VMEM_ERR_NO_MEMORY.
 [[nodiscard]] enum vmem_status vmem_new(struct vmem *space, const struct vmem_ops *ops,
                                         void *context, struct vmem_cpu cpu, unsigned levels);
 
 // Describes the tables that stand at `root` (a CR3 value: bits 11:0 and the bits above the physical
-// width are masked off) without reading them. `space` is untouched on failure.
+// width are masked off) without reading them. The root is not the space's to free, and of the
+// tables below it those are that bear the mark: right for tables of this library; for all others
+// vmem_own_tables decides. `space` is untouched on failure.
 // Errors: VMEM_ERR_LEVELS, VMEM_ERR_PADDR_WIDTH, VMEM_ERR_ROOT (table_pointer knows no such table).
 [[nodiscard]] enum vmem_status vmem_adopt(struct vmem *space, const struct vmem_ops *ops,
                                           void *context, struct vmem_cpu cpu, unsigned levels,
                                           uint64_t root);
+
+// Decides which tables of an adopted space may be freed: asks for the root and for each table below
+// whether table_free would take it, and sets or removes its mark.
+void vmem_own_tables(struct vmem *space, bool (*may_free)(void *argument, paddr_t table),
+                     void *argument);
+
+// Makes a space with an empty lower half that shares the upper half of `source` for good: whatever
+// is changed there later, through any of the spaces that share it, is so in all of them. They form
+// a ring: from now on neither structure may move. `ret_clone` is untouched on failure. Errors:
+// VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT.
+[[nodiscard]] enum vmem_status vmem_clone(struct vmem *source, struct vmem *ret_clone);
+
+// Ends a space that no CPU uses: finishes `flush`, having added all that was mapped in the lower
+// half and, if no other space shares it, in the upper, then frees the tables that the space owns.
+// Tables of somebody else keep what they map, which is not reported. Afterwards `space` is all
+// zero. Errors: VMEM_ERR_CORRUPT, with nothing changed.
+[[nodiscard]] enum vmem_status vmem_destroy(struct vmem *space, struct vmem_flush *flush);
 
 // One mapping to be made.
 struct vmem_mapping {
@@ -130,29 +233,70 @@ struct vmem_mapping {
     enum vmem_cache cache;
     enum vmem_page largest; // largest leaf allowed
     bool global;
+    bool replace; // what is mapped there gives way; else it is VMEM_ERR_MAPPED
 };
 
 // Maps the range with the largest leaves that fit, up to `largest` (VMEM_ERR_PAGE_SIZE for 1 GiB on
-// a CPU without). Refuses to map over anything that is mapped (VMEM_ERR_MAPPED). Leaves start with
-// the accessed and dirty bits clear; the CPU sets them. Table entries allow everything, so that
-// leaves alone decide, but user mode only where a user leaf lies or lay below. An adopted table
-// entry that forbids writing or executing to a mapping that is to have it is VMEM_ERR_RIGHTS. An
-// empty table that stands where a large leaf would fit is used, not replaced.
-// Nothing to flush: only absent translations become present.
-[[nodiscard]] enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping);
+// a CPU without). Leaves start with accessed, dirty, software bits and protection key 0. Table
+// entries allow everything, so that leaves alone decide, but user mode only where a user leaf lies
+// or lay below. An adopted table entry that forbids writing or executing to a mapping that is to
+// have it is VMEM_ERR_RIGHTS. An empty table that stands where a large leaf would fit is used, not
+// replaced, but with `replace`.
+//
+// With `replace`, each old leaf and table gives way by one store; leaves that stick out are split;
+// what was mapped is released through `flush`. Without, the flush concerns at most the
+// paging-structure caches, of table entries that now let user mode through.
+[[nodiscard]] enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
+                                        struct vmem_flush *flush);
 
-// Unmaps whatever is mapped in the range; holes are skipped. Large leaves that stick out are split,
-// which may need table frames (VMEM_ERR_NO_MEMORY). Tables that become empty are freed, except the
-// root and, so that a kernel half can be shared, those directly below it in the upper half. The
-// caller flushes the range afterwards and must not let table_free reuse a frame before.
-[[nodiscard]] enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes);
+// Unmaps whatever is mapped in the range and releases it through `flush`; holes are skipped. Large
+// leaves that stick out are split, which may need table frames (VMEM_ERR_NO_MEMORY). Tables that
+// become empty are freed, except the root and, since an upper half can be shared, those directly
+// below it there. Accessed and dirty bits go with the leaves: who needs them takes the right to
+// write, flushes and harvests before.
+[[nodiscard]] enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                          struct vmem_flush *flush);
 
-// Changes rights, cache type stays. Every page of the range must be mapped, else
-// VMEM_ERR_NOT_MAPPED and nothing changes. No page is absent at any moment. Large leaves that stick
-// out are split, unless they have the rights already. Table entries as vmem_map. The caller
-// flushes.
+// Changes rights, in place; all else stays. Every page of the range must be mapped, else
+// VMEM_ERR_NOT_MAPPED and nothing changes. Large leaves that stick out are split, unless they have
+// the rights already. Table entries as vmem_map.
 [[nodiscard]] enum vmem_status vmem_protect(struct vmem *space, vaddr_t virt, uint64_t bytes,
-                                            unsigned rights);
+                                            unsigned rights, struct vmem_flush *flush);
+
+// As vmem_protect, but changes the cache type. What the caches of the CPUs hold of the memory is
+// the caller's to write back (SDM 3A 12.12.4).
+[[nodiscard]] enum vmem_status vmem_set_cache(struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                              enum vmem_cache cache, struct vmem_flush *flush);
+
+// Splits every leaf that touches the range, as far as it does, to leaves no larger than `page`.
+// Translations and all bits stay as they are; holes are skipped.
+[[nodiscard]] enum vmem_status vmem_split(struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                          enum vmem_page page, struct vmem_flush *flush);
+
+// The inverse: a table inside the range whose 512 entries are leaves that continue each other, with
+// equal rights, cache type, global bit, software bits and key, becomes one leaf, as far up as
+// `largest` allows. The leaf is accessed or dirty if one of them was. From any layout this reaches
+// the one that vmem_map chooses, but where a table of somebody else stands. Executes `flush`
+// itself, once for some tables: until then CPUs may mark what the old tables map. Errors: those of
+// the range, VMEM_ERR_PAGE_SIZE, VMEM_ERR_CORRUPT; it takes no memory.
+[[nodiscard]] enum vmem_status vmem_merge(struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                          enum vmem_page largest, struct vmem_flush *flush);
+
+// Marks that CPUs leave in leaves.
+enum {
+    VMEM_ACCESSED = 1,
+    VMEM_DIRTY = 2,
+};
+
+// Called for each maximal run of pages with equal marks, in rising order; not for those with none.
+typedef void (*vmem_visit_marks)(void *argument, vaddr_t virt, uint64_t bytes, unsigned marks);
+
+// Reads the marks of all leaves in the range and clears those in `clear`, each in one step, so that
+// none is lost or seen twice. Holes are skipped. A large leaf that sticks out and would be cleared
+// is split; its parts inherit its marks.
+[[nodiscard]] enum vmem_status vmem_harvest(struct vmem *space, vaddr_t virt, uint64_t bytes,
+                                            unsigned clear, vmem_visit_marks visit, void *argument,
+                                            struct vmem_flush *flush);
 
 // What one address translates to.
 struct vmem_translation {
@@ -170,18 +314,6 @@ struct vmem_translation {
 // then *ret_translation is untouched.
 [[nodiscard]] enum vmem_status vmem_translate(const struct vmem *space, vaddr_t virt,
                                               struct vmem_translation *ret_translation);
-
-// A maximal run: virtually and physically contiguous, equal effective rights, cache type and global
-// bit, whatever leaves it is made of.
-struct vmem_run {
-    vaddr_t virt;
-    paddr_t phys;
-    uint64_t bytes; // 0 would be 2^64; a run never spans the canonical hole, so it fits
-    unsigned rights;
-    enum vmem_cache cache;
-    bool global;
-    uint64_t leaves[VMEM_PAGE_SIZES]; // how many leaves of each size
-};
 
 // Called once a run, in rising order; false ends the walk with VMEM_ERR_STOPPED.
 typedef bool (*vmem_visit_run)(void *argument, const struct vmem_run *run);

@@ -1,79 +1,20 @@
-// vmem_walk: all runs of a range. Leaves that continue each other are counted in one tight loop per
-// table; only the resulting pieces are compared with the run before them.
+// vmem_walk: all runs of a range.
+#include "common/vmem/runs.h"
 #include "common/vmem/tables.h"
 
 struct walker {
     const struct vmem *space;
     struct entry_rules rules;
-    vmem_visit_run visit;
-    void *argument;
-    struct vmem_run run;               // not visited yet; bytes == 0: none
+    struct vmem_join join;
     paddr_t way[ENTRY_LEVELS_MAX + 1]; // [n]: the level-n table that the walk is in
 };
-
-static enum vmem_status visit_run(struct walker *walker) {
-    if (walker->run.bytes == 0)
-        return VMEM_OK;
-    bool go_on = walker->visit(walker->argument, &walker->run);
-    walker->run.bytes = 0;
-    return go_on ? VMEM_OK : VMEM_ERR_STOPPED;
-}
-
-static bool run_continues(const struct vmem_run *run, const struct vmem_run *next) {
-    return run->bytes != 0 && run->virt.value + run->bytes == next->virt.value &&
-           run->phys.value + run->bytes == next->phys.value && run->rights == next->rights &&
-           run->cache == next->cache && run->global == next->global;
-}
-
-static enum vmem_status append_run(struct walker *walker, const struct vmem_run *next) {
-    struct vmem_run *run = &walker->run;
-    if (!run_continues(run, next)) {
-        enum vmem_status status = visit_run(walker);
-        *run = *next;
-        return status;
-    }
-    run->bytes += next->bytes;
-    for (unsigned page = 0; page < VMEM_PAGE_SIZES; page++)
-        run->leaves[page] += next->leaves[page];
-    return VMEM_OK;
-}
-
-// How many of the `count` entries from `slot` on, the first of which is a leaf, continue it.
-static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, unsigned level,
-                             uint64_t count) {
-    uint64_t step = level_pages(level) << FRAME_SHIFT;
-    uint64_t expected = entry_meaning(entry_load(slot));
-    uint64_t width_end = UINT64_C(1) << space->cpu.paddr_bits;
-    uint64_t within_width = (width_end - entry_leaf_address(expected, level).value) / step;
-    count = min_u64(count, within_width);
-    uint64_t leaves = 1;
-    for (; leaves < count; leaves++) {
-        expected += step;
-        if (entry_meaning(entry_load(&slot[leaves])) != expected)
-            break;
-    }
-    return leaves;
-}
 
 // Adds the leaf at `slot` and those that continue it; *at moves past them.
 static enum vmem_status append_leaves(struct walker *walker, const uint64_t *slot, unsigned level,
                                       uint64_t grants, uint64_t *at, uint64_t end) {
-    uint64_t entry = entry_load(slot);
-    uint64_t leaves = count_leaves(walker->space, slot, level, level_entries(*at, end, level));
-    uint64_t start = align_down(*at, level_pages(level));
-    uint64_t next = min_u64(end, start + (leaves << level_shift(level)));
-    uint64_t offset = (*at - start) << FRAME_SHIFT;
-    struct vmem_run run = {
-        .virt = page_address(*at),
-        .phys = paddr_add(entry_leaf_address(entry, level), offset),
-        .bytes = (next - *at) << FRAME_SHIFT,
-        .rights = entry_grants_rights(grants & entry_grants(entry)),
-        .cache = entry_cache(entry, level),
-        .global = entry_is_global(entry),
-    };
-    run.leaves[level - 1] = leaves;
-    *at = next;
-    return append_run(walker, &run);
+    struct vmem_pages pages = {*at, end};
+    struct vmem_run run = vmem_run_at(walker->space, slot, level, grants, pages, at);
+    return vmem_join_add(&walker->join, &run) ? VMEM_OK : VMEM_ERR_STOPPED;
 }
 
 // Whether the table that the walk is about to enter at `level` holds the walk already.
@@ -128,8 +69,7 @@ static enum vmem_status walk_pages(struct walker *walker, struct vmem_pages page
         walk_table(walker, space->root, space->levels, ENTRY_GRANTS_ALL, pages);
     if (status == VMEM_ERR_STOPPED)
         return status;
-    enum vmem_status visited = visit_run(walker);
-    return visited != VMEM_OK ? visited : status;
+    return vmem_join_end(&walker->join) ? status : VMEM_ERR_STOPPED;
 }
 
 enum vmem_status vmem_walk(const struct vmem *space, vaddr_t virt, uint64_t bytes,
@@ -137,8 +77,7 @@ enum vmem_status vmem_walk(const struct vmem *space, vaddr_t virt, uint64_t byte
     struct walker walker = {
         .space = space,
         .rules = entry_rules(space->cpu),
-        .visit = visit,
-        .argument = argument,
+        .join = {.visit = visit, .argument = argument},
     };
     if (virt.value == 0 && bytes == 0) {
         enum vmem_status status = walk_pages(&walker, vmem_pages_lower(space->levels));

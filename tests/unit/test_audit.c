@@ -82,7 +82,7 @@ static void add_mapping(struct hand_over *hand_over, struct slipway_mapping mapp
         .cache = (enum vmem_cache)mapping.cache,
         .largest = VMEM_2M,
     };
-    assert_int_equal(vmem_map(&hand_over->rig.space, &real), VMEM_OK);
+    assert_int_equal(rig_map(&hand_over->rig, &real), VMEM_OK);
 }
 
 static void add(struct hand_over *hand_over, uint64_t virt, uint64_t phys, uint64_t bytes,
@@ -199,7 +199,7 @@ static uint64_t *leaf(struct hand_over *hand_over, uint64_t virt) {
 }
 
 static void unmap(struct hand_over *hand_over, uint64_t virt, uint64_t bytes) {
-    assert_int_equal(vmem_unmap(&hand_over->rig.space, vaddr(virt), bytes), VMEM_OK);
+    assert_int_equal(rig_unmap(&hand_over->rig, vaddr(virt), bytes), VMEM_OK);
 }
 
 TEST("audit: a clean hand-over has no violation") {

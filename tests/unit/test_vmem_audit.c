@@ -6,7 +6,7 @@
 #define NX   (UINT64_C(1) << 63)
 
 static void map(struct rig *rig, struct vmem_mapping mapping) {
-    assert_int_equal(vmem_map(&rig->space, &mapping), VMEM_OK);
+    assert_int_equal(rig_map(rig, &mapping), VMEM_OK);
 }
 
 static bool go_on(void *argument, const struct vmem_run *run) {

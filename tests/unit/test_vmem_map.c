@@ -13,7 +13,7 @@ TEST("vmem: an address is split into its indices as the manual draws it") {
     uint64_t virt = UINT64_C(0xffff) << 48 | UINT64_C(0x101) << 39 | UINT64_C(0x0fe) << 30 |
                     UINT64_C(0x003) << 21 | UINT64_C(0x155) << 12;
     struct vmem_mapping mapping = rig_mapping(virt, 0x7000, 4096);
-    assert_int_equal(vmem_map(&rig.space, &mapping), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
     static const unsigned indices[] = {0, 0x155, 0x003, 0x0fe, 0x101, 0x1ff};
     uint64_t table = rig.space.root.value;
     for (unsigned level = 5; level >= 1; level--) {
@@ -35,7 +35,7 @@ static uint64_t leaf_bits(unsigned level, unsigned rights, enum vmem_cache cache
     mapping.rights = rights;
     mapping.cache = cache;
     mapping.global = global;
-    assert_int_equal(vmem_map(&rig.space, &mapping), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
     uint64_t entry = *rig_slot(&rig, HHDM, level);
     assert_int_equal(entry & bytes, bytes);
     vmem_memory_destroy(&rig.memory);
@@ -74,15 +74,15 @@ TEST("vmem: table entries allow everything but user mode, which they allow above
         rig_make(&rig, RIG_CPU, levels);
         struct vmem_mapping kernel = rig_mapping(0x1000, 0x1000, 4096);
         kernel.rights = VMEM_READ;
-        assert_int_equal(vmem_map(&rig.space, &kernel), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &kernel), VMEM_OK);
         for (unsigned level = 2; level <= levels; level++)
-            assert_int_equal(*rig_slot(&rig, 0x1000, level) & ~UINT64_C(0x000ffffffffff000), 3);
+            assert_int_equal(*rig_slot(&rig, 0x1000, level) & ~UINT64_C(0x000ffffffffff000), 0x203);
         struct vmem_mapping user = rig_mapping(0x40000000, 0x2000, 4096);
         user.rights = VMEM_READ | VMEM_USER;
-        assert_int_equal(vmem_map(&rig.space, &user), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &user), VMEM_OK);
         for (unsigned level = 2; level <= levels; level++) {
-            assert_int_equal(*rig_slot(&rig, 0x40000000, level) & 0xfff, 7);
-            assert_int_equal(*rig_slot(&rig, 0x1000, level) & 0xfff, level >= 4 ? 7 : 3);
+            assert_int_equal(*rig_slot(&rig, 0x40000000, level) & 0xfff, 0x207);
+            assert_int_equal(*rig_slot(&rig, 0x1000, level) & 0xfff, level >= 4 ? 0x207 : 0x203);
         }
         rig_expect(&rig, 0x1000, 0x1000, VMEM_4K, VMEM_READ);
         rig_expect(&rig, 0x40000000, 0x2000, VMEM_4K, VMEM_READ | VMEM_USER);
@@ -94,13 +94,13 @@ TEST("vmem: a user mapping widens the tables that it shares, but not when it fai
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
     struct vmem_mapping kernel = rig_mapping(0x1000, 0x1000, 4096);
-    assert_int_equal(vmem_map(&rig.space, &kernel), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &kernel), VMEM_OK);
     struct vmem_mapping user = rig_mapping(0x1ff000, 0x2000, 0x2000); // two page tables
     user.rights = RIG_RW | VMEM_USER;
     assert_int_equal(rig_starve(&rig, rig_do_map, &user), 1);
     for (unsigned level = 2; level <= 4; level++)
-        assert_int_equal(*rig_slot(&rig, 0x1ff000, level) & 0xfff, 7);
-    assert_int_equal(*rig_slot(&rig, 0x200000, 2) & 0xfff, 7);
+        assert_int_equal(*rig_slot(&rig, 0x1ff000, level) & 0xfff, 0x207);
+    assert_int_equal(*rig_slot(&rig, 0x200000, 2) & 0xfff, 0x207);
     rig_destroy(&rig);
 }
 
@@ -128,7 +128,7 @@ TEST("vmem: a range gets the largest leaves that fit, cut by alignment, wish and
         rig_make(&rig, cases[i].has_1g ? RIG_CPU : RIG_CPU_NO_1G, 4);
         struct vmem_mapping mapping = rig_mapping(cases[i].virt, cases[i].phys, cases[i].bytes);
         mapping.largest = cases[i].largest;
-        assert_int_equal(vmem_map(&rig.space, &mapping), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
         uint64_t delta = cases[i].phys - cases[i].virt;
         rig_expect(&rig, cases[i].probe, cases[i].probe + delta, cases[i].page, RIG_RW);
         uint64_t last = cases[i].virt + cases[i].bytes - 1;
@@ -171,10 +171,10 @@ TEST("vmem: the last page of either half and of physical memory can be mapped") 
         struct vmem_mapping low = rig_mapping(hole - 0x1000, 0x1000, 0x1000);
         struct vmem_mapping high = rig_mapping(UINT64_C(0) - hole, 0x1000, 0x1000);
         struct vmem_mapping wide = rig_mapping(0, (UINT64_C(1) << 46) - GIB(1), GIB(1));
-        assert_int_equal(vmem_map(&rig.space, &top), VMEM_OK);
-        assert_int_equal(vmem_map(&rig.space, &low), VMEM_OK);
-        assert_int_equal(vmem_map(&rig.space, &high), VMEM_OK);
-        assert_int_equal(vmem_map(&rig.space, &wide), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &top), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &low), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &high), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &wide), VMEM_OK);
         rig_expect(&rig, UINT64_MAX, 0x3fff, VMEM_4K, RIG_RW);
         rig_expect(&rig, hole - 1, 0x1fff, VMEM_4K, RIG_RW);
         rig_expect(&rig, UINT64_C(0) - hole, 0x1000, VMEM_4K, RIG_RW);
@@ -190,7 +190,7 @@ TEST("vmem: map refuses what it cannot do, precisely, and changes nothing") {
     rig_make(&rig, RIG_CPU_NO_1G, 4);
     struct vmem_mapping there = rig_mapping(MIB(4), MIB(4), MIB(2));
     there.largest = VMEM_2M;
-    assert_int_equal(vmem_map(&rig.space, &there), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &there), VMEM_OK);
     struct {
         enum vmem_status want;
         struct vmem_mapping mapping;
@@ -238,7 +238,7 @@ TEST("vmem: a CPU without NX is asked for no NX, and one with it gets it where n
     mapping.largest = VMEM_4K;
     rig_refuse(&rig, rig_do_map, &mapping, VMEM_ERR_NO_NX);
     mapping.rights = RIG_RX;
-    assert_int_equal(vmem_map(&rig.space, &mapping), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
     assert_int_equal(*rig_slot(&rig, 0x1000, 1), 0x1001);
     struct rig_range range = {0x1000, 0x1000, VMEM_READ};
     rig_refuse(&rig, rig_do_protect, &range, VMEM_ERR_NO_NX);
@@ -254,7 +254,7 @@ TEST("vmem: map finds the one page that is in the way, wherever in the range it 
         struct rig rig;
         rig_make(&rig, RIG_CPU, 4);
         struct vmem_mapping page = rig_mapping(KERNEL + at[i] - GIB(1), 0x1000, 0x1000);
-        assert_int_equal(vmem_map(&rig.space, &page), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &page), VMEM_OK);
         struct vmem_mapping all = rig_mapping(KERNEL - GIB(1), 0, GIB(2));
         rig_refuse(&rig, rig_do_map, &all, VMEM_ERR_MAPPED);
         all.largest = VMEM_4K;
@@ -315,7 +315,7 @@ TEST("vmem: an adopted table entry that forbids what a leaf is to have is refuse
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
     struct vmem_mapping page = rig_mapping(0x1000, 0x1000, 0x1000);
-    assert_int_equal(vmem_map(&rig.space, &page), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &page), VMEM_OK);
     *rig_slot(&rig, 0x1000, 3) |= UINT64_C(1) << 63;
     struct vmem_mapping execute = rig_mapping(0x2000, 0x2000, 0x1000);
     execute.rights = RIG_RX;
@@ -329,7 +329,7 @@ TEST("vmem: an adopted table entry that forbids what a leaf is to have is refuse
     struct rig_range protect = {0x1000, 0x1000, RIG_RW};
     rig_refuse(&rig, rig_do_protect, &protect, VMEM_ERR_RIGHTS);
     write.rights = VMEM_READ;
-    assert_int_equal(vmem_map(&rig.space, &write), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &write), VMEM_OK);
     rig_destroy(&rig);
 }
 
@@ -337,10 +337,10 @@ TEST("vmem: an empty table is used where a large leaf would fit") {
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
     struct vmem_mapping page = rig_mapping(HHDM + GIB(1), GIB(1), 0x1000);
-    assert_int_equal(vmem_map(&rig.space, &page), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &page), VMEM_OK);
     *rig_slot(&rig, HHDM + GIB(1), 1) = 0;
     struct vmem_mapping all = rig_mapping(HHDM, 0, GIB(3));
-    assert_int_equal(vmem_map(&rig.space, &all), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &all), VMEM_OK);
     rig_expect(&rig, HHDM, 0, VMEM_1G, RIG_RW);
     rig_expect(&rig, HHDM + GIB(1), GIB(1), VMEM_4K, RIG_RW);
     rig_expect(&rig, HHDM + GIB(1) + MIB(2), GIB(1) + MIB(2), VMEM_2M, RIG_RW);

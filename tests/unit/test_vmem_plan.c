@@ -70,7 +70,7 @@ static void check_random_list(struct vmem_cpu cpu, unsigned levels) {
         assert_int_equal(vmem_plan_add(&plan, &mapping), VMEM_OK);
         if (plan.tables > RIG_FRAMES)
             break;
-        assert_int_equal(vmem_map(&rig.space, &mapping), VMEM_OK);
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
         expect_planned(&rig, &plan);
         at += (mapping.bytes >> FRAME_SHIFT) + random_pages();
     }

@@ -6,7 +6,7 @@
 #define NX   (UINT64_C(1) << 63)
 
 static void map(struct rig *rig, struct vmem_mapping mapping) {
-    assert_int_equal(vmem_map(&rig->space, &mapping), VMEM_OK);
+    assert_int_equal(rig_map(rig, &mapping), VMEM_OK);
 }
 
 // Collects what a walk visits.
@@ -305,8 +305,8 @@ TEST("vmem: the dump of a walk shows each entry down to the leaf") {
     assert_string_equal(
         dump_walk(&rig, HHDM + MIB(2) + 0x12345),
         "walk of ffff800000212345 from root 00a9876543000, 4 levels\n"
-        "  level 4 [256] 00000a9876545003 table, rwx-\n"
-        "  level 3 [  0] 00000a9876544001 table, r-x-\n"
+        "  level 4 [256] 00000a9876545203 table, rwx-\n"
+        "  level 3 [  0] 00000a9876544201 table, r-x-\n"
         "  level 2 [  1] 80000000006001e3 2M page, rw-- WB global accessed dirty: physical "
         "0000000612345, effective r---\n");
     rig_destroy(&rig);

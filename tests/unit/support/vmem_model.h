@@ -93,15 +93,24 @@ static inline struct vmem_operation vmem_operation_decode(const uint8_t bytes[VM
 static inline enum vmem_status vmem_operation_run(struct vmem *space,
                                                   const struct vmem_operation *operation) {
     const struct vmem_mapping *mapping = &operation->mapping;
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    enum vmem_status status;
     switch (operation->kind) {
     case VMEM_OPERATION_MAP:
-        return vmem_map(space, mapping);
+        status = vmem_map(space, mapping, &flush);
+        break;
     case VMEM_OPERATION_UNMAP:
-        return vmem_unmap(space, mapping->virt, mapping->bytes);
+        status = vmem_unmap(space, mapping->virt, mapping->bytes, &flush);
+        break;
     case VMEM_OPERATION_PROTECT:
-        return vmem_protect(space, mapping->virt, mapping->bytes, mapping->rights);
+        status = vmem_protect(space, mapping->virt, mapping->bytes, mapping->rights, &flush);
+        break;
+    default:
+        abort();
     }
-    abort();
+    vmem_flush_finish(space, &flush);
+    return status;
 }
 
 // The run that holds the page, or null.

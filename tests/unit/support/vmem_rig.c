@@ -101,16 +101,40 @@ void rig_refuse(struct rig *rig, rig_operation operation, const void *argument,
     vmem_memory_destroy(&before);
 }
 
+enum vmem_status rig_map(struct rig *rig, const struct vmem_mapping *mapping) {
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    enum vmem_status status = vmem_map(&rig->space, mapping, &flush);
+    vmem_flush_finish(&rig->space, &flush);
+    return status;
+}
+
+enum vmem_status rig_unmap(struct rig *rig, vaddr_t virt, uint64_t bytes) {
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    enum vmem_status status = vmem_unmap(&rig->space, virt, bytes, &flush);
+    vmem_flush_finish(&rig->space, &flush);
+    return status;
+}
+
+enum vmem_status rig_protect(struct rig *rig, vaddr_t virt, uint64_t bytes, unsigned rights) {
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    enum vmem_status status = vmem_protect(&rig->space, virt, bytes, rights, &flush);
+    vmem_flush_finish(&rig->space, &flush);
+    return status;
+}
+
 enum vmem_status rig_do_map(struct rig *rig, const void *mapping) {
-    return vmem_map(&rig->space, mapping);
+    return rig_map(rig, mapping);
 }
 
 enum vmem_status rig_do_unmap(struct rig *rig, const void *range) {
     const struct rig_range *r = range;
-    return vmem_unmap(&rig->space, vaddr(r->virt), r->bytes);
+    return rig_unmap(rig, vaddr(r->virt), r->bytes);
 }
 
 enum vmem_status rig_do_protect(struct rig *rig, const void *range) {
     const struct rig_range *r = range;
-    return vmem_protect(&rig->space, vaddr(r->virt), r->bytes, r->rights);
+    return rig_protect(rig, vaddr(r->virt), r->bytes, r->rights);
 }

@@ -41,6 +41,11 @@ void rig_expect(struct rig *rig, uint64_t virt, uint64_t phys, enum vmem_page pa
 // Asserts that nothing is mapped at the address.
 void rig_expect_absent(struct rig *rig, uint64_t virt);
 
+// The changes of vmem.h on the rig's space, each with a record of its own.
+enum vmem_status rig_map(struct rig *rig, const struct vmem_mapping *mapping);
+enum vmem_status rig_unmap(struct rig *rig, vaddr_t virt, uint64_t bytes);
+enum vmem_status rig_protect(struct rig *rig, vaddr_t virt, uint64_t bytes, unsigned rights);
+
 // An operation that a test runs many times over.
 typedef enum vmem_status (*rig_operation)(struct rig *rig, const void *argument);
 

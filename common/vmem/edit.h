@@ -1,0 +1,27 @@
+// Edits of live leaves in place: what protect, set_cache and harvest have in common.
+#pragma once
+
+#include "common/vmem/tables.h"
+
+struct vmem_edit;
+
+// Edits `count` leaves of a `level` table, from `slot` on, which hold page `at` and what follows.
+typedef void (*vmem_edit_leaves)(struct vmem_edit *edit, uint64_t *slot, unsigned level,
+                                 uint64_t at, uint64_t count);
+
+struct vmem_edit {
+    struct vmem_change change;
+    struct entry_edit bits[4]; // [n]: for leaves of level n
+    unsigned rights;           // that the leaves are to have; 0: what they have
+    bool skips_holes;          // else every page must be mapped
+    vmem_edit_leaves edit;
+    // Told of pages of a large leaf that the range cuts and that needs no edit. May be null.
+    void (*keep)(struct vmem_edit *edit, uint64_t leaf, struct vmem_pages pages);
+};
+
+// Edits all leaves in the pages. Errors: those of vmem_protect, with nothing changed.
+[[nodiscard]] enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages);
+
+// Edits leaves by `bits` alone and records those that it changed.
+void vmem_edit_by_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+                       uint64_t count);

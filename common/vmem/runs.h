@@ -1,0 +1,25 @@
+// Runs: leaves that continue each other, counted in one tight loop per table; only the resulting
+// pieces are compared and joined.
+#pragma once
+
+#include "common/vmem/range.h"
+
+// The run that begins with page `at`, in the sound leaf at `slot` of a `level` table, and goes on
+// as long as the entries after it continue it, no further than page `end`. `grants`: of the entries
+// above. *ret_next: the page after it.
+struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *slot, unsigned level,
+                            uint64_t grants, struct vmem_pages pages, uint64_t *ret_next);
+
+// Joins pieces that continue each other.
+struct vmem_join {
+    vmem_visit_run visit;
+    void *argument;
+    struct vmem_run run; // not visited yet; bytes == 0: none
+};
+
+// Adds a piece; visits the run before it if the piece does not continue that. False if the visitor
+// said so.
+[[nodiscard]] bool vmem_join_add(struct vmem_join *join, const struct vmem_run *piece);
+
+// Visits the last run.
+[[nodiscard]] bool vmem_join_end(struct vmem_join *join);
