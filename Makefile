@@ -143,7 +143,7 @@ $(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
 	@mkdir -p $(@D); echo '  HEADER  $<'
 	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
 
-include tests/firmware/firmware.mk tests/kernels/kernels.mk tests/apps/apps.mk
+include $(sort $(wildcard tests/*/*.mk))
 
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)
@@ -161,8 +161,8 @@ test-boot: all host test-kernels test-apps ## the tests that boot QEMU alone
 	@scripts/test boot
 fuzz: fuzzers ## fuzz every target for SECONDS=n (60), or TARGET=name alone
 	@scripts/fuzz '$(SECONDS)' '$(TARGET)'
-bench: all ## instructions of every stage of the loader, at 256 MiB and at 64 GiB
-	@scripts/bench
+bench: all $(BENCH_PROGRAM) ## what the loader's stages and the operations of common/vmem cost; PART=boot or vmem alone
+	@scripts/bench '$(PART)'
 check: buildable fuzzers ## both compilers, format, linters, layers; boots nothing
 	@scripts/check
 image: all ## BUILD/slipway.img, a FAT file system with the tree of esp/

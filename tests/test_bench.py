@@ -1,0 +1,57 @@
+"""scripts/bench-vmem writes what others read: a list of objects, each with every field, for every
+operation that has a goal. What the figures are is no test's business."""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "scripts" / "bench-vmem"
+PROGRAM = ROOT / os.environ.get("SLIPWAY_BUILD", "build") / "bench" / "bench_vmem"
+NUMBERS = {"ns", "ns_median", "instructions", "scale_ns", "scale_unrolled_ns", "entries"}
+
+
+def load_script():
+    loader = importlib.machinery.SourceFileLoader("bench_vmem", str(SCRIPT))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_vmem", loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_bench_writes_every_operation_with_every_field(tmp_path):
+    output = tmp_path / "vmem.json"
+    done = subprocess.run([SCRIPT, "--divisor", "512", "--output", output, "--program", PROGRAM],
+                          capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(output.read_text())
+    names = [row["name"] for row in rows]
+    assert len(set(names)) == len(names)
+    assert set(load_script().GOALS) <= set(names)
+    for row in rows:
+        assert row["name"] in done.stdout
+        assert set(row) == NUMBERS | {"name", "goal_ns", "goal_instructions", "met"}
+        assert all(row[key] > 0 for key in NUMBERS)
+        assert (row["goal_ns"] is None) == (row["met"] is None)
+
+
+def test_a_goal_is_met_when_both_figures_are_at_most_the_goal():
+    bench = load_script()
+    plain = {name: (512, 1, [100, 90]) for name in (bench.SIMPLE, bench.UNROLLED)}
+    times = {**plain, "map 1 GiB as 4 KiB": (100, 100, [71, 70, 75])}
+    for instructions, met in ((6.0, True), (6.1, False)):
+        counts = {bench.SIMPLE: 1, bench.UNROLLED: 1, "map 1 GiB as 4 KiB": instructions}
+        row = bench.make_rows(times, counts)[2]
+        assert (row["ns"], row["ns_median"], row["met"]) == (0.7, 0.71, met)
+
+
+def test_the_cost_of_a_span_may_grow_with_the_entries_and_no_faster():
+    bench = load_script()
+    plain = {name: (512, 1, [100]) for name in (bench.SIMPLE, bench.UNROLLED)}
+    for further, met in ((20, True), (40, False)):
+        times = {**plain, "protect 4 KiB": (1, 1, [30]), "protect 64 TiB": (1000, 1, [3000])}
+        counts = {bench.SIMPLE: 1, bench.UNROLLED: 1, "protect 4 KiB": 300,
+                  "protect 64 TiB": 300 + 1000 * further}
+        assert bench.make_rows(times, counts)[3]["met"] is met
