@@ -85,8 +85,9 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     uint64_t at = pages.first;
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
-        uint64_t whole = level_whole_entries(at, pages.end, level);
-        uint64_t leaves = entry_count_leaves(edit->change.rules, level, slot, whole);
+        uint64_t leaves = level_whole_entries(at, pages.end, level);
+        if (level > 1 || edit->skips_holes) // else the check has seen leaves alone
+            leaves = entry_count_leaves(edit->change.rules, level, slot, leaves);
         if (leaves != 0) {
             edit->edit(edit, slot, level, at, leaves);
             at += leaves << level_shift(level);
@@ -99,24 +100,47 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     }
 }
 
+// Edits a block of leaves in which a CPU can set no more bits, and so writes none: plain stores do.
+static void edit_settled(uint64_t *slot, struct entry_edit bits) {
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < ENTRY_BLOCK; i++)
+        entry_store(&slot[i], entry_edited(entry_load(&slot[i]), bits));
+}
+
+// Edits leaves that a CPU may mark meanwhile. Returns what they were.
+static struct entry_block edit_live(uint64_t *slot, uint64_t count, struct entry_edit bits) {
+    struct entry_block were = ENTRY_BLOCK_NONE;
+    for (uint64_t *end = slot + count; slot != end; slot++) {
+        uint64_t leaf = entry_edit_live(slot, bits);
+        were = entry_join_blocks(were, (struct entry_block){leaf, leaf});
+    }
+    return were;
+}
+
 void vmem_edit_by_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
                        uint64_t count) {
     struct entry_edit bits = edit->bits[level];
-    uint64_t changed = 0;
-    uint64_t seen = 0;
-    for (uint64_t *end = slot + count; slot != end; slot++) {
-        uint64_t leaf = entry_edit_live(slot, bits);
-        changed |= leaf ^ entry_edited(leaf, bits);
-        seen |= leaf;
+    // What a CPU may set: nothing, if none has loaded the tables.
+    uint64_t marks = edit->change.flush->ops->execute != NULL ? ENTRY_MARKS : 0;
+    struct entry_block were = ENTRY_BLOCK_NONE;
+    uint64_t left = count;
+    for (; left >= ENTRY_BLOCK; left -= ENTRY_BLOCK, slot += ENTRY_BLOCK) {
+        struct entry_block block = entry_load_block(slot);
+        if ((block.all & marks) == marks)
+            edit_settled(slot, bits);
+        else
+            block = edit_live(slot, ENTRY_BLOCK, bits);
+        were = entry_join_blocks(were, block);
     }
-    if (changed != 0)
-        vmem_flush_add_leaves(edit->change.flush, at, count, level, entry_is_global(seen));
+    were = entry_join_blocks(were, edit_live(slot, left, bits));
+    if ((were.any & bits.clear & ~bits.set) != 0 || (~were.all & bits.set) != 0)
+        vmem_flush_add_leaves(edit->change.flush, at, count, level, entry_is_global(were.any));
 }
 
 enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages) {
     const struct vmem *space = edit->change.space;
     struct vmem_path path;
-    enum vmem_status status = vmem_descend(space, pages, edit->rights, &path);
+    enum vmem_status status = vmem_descend(space, pages, edit->rights, 1, &path);
     if (status == VMEM_OK)
         status = check_table(edit, path.table, path.level, pages);
     if (status == VMEM_OK)

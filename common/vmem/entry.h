@@ -70,6 +70,31 @@ static inline bool entry_exchange(uint64_t *slot, uint64_t *expected, uint64_t e
                                        __ATOMIC_RELAXED);
 }
 
+// Loops over the entries of a table go by blocks: what is true of all entries of one is seen from
+// the bits that any and that all of them have.
+#define ENTRY_BLOCK 8
+struct entry_block {
+    uint64_t any;
+    uint64_t all;
+};
+
+#define ENTRY_BLOCK_NONE ((struct entry_block){0, UINT64_MAX})
+
+static inline struct entry_block entry_load_block(const uint64_t *slot) {
+    struct entry_block block = ENTRY_BLOCK_NONE;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < ENTRY_BLOCK; i++) {
+        uint64_t entry = entry_load(&slot[i]);
+        block.any |= entry;
+        block.all &= entry;
+    }
+    return block;
+}
+
+static inline struct entry_block entry_join_blocks(struct entry_block a, struct entry_block b) {
+    return (struct entry_block){a.any | b.any, a.all & b.all};
+}
+
 static inline bool entry_is_present(uint64_t entry) {
     return (entry & ENTRY_PRESENT) != 0;
 }
@@ -107,16 +132,20 @@ static inline uint64_t entry_leaf_sign(unsigned level) {
     return level == 1 ? ENTRY_PRESENT : ENTRY_PRESENT | ENTRY_LARGE;
 }
 
+// Whether an entry of a table of `level` points to a table, and is sound.
+static inline bool entry_is_table(struct entry_rules rules, unsigned level, uint64_t entry) {
+    uint64_t mask = ENTRY_PRESENT | ENTRY_LARGE | rules.reserved;
+    if (level >= 4) // AMD reserves bit 8 of levels 4 and 5, Intel ignores it
+        mask |= ENTRY_GLOBAL;
+    return level > 1 && (entry & mask) == ENTRY_PRESENT;
+}
+
 // What an entry of a table of `level` is to the CPU.
 static inline enum entry_kind entry_kind(struct entry_rules rules, unsigned level, uint64_t entry) {
     if (!entry_is_present(entry))
         return ENTRY_IS_ABSENT;
-    if ((entry & rules.reserved) != 0)
-        return ENTRY_IS_BAD;
-    if (level == 1)
-        return ENTRY_IS_LEAF;
-    if ((entry & ENTRY_LARGE) == 0) // AMD reserves bit 8 of levels 4 and 5, Intel ignores it
-        return level < 4 || (entry & ENTRY_GLOBAL) == 0 ? ENTRY_IS_TABLE : ENTRY_IS_BAD;
+    if (entry_is_table(rules, level, entry))
+        return ENTRY_IS_TABLE;
     if (level > rules.highest_leaf)
         return ENTRY_IS_BAD;
     bool is_sound = (entry & entry_leaf_mask(rules, level)) == entry_leaf_sign(level);
@@ -291,9 +320,23 @@ static inline void entry_clear(uint64_t *slot, uint64_t count) {
         entry_store(slot, 0);
 }
 
+// Fills `count` entries from `slot` on with leaves; each maps `step` bytes more than the one
+// before.
+static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uint64_t step) {
+    for (; count >= ENTRY_BLOCK; count -= ENTRY_BLOCK) {
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < ENTRY_BLOCK; i++, leaf += step)
+            entry_store(slot++, leaf);
+    }
+    for (; count != 0; count--, leaf += step)
+        entry_store(slot++, leaf);
+}
+
 // How many of the `count` entries from `slot` on are absent before the first present one.
 static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
     uint64_t absent = 0;
+    while (count - absent >= ENTRY_BLOCK && !entry_is_present(entry_load_block(&slot[absent]).any))
+        absent += ENTRY_BLOCK;
     while (absent < count && !entry_is_present(entry_load(&slot[absent])))
         absent++;
     return absent;
@@ -308,6 +351,11 @@ static inline uint64_t entry_count_leaves(struct entry_rules rules, unsigned lev
     uint64_t mask = entry_leaf_mask(rules, level);
     uint64_t sign = entry_leaf_sign(level);
     uint64_t leaves = 0;
+    for (; count - leaves >= ENTRY_BLOCK; leaves += ENTRY_BLOCK) {
+        struct entry_block block = entry_load_block(&slot[leaves]);
+        if ((block.any & mask) != sign || (block.all & mask) != sign)
+            break;
+    }
     while (leaves < count && (entry_load(&slot[leaves]) & mask) == sign)
         leaves++;
     return leaves;

@@ -85,12 +85,7 @@ static uint64_t make_leaf(const struct map_job *job, unsigned level, uint64_t at
 // Fills `count` entries from `slot` on with leaves that map page `at` and what follows.
 static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned level, uint64_t at,
                         uint64_t count) {
-    uint64_t step = level_pages(level) << FRAME_SHIFT;
-    uint64_t entry = make_leaf(job, level, at);
-    for (uint64_t *end = slot + count; slot != end; slot++) {
-        entry_store(slot, entry);
-        entry += step;
-    }
+    entry_fill(slot, count, make_leaf(job, level, at), level_bytes(level));
 }
 
 // Makes a table of `level` for the pages and all that belongs below; returns the entry for it.
@@ -178,6 +173,20 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
     }
 }
 
+// The usual case: all that is to be done is to fill absent entries of one table with leaves. False,
+// with nothing done, if it is not this case.
+static bool commit_leaves(struct map_job *job, const struct vmem_path *path,
+                          struct vmem_pages pages) {
+    uint64_t *slot = &path->table[level_index(pages.first, path->level)];
+    uint64_t leaves = leaves_from(job, path->level, pages.first, pages.end);
+    if (leaves << level_shift(path->level) != pages.end - pages.first ||
+        entry_count_absent(slot, leaves) != leaves)
+        return false;
+    vmem_path_allow(&job->change, path, pages.first);
+    fill_leaves(job, slot, path->level, pages.first, leaves);
+    return true;
+}
+
 enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
                           struct vmem_flush *flush) {
     struct vmem_pages pages;
@@ -189,7 +198,11 @@ enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping
     job.mapping = mapping;
     job.leaf_level = vmem_leaf_level(mapping);
     struct vmem_path path;
-    status = vmem_descend(space, pages, mapping->rights, &path);
+    // Not into a table that may have to give way.
+    unsigned lowest = mapping->replace ? job.leaf_level : 1;
+    status = vmem_descend(space, pages, mapping->rights, lowest, &path);
+    if (status == VMEM_OK && commit_leaves(&job, &path, pages))
+        return VMEM_OK;
     if (status == VMEM_OK)
         status = check_table(&job, path.table, path.level, pages);
     if (status == VMEM_OK)

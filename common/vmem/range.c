@@ -26,8 +26,10 @@ enum vmem_status vmem_check_range(unsigned levels, vaddr_t virt, uint64_t bytes,
     uint64_t last;
     if (add_overflows(virt.value, bytes - 1, &last))
         return VMEM_ERR_WRAPS;
-    bool one_half = (int64_t)(virt.value ^ last) >= 0;
-    if (!one_half || !vmem_is_canonical(virt, levels) || !vmem_is_canonical(vaddr(last), levels))
+    // The last address is in the same half if the bit that is sign-extended, and those above,
+    // agree.
+    bool one_half = (virt.value ^ last) >> (FRAME_SHIFT + 9 * levels - 1) == 0;
+    if (!one_half || !vmem_is_canonical(virt, levels))
         return VMEM_ERR_NONCANONICAL;
     *ret_pages = (struct vmem_pages){virt.value >> FRAME_SHIFT, (last >> FRAME_SHIFT) + 1};
     return VMEM_OK;

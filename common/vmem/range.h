@@ -27,6 +27,10 @@ static inline uint64_t level_pages(unsigned level) {
     return UINT64_C(1) << level_shift(level);
 }
 
+static inline uint64_t level_bytes(unsigned level) {
+    return FRAME_BYTES << level_shift(level);
+}
+
 static inline unsigned level_index(uint64_t page, unsigned level) {
     return (unsigned)(page >> level_shift(level)) % ENTRY_COUNT;
 }

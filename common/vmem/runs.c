@@ -3,17 +3,25 @@
 // How many of the `count` entries from `slot` on, the first of which is a leaf, continue it.
 static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, unsigned level,
                              uint64_t count) {
-    uint64_t step = level_pages(level) << FRAME_SHIFT;
-    uint64_t expected = entry_meaning(entry_load(slot));
+    uint64_t step = level_bytes(level);
+    uint64_t expected = entry_load(slot);
     uint64_t width_end = UINT64_C(1) << space->cpu.paddr_bits;
     uint64_t within_width = (width_end - entry_leaf_address(expected, level).value) / step;
     count = min_u64(count, within_width);
-    uint64_t leaves = 1;
-    for (; leaves < count; leaves++) {
-        expected += step;
-        if (entry_meaning(entry_load(&slot[leaves])) != expected)
+    uint64_t leaves = 0;
+    for (; count - leaves >= ENTRY_BLOCK; leaves += ENTRY_BLOCK) {
+        uint64_t block = expected;
+        uint64_t different = 0;
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < ENTRY_BLOCK; i++, block += step)
+            different |= entry_load(&slot[leaves + i]) ^ block;
+        if (entry_meaning(different) != 0)
             break;
+        expected = block;
     }
+    for (; leaves < count; leaves++, expected += step)
+        if (entry_meaning(entry_load(&slot[leaves]) ^ expected) != 0)
+            break;
     return leaves;
 }
 

@@ -72,7 +72,7 @@ enum vmem_status vmem_split(struct vmem *space, vaddr_t virt, uint64_t bytes, en
     struct split_job job = {.target = (unsigned)page + 1};
     vmem_change_begin(&job.change, space, flush);
     struct vmem_path path;
-    status = vmem_descend(space, pages, 0, &path);
+    status = vmem_descend(space, pages, 0, 1, &path);
     if (status == VMEM_OK)
         status = check_table(&job, path.table, path.level, pages);
     if (status == VMEM_OK)

@@ -56,19 +56,24 @@ void vmem_change_end(struct vmem_change *change) {
     reserve_return(change);
 }
 
-enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages, unsigned rights,
-                              struct vmem_path *ret_path) {
+// Compiled once for each number of levels, and unrolled: every level has its own constants.
+[[gnu::always_inline]] static inline enum vmem_status
+descend(const struct vmem *space, unsigned levels, struct vmem_pages pages, unsigned rights,
+        unsigned lowest, struct vmem_path *ret_path) {
     uint64_t apart = pages.first ^ (pages.end - 1);
     struct entry_rules rules = entry_rules(space->cpu);
-    unsigned level = space->levels;
     uint64_t *table = vmem_table(space, space->root);
     uint64_t grants = ENTRY_GRANTS_ALL;
-    while (table != NULL && level > 1 && apart >> level_shift(level) == 0) {
+    unsigned level = levels;
+#pragma GCC unroll 5
+    for (; level > 1 && table != NULL; level--) {
+        if (level <= lowest || apart >> level_shift(level) != 0)
+            break;
         uint64_t *slot = &table[level_index(pages.first, level)];
         uint64_t entry = entry_load(slot);
-        if (entry_kind(rules, level, entry) != ENTRY_IS_TABLE)
+        if (!entry_is_table(rules, level, entry))
             break;
-        ret_path->slot[level--] = slot;
+        ret_path->slot[level] = slot;
         grants &= entry_grants(entry);
         table = vmem_table(space, entry_table_address(entry));
     }
@@ -83,6 +88,12 @@ enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages,
     return VMEM_OK;
 }
 
+enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages, unsigned rights,
+                              unsigned lowest, struct vmem_path *ret_path) {
+    return space->levels == 5 ? descend(space, 5, pages, rights, lowest, ret_path)
+                              : descend(space, 4, pages, rights, lowest, ret_path);
+}
+
 enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned rights,
                             uint64_t **ret_table) {
     if ((entry_grants_deny(entry_grants(entry), rights) & ~(unsigned)VMEM_USER) != 0)
@@ -91,8 +102,8 @@ enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned r
     return *ret_table != NULL ? VMEM_OK : VMEM_ERR_CORRUPT;
 }
 
-void vmem_path_allow(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
-    for (unsigned level = change->space->levels; path->denies_user && level > path->level; level--)
+void vmem_path_allow_user(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
+    for (unsigned level = change->space->levels; level > path->level; level--)
         vmem_allow_user(change, path->slot[level], level, page);
 }
 
@@ -131,11 +142,7 @@ uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned l
     // Published with one store once it is full; again from the start if a CPU has marked the leaf
     // accessed or dirty since it was read.
     do {
-        uint64_t part = entry_first_part(leaf, level);
-        for (unsigned i = 0; i < ENTRY_COUNT; i++) {
-            entry_store(&table[i], part);
-            part += level_pages(level - 1) << FRAME_SHIFT;
-        }
+        entry_fill(table, ENTRY_COUNT, entry_first_part(leaf, level), level_bytes(level - 1));
         parent = entry_make_table(address, entry_grants_rights(entry_grants(leaf)));
     } while (!entry_exchange(slot, &leaf, parent));
     vmem_flush_add_leaves(change->flush, align_down(page, level_pages(level)), 1, level,

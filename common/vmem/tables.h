@@ -6,7 +6,15 @@
 
 // The pointer to a table, null if its address is none of the space's tables.
 static inline uint64_t *vmem_table(const struct vmem *space, paddr_t table) {
-    return space->ops->table_pointer(space->context, table);
+    const struct vmem_ops *ops = space->ops;
+    uint64_t offset = table.value - ops->direct_start.value;
+    if (__builtin_expect(offset < ops->direct_bytes, 1)) {
+        uint64_t *pointer = (uint64_t *)(void *)(ops->direct + offset);
+        if (pointer == NULL)
+            __builtin_unreachable();
+        return pointer;
+    }
+    return ops->table_pointer(space->context, table);
 }
 
 // ---- Flush
@@ -63,10 +71,11 @@ struct vmem_path {
     bool denies_user; // an entry on the way must let user mode through
 };
 
-// Goes down from the root while one entry holds the whole range and is a table. `rights` and errors
-// as vmem_enter.
+// Goes down from the root while one entry holds the whole range and is a table, to a table of level
+// `lowest` at most. `rights` and errors as vmem_enter.
 [[nodiscard]] enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages,
-                                            unsigned rights, struct vmem_path *ret_path);
+                                            unsigned rights, unsigned lowest,
+                                            struct vmem_path *ret_path);
 
 // The table that the table entry `entry` points to, below which a leaf is to have `rights`; 0 if
 // none is to change. Errors: VMEM_ERR_CORRUPT; VMEM_ERR_RIGHTS if the entry forbids one of them
@@ -75,8 +84,15 @@ struct vmem_path {
 [[nodiscard]] enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned rights,
                                           uint64_t **ret_table);
 
-// Lets user mode through all entries of the way to `page`, if the rights asked for need it.
-void vmem_path_allow(struct vmem_change *change, const struct vmem_path *path, uint64_t page);
+// Lets user mode through all entries of the way to `page`.
+void vmem_path_allow_user(struct vmem_change *change, const struct vmem_path *path, uint64_t page);
+
+// The same, if the rights asked for need it.
+static inline void vmem_path_allow(struct vmem_change *change, const struct vmem_path *path,
+                                   uint64_t page) {
+    if (path->denies_user)
+        vmem_path_allow_user(change, path, page);
+}
 
 // ---- Entries that point to tables. One in the upper half of the root is the same in all spaces
 // that share it, and stays for good.

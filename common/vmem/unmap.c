@@ -12,29 +12,30 @@ static void detach_empty(struct vmem_change *change, uint64_t *slot) {
     vmem_flush_add_table(change->space, change->flush, table);
 }
 
-static void commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
+// False if there was nothing to clear: then no table has become empty either.
+static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
 // Clears what a table, or a leaf that the piece cuts, translates of the piece.
-static void commit_entry(struct vmem_change *change, uint64_t *slot, unsigned level,
+static bool commit_entry(struct vmem_change *change, uint64_t *slot, unsigned level,
                          struct vmem_pages piece) {
     const struct vmem *space = change->space;
     uint64_t entry = entry_load(slot);
     if (entry_kind(change->rules, level, entry) == ENTRY_IS_LEAF) {
         uint64_t *parts = vmem_split_leaf(change, slot, level, piece.first);
-        commit_table(change, parts, level - 1, piece);
-        return;
+        return commit_table(change, parts, level - 1, piece);
     }
     bool may_detach = vmem_may_detach(space, entry, level, piece.first);
     if (may_detach && level_is_whole(piece.first, piece.end, level)) {
         entry_store(slot, 0);
         vmem_drop_table(change, entry, level - 1, piece.first);
-        return;
+        return true;
     }
     uint64_t *below = vmem_table(space, entry_table_address(entry));
-    commit_table(change, below, level - 1, piece);
-    if (may_detach && is_empty(below))
+    bool cleared = commit_table(change, below, level - 1, piece);
+    if (cleared && may_detach && is_empty(below))
         detach_empty(change, slot);
+    return cleared;
 }
 
 // Clears the leaf at `slot` and those that continue it; returns the page after them.
@@ -47,8 +48,9 @@ static uint64_t clear_run(struct vmem_change *change, uint64_t *slot, unsigned l
     return next;
 }
 
-static void commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
+static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
+    bool cleared = false;
     struct vmem_pages rest = pages;
     while (rest.first < rest.end) {
         uint64_t *slot = &table[level_index(rest.first, level)];
@@ -56,16 +58,19 @@ static void commit_table(struct vmem_change *change, uint64_t *table, unsigned l
         struct vmem_pages piece = {rest.first, level_piece_end(rest.first, rest.end, level)};
         uint64_t entry = entry_load(slot);
         enum entry_kind kind = entry_kind(change->rules, level, entry);
-        if (kind == ENTRY_IS_LEAF && whole != 0)
-            piece.end = clear_run(
-                change, slot, level,
-                (struct vmem_pages){rest.first, rest.first + (whole << level_shift(level))});
-        else if (kind == ENTRY_IS_BAD)
+        if (kind == ENTRY_IS_LEAF && whole != 0) {
+            piece.end = rest.first + (whole << level_shift(level));
+            piece.end = clear_run(change, slot, level, piece);
+            cleared = true;
+        } else if (kind == ENTRY_IS_BAD) {
             entry_store(slot, 0);
-        else if (kind != ENTRY_IS_ABSENT)
-            commit_entry(change, slot, level, piece);
+            cleared = true;
+        } else if (kind != ENTRY_IS_ABSENT) {
+            cleared |= commit_entry(change, slot, level, piece);
+        }
         rest.first = piece.end;
     }
+    return cleared;
 }
 
 // Frees the tables on the way to the range that hold nothing any more, lowest first.
@@ -90,15 +95,15 @@ enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes,
     struct vmem_change change;
     vmem_change_begin(&change, space, flush);
     struct vmem_path path;
-    status = vmem_descend(space, pages, 0, &path);
+    status = vmem_descend(space, pages, 0, 1, &path);
     if (status == VMEM_OK)
         status = vmem_check_drop(&change, path.table, path.level, pages);
     if (status == VMEM_OK)
         status = vmem_reserve_take(&change);
     if (status != VMEM_OK)
         return status;
-    commit_table(&change, path.table, path.level, pages);
-    prune_path(&change, &path, pages.first);
+    if (commit_table(&change, path.table, path.level, pages))
+        prune_path(&change, &path, pages.first);
     vmem_change_end(&change);
     return VMEM_OK;
 }

@@ -69,6 +69,11 @@ struct vmem_ops {
     // The pointer through which `table` can be read and written; null if that is no table's
     // address.
     uint64_t *(*table_pointer)(void *context, paddr_t table);
+    // Optional, for speed: memory in which every frame can be read and written, seen at `direct`.
+    // table_pointer is asked for other frames only. All zero: for every frame.
+    paddr_t direct_start; // as direct_bytes a multiple of 4 KiB
+    uint64_t direct_bytes;
+    unsigned char *direct;
 };
 
 // What the CPU can do (CPUID 0x80000001 EDX bits 20 and 26, 0x80000008 EAX 7:0).

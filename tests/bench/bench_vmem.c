@@ -190,7 +190,7 @@ static const struct operation operations[] = {
      FRAME_BYTES},
     {"protect 1 GiB, pages unused", prepare_pages, run_protect, PAGES, PAGES / 2, 1, FRAME_BYTES},
     {"translate random", prepare_translate, run_translate, PAGES, PAGES / 2, 1, 0},
-    {"split 1 GiB to 2 MiB to 4 KiB", prepare_split, run_split, 128, 64, 1, 0},
+    {"split 1 GiB to 2 MiB to 4 KiB", prepare_split, run_split, 16, 8, 1, 0},
     {"plain stores, simple", prepare_nothing, run_stores, 512, 256, 512, 0},
     {"plain stores, unrolled", prepare_nothing, run_stores_unrolled, 512, 256, 512, 0},
     SPAN("4 KiB", KIB(4), 1, 1024),
