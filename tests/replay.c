@@ -152,7 +152,11 @@ static bool count_leaves(void *argument, const struct vmem_run *run) {
 
 // Builds with exactly the tables that were planned, and finds in them the leaves that were planned.
 static void build_tables(struct replay *replay) {
-    static const struct vmem_ops ops = {table_alloc, table_free, table_pointer};
+    static const struct vmem_ops ops = {
+        .table_alloc = table_alloc,
+        .table_free = table_free,
+        .table_pointer = table_pointer,
+    };
     replay->table_capacity = replay->plan.tables;
     replay->tables = take_memory(replay->table_capacity, FRAME_BYTES);
     enum vmem_status status = vmem_new(&replay->space, &ops, replay, replay->cpu, LEVELS);

@@ -110,7 +110,11 @@ static uint64_t *table_pointer(void *context, paddr_t table) {
     return index < FRAMES ? table_memory[index] : NULL;
 }
 
-static const struct vmem_ops ops = {table_alloc, table_free, table_pointer};
+static const struct vmem_ops ops = {
+    .table_alloc = table_alloc,
+    .table_free = table_free,
+    .table_pointer = table_pointer,
+};
 
 static void expect_count_is_exact(struct vmem_cpu cpu, unsigned levels) {
     struct elf_image kernel = make_kernel();

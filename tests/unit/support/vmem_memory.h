@@ -18,11 +18,15 @@ struct vmem_memory {
     uint8_t *used;
     uint32_t count;
     uint32_t used_count;
-    uint32_t touched;   // frames below may have been in use at some time
-    uint32_t next;      // where the search for a free frame starts
-    int64_t may_alloc;  // allocations that still succeed; negative: any number
-    uint64_t bad_frees; // frees of what was not allocated
+    uint32_t touched;     // frames below may have been in use at some time
+    uint32_t next;        // where the search for a free frame starts
+    int64_t may_alloc;    // allocations that still succeed; negative: any number
+    uint64_t bad_frees;   // frees of what was not allocated
+    struct vmem_tlb *tlb; // the CPUs that may walk the tables, or null
 };
+
+// Whether none of the CPUs remembers the way to a table (vmem_tlb.h).
+static inline bool vmem_tlb_is_unused(const struct vmem_tlb *tlb, paddr_t table);
 
 static inline struct vmem_memory vmem_memory_make(uint32_t count) {
     struct vmem_memory memory = {.count = count, .may_alloc = -1};
@@ -73,6 +77,7 @@ static inline void vmem_memory_free(void *context, paddr_t table) {
         memory->bad_frees++;
         return;
     }
+    memory->bad_frees += !vmem_tlb_is_unused(memory->tlb, table);
     memory->used[frame] = 0;
     memory->used_count--;
     memset(memory->frames[frame], VMEM_MEMORY_FREE, sizeof(memory->frames[0]));
@@ -127,3 +132,5 @@ static inline enum vmem_claim vmem_memory_claim(struct vmem_memory_claims *claim
     claims->claimed[frame] = 1;
     return VMEM_CLAIM_OK;
 }
+
+#include "tests/unit/support/vmem_tlb.h"

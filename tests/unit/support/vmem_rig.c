@@ -1,8 +1,14 @@
 #include "tests/unit/support/vmem_rig.h"
 
+#include "common/base/arith.h"
+
 void rig_make(struct rig *rig, struct vmem_cpu cpu, unsigned levels) {
     rig->memory = vmem_memory_make(RIG_FRAMES);
     assert_int_equal(vmem_new(&rig->space, &vmem_memory_ops, &rig->memory, cpu, levels), VMEM_OK);
+    vmem_tlb_make(&rig->tlb, &rig->memory, &rig->space);
+    rig->memory.tlb = &rig->tlb;
+    rig->released_count = 0;
+    rig->too_early = false;
 }
 
 void rig_destroy(struct rig *rig) {
@@ -101,27 +107,96 @@ void rig_refuse(struct rig *rig, rig_operation operation, const void *argument,
     vmem_memory_destroy(&before);
 }
 
+static void execute(void *context, const struct vmem_flush *flush) {
+    struct rig *rig = context;
+    vmem_tlb_execute(&rig->tlb, flush);
+}
+
+static void release(void *context, const struct vmem_run *run) {
+    struct rig *rig = context;
+    rig->too_early |= !vmem_tlb_is_released(&rig->tlb, run);
+    if (rig->released_count < RIG_RUNS)
+        rig->released[rig->released_count] = *run;
+    rig->released_count++;
+}
+
+void rig_begin(struct rig *rig, struct vmem_flush *flush, uint64_t virt, uint64_t bytes) {
+    static const struct vmem_flush_ops ops = {execute, release};
+    const uint64_t used[] = {virt - 1,         virt,         virt + bytes / 2,
+                             virt + bytes - 1, virt + bytes, virt + 0x200000};
+    for (struct vmem_tlb *tlb = &rig->tlb; tlb != NULL; tlb = tlb->next) {
+        vmem_tlb_reset(tlb); // tests change entries by hand, too
+        for (size_t i = 0; i < ARRAY_LEN(used); i++)
+            (void)vmem_tlb_access(tlb, used[i], false);
+    }
+    rig->released_count = 0;
+    vmem_flush_begin(flush, &ops, rig);
+}
+
+void rig_finish(struct rig *rig, struct vmem_flush *flush) {
+    vmem_flush_finish(&rig->space, flush);
+    for (const struct vmem_tlb *tlb = &rig->tlb; tlb != NULL; tlb = tlb->next)
+        assert_true(vmem_tlb_is_fresh(tlb));
+    assert_false(rig->too_early);
+    assert_int_equal(rig->memory.bad_frees, 0);
+}
+
 enum vmem_status rig_map(struct rig *rig, const struct vmem_mapping *mapping) {
     struct vmem_flush flush;
-    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    rig_begin(rig, &flush, mapping->virt.value, mapping->bytes);
     enum vmem_status status = vmem_map(&rig->space, mapping, &flush);
-    vmem_flush_finish(&rig->space, &flush);
+    rig_finish(rig, &flush);
     return status;
 }
 
 enum vmem_status rig_unmap(struct rig *rig, vaddr_t virt, uint64_t bytes) {
     struct vmem_flush flush;
-    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    rig_begin(rig, &flush, virt.value, bytes);
     enum vmem_status status = vmem_unmap(&rig->space, virt, bytes, &flush);
-    vmem_flush_finish(&rig->space, &flush);
+    rig_finish(rig, &flush);
     return status;
 }
 
 enum vmem_status rig_protect(struct rig *rig, vaddr_t virt, uint64_t bytes, unsigned rights) {
     struct vmem_flush flush;
-    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    rig_begin(rig, &flush, virt.value, bytes);
     enum vmem_status status = vmem_protect(&rig->space, virt, bytes, rights, &flush);
-    vmem_flush_finish(&rig->space, &flush);
+    rig_finish(rig, &flush);
+    return status;
+}
+
+enum vmem_status rig_set_cache(struct rig *rig, vaddr_t virt, uint64_t bytes,
+                               enum vmem_cache cache) {
+    struct vmem_flush flush;
+    rig_begin(rig, &flush, virt.value, bytes);
+    enum vmem_status status = vmem_set_cache(&rig->space, virt, bytes, cache, &flush);
+    rig_finish(rig, &flush);
+    return status;
+}
+
+enum vmem_status rig_split(struct rig *rig, vaddr_t virt, uint64_t bytes, enum vmem_page page) {
+    struct vmem_flush flush;
+    rig_begin(rig, &flush, virt.value, bytes);
+    enum vmem_status status = vmem_split(&rig->space, virt, bytes, page, &flush);
+    rig_finish(rig, &flush);
+    return status;
+}
+
+enum vmem_status rig_merge(struct rig *rig, vaddr_t virt, uint64_t bytes, enum vmem_page largest) {
+    struct vmem_flush flush;
+    rig_begin(rig, &flush, virt.value, bytes);
+    enum vmem_status status = vmem_merge(&rig->space, virt, bytes, largest, &flush);
+    rig_finish(rig, &flush);
+    return status;
+}
+
+enum vmem_status rig_harvest(struct rig *rig, vaddr_t virt, uint64_t bytes, unsigned clear,
+                             vmem_visit_marks visit, void *argument) {
+    struct vmem_flush flush;
+    rig_begin(rig, &flush, virt.value, bytes);
+    enum vmem_status status =
+        vmem_harvest(&rig->space, virt, bytes, clear, visit, argument, &flush);
+    rig_finish(rig, &flush);
     return status;
 }
 
@@ -137,4 +212,28 @@ enum vmem_status rig_do_unmap(struct rig *rig, const void *range) {
 enum vmem_status rig_do_protect(struct rig *rig, const void *range) {
     const struct rig_range *r = range;
     return rig_protect(rig, vaddr(r->virt), r->bytes, r->rights);
+}
+
+enum vmem_status rig_do_set_cache(struct rig *rig, const void *range) {
+    const struct rig_range *r = range;
+    return rig_set_cache(rig, vaddr(r->virt), r->bytes, (enum vmem_cache)r->rights);
+}
+
+enum vmem_status rig_do_split(struct rig *rig, const void *range) {
+    const struct rig_range *r = range;
+    return rig_split(rig, vaddr(r->virt), r->bytes, (enum vmem_page)r->rights);
+}
+
+enum vmem_status rig_do_merge(struct rig *rig, const void *range) {
+    const struct rig_range *r = range;
+    return rig_merge(rig, vaddr(r->virt), r->bytes, (enum vmem_page)r->rights);
+}
+
+static void ignore_marks(void *argument, vaddr_t virt, uint64_t bytes, unsigned marks) {
+    (void)argument, (void)virt, (void)bytes, (void)marks;
+}
+
+enum vmem_status rig_do_harvest(struct rig *rig, const void *range) {
+    const struct rig_range *r = range;
+    return rig_harvest(rig, vaddr(r->virt), r->bytes, r->rights, ignore_marks, NULL);
 }

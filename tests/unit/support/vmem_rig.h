@@ -6,10 +6,15 @@
 #include "tests/unit/support/vmem_memory.h"
 
 #define RIG_FRAMES 2200
+#define RIG_RUNS   64
 
 struct rig {
     struct vmem_memory memory;
     struct vmem space;
+    struct vmem_tlb tlb;                // of a CPU that uses the space, and those after it
+    struct vmem_run released[RIG_RUNS]; // by the last change
+    unsigned released_count;
+    bool too_early; // released while a CPU could still reach it
 };
 
 #define RIG_CPU       ((struct vmem_cpu){.paddr_bits = 46, .has_nx = true, .has_1g = true})
@@ -41,10 +46,23 @@ void rig_expect(struct rig *rig, uint64_t virt, uint64_t phys, enum vmem_page pa
 // Asserts that nothing is mapped at the address.
 void rig_expect_absent(struct rig *rig, uint64_t virt);
 
+// Begins a record for changes around a range, which all CPUs use just before; they do not mark what
+// they use.
+void rig_begin(struct rig *rig, struct vmem_flush *flush, uint64_t virt, uint64_t bytes);
+
+// Finishes it, and asserts that no CPU remembers what is not so any more.
+void rig_finish(struct rig *rig, struct vmem_flush *flush);
+
 // The changes of vmem.h on the rig's space, each with a record of its own.
 enum vmem_status rig_map(struct rig *rig, const struct vmem_mapping *mapping);
 enum vmem_status rig_unmap(struct rig *rig, vaddr_t virt, uint64_t bytes);
 enum vmem_status rig_protect(struct rig *rig, vaddr_t virt, uint64_t bytes, unsigned rights);
+enum vmem_status rig_set_cache(struct rig *rig, vaddr_t virt, uint64_t bytes,
+                               enum vmem_cache cache);
+enum vmem_status rig_split(struct rig *rig, vaddr_t virt, uint64_t bytes, enum vmem_page page);
+enum vmem_status rig_merge(struct rig *rig, vaddr_t virt, uint64_t bytes, enum vmem_page largest);
+enum vmem_status rig_harvest(struct rig *rig, vaddr_t virt, uint64_t bytes, unsigned clear,
+                             vmem_visit_marks visit, void *argument);
 
 // An operation that a test runs many times over.
 typedef enum vmem_status (*rig_operation)(struct rig *rig, const void *argument);
@@ -61,11 +79,15 @@ void rig_refuse(struct rig *rig, rig_operation operation, const void *argument,
 struct rig_range {
     uint64_t virt;
     uint64_t bytes;
-    unsigned rights;
+    unsigned rights; // or cache type, page size, marks to clear
 };
 enum vmem_status rig_do_map(struct rig *rig, const void *mapping);
 enum vmem_status rig_do_unmap(struct rig *rig, const void *range);
 enum vmem_status rig_do_protect(struct rig *rig, const void *range);
+enum vmem_status rig_do_set_cache(struct rig *rig, const void *range);
+enum vmem_status rig_do_split(struct rig *rig, const void *range);
+enum vmem_status rig_do_merge(struct rig *rig, const void *range);
+enum vmem_status rig_do_harvest(struct rig *rig, const void *range);
 
 #define RIG_R  VMEM_READ
 #define RIG_RW (VMEM_READ | VMEM_WRITE)
