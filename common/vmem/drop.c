@@ -33,6 +33,11 @@ enum vmem_status vmem_check_drop(struct vmem_change *change, const uint64_t *tab
             at += leaves << level_shift(level);
             continue;
         }
+        uint64_t absent = entry_count_absent(slot, level_entries(at, pages.end, level));
+        if (absent != 0) {
+            at = level_skip(at, pages.end, level, absent);
+            continue;
+        }
         uint64_t next = level_piece_end(at, pages.end, level);
         struct vmem_pages piece = {at, next};
         enum vmem_status status = check_entry(change, entry_load(slot), level, piece);

@@ -45,6 +45,12 @@ static inline uint64_t level_entries(uint64_t at, uint64_t end, unsigned level) 
     return ((end - 1) >> level_shift(level)) - (at >> level_shift(level)) + 1;
 }
 
+// The page after `count` entries of `level` from that of page `at` on, or the end of the range, if
+// that is sooner.
+static inline uint64_t level_skip(uint64_t at, uint64_t end, unsigned level, uint64_t count) {
+    return min_u64(end, align_down(at, level_pages(level)) + (count << level_shift(level)));
+}
+
 // Entries of one table of `level` that [at, end) covers whole, if `at` begins one; else 0.
 static inline uint64_t level_whole_entries(uint64_t at, uint64_t end, unsigned level) {
     return is_aligned(at, level_pages(level)) ? (end - at) >> level_shift(level) : 0;

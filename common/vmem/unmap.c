@@ -54,6 +54,11 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
     struct vmem_pages rest = pages;
     while (rest.first < rest.end) {
         uint64_t *slot = &table[level_index(rest.first, level)];
+        uint64_t absent = entry_count_absent(slot, level_entries(rest.first, rest.end, level));
+        if (absent != 0) {
+            rest.first = level_skip(rest.first, rest.end, level, absent);
+            continue;
+        }
         uint64_t whole = level_whole_entries(rest.first, rest.end, level);
         struct vmem_pages piece = {rest.first, level_piece_end(rest.first, rest.end, level)};
         uint64_t entry = entry_load(slot);
@@ -65,7 +70,7 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
         } else if (kind == ENTRY_IS_BAD) {
             entry_store(slot, 0);
             cleared = true;
-        } else if (kind != ENTRY_IS_ABSENT) {
+        } else {
             cleared |= commit_entry(change, slot, level, piece);
         }
         rest.first = piece.end;

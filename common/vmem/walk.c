@@ -36,7 +36,7 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
         const uint64_t *slot = &entries[level_index(at, level)];
         uint64_t absent = entry_count_absent(slot, level_entries(at, pages.end, level));
         if (absent != 0) {
-            at = align_down(at, level_pages(level)) + (absent << level_shift(level));
+            at = level_skip(at, pages.end, level, absent);
             continue;
         }
         uint64_t entry = entry_load(slot);
