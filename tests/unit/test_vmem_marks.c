@@ -99,6 +99,7 @@ static struct {
     uint64_t root;
     uint64_t base;
     bool stops;
+    bool pauses, is_paused; // asked, done
     uint64_t flushes_asked, flushes_done;
     uint8_t dirtied[1024]; // pages from base on, by this CPU
 } other;
@@ -135,11 +136,15 @@ static void *run_other(void *argument) {
     uint64_t *way = NULL;
     unsigned way_level = 0;
     while (!__atomic_load_n(&other.stops, __ATOMIC_ACQUIRE)) {
+        bool pauses = __atomic_load_n(&other.pauses, __ATOMIC_ACQUIRE);
+        __atomic_store_n(&other.is_paused, pauses, __ATOMIC_RELEASE);
         uint64_t asked = __atomic_load_n(&other.flushes_asked, __ATOMIC_ACQUIRE);
         if (asked != other.flushes_done) {
             way = NULL;
             __atomic_store_n(&other.flushes_done, asked, __ATOMIC_RELEASE);
         }
+        if (pauses)
+            continue;
         uint64_t page = random_below(&random, 1024);
         uint64_t *table = way != NULL && way_level == 1 && page < 512 ? way : root;
         uint64_t *last;
@@ -168,48 +173,109 @@ static void collect_dirty(void *argument, vaddr_t virt, uint64_t bytes, unsigned
         dirty[(at - other.base) / 4096] = 1;
 }
 
+static void pause_other(bool pauses) {
+    __atomic_store_n(&other.pauses, pauses, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&other.is_paused, __ATOMIC_ACQUIRE) != pauses)
+        continue;
+}
+
+// One change, or a few, while the other CPU marks pages.
+static void change(struct vmem *space, unsigned round, struct vmem_flush *flush) {
+    vaddr_t virt = vaddr(MIB(4) + round % 7 * 0x10000);
+    switch (round % 4) {
+    case 0:
+        assert_int_equal(vmem_split(space, virt, MIB(2), VMEM_4K, flush), VMEM_OK);
+        break;
+    case 1:
+        assert_int_equal(vmem_protect(space, vaddr(MIB(4)), MIB(4), RIG_R, flush), VMEM_OK);
+        assert_int_equal(vmem_protect(space, vaddr(MIB(4)), MIB(4), RIG_RW, flush), VMEM_OK);
+        break;
+    case 2:
+        assert_int_equal(vmem_set_cache(space, virt, MIB(1), VMEM_CACHE_WT, flush), VMEM_OK);
+        assert_int_equal(vmem_set_cache(space, virt, MIB(1), VMEM_CACHE_WB, flush), VMEM_OK);
+        break;
+    default:
+        assert_int_equal(vmem_merge(space, vaddr(MIB(4)), MIB(4), VMEM_2M, flush), VMEM_OK);
+        break;
+    }
+    vmem_flush_finish(space, flush);
+}
+
 TEST("vmem: no accessed or dirty bit that a CPU sets is lost while the tables change") {
     static const struct vmem_flush_ops ops = {.execute = execute_with_other};
+    const unsigned both = VMEM_ACCESSED | VMEM_DIRTY;
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
     rig.memory.tlb = NULL;
-    struct vmem_mapping mapping = rig_mapping(MIB(4), MIB(4), MIB(4));
-    map(&rig, mapping);
+    map(&rig, rig_mapping(MIB(4), MIB(4), MIB(4)));
     memset(&other, 0, sizeof(other));
     other.memory = &rig.memory;
     other.root = rig.space.root.value;
     other.base = MIB(4);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, run_other, NULL), 0);
-    uint8_t found[1024] = {0};
     struct vmem_flush flush;
     vmem_flush_begin(&flush, &ops, NULL);
-    for (unsigned round = 0; round < 300; round++) {
-        vaddr_t virt = vaddr(MIB(4) + round % 7 * 0x10000);
-        assert_int_equal(vmem_split(&rig.space, virt, 0x3000, VMEM_4K, &flush), VMEM_OK);
-        assert_int_equal(vmem_protect(&rig.space, virt, 0x9000, RIG_R, &flush), VMEM_OK);
-        assert_int_equal(vmem_protect(&rig.space, virt, 0x9000, RIG_RW, &flush), VMEM_OK);
+    unsigned dirtied = 0;
+    for (unsigned round = 0; round < 400; round++) {
+        uint8_t found[1024] = {0};
+        change(&rig.space, round, &flush);
+        assert_int_equal(
+            vmem_harvest(&rig.space, vaddr(MIB(4)), MIB(4), both, collect_dirty, found, &flush),
+            VMEM_OK);
         vmem_flush_finish(&rig.space, &flush);
-        assert_int_equal(vmem_merge(&rig.space, vaddr(MIB(4)), MIB(4), VMEM_2M, &flush), VMEM_OK);
-        // Page by page, so that marks which are lost are not hidden by those of other pages.
-        assert_int_equal(vmem_split(&rig.space, vaddr(MIB(4)), MIB(2), VMEM_4K, &flush), VMEM_OK);
-        vmem_flush_finish(&rig.space, &flush);
-        if (round % 3 == 0) {
-            assert_int_equal(vmem_harvest(&rig.space, vaddr(MIB(4)), MIB(4),
-                                          VMEM_ACCESSED | VMEM_DIRTY, collect_dirty, found, &flush),
-                             VMEM_OK);
-            vmem_flush_finish(&rig.space, &flush);
+        pause_other(true);
+        assert_int_equal(
+            vmem_harvest(&rig.space, vaddr(MIB(4)), MIB(4), both, collect_dirty, found, &flush),
+            VMEM_OK);
+        for (unsigned page = 0; page < 1024; page++) {
+            dirtied += other.dirtied[page];
+            assert_true(found[page] >= other.dirtied[page]);
         }
+        memset(other.dirtied, 0, sizeof(other.dirtied));
+        vmem_flush_finish(&rig.space, &flush);
+        pause_other(false);
     }
     __atomic_store_n(&other.stops, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
-    assert_int_equal(
-        vmem_harvest(&rig.space, vaddr(MIB(4)), MIB(4), 0, collect_dirty, found, &flush), VMEM_OK);
-    unsigned dirtied = 0;
-    for (unsigned page = 0; page < 1024; page++) {
-        dirtied += other.dirtied[page];
-        assert_true(found[page] >= other.dirtied[page]);
-    }
     assert_true(dirtied > 100);
     rig_destroy(&rig);
+}
+
+// A CPU that marks pages by the tables that it remembers, in the last moment before it forgets
+// them.
+static uint64_t *remembered;
+
+static void mark_and_forget(void *context, const struct vmem_flush *flush) {
+    (void)flush;
+    const unsigned *marks = context;
+    if (remembered != NULL)
+        *remembered |= (uint64_t)*marks << 5;
+    remembered = NULL;
+}
+
+TEST("vmem: what a CPU marks by way of a merged table, until it is flushed, is carried over") {
+    static const struct vmem_flush_ops ops = {.execute = mark_and_forget};
+    for (unsigned page = VMEM_2M; page <= VMEM_1G; page++) {
+        for (unsigned marks = 0; marks < 4; marks++) {
+            uint64_t bytes = vmem_page_bytes((enum vmem_page)page);
+            struct rig rig;
+            rig_make(&rig, RIG_CPU, 4);
+            map(&rig, rig_mapping(bytes, bytes, bytes));
+            struct rig_range range = {bytes, 0x1000, VMEM_4K};
+            assert_int_equal(rig_do_split(&rig, &range), VMEM_OK);
+            for (unsigned level = 1; level <= page; level++) {
+                remembered = rig_slot(&rig, bytes + 511 * (bytes / 512) * (level == page), level);
+                rig.memory.tlb = NULL;
+                struct vmem_flush flush;
+                vmem_flush_begin(&flush, &ops, &marks);
+                assert_int_equal(
+                    vmem_merge(&rig.space, vaddr(bytes), bytes, (enum vmem_page)level, &flush),
+                    VMEM_OK);
+                vmem_flush_finish(&rig.space, &flush);
+            }
+            assert_int_equal(*rig_slot(&rig, bytes, page + 1) & 0x60, marks << 5);
+            vmem_memory_destroy(&rig.memory);
+        }
+    }
 }

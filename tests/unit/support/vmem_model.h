@@ -27,15 +27,28 @@ enum vmem_operation_kind {
     VMEM_OPERATION_MAP,
     VMEM_OPERATION_UNMAP,
     VMEM_OPERATION_PROTECT,
+    VMEM_OPERATION_REPLACE,
+    VMEM_OPERATION_CACHE,
+    VMEM_OPERATION_SPLIT,
+    VMEM_OPERATION_MERGE,
+    VMEM_OPERATION_HARVEST,
+    VMEM_OPERATION_CLONE, // and the end of the clone, after a change through it
 };
 
 struct vmem_operation {
     enum vmem_operation_kind kind;
-    struct vmem_mapping mapping; // unmap and protect use virt, bytes and rights alone
+    struct vmem_mapping mapping; // of which others than map use virt, bytes and what they change
+    enum vmem_page page;         // split, merge
     int64_t may_alloc;           // negative: as many as there are
 };
 
 #define VMEM_OPERATION_BYTES 12
+
+static const uint8_t vmem_operation_kinds[] = {
+    VMEM_OPERATION_MAP,     VMEM_OPERATION_UNMAP, VMEM_OPERATION_PROTECT, VMEM_OPERATION_MAP,
+    VMEM_OPERATION_REPLACE, VMEM_OPERATION_CACHE, VMEM_OPERATION_SPLIT,   VMEM_OPERATION_MERGE,
+    VMEM_OPERATION_HARVEST, VMEM_OPERATION_CLONE,
+};
 
 // Decodes an operation: near a boundary of some level, of any size, at times slightly wrong.
 static inline struct vmem_operation vmem_operation_decode(const uint8_t bytes[VMEM_OPERATION_BYTES],
@@ -53,7 +66,9 @@ static inline struct vmem_operation vmem_operation_decode(const uint8_t bytes[VM
     if ((skew & 0x1ff) != 0 && pages > 2048)
         pages %= 2048; // 4 KiB leaves alone
     struct vmem_operation operation = {
-        .kind = (enum vmem_operation_kind)(bytes[0] % 4 == 3 ? 0 : bytes[0] % 4),
+        .kind =
+            (enum vmem_operation_kind)vmem_operation_kinds[bytes[0] % sizeof(vmem_operation_kinds)],
+        .page = (enum vmem_page)(bytes[8] % 4),
         .mapping =
             {
                 .virt = vaddr(page << FRAME_SHIFT),
@@ -66,6 +81,11 @@ static inline struct vmem_operation vmem_operation_decode(const uint8_t bytes[VM
             },
         .may_alloc = bytes[11] < 16 ? bytes[11] % 4 : -1,
     };
+    operation.mapping.replace = operation.kind == VMEM_OPERATION_REPLACE;
+    if (operation.kind == VMEM_OPERATION_SPLIT && operation.page == VMEM_4K)
+        operation.mapping.bytes &= 0x7fffff; // few tables
+    if (operation.kind == VMEM_OPERATION_SPLIT)
+        operation.mapping.bytes &= 0xffffffffff;
     if (pages <= 2048)
         operation.mapping.largest = (enum vmem_page)(bytes[8] >> 4 & 3);
     switch (bytes[10]) { // something wrong
@@ -90,24 +110,58 @@ static inline struct vmem_operation vmem_operation_decode(const uint8_t bytes[VM
     return operation;
 }
 
+static inline void vmem_operation_ignore(void *argument, vaddr_t virt, uint64_t bytes,
+                                         unsigned marks) {
+    (void)argument, (void)virt, (void)bytes, (void)marks;
+}
+
+// Clones the space, unmaps the range through the clone and ends it.
+static inline enum vmem_status vmem_operation_clone(struct vmem *space,
+                                                    const struct vmem_mapping *mapping,
+                                                    struct vmem_flush *flush) {
+    struct vmem clone;
+    enum vmem_status status = vmem_clone(space, &clone);
+    if (status != VMEM_OK)
+        return status;
+    status = vmem_unmap(&clone, mapping->virt, mapping->bytes, flush);
+    if (vmem_destroy(&clone, flush) != VMEM_OK || space->next != NULL)
+        abort();
+    return status;
+}
+
 static inline enum vmem_status vmem_operation_run(struct vmem *space,
                                                   const struct vmem_operation *operation) {
-    const struct vmem_mapping *mapping = &operation->mapping;
+    const struct vmem_mapping *m = &operation->mapping;
     struct vmem_flush flush;
     vmem_flush_begin(&flush, &vmem_unloaded, NULL);
-    enum vmem_status status;
+    enum vmem_status status = VMEM_OK;
     switch (operation->kind) {
     case VMEM_OPERATION_MAP:
-        status = vmem_map(space, mapping, &flush);
+    case VMEM_OPERATION_REPLACE:
+        status = vmem_map(space, m, &flush);
         break;
     case VMEM_OPERATION_UNMAP:
-        status = vmem_unmap(space, mapping->virt, mapping->bytes, &flush);
+        status = vmem_unmap(space, m->virt, m->bytes, &flush);
         break;
     case VMEM_OPERATION_PROTECT:
-        status = vmem_protect(space, mapping->virt, mapping->bytes, mapping->rights, &flush);
+        status = vmem_protect(space, m->virt, m->bytes, m->rights, &flush);
         break;
-    default:
-        abort();
+    case VMEM_OPERATION_CACHE:
+        status = vmem_set_cache(space, m->virt, m->bytes, m->cache, &flush);
+        break;
+    case VMEM_OPERATION_SPLIT:
+        status = vmem_split(space, m->virt, m->bytes, operation->page, &flush);
+        break;
+    case VMEM_OPERATION_MERGE:
+        status = vmem_merge(space, m->virt, m->bytes, operation->page, &flush);
+        break;
+    case VMEM_OPERATION_HARVEST:
+        status = vmem_harvest(space, m->virt, m->bytes, VMEM_ACCESSED | VMEM_DIRTY,
+                              vmem_operation_ignore, NULL, &flush);
+        break;
+    case VMEM_OPERATION_CLONE:
+        status = vmem_operation_clone(space, m, &flush);
+        break;
     }
     vmem_flush_finish(space, &flush);
     return status;
@@ -138,7 +192,11 @@ static inline uint64_t vmem_model_mapped(const struct vmem_model *model, uint64_
 static inline uint32_t vmem_model_errors(const struct vmem_model *model, const struct vmem *space,
                                          const struct vmem_operation *operation) {
     const struct vmem_mapping *m = &operation->mapping;
-    bool is_map = operation->kind == VMEM_OPERATION_MAP;
+    enum vmem_operation_kind kind = operation->kind;
+    bool is_map = kind == VMEM_OPERATION_MAP || kind == VMEM_OPERATION_REPLACE;
+    bool has_rights = is_map || kind == VMEM_OPERATION_PROTECT;
+    bool has_cache = is_map || kind == VMEM_OPERATION_CACHE;
+    unsigned largest_page = space->cpu.has_1g ? VMEM_1G : VMEM_2M;
     uint32_t errors = 0;
     if ((m->virt.value | m->bytes) % 4096 != 0 || (is_map && m->phys.value % 4096 != 0))
         errors |= 1U << VMEM_ERR_UNALIGNED;
@@ -152,19 +210,22 @@ static inline uint32_t vmem_model_errors(const struct vmem_model *model, const s
         errors |= 1U << VMEM_ERR_NONCANONICAL;
     if (is_map && (m->phys.value + m->bytes) >> space->cpu.paddr_bits != 0)
         errors |= 1U << VMEM_ERR_PADDR_WIDTH;
-    if (operation->kind != VMEM_OPERATION_UNMAP && ((m->rights & 1) == 0 || m->rights > 15))
+    if (has_rights && ((m->rights & 1) == 0 || m->rights > 15))
         errors |= 1U << VMEM_ERR_RIGHTS;
-    if (is_map && (unsigned)m->cache > 5)
+    if (has_cache && (unsigned)m->cache > 5)
         errors |= 1U << VMEM_ERR_CACHE;
-    if (is_map && (unsigned)m->largest > (space->cpu.has_1g ? 2 : 1))
+    if ((is_map && (unsigned)m->largest > largest_page) ||
+        (kind == VMEM_OPERATION_MERGE && (unsigned)operation->page > largest_page) ||
+        (kind == VMEM_OPERATION_SPLIT && operation->page > VMEM_1G))
         errors |= 1U << VMEM_ERR_PAGE_SIZE;
     if (errors != 0)
         return errors;
     uint64_t first = m->virt.value >> 12;
     uint64_t mapped = vmem_model_mapped(model, first, first + (m->bytes >> 12));
-    if (is_map && mapped != 0)
+    if (kind == VMEM_OPERATION_MAP && mapped != 0)
         errors |= 1U << VMEM_ERR_MAPPED;
-    if (operation->kind == VMEM_OPERATION_PROTECT && mapped != m->bytes >> 12)
+    if ((kind == VMEM_OPERATION_PROTECT || kind == VMEM_OPERATION_CACHE) &&
+        mapped != m->bytes >> 12)
         errors |= 1U << VMEM_ERR_NOT_MAPPED;
     return errors;
 }
@@ -191,30 +252,42 @@ static inline void vmem_model_insert(struct vmem_model *model, struct vmem_model
     model->run[at] = run;
 }
 
+// Removes all runs inside [first, end), which no run crosses.
+static inline void vmem_model_remove(struct vmem_model *model, uint64_t first, uint64_t end) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < model->count; i++)
+        if (model->run[i].first < first || model->run[i].first >= end)
+            model->run[kept++] = model->run[i];
+    model->count = kept;
+}
+
 // Does what the operation does when it succeeds.
 static inline void vmem_model_apply(struct vmem_model *model,
                                     const struct vmem_operation *operation) {
     const struct vmem_mapping *m = &operation->mapping;
+    enum vmem_operation_kind kind = operation->kind;
     uint64_t first = m->virt.value >> 12;
     uint64_t end = first + (m->bytes >> 12);
-    if (operation->kind == VMEM_OPERATION_MAP) {
-        vmem_model_insert(model, (struct vmem_model_run){first, end, m->phys.value >> 12, m->rights,
-                                                         m->cache, m->global});
+    if (kind == VMEM_OPERATION_SPLIT || kind == VMEM_OPERATION_MERGE ||
+        kind == VMEM_OPERATION_HARVEST)
         return;
-    }
+    if (kind == VMEM_OPERATION_CLONE && first < UINT64_C(1) << 51)
+        return; // the clone's own lower half
     vmem_model_cut(model, first);
     vmem_model_cut(model, end);
-    unsigned kept = 0;
+    if (kind != VMEM_OPERATION_PROTECT && kind != VMEM_OPERATION_CACHE)
+        vmem_model_remove(model, first, end);
+    if (kind == VMEM_OPERATION_MAP || kind == VMEM_OPERATION_REPLACE)
+        vmem_model_insert(model, (struct vmem_model_run){first, end, m->phys.value >> 12, m->rights,
+                                                         m->cache, m->global});
     for (unsigned i = 0; i < model->count; i++) {
-        struct vmem_model_run run = model->run[i];
-        bool inside = run.first >= first && run.first < end;
-        if (inside && operation->kind == VMEM_OPERATION_UNMAP)
-            continue;
-        if (inside)
-            run.rights = m->rights;
-        model->run[kept++] = run;
+        struct vmem_model_run *run = &model->run[i];
+        bool is_inside = run->first >= first && run->first < end;
+        if (is_inside && kind == VMEM_OPERATION_PROTECT)
+            run->rights = m->rights;
+        if (is_inside && kind == VMEM_OPERATION_CACHE)
+            run->cache = m->cache;
     }
-    model->count = kept;
 }
 
 struct vmem_model_check {
@@ -310,7 +383,8 @@ static inline const char *vmem_model_step(struct vmem_model *model, struct vmem 
     } else {
         if (!is_unchanged || memory->used_count != used_before)
             return "a refusal changed the tables";
-        if (status == VMEM_ERR_NO_MEMORY ? errors != 0 : (errors >> status & 1) == 0)
+        bool clones = operation->kind == VMEM_OPERATION_CLONE; // before it looks at the range
+        if (status == VMEM_ERR_NO_MEMORY ? errors != 0 && !clones : (errors >> status & 1) == 0)
             return "refused for the wrong reason";
     }
     uint64_t first = operation->mapping.virt.value >> 12;

@@ -1,0 +1,97 @@
+// Corners that the scenarios and the random operations seldom reach.
+#include "common/base/arith.h"
+#include "tests/unit/support/vmem_rig.h"
+
+static void map_4k(struct rig *rig, uint64_t virt, uint64_t bytes) {
+    struct vmem_mapping mapping = rig_mapping(virt, virt, bytes);
+    mapping.largest = VMEM_4K;
+    assert_int_equal(rig_map(rig, &mapping), VMEM_OK);
+}
+
+static void unmap_unloaded(struct rig *rig, uint64_t virt, uint64_t bytes) {
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    assert_int_equal(vmem_unmap(&rig->space, vaddr(virt), bytes, &flush), VMEM_OK);
+    vmem_flush_finish(&rig->space, &flush);
+}
+
+TEST("vmem: unmap clears whatever stands in a page table, and frees the table") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map_4k(&rig, MIB(4), 0x1000);
+    *rig_slot(&rig, MIB(4), 1) |= UINT64_C(1) << 46; // beyond the physical width
+    unmap_unloaded(&rig, MIB(4), 0x1000);
+    assert_int_equal(rig.memory.used_count, 1);
+    // The same at the ends of a range over several tables.
+    map_4k(&rig, MIB(4) - 0x1000, 0x3000);
+    *rig_slot(&rig, MIB(4) - 0x1000, 1) |= UINT64_C(1) << 46;
+    *rig_slot(&rig, MIB(4), 1) |= UINT64_C(1) << 46;
+    unmap_unloaded(&rig, MIB(4) - 0x1000, 0x2000);
+    assert_int_equal(*rig_slot(&rig, MIB(4), 1), 0);
+    rig_expect(&rig, MIB(4) + 0x1000, MIB(4) + 0x1000, VMEM_4K, RIG_RW);
+    assert_int_equal(rig.memory.used_count, 4); // the first page table is gone
+    unmap_unloaded(&rig, MIB(4) - 0x1000, 0x3000);
+    assert_int_equal(rig.memory.used_count, 1);
+    rig_destroy(&rig);
+}
+
+// Of the three tables below the root, the first is the space's own, of the others as asked for;
+// what leads to each is not entry 0. Then all is unmapped, and not yet flushed.
+struct dropped {
+    struct rig rig;
+    struct vmem_flush flush;
+    uint64_t *table[4]; // [n]: of level n
+    uint64_t before[4]; // [n]: the entry in it that leads down
+};
+
+#define OWNED UINT64_C(0x200)
+
+static void drop_tables(struct dropped *dropped, bool owns_2, bool owns_1) {
+    struct rig *rig = &dropped->rig;
+    const uint64_t virt = GIB(3) + MIB(6) + 0x5000;
+    rig_make(rig, RIG_CPU, 4);
+    map_4k(rig, virt, 0x1000);
+    if (!owns_2)
+        *rig_slot(rig, virt, 3) &= ~OWNED;
+    if (!owns_1)
+        *rig_slot(rig, virt, 2) &= ~OWNED;
+    for (unsigned level = 1; level <= 3; level++) {
+        uint64_t *slot = rig_slot(rig, virt, level);
+        dropped->before[level] = *slot;
+        dropped->table[level] = slot;
+    }
+    vmem_flush_begin(&dropped->flush, &vmem_unloaded, NULL);
+    assert_int_equal(vmem_unmap(&rig->space, vaddr(0), GIB(512), &dropped->flush), VMEM_OK);
+    rig_expect_absent(rig, virt);
+}
+
+TEST("vmem: a table that is detached stays as it was until the flush") {
+    struct dropped dropped;
+    drop_tables(&dropped, true, true);
+    for (unsigned level = 1; level <= 3; level++)
+        assert_int_equal(*dropped.table[level], dropped.before[level]);
+    assert_int_equal(dropped.flush.table_count, 3);
+    vmem_flush_finish(&dropped.rig.space, &dropped.flush);
+    assert_int_equal(dropped.rig.memory.used_count, 1);
+    rig_destroy(&dropped.rig);
+}
+
+TEST("vmem: a table of somebody else that is dropped leads to no table that is freed") {
+    struct dropped dropped;
+    drop_tables(&dropped, false, true);
+    assert_int_equal(*dropped.table[2], 0);
+    assert_int_equal(*dropped.table[3], dropped.before[3]);
+    vmem_flush_finish(&dropped.rig.space, &dropped.flush);
+    assert_int_equal(dropped.rig.memory.used_count, 2); // the root, and the table of level 2
+    vmem_memory_destroy(&dropped.rig.memory);
+}
+
+TEST("vmem: a table of somebody else that is dropped keeps what is not freed") {
+    struct dropped dropped;
+    drop_tables(&dropped, false, false);
+    for (unsigned level = 1; level <= 3; level++)
+        assert_int_equal(*dropped.table[level], dropped.before[level]);
+    vmem_flush_finish(&dropped.rig.space, &dropped.flush);
+    assert_int_equal(dropped.rig.memory.used_count, 3);
+    vmem_memory_destroy(&dropped.rig.memory);
+}
