@@ -61,7 +61,7 @@ static void drop_tables(struct dropped *dropped, bool owns_2, bool owns_1) {
         dropped->table[level] = slot;
     }
     vmem_flush_begin(&dropped->flush, &vmem_unloaded, NULL);
-    assert_int_equal(vmem_unmap(&rig->space, vaddr(0), GIB(512), &dropped->flush), VMEM_OK);
+    assert_int_equal(vmem_unmap(&rig->space, vaddr(0), TIB(1), &dropped->flush), VMEM_OK);
     rig_expect_absent(rig, virt);
 }
 
