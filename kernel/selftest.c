@@ -1,5 +1,8 @@
 #include "kernel/selftest.h"
 
+#include "common/base/arith.h"
+#include "common/x86/cpu.h"
+#include "common/x86/regs.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/layout.h"
@@ -8,12 +11,14 @@
 #include "kernel/probe.h"
 #include "kernel/space.h"
 #include "kernel/stages.h"
+#include "kernel/tlb.h"
 
 enum {
     RUN_FRAMES = 24,
     RUN_ALIGN = 16,
     RET_INSTRUCTION = 0xC3,
     PATTERN = 0x5A,
+    STALE_TRIES = 16,
 };
 
 static unsigned held;
@@ -95,13 +100,8 @@ static void check_vmem(enum vmem_status status, enum vmem_status expected, const
     held++;
 }
 
-// Every change is tried at once on the CPU, so that a missing flush cannot hide.
-static void test_mapping(struct frames *frames) {
-    paddr_t frame;
-    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
-    volatile uint8_t *alias = space_pointer(frame, FRAME_BYTES);
-    alias[0] = RET_INSTRUCTION;
-    struct vmem_mapping mapping = {
+static struct vmem_mapping scratch_mapping(paddr_t frame) {
+    return (struct vmem_mapping){
         .virt = vaddr(KERNEL_SCRATCH),
         .phys = frame,
         .bytes = FRAME_BYTES,
@@ -109,6 +109,15 @@ static void test_mapping(struct frames *frames) {
         .cache = VMEM_CACHE_WB,
         .largest = VMEM_4K,
     };
+}
+
+// Every change is tried at once on the CPU, so that a missing flush cannot hide.
+static void test_mapping(struct frames *frames) {
+    paddr_t frame;
+    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    volatile uint8_t *alias = space_pointer(frame, FRAME_BYTES);
+    alias[0] = RET_INSTRUCTION;
+    struct vmem_mapping mapping = scratch_mapping(frame);
     volatile uint8_t *page = (volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
     check(!probe_read(KERNEL_SCRATCH), "the scratch page is absent at first");
     check_vmem(space_map(&mapping), VMEM_OK, "mapping a page");
@@ -127,6 +136,88 @@ static void test_mapping(struct frames *frames) {
     check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
     check(!probe_read(KERNEL_SCRATCH), "an unmapped page is absent");
     check_frames(frames_free(frames, frame), FRAMES_OK, "freeing its frame");
+}
+
+// Puts `next` in place of the frame that is mapped and has just been read. True if the CPU went on
+// to see `before` until it was told to forget; then it must see `after`.
+static bool swap_is_stale(struct vmem_mapping *mapping, paddr_t next, uint8_t before, uint8_t after,
+                          bool is_full) {
+    volatile uint8_t *page = (volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
+    struct vmem_flush flush;
+    struct vmem *space = space_begin(&flush);
+    mapping->phys = next;
+    bool was_seen = page[0] == before;
+    enum vmem_status status = vmem_map(space, mapping, &flush);
+    bool is_stale = page[0] == before;
+    flush.full |= is_full; // as if there had been many more pages
+    vmem_flush_finish(space, &flush);
+    check_vmem(status, VMEM_OK, "replacing a page");
+    check(was_seen && page[0] == after, "after a flush the new page is seen");
+    return is_stale;
+}
+
+// A translation that the CPU remembers must be one that survives a load of CR3, to be sure that
+// each kind of flush really drops it.
+static void test_stale(struct frames *frames, bool is_full) {
+    paddr_t frame[2];
+    for (unsigned i = 0; i < 2; i++) {
+        check_frames(frames_alloc(frames, FRAMES_ANY, &frame[i]), FRAMES_OK, "a frame to map");
+        *(volatile uint8_t *)space_pointer(frame[i], FRAME_BYTES) = (uint8_t)(PATTERN + i);
+    }
+    struct vmem_mapping mapping = scratch_mapping(frame[0]);
+    mapping.global = true;
+    mapping.replace = true;
+    check_vmem(space_map(&mapping), VMEM_OK, "mapping a global page");
+    bool is_stale = false;
+    for (unsigned i = 0; i < STALE_TRIES && !is_stale; i++) { // an interrupt may make it forget
+        is_stale = swap_is_stale(&mapping, frame[1], PATTERN, PATTERN + 1, is_full);
+        is_stale |= swap_is_stale(&mapping, frame[0], PATTERN + 1, PATTERN, is_full);
+    }
+    check(is_stale, "without a flush the old page is seen");
+    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
+    for (unsigned i = 0; i < 2; i++)
+        check_frames(frames_free(frames, frame[i]), FRAMES_OK, "freeing its frames");
+}
+
+// What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT.
+static void test_caches(struct frames *frames) {
+    static const uint8_t encoding[] = {6, 4, 7, 0, 5, 1}; // SDM 3A table 12-10, by enum vmem_cache
+    enum { PWT = 3, PCD = 4, PAT_4K = 7 };                // bits of a 4 KiB leaf
+    paddr_t frame;
+    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    for (unsigned cache = 0; cache < ARRAY_LEN(encoding); cache++) {
+        struct vmem_mapping mapping = scratch_mapping(frame);
+        mapping.cache = (enum vmem_cache)cache;
+        check_vmem(space_map(&mapping), VMEM_OK, "mapping a cache type");
+        struct vmem_translation found;
+        check_vmem(vmem_translate(space_kernel(), mapping.virt, &found), VMEM_OK, "finding it");
+        unsigned index = (unsigned)(found.entry >> PWT & 1) |
+                         (unsigned)(found.entry >> PCD & 1) << 1 |
+                         (unsigned)(found.entry >> PAT_4K & 1) << 2;
+        check((cpu_rdmsr(MSR_PAT) >> (8 * index) & 0xff) == encoding[cache],
+              "the PAT has the cache type that was asked for");
+        check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
+    }
+    check_frames(frames_free(frames, frame), FRAMES_OK, "freeing the frame");
+}
+
+// Runs in a clone for a moment: what is mapped meanwhile in the kernel's space is there at once.
+static void test_clone(struct frames *frames) {
+    paddr_t frame;
+    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    struct vmem_flush flush;
+    struct vmem clone;
+    struct vmem *space = space_begin(&flush);
+    check_vmem(vmem_clone(space, &clone), VMEM_OK, "cloning the kernel's space");
+    tlb_load_root(clone.root);
+    struct vmem_mapping mapping = scratch_mapping(frame);
+    check_vmem(space_map(&mapping), VMEM_OK, "mapping a page beside the clone");
+    check(probe_write(KERNEL_SCRATCH), "the clone has it");
+    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
+    check(!probe_read(KERNEL_SCRATCH), "the clone has it no more");
+    tlb_load_root(space->root);
+    check_vmem(vmem_destroy(&clone, &flush), VMEM_OK, "ending the clone");
+    check_frames(frames_free(frames, frame), FRAMES_OK, "freeing the frame");
 }
 
 static void test_rights(const struct slipway_boot_info *info) {
@@ -150,6 +241,10 @@ unsigned selftest_run(void) {
     test_foreign_frames(frames);
     test_runs(frames);
     test_mapping(frames);
+    test_stale(frames, false);
+    test_stale(frames, true);
+    test_caches(frames);
+    test_clone(frames);
     test_rights(boot_info());
     check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
     check(free_frames() == free_before, "every frame came back");

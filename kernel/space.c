@@ -126,6 +126,11 @@ const struct vmem *space_kernel(void) {
     return adopted ? &kernel_space : NULL;
 }
 
+struct vmem *space_begin(struct vmem_flush *flush) {
+    vmem_flush_begin(flush, &flush_ops, NULL);
+    return &kernel_space;
+}
+
 static enum vmem_status finish(enum vmem_status status, struct vmem_flush *flush) {
     vmem_flush_finish(&kernel_space, flush);
     return status;
@@ -133,18 +138,15 @@ static enum vmem_status finish(enum vmem_status status, struct vmem_flush *flush
 
 enum vmem_status space_map(const struct vmem_mapping *mapping) {
     struct vmem_flush flush;
-    vmem_flush_begin(&flush, &flush_ops, NULL);
-    return finish(vmem_map(&kernel_space, mapping, &flush), &flush);
+    return finish(vmem_map(space_begin(&flush), mapping, &flush), &flush);
 }
 
 enum vmem_status space_unmap(vaddr_t virt, uint64_t bytes) {
     struct vmem_flush flush;
-    vmem_flush_begin(&flush, &flush_ops, NULL);
-    return finish(vmem_unmap(&kernel_space, virt, bytes, &flush), &flush);
+    return finish(vmem_unmap(space_begin(&flush), virt, bytes, &flush), &flush);
 }
 
 enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights) {
     struct vmem_flush flush;
-    vmem_flush_begin(&flush, &flush_ops, NULL);
-    return finish(vmem_protect(&kernel_space, virt, bytes, rights, &flush), &flush);
+    return finish(vmem_protect(space_begin(&flush), virt, bytes, rights, &flush), &flush);
 }

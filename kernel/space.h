@@ -31,6 +31,9 @@ void *space_pointer(paddr_t phys, uint64_t bytes);
 // True if `address` is in a mapped part of the direct map.
 bool space_is_direct(uint64_t address);
 
+// Begins a record for changes of the kernel's space, and returns that. vmem_flush_finish ends it.
+struct vmem *space_begin(struct vmem_flush *flush);
+
 // As vmem_map, vmem_unmap, vmem_protect on the kernel's space, flushed. Table frames come from the
 // frame allocator and go back to it after the flush.
 [[nodiscard]] enum vmem_status space_map(const struct vmem_mapping *mapping);

@@ -31,3 +31,7 @@ void tlb_execute(void *context, const struct vmem_flush *flush) {
     if (flush->range_count == 0 && flush->structures)
         cpu_invlpg(0); // any address: all paging-structure caches go with it (SDM 3A 4.10.4.1)
 }
+
+void tlb_load_root(paddr_t root) {
+    cpu_write_cr3(root.value);
+}
