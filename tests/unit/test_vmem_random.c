@@ -400,6 +400,8 @@ static const char *check(struct world *world, const struct operation *o, const u
                 return "a sampled page is not as it should be";
         if (world->model->is_live[i] && !vmem_tlb_is_fresh(&world->tlb[i]))
             return "a CPU remembers what is not so any more";
+        if (world->tlb[i].strays != 0)
+            return "a CPU has walked into memory that is no table";
     }
     if (!tables_match(world, space))
         return "the frames in use are not the tables";

@@ -29,6 +29,7 @@ struct vmem_tlb {
     struct vmem_tlb_entry leaf[VMEM_TLB_ENTRIES];
     struct vmem_tlb_entry table[VMEM_TLB_ENTRIES];
     unsigned next_leaf, next_table;
+    uint64_t strays; // walks into memory that is no table
     uint64_t executed, page_flushes, full_flushes, global_flushes; // counted
 };
 
@@ -104,8 +105,10 @@ static inline bool vmem_tlb_access(struct vmem_tlb *tlb, uint64_t virt, bool wri
     uint64_t grants = way != NULL ? way->grants : VMEM_TLB_GRANTS;
     for (unsigned level = way != NULL ? way->level - 1 : tlb->levels;; level--) {
         uint32_t frame = vmem_memory_frame(tlb->memory, paddr(table));
-        if (frame == tlb->memory->count)
-            abort(); // the CPU walks into memory that is no table any more
+        if (frame == tlb->memory->count) {
+            tlb->strays++;
+            return false;
+        }
         uint64_t *slot = &tlb->memory->frames[frame][virt >> (12 + 9 * (level - 1)) & 0x1ff];
         if ((*slot & 1) == 0)
             return false;
