@@ -95,3 +95,49 @@ TEST("vmem: a table of somebody else that is dropped keeps what is not freed") {
     assert_int_equal(dropped.rig.memory.used_count, 3);
     vmem_memory_destroy(&dropped.rig.memory);
 }
+
+TEST("vmem: unmap looks at the table that comes after a run of large leaves") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    struct vmem_mapping large = rig_mapping(GIB(1), GIB(1), GIB(2));
+    struct vmem_mapping small = rig_mapping(GIB(3), GIB(3), MIB(4));
+    assert_int_equal(rig_map(&rig, &large), VMEM_OK);
+    assert_int_equal(rig_map(&rig, &small), VMEM_OK);
+    struct rig_range range = {GIB(1), GIB(2) + MIB(2) + 0x1000, 0}; // cuts a 2 MiB leaf
+    assert_int_equal(rig_starve(&rig, rig_do_unmap, &range), 1);
+    rig_expect_absent(&rig, GIB(3) + MIB(2));
+    rig_expect(&rig, GIB(3) + MIB(2) + 0x1000, GIB(3) + MIB(2) + 0x1000, VMEM_4K, RIG_RW);
+    rig_destroy(&rig);
+}
+
+TEST("vmem: split looks at no leaf that is small enough") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map_4k(&rig, MIB(4), 0x2000);
+    *rig_slot(&rig, MIB(4), 1) |= UINT64_C(1) << 46; // malformed
+    struct vmem_memory before = vmem_memory_copy(&rig.memory);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    assert_int_equal(vmem_split(&rig.space, vaddr(0), MIB(8), VMEM_4K, &flush), VMEM_OK);
+    assert_true(vmem_memory_equal(&rig.memory, &before));
+    vmem_memory_destroy(&before);
+    rig_destroy(&rig);
+}
+
+TEST("vmem: the cache type of a leaf of every size is changed, and nothing else of it") {
+    static const uint64_t pat[] = {0x80, 0x1000, 0x1000};
+    for (unsigned page = VMEM_4K; page <= VMEM_1G; page++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        uint64_t bytes = vmem_page_bytes((enum vmem_page)page);
+        struct vmem_mapping mapping = rig_mapping(GIB(4), GIB(8), bytes);
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
+        uint64_t *slot = rig_slot(&rig, GIB(4), page + 1);
+        uint64_t was = *slot;
+        assert_int_equal(rig_set_cache(&rig, vaddr(GIB(4)), bytes, VMEM_CACHE_WC), VMEM_OK);
+        assert_int_equal(*slot, was | 0x8 | pat[page]);
+        assert_int_equal(rig_set_cache(&rig, vaddr(GIB(4)), bytes, VMEM_CACHE_UC), VMEM_OK);
+        assert_int_equal(*slot, was | 0x18);
+        rig_destroy(&rig);
+    }
+}
