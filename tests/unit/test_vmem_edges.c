@@ -141,3 +141,43 @@ TEST("vmem: the cache type of a leaf of every size is changed, and nothing else 
         rig_destroy(&rig);
     }
 }
+
+#define MARKS UINT64_C(0x60) // accessed and dirty
+
+TEST("vmem: merge carries over the marks of each leaf of its table, and of no other") {
+    static const unsigned indices[] = {0, 1, 255, 511};
+    for (unsigned marked = 0; marked < 2; marked++) { // which of two tables that lie side by side
+        for (unsigned i = 0; i < ARRAY_LEN(indices); i++) {
+            struct rig rig;
+            rig_make(&rig, RIG_CPU, 4);
+            map_4k(&rig, MIB(4), MIB(4));
+            *rig_slot(&rig, MIB(4) + marked * MIB(2) + indices[i] * 0x1000, 1) |= MARKS;
+            assert_int_equal(rig_merge(&rig, vaddr(MIB(4)), MIB(4), VMEM_2M), VMEM_OK);
+            for (unsigned table = 0; table < 2; table++)
+                assert_int_equal(*rig_slot(&rig, MIB(4) + table * MIB(2), 2) & MARKS,
+                                 table == marked ? MARKS : 0);
+            rig_destroy(&rig);
+        }
+    }
+}
+
+static void mark_late(void *context, const struct vmem_flush *flush) {
+    (void)flush;
+    **(uint64_t **)context |= MARKS;
+}
+
+TEST("vmem: merge carries over what is marked in any leaf of the old table until the flush") {
+    static const struct vmem_flush_ops ops = {.execute = mark_late};
+    static const unsigned indices[] = {0, 1, 255, 511};
+    for (unsigned i = 0; i < ARRAY_LEN(indices); i++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        map_4k(&rig, MIB(4), MIB(2));
+        uint64_t *late = rig_slot(&rig, MIB(4) + indices[i] * 0x1000, 1);
+        struct vmem_flush flush;
+        vmem_flush_begin(&flush, &ops, &late);
+        assert_int_equal(vmem_merge(&rig.space, vaddr(MIB(4)), MIB(2), VMEM_2M, &flush), VMEM_OK);
+        assert_int_equal(*rig_slot(&rig, MIB(4), 2) & MARKS, MARKS);
+        rig_destroy(&rig);
+    }
+}
