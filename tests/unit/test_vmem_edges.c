@@ -162,7 +162,7 @@ TEST("vmem: merge carries over the marks of each leaf of its table, and of no ot
 }
 
 static void mark_late(void *context, const struct vmem_flush *flush) {
-    (void)flush;
+    assert_true(flush->structures);
     **(uint64_t **)context |= MARKS;
 }
 
@@ -178,6 +178,31 @@ TEST("vmem: merge carries over what is marked in any leaf of the old table until
         vmem_flush_begin(&flush, &ops, &late);
         assert_int_equal(vmem_merge(&rig.space, vaddr(MIB(4)), MIB(2), VMEM_2M, &flush), VMEM_OK);
         assert_int_equal(*rig_slot(&rig, MIB(4), 2) & MARKS, MARKS);
+        rig_destroy(&rig);
+    }
+}
+
+static void count_flush(void *context, const struct vmem_flush *flush) {
+    (void)flush;
+    ++*(unsigned *)context;
+}
+
+TEST("vmem: merge flushes once for 32 tables") {
+    static const struct vmem_flush_ops ops = {.execute = count_flush};
+    static const struct {
+        unsigned tables, flushes;
+    } cases[] = {{1, 1}, {31, 1}, {32, 1}, {33, 2}, {64, 2}};
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        uint64_t bytes = cases[i].tables * MIB(2);
+        map_4k(&rig, GIB(1), bytes);
+        unsigned flushes = 0;
+        struct vmem_flush flush;
+        vmem_flush_begin(&flush, &ops, &flushes);
+        assert_int_equal(vmem_merge(&rig.space, vaddr(GIB(1)), bytes, VMEM_1G, &flush), VMEM_OK);
+        vmem_flush_finish(&rig.space, &flush);
+        assert_int_equal(flushes, cases[i].flushes);
         rig_destroy(&rig);
     }
 }
