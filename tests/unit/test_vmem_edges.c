@@ -206,3 +206,16 @@ TEST("vmem: merge flushes once for 32 tables") {
         rig_destroy(&rig);
     }
 }
+
+TEST("vmem: merge refuses a range with a corrupt entry, and merges nothing before it") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map_4k(&rig, MIB(4), MIB(2));
+    map_4k(&rig, MIB(8), 0x1000);
+    uint64_t sound = *rig_slot(&rig, MIB(8), 2);
+    *rig_slot(&rig, MIB(8), 2) |= UINT64_C(1) << 46;
+    struct rig_range range = {0, MIB(16), VMEM_1G};
+    rig_refuse(&rig, rig_do_merge, &range, VMEM_ERR_CORRUPT);
+    *rig_slot(&rig, MIB(8), 2) = sound;
+    rig_destroy(&rig);
+}
