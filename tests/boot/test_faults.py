@@ -2,6 +2,7 @@
 machine stops. Cold boots of the contract kernel, told to make one forbidden access each."""
 
 import re
+import time
 
 import pytest
 
@@ -11,6 +12,15 @@ from support import KERNELS, KernelOutput, volume, walk_of
 ABSENT, REFUSED = "not present", "without that right"
 RFLAGS_IF = 1 << 9
 READ_ONLY = "effective r---"
+
+
+def wait_halted(machine):
+    """The registers of a machine that stands still: it may take a moment from its last word to HLT."""
+    for _ in range(100):
+        if "HLT=1" in (state := machine.monitor("info registers")):
+            return state
+        time.sleep(0.05)
+    raise AssertionError(f"not halted: {state}")
 
 
 def registers(report):
@@ -60,8 +70,7 @@ def test_a_fault_in_the_report_is_said_once(tmp_path):
                                since=begun)
         machine.wait_for("\n", since=end)
         assert machine.serial.count("slipway: fault before") == 1
-        while "HLT=1" not in (state := machine.monitor("info registers")):
-            pass
+        state = wait_halted(machine)
         output = KernelOutput(machine.result())
     # Halted with interrupts off: that was its last word.
     assert not int(re.search(r"RFL=([0-9a-f]+)", state)[1], 16) & RFLAGS_IF
@@ -79,7 +88,7 @@ def report_of(folder, fault):
     image = volume(folder, KERNELS / "exec.elf", f"cmdline = fault={fault}\n")
     with Machine([image], memory="128M", timeout=30) as machine:
         machine.wait_for("slipway: stopped")
-        assert "HLT=1" in machine.monitor("info registers")
+        wait_halted(machine)
         output = KernelOutput(machine.result())
     said, report = output.result.serial.split("about to fault\n")
     report = report.split("slipway: stopped")[0]
