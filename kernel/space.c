@@ -1,7 +1,6 @@
 #include "kernel/space.h"
 
 #include "common/base/arith.h"
-#include "common/base/mem.h"
 #include "common/x86/cpu.h"
 #include "common/x86/features.h"
 #include "kernel/boot.h"
@@ -76,7 +75,6 @@ static paddr_t table_alloc(void *context) {
     paddr_t table;
     if (frames_alloc(memory_frames(), FRAMES_ANY, &table) != FRAMES_OK)
         return PADDR_NONE;
-    memset(table_pointer(NULL, table), 0, FRAME_BYTES);
     return table;
 }
 
@@ -87,10 +85,35 @@ static void table_free(void *context, paddr_t table) {
         panic("page table 0x%lx cannot be freed: %s", table.value, frames_status_text(status));
 }
 
+static bool may_hold_tables(const struct slipway_mapping *mapping) {
+    return mapping->purpose == SLIPWAY_MAP_DIRECT && (mapping->rights & SLIPWAY_RIGHT_WRITE) != 0;
+}
+
+// The longest part of the direct map without a hole: most tables are there.
+static struct vmem_direct longest_direct(void *context) {
+    (void)context;
+    struct vmem_direct longest = {.bytes = 0};
+    struct vmem_direct part = {.bytes = 0};
+    for (uint64_t i = 0; i < boot->mappings.count; i++) {
+        const struct slipway_mapping *mapping = boot_mapping(boot, i);
+        if (!may_hold_tables(mapping))
+            continue;
+        if (part.bytes == 0 || mapping->phys != part.start.value + part.bytes) {
+            part = (struct vmem_direct){.start = paddr(mapping->phys), .bytes = 0};
+            part.pointer = (unsigned char *)(uintptr_t)mapping->virt;
+        }
+        part.bytes += mapping->bytes;
+        if (part.bytes > longest.bytes)
+            longest = part;
+    }
+    return longest;
+}
+
 static const struct vmem_ops space_ops = {
     .table_alloc = table_alloc,
     .table_free = table_free,
     .table_pointer = table_pointer,
+    .direct = longest_direct,
 };
 
 static const struct vmem_flush_ops flush_ops = {.execute = tlb_execute};
@@ -102,21 +125,28 @@ static bool direct_map_holds(const struct vmem *space, const struct slipway_boot
     return vmem_translate(space, alias, &found) == VMEM_OK && found.phys.value == space->root.value;
 }
 
-enum space_status space_adopt(const struct slipway_boot_info *info) {
-    if (adopted)
-        return SPACE_ERR_ADOPTED;
+static enum space_status adopt(struct vmem *space, const struct slipway_boot_info *info) {
     struct cpu_features features = cpu_find_features();
-    struct vmem space;
-    boot = info; // table_pointer needs the manifest
-    if (vmem_adopt(&space, &space_ops, NULL, features.paging, info->paging_levels,
-                   cpu_read_cr3()) != VMEM_OK)
+    if (vmem_adopt(space, &space_ops, NULL, features.paging, info->paging_levels, cpu_read_cr3()) !=
+        VMEM_OK)
         return SPACE_ERR_TABLES;
-    if (space.root.value != info->root_phys)
+    if (space->root.value != info->root_phys)
         return SPACE_ERR_CR3;
     if (features.paging_levels != info->paging_levels)
         return SPACE_ERR_LEVELS;
-    if (!direct_map_holds(&space, info))
-        return SPACE_ERR_DIRECT_MAP;
+    return direct_map_holds(space, info) ? SPACE_OK : SPACE_ERR_DIRECT_MAP;
+}
+
+enum space_status space_adopt(const struct slipway_boot_info *info) {
+    if (adopted)
+        return SPACE_ERR_ADOPTED;
+    boot = info; // table_pointer needs the manifest
+    struct vmem space;
+    enum space_status status = adopt(&space, info);
+    if (status != SPACE_OK) {
+        boot = NULL;
+        return status;
+    }
     kernel_space = space;
     adopted = true;
     return SPACE_OK;

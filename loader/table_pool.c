@@ -1,15 +1,12 @@
 #include "loader/table_pool.h"
 
-#include "common/base/mem.h"
 #include "loader/firmware.h"
 
 static paddr_t pool_take(void *context) {
     struct table_pool *pool = context;
     if (pool->used == pool->frames)
         return PADDR_NONE;
-    uint64_t frame = pool->start + pool->used++ * FRAME_BYTES;
-    memset(firmware_pointer(frame), 0, FRAME_BYTES);
-    return paddr(frame);
+    return paddr(pool->start + pool->used++ * FRAME_BYTES);
 }
 
 // Only the newest frame can go back. vmem gives back in reverse what one failed operation took.
@@ -24,6 +21,7 @@ static uint64_t *pool_pointer(void *context, paddr_t table) {
     return firmware_pointer(table.value);
 }
 
+// No `direct`: the fault report reaches a copy of the space by a table_pointer of its own.
 const struct vmem_ops table_pool_ops = {
     .table_alloc = pool_take,
     .table_free = pool_give,

@@ -125,7 +125,6 @@ static paddr_t table_alloc(void *context) {
     if (replay->table_count == replay->table_capacity)
         return PADDR_NONE;
     uint64_t offset = replay->table_count++ * FRAME_BYTES;
-    memset(replay->tables + offset, 0, FRAME_BYTES);
     return paddr(TABLES_AT + offset);
 }
 

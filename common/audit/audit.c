@@ -83,11 +83,14 @@ static void require_entry(struct audit *audit) {
     uint64_t entry = audit->input->kernel_entry;
     struct vmem_translation translation;
     enum vmem_status status = vmem_translate(audit->input->space, vaddr(entry), &translation);
-    if (status != VMEM_OK)
+    if (status != VMEM_OK) {
         audit_report(audit, 6, "entry point %lx: %s", entry, vmem_status_text(status));
-    else if (translation.rights != (VMEM_READ | VMEM_EXECUTE) || translation.cache != VMEM_CACHE_WB)
+        return;
+    }
+    enum vmem_cache cache = vmem_translation_cache(&translation);
+    if (translation.rights != (VMEM_READ | VMEM_EXECUTE) || cache != VMEM_CACHE_WB)
         audit_report(audit, 6, "entry point %lx: rights %x, cache type %u", entry,
-                     translation.rights, (unsigned)translation.cache);
+                     translation.rights, (unsigned)cache);
 }
 
 void audit_contract(struct audit *audit) {

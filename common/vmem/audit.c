@@ -3,7 +3,6 @@
 
 struct audit {
     const struct vmem *space;
-    struct entry_rules rules;
     const struct vmem_auditor *auditor;
     struct vmem_audit_result result;
 };
@@ -51,7 +50,7 @@ static void audit_table(struct audit *audit, const uint64_t *table, unsigned lev
     audit->result.tables++;
     for (unsigned i = 0; i < ENTRY_COUNT; i++) {
         uint64_t entry = entry_load(&table[i]);
-        enum entry_kind kind = entry_kind(audit->rules, level, entry);
+        enum entry_kind kind = entry_kind(&space->rules, level, entry);
         if (kind == ENTRY_IS_ABSENT)
             continue;
         struct place at = {level, entry_page(space, page, level, i), entry};
@@ -69,7 +68,7 @@ static void audit_table(struct audit *audit, const uint64_t *table, unsigned lev
 }
 
 struct vmem_audit_result vmem_audit(const struct vmem *space, const struct vmem_auditor *auditor) {
-    struct audit audit = {.space = space, .rules = entry_rules(space->cpu), .auditor = auditor};
+    struct audit audit = {.space = space, .auditor = auditor};
     struct place at = {.entry = space->root.value};
     const uint64_t *root = claim_table(&audit, space->root, &at);
     if (root != NULL)

@@ -5,7 +5,7 @@ static enum vmem_status check_entry(struct vmem_change *change, uint64_t entry, 
                                     struct vmem_pages piece) {
     uint64_t *table;
     enum vmem_status status;
-    switch (entry_kind(change->rules, level, entry)) {
+    switch (entry_kind(&change->space->rules, level, entry)) {
     case ENTRY_IS_ABSENT:
         return VMEM_OK;
     case ENTRY_IS_TABLE:
@@ -28,7 +28,8 @@ enum vmem_status vmem_check_drop(struct vmem_change *change, const uint64_t *tab
     while (at < pages.end) {
         const uint64_t *slot = &table[level_index(at, level)];
         uint64_t whole = level_whole_entries(at, pages.end, level);
-        uint64_t leaves = entry_count_leaves(change->rules, level, slot, whole);
+        struct entry_group seen = {0};
+        uint64_t leaves = entry_count_leaves(&change->space->rules, level, slot, whole, &seen);
         if (leaves != 0) {
             at += leaves << level_shift(level);
             continue;
@@ -62,7 +63,7 @@ void vmem_drop_table(struct vmem_change *change, uint64_t entry, unsigned level,
         uint64_t *slot = &table[level_index(rest.first, level)];
         uint64_t next = level_piece_end(rest.first, rest.end, level);
         uint64_t below = entry_load(slot);
-        enum entry_kind kind = entry_kind(change->rules, level, below);
+        enum entry_kind kind = entry_kind(&change->space->rules, level, below);
         if (kind == ENTRY_IS_LEAF) {
             struct vmem_run run = vmem_run_at(space, slot, level, ENTRY_GRANTS_ALL, rest, &next);
             vmem_drop_run(change, &run, level);

@@ -90,7 +90,7 @@ static bool print_entry(const struct vmem *space, const struct sink *sink, vaddr
                         unsigned level, uint64_t grants, uint64_t entry) {
     fmt_print(sink, "  level %u [%3u] %016lx ", level,
               level_index(virt.value >> FRAME_SHIFT, level), entry);
-    switch (entry_kind(entry_rules(space->cpu), level, entry)) {
+    switch (entry_kind(&space->rules, level, entry)) {
     case ENTRY_IS_ABSENT:
         fmt_print(sink, "not present\n");
         return false;

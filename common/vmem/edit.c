@@ -19,15 +19,18 @@ static enum vmem_status check_entry(struct vmem_edit *edit, uint64_t entry, unsi
                                     struct vmem_pages piece) {
     uint64_t *table;
     enum vmem_status status;
-    switch (entry_kind(edit->change.rules, level, entry)) {
+    switch (entry_kind(&edit->change.space->rules, level, entry)) {
     case ENTRY_IS_ABSENT:
         return edit->skips_holes ? VMEM_OK : VMEM_ERR_NOT_MAPPED;
     case ENTRY_IS_TABLE:
         status = vmem_enter(edit->change.space, entry, edit->rights, &table);
         return status == VMEM_OK ? check_table(edit, table, level - 1, piece) : status;
     case ENTRY_IS_LEAF:
-        if (leaf_may_change(edit, level, entry))
+        if (leaf_may_change(edit, level, entry)) {
             edit->change.tables += vmem_count_tables_below(piece, level, level);
+            for (unsigned below = 1; below < level; below++) // its parts will be there, too
+                edit->seen[below] = ENTRY_GROUP_ANY;
+        }
         return VMEM_OK;
     case ENTRY_IS_BAD:
         break;
@@ -41,7 +44,8 @@ static enum vmem_status check_table(struct vmem_edit *edit, const uint64_t *tabl
     while (at < pages.end) {
         const uint64_t *slot = &table[level_index(at, level)];
         uint64_t whole = level_whole_entries(at, pages.end, level);
-        uint64_t leaves = entry_count_leaves(edit->change.rules, level, slot, whole);
+        uint64_t leaves =
+            entry_count_leaves(&edit->change.space->rules, level, slot, whole, &edit->seen[level]);
         if (leaves != 0) {
             at += leaves << level_shift(level);
             continue;
@@ -65,7 +69,7 @@ static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
     struct vmem_change *change = &edit->change;
     uint64_t entry = entry_load(slot);
     uint64_t *below;
-    if (entry_kind(change->rules, level, entry) == ENTRY_IS_LEAF) {
+    if (entry_kind(&change->space->rules, level, entry) == ENTRY_IS_LEAF) {
         if (!leaf_changes(edit, level, entry)) {
             if (edit->keep != NULL)
                 edit->keep(edit, entry, piece);
@@ -86,8 +90,9 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
         uint64_t leaves = level_whole_entries(at, pages.end, level);
+        struct entry_group seen = {0};
         if (level > 1 || edit->skips_holes) // else the check has seen leaves alone
-            leaves = entry_count_leaves(edit->change.rules, level, slot, leaves);
+            leaves = entry_count_leaves(&edit->change.space->rules, level, slot, leaves, &seen);
         if (leaves != 0) {
             edit->edit(edit, slot, level, at, leaves);
             at += leaves << level_shift(level);
@@ -100,41 +105,62 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     }
 }
 
-// Edits a block of leaves in which a CPU can set no more bits, and so writes none: plain stores do.
-static void edit_settled(uint64_t *slot, struct entry_edit bits) {
-#pragma GCC unroll 8
-    for (unsigned i = 0; i < ENTRY_BLOCK; i++)
-        entry_store(&slot[i], entry_edited(entry_load(&slot[i]), bits));
+// Whether no CPU can set a mark in the leaves any more: all are set, or none has loaded the tables.
+// Then plain stores lose nothing.
+static bool is_settled(const struct vmem_edit *edit, struct entry_group leaves) {
+    bool are_loaded = edit->change.flush->ops->execute != NULL;
+    return !are_loaded || (ENTRY_MARKS & ~entry_group_all(leaves)) == 0;
 }
 
-// Edits leaves that a CPU may mark meanwhile. Returns what they were.
-static struct entry_block edit_live(uint64_t *slot, uint64_t count, struct entry_edit bits) {
-    struct entry_block were = ENTRY_BLOCK_NONE;
-    for (uint64_t *end = slot + count; slot != end; slot++) {
-        uint64_t leaf = entry_edit_live(slot, bits);
-        were = entry_join_blocks(were, (struct entry_block){leaf, leaf});
+// Whether the edit changes one of the leaves.
+static bool changes_any(struct entry_group leaves, struct entry_edit bits) {
+    return (entry_group_any(leaves) & bits.clear & ~bits.set) != 0 ||
+           (~entry_group_all(leaves) & bits.set) != 0;
+}
+
+// Edits leaves that may differ. Returns what they were.
+static struct entry_group edit_leaves(const struct vmem_edit *edit, uint64_t *slot, uint64_t count,
+                                      struct entry_edit bits) {
+    struct entry_group were = {0};
+    for (uint64_t i = 0; i < count; i++)
+        were = entry_group_add(were, entry_load(&slot[i]));
+    bool plain = is_settled(edit, were);
+    for (uint64_t i = 0; i < count; i++) {
+        if (plain)
+            entry_store(&slot[i], entry_edited(entry_load(&slot[i]), bits));
+        else
+            entry_edit_live(&slot[i], bits);
     }
     return were;
+}
+
+static void edit_any(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+                     uint64_t count) {
+    bool changed = false;
+    bool global = false;
+    for (uint64_t left = count, block; left != 0; left -= block, slot += block) {
+        block = min_u64(left, ENTRY_BLOCK);
+        struct entry_group were = edit_leaves(edit, slot, block, edit->bits[level]);
+        changed |= changes_any(were, edit->bits[level]);
+        global |= entry_is_global(entry_group_any(were));
+    }
+    if (changed)
+        vmem_flush_add_leaves(edit->change.flush, at, count, level, global);
 }
 
 void vmem_edit_by_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
                        uint64_t count) {
     struct entry_edit bits = edit->bits[level];
-    // What a CPU may set: nothing, if none has loaded the tables.
-    uint64_t marks = edit->change.flush->ops->execute != NULL ? ENTRY_MARKS : 0;
-    struct entry_block were = ENTRY_BLOCK_NONE;
-    uint64_t left = count;
-    for (; left >= ENTRY_BLOCK; left -= ENTRY_BLOCK, slot += ENTRY_BLOCK) {
-        struct entry_block block = entry_load_block(slot);
-        if ((block.all & marks) == marks)
-            edit_settled(slot, bits);
-        else
-            block = edit_live(slot, ENTRY_BLOCK, bits);
-        were = entry_join_blocks(were, block);
+    struct entry_group seen = edit->seen[level];
+    bool are_alike = (seen.apart & (bits.clear | bits.set)) == 0;
+    if (!are_alike || !is_settled(edit, seen)) {
+        edit_any(edit, slot, level, at, count);
+    } else if (changes_any(seen, bits)) {
+        uint64_t inverted = entry_edited(seen.sample, bits) ^ seen.sample;
+        entry_invert_settled(slot, count, inverted);
+        vmem_flush_add_leaves(edit->change.flush, at, count, level,
+                              entry_is_global(entry_group_any(seen)));
     }
-    were = entry_join_blocks(were, edit_live(slot, left, bits));
-    if ((were.any & bits.clear & ~bits.set) != 0 || (~were.all & bits.set) != 0)
-        vmem_flush_add_leaves(edit->change.flush, at, count, level, entry_is_global(were.any));
 }
 
 enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages) {

@@ -11,9 +11,10 @@ typedef void (*vmem_edit_leaves)(struct vmem_edit *edit, uint64_t *slot, unsigne
 
 struct vmem_edit {
     struct vmem_change change;
-    struct entry_edit bits[4]; // [n]: for leaves of level n
-    unsigned rights;           // that the leaves are to have; 0: what they have
-    bool skips_holes;          // else every page must be mapped
+    struct entry_edit bits[VMEM_PAGE_SIZES + 1];  // [n]: for leaves of level n
+    struct entry_group seen[VMEM_LEVELS_MAX + 1]; // [n]: leaves of level n, as the check saw them
+    unsigned rights;                              // that the leaves are to have; 0: what they have
+    bool skips_holes;                             // else every page must be mapped
     vmem_edit_leaves edit;
     // Told of pages of a large leaf that the range cuts and that needs no edit. May be null.
     void (*keep)(struct vmem_edit *edit, uint64_t leaf, struct vmem_pages pages);

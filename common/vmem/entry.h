@@ -8,6 +8,7 @@
 // Where the two differ, the stricter rule is taken: tables of ours are right for both.
 #pragma once
 
+#include "common/base/mem.h"
 #include "common/vmem/vmem.h"
 
 #include <stdbool.h>
@@ -50,8 +51,7 @@ _Static_assert(ENTRY_LARGE == ENTRY_PAT_SMALL);
 _Static_assert((ENTRY_ADDRESS & ENTRY_PAT_LARGE) != 0);
 _Static_assert((ENTRY_SOFTWARE & ENTRY_OWNED) != 0);
 
-#define ENTRY_COUNT      512
-#define ENTRY_LEVELS_MAX 5
+#define ENTRY_COUNT 512
 
 // An entry is read and written as one 64-bit access: CPUs walk the tables meanwhile.
 static inline uint64_t entry_load(const uint64_t *slot) {
@@ -70,29 +70,32 @@ static inline bool entry_exchange(uint64_t *slot, uint64_t *expected, uint64_t e
                                        __ATOMIC_RELAXED);
 }
 
-// Loops over the entries of a table go by blocks: what is true of all entries of one is seen from
-// the bits that any and that all of them have.
-#define ENTRY_BLOCK 8
-struct entry_block {
-    uint64_t any;
-    uint64_t all;
+// Loops over the entries of a table go by blocks, so that a branch decides about several.
+#define ENTRY_BLOCK 16
+
+// What is known of several entries: all are as `sample` but for the bits in `apart`, in which at
+// least one differs from it.
+struct entry_group {
+    uint64_t sample; // one of them; 0: there is none
+    uint64_t apart;
 };
 
-#define ENTRY_BLOCK_NONE ((struct entry_block){0, UINT64_MAX})
+// Entries of which nothing is known.
+#define ENTRY_GROUP_ANY ((struct entry_group){ENTRY_PRESENT, UINT64_MAX})
 
-static inline struct entry_block entry_load_block(const uint64_t *slot) {
-    struct entry_block block = ENTRY_BLOCK_NONE;
-#pragma GCC unroll 8
-    for (unsigned i = 0; i < ENTRY_BLOCK; i++) {
-        uint64_t entry = entry_load(&slot[i]);
-        block.any |= entry;
-        block.all &= entry;
-    }
-    return block;
+static inline struct entry_group entry_group_add(struct entry_group group, uint64_t entry) {
+    if (group.sample == 0)
+        return (struct entry_group){entry, 0};
+    return (struct entry_group){group.sample, group.apart | (entry ^ group.sample)};
 }
 
-static inline struct entry_block entry_join_blocks(struct entry_block a, struct entry_block b) {
-    return (struct entry_block){a.any | b.any, a.all & b.all};
+// The bits that all of them have, and those that any has.
+static inline uint64_t entry_group_all(struct entry_group group) {
+    return group.sample & ~group.apart;
+}
+
+static inline uint64_t entry_group_any(struct entry_group group) {
+    return group.sample | group.apart;
 }
 
 static inline bool entry_is_present(uint64_t entry) {
@@ -106,50 +109,57 @@ enum entry_kind {
     ENTRY_IS_BAD, // a bit is set that must be zero: the CPU would fault
 };
 
-// What decides, on one CPU, which entries are sound. Made once for each operation.
-struct entry_rules {
-    uint64_t reserved;     // bits that must be zero in every entry
-    unsigned highest_leaf; // level above which no entry can be a leaf
-};
-
 static inline struct entry_rules entry_rules(struct vmem_cpu cpu) {
     uint64_t beyond_width = ENTRY_ADDRESS & (UINT64_MAX << cpu.paddr_bits);
-    return (struct entry_rules){beyond_width | (cpu.has_nx ? 0 : ENTRY_NX), cpu.has_1g ? 3 : 2};
-}
-
-// The bits by which a leaf of `level` is told from anything else ...
-static inline uint64_t entry_leaf_mask(struct entry_rules rules, unsigned level) {
-    uint64_t mask = ENTRY_PRESENT | rules.reserved;
-    if (level > 1) { // address bits below the page size: 20:13 at level 2, 29:13 at level 3
-        uint64_t below = (FRAME_BYTES << (9 * (level - 1))) - 1;
-        mask |= ENTRY_LARGE | (below & ENTRY_ADDRESS & ~ENTRY_PAT_LARGE);
+    struct entry_rules rules = {.reserved = beyond_width | (cpu.has_nx ? 0 : ENTRY_NX)};
+    rules.leaf_mask[1] = ENTRY_PRESENT | rules.reserved;
+    for (unsigned level = 2; level <= (cpu.has_1g ? 3 : 2); level++) {
+        // Address bits below the page size: 20:13 at level 2, 29:13 at level 3.
+        uint64_t below = ((FRAME_BYTES << (9 * (level - 1))) - 1) & ENTRY_ADDRESS;
+        rules.leaf_mask[level] = rules.leaf_mask[1] | ENTRY_LARGE | (below & ~ENTRY_PAT_LARGE);
     }
-    return mask;
+    return rules;
 }
 
-// ... and what they are in one.
+// What the bits of the mask are in a leaf of `level`.
 static inline uint64_t entry_leaf_sign(unsigned level) {
     return level == 1 ? ENTRY_PRESENT : ENTRY_PRESENT | ENTRY_LARGE;
 }
 
+static inline bool entry_is_leaf(const struct entry_rules *rules, unsigned level, uint64_t entry) {
+    return (entry & rules->leaf_mask[level]) == entry_leaf_sign(level);
+}
+
 // Whether an entry of a table of `level` points to a table, and is sound.
-static inline bool entry_is_table(struct entry_rules rules, unsigned level, uint64_t entry) {
-    uint64_t mask = ENTRY_PRESENT | ENTRY_LARGE | rules.reserved;
+static inline bool entry_is_table(const struct entry_rules *rules, unsigned level, uint64_t entry) {
+    uint64_t mask = ENTRY_PRESENT | ENTRY_LARGE | rules->reserved;
     if (level >= 4) // AMD reserves bit 8 of levels 4 and 5, Intel ignores it
         mask |= ENTRY_GLOBAL;
     return level > 1 && (entry & mask) == ENTRY_PRESENT;
 }
 
 // What an entry of a table of `level` is to the CPU.
-static inline enum entry_kind entry_kind(struct entry_rules rules, unsigned level, uint64_t entry) {
+static inline enum entry_kind entry_kind(const struct entry_rules *rules, unsigned level,
+                                         uint64_t entry) {
     if (!entry_is_present(entry))
         return ENTRY_IS_ABSENT;
     if (entry_is_table(rules, level, entry))
         return ENTRY_IS_TABLE;
-    if (level > rules.highest_leaf)
-        return ENTRY_IS_BAD;
-    bool is_sound = (entry & entry_leaf_mask(rules, level)) == entry_leaf_sign(level);
-    return is_sound ? ENTRY_IS_LEAF : ENTRY_IS_BAD;
+    return entry_is_leaf(rules, level, entry) ? ENTRY_IS_LEAF : ENTRY_IS_BAD;
+}
+
+// The usual entry of a table of level 2 or more points to a table and allows all but, perhaps, user
+// mode. Usual entries that point to successive frames have successive numbers; all others have
+// numbers that are further from these than there are frames.
+static inline uint64_t entry_number(uint64_t entry) {
+    uint64_t decisive = entry & (ENTRY_PRESENT | ENTRY_WRITE | ENTRY_LARGE | ENTRY_GLOBAL |
+                                 ENTRY_ADDRESS | ENTRY_NX);
+    return decisive >> FRAME_SHIFT | decisive << (64 - FRAME_SHIFT);
+}
+
+// A usual entry that points to `table`.
+static inline uint64_t entry_usual(paddr_t table) {
+    return table.value | ENTRY_PRESENT | ENTRY_WRITE;
 }
 
 // The frame of the table that a table entry points to.
@@ -175,10 +185,15 @@ static inline bool entry_is_owned(uint64_t entry) {
     return (entry & ENTRY_OWNED) != 0;
 }
 
+// Rights have the values of the bits that grant them; only execution is the absence of one.
+_Static_assert(VMEM_READ == ENTRY_PRESENT && VMEM_WRITE == ENTRY_WRITE && VMEM_USER == ENTRY_USER);
+_Static_assert((uint64_t)VMEM_EXECUTE << 60 == ENTRY_NX);
+#define ENTRY_NX_TO_EXECUTE 60
+
 // The bits of a leaf entry that encode rights.
 static inline uint64_t entry_rights_bits(unsigned rights) {
-    return ((rights & VMEM_WRITE) ? ENTRY_WRITE : 0) | ((rights & VMEM_USER) ? ENTRY_USER : 0) |
-           ((rights & VMEM_EXECUTE) ? 0 : ENTRY_NX);
+    return (rights & (VMEM_WRITE | VMEM_USER)) | (uint64_t)(~rights & VMEM_EXECUTE)
+                                                     << ENTRY_NX_TO_EXECUTE;
 }
 
 // Bit 2 of the index into the PAT, in a leaf of `level`.
@@ -255,8 +270,14 @@ static inline uint64_t entry_grants(uint64_t entry) {
 }
 
 static inline unsigned entry_grants_rights(uint64_t grants) {
-    return VMEM_READ | ((grants & ENTRY_WRITE) ? VMEM_WRITE : 0U) |
-           ((grants & ENTRY_USER) ? VMEM_USER : 0U) | ((grants & ENTRY_NX) ? VMEM_EXECUTE : 0U);
+    return VMEM_READ | (unsigned)(grants & (ENTRY_WRITE | ENTRY_USER)) |
+           (unsigned)(grants >> ENTRY_NX_TO_EXECUTE & VMEM_EXECUTE);
+}
+
+// The rights that a leaf has on its own.
+static inline unsigned entry_leaf_rights(uint64_t leaf) {
+    return (unsigned)(leaf & (ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USER)) |
+           (unsigned)(~leaf >> ENTRY_NX_TO_EXECUTE & VMEM_EXECUTE);
 }
 
 // Whether a leaf that is granted this can be written and executed.
@@ -314,49 +335,81 @@ static inline uint64_t entry_meaning(uint64_t leaf) {
     return leaf & ~(ENTRY_MARKS | ENTRY_SOFTWARE | ENTRY_KEY);
 }
 
-// Makes `count` entries from `slot` on absent.
-static inline void entry_clear(uint64_t *slot, uint64_t count) {
-    for (uint64_t *end = slot + count; slot != end; slot++)
-        entry_store(slot, 0);
-}
-
 // Fills `count` entries from `slot` on with leaves; each maps `step` bytes more than the one
 // before.
 static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uint64_t step) {
-    for (; count >= ENTRY_BLOCK; count -= ENTRY_BLOCK) {
+    for (; count >= 8; count -= 8) {
 #pragma GCC unroll 8
-        for (unsigned i = 0; i < ENTRY_BLOCK; i++, leaf += step)
+        for (unsigned i = 0; i < 8; i++, leaf += step)
             entry_store(slot++, leaf);
     }
     for (; count != 0; count--, leaf += step)
         entry_store(slot++, leaf);
 }
 
+// Inverts bits of `count` leaves in which a CPU sets no more: plain stores do.
+static inline void entry_invert_settled(uint64_t *slot, uint64_t count, uint64_t bits) {
+    for (; count >= ENTRY_BLOCK; count -= ENTRY_BLOCK) {
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < ENTRY_BLOCK; i++, slot++)
+            entry_store(slot, entry_load(slot) ^ bits);
+    }
+    for (; count != 0; count--, slot++)
+        entry_store(slot, entry_load(slot) ^ bits);
+}
+
+// Makes `count` entries from `slot` on absent.
+static inline void entry_clear(uint64_t *slot, uint64_t count) {
+    entry_fill(slot, count, 0, 0);
+}
+
+// The same in a table to which nothing leads yet: no CPU can see a part of a store.
+static inline void entry_clear_unseen(uint64_t *slot, uint64_t count) {
+    memset(slot, 0, count * sizeof(*slot));
+}
+
 // How many of the `count` entries from `slot` on are absent before the first present one.
 static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
     uint64_t absent = 0;
-    while (count - absent >= ENTRY_BLOCK && !entry_is_present(entry_load_block(&slot[absent]).any))
-        absent += ENTRY_BLOCK;
+    for (; count - absent >= ENTRY_BLOCK; absent += ENTRY_BLOCK) {
+        uint64_t any = 0;
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < ENTRY_BLOCK; i++)
+            any |= entry_load(&slot[absent + i]);
+        if (entry_is_present(any))
+            break;
+    }
     while (absent < count && !entry_is_present(entry_load(&slot[absent])))
         absent++;
     return absent;
 }
 
 // How many of the `count` entries of a table of `level` from `slot` on are sound leaves, before the
-// first that is not.
-static inline uint64_t entry_count_leaves(struct entry_rules rules, unsigned level,
-                                          const uint64_t *slot, uint64_t count) {
-    if (level > rules.highest_leaf)
+// first that is not. They are added to *group, which has been made by this function or is zero.
+static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsigned level,
+                                          const uint64_t *slot, uint64_t count,
+                                          struct entry_group *group) {
+    uint64_t sample = group->sample != 0 || count == 0 ? group->sample : entry_load(slot);
+    if (!entry_is_leaf(rules, level, sample))
         return 0;
-    uint64_t mask = entry_leaf_mask(rules, level);
-    uint64_t sign = entry_leaf_sign(level);
+    uint64_t apart = group->apart;
     uint64_t leaves = 0;
     for (; count - leaves >= ENTRY_BLOCK; leaves += ENTRY_BLOCK) {
-        struct entry_block block = entry_load_block(&slot[leaves]);
-        if ((block.any & mask) != sign || (block.all & mask) != sign)
+        uint64_t block = apart;
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < ENTRY_BLOCK; i++)
+            block |= entry_load(&slot[leaves + i]) ^ sample;
+        if ((block & rules->leaf_mask[level]) != 0)
             break;
+        apart = block;
     }
-    while (leaves < count && (entry_load(&slot[leaves]) & mask) == sign)
-        leaves++;
+    for (; leaves < count; leaves++) {
+        uint64_t entry = entry_load(&slot[leaves]);
+        if (!entry_is_leaf(rules, level, entry))
+            break;
+        apart |= entry ^ sample;
+    }
+    if (leaves != 0)
+        *group = (struct entry_group){sample, apart};
     return leaves;
 }

@@ -38,7 +38,7 @@ static enum vmem_status check_below(struct map_job *job, uint64_t entry, unsigne
 
 static enum vmem_status check_entry(struct map_job *job, uint64_t entry, unsigned level,
                                     struct vmem_pages piece) {
-    switch (entry_kind(job->change.rules, level, entry)) {
+    switch (entry_kind(&job->change.space->rules, level, entry)) {
     case ENTRY_IS_LEAF:
         if (!job->mapping->replace)
             return VMEM_ERR_MAPPED;
@@ -92,6 +92,10 @@ static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned leve
 static uint64_t build_table(struct map_job *job, unsigned level, struct vmem_pages pages) {
     paddr_t address;
     uint64_t *table = vmem_reserve_next(&job->change, &address);
+    unsigned first = level_index(pages.first, level);
+    unsigned end = level_index(pages.end - 1, level) + 1;
+    entry_clear_unseen(table, first);
+    entry_clear_unseen(&table[end], ENTRY_COUNT - end);
     uint64_t at = pages.first;
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
@@ -113,7 +117,7 @@ static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
                           struct vmem_pages piece) {
     struct vmem_change *change = &job->change;
     uint64_t old = entry_load(slot);
-    bool is_leaf = entry_kind(change->rules, level, old) == ENTRY_IS_LEAF;
+    bool is_leaf = entry_kind(&change->space->rules, level, old) == ENTRY_IS_LEAF;
     uint64_t next;
     struct vmem_run run = {0};
     if (is_leaf)
@@ -134,7 +138,7 @@ static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
                          struct vmem_pages piece) {
     struct vmem_change *change = &job->change;
     uint64_t entry = entry_load(slot);
-    enum entry_kind kind = entry_kind(change->rules, level, entry);
+    enum entry_kind kind = entry_kind(&change->space->rules, level, entry);
     uint64_t *below;
     if (kind == ENTRY_IS_ABSENT) {
         vmem_attach_table(change->space, slot, level, piece.first,
@@ -187,8 +191,8 @@ static bool commit_leaves(struct map_job *job, const struct vmem_path *path,
     return true;
 }
 
-enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
-                          struct vmem_flush *flush) {
+[[gnu::noinline]] static enum vmem_status
+map_any(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_flush *flush) {
     struct vmem_pages pages;
     enum vmem_status status = vmem_check_mapping(space->cpu, space->levels, mapping, &pages);
     if (status != VMEM_OK)
@@ -213,4 +217,34 @@ enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping
     commit_table(&job, path.table, path.level, pages);
     vmem_change_end(&job.change);
     return VMEM_OK;
+}
+
+// The usual request: one page, where there is nothing yet. False, with nothing done, if it is any
+// other, or a mistake; map_any finds out which.
+[[gnu::always_inline]] static inline bool map_page(const struct vmem *space, unsigned levels,
+                                                   const struct vmem_mapping *mapping) {
+    unsigned rights = mapping->rights;
+    uint64_t leaf = entry_make_leaf(1, mapping->phys, rights, mapping->cache, mapping->global);
+    bool is_usual = mapping->bytes == FRAME_BYTES && is_aligned(mapping->virt.value, FRAME_BYTES) &&
+                    vmem_is_canonical(mapping->virt, levels) &&
+                    (mapping->phys.value & ~ENTRY_ADDRESS) == 0 &&
+                    (leaf & space->rules.reserved) == 0 && (rights & VMEM_READ) != 0 &&
+                    rights <= (VMEM_READ | VMEM_WRITE | VMEM_USER | VMEM_EXECUTE) &&
+                    (unsigned)mapping->cache <= VMEM_CACHE_WC &&
+                    (unsigned)mapping->largest <= VMEM_2M + (unsigned)space->cpu.has_1g;
+    if (!is_usual)
+        return false;
+    uint64_t page = mapping->virt.value >> FRAME_SHIFT;
+    struct vmem_usual_way way = vmem_follow_usual(space, levels, page);
+    if (way.slot == NULL || way.level != 1 || entry_is_present(way.entry) ||
+        (leaf & ~way.all & ENTRY_USER) != 0)
+        return false;
+    entry_store(way.slot, leaf);
+    return true;
+}
+
+enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
+                          struct vmem_flush *flush) {
+    bool is_done = space->levels == 5 ? map_page(space, 5, mapping) : map_page(space, 4, mapping);
+    return is_done ? VMEM_OK : map_any(space, mapping, flush);
 }

@@ -42,7 +42,7 @@ static void settle(struct merge_job *job) {
 // Whether the entries of a table of `level` are leaves that together are one large leaf.
 static bool is_one_leaf(const struct merge_job *job, const uint64_t *table, unsigned level) {
     uint64_t first = entry_load(&table[0]);
-    if (entry_kind(job->change.rules, level, first) != ENTRY_IS_LEAF ||
+    if (entry_kind(&job->change.space->rules, level, first) != ENTRY_IS_LEAF ||
         !is_aligned(entry_leaf_address(first, level).value >> FRAME_SHIFT, level_pages(level + 1)))
         return false;
     uint64_t expected = first & ~ENTRY_MARKS;
@@ -81,7 +81,7 @@ static void commit_table(struct merge_job *job, uint64_t *table, unsigned level,
         uint64_t *slot = &table[level_index(at, level)];
         struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
         uint64_t entry = entry_load(slot);
-        if (entry_kind(job->change.rules, level, entry) == ENTRY_IS_TABLE) {
+        if (entry_kind(&job->change.space->rules, level, entry) == ENTRY_IS_TABLE) {
             uint64_t *below = vmem_table(job->change.space, entry_table_address(entry));
             commit_table(job, below, level - 1, piece);
             if (level <= job->highest && level_is_whole(piece.first, piece.end, level))

@@ -12,7 +12,7 @@ static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, uns
     for (; count - leaves >= ENTRY_BLOCK; leaves += ENTRY_BLOCK) {
         uint64_t block = expected;
         uint64_t different = 0;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (unsigned i = 0; i < ENTRY_BLOCK; i++, block += step)
             different |= entry_load(&slot[leaves + i]) ^ block;
         if (entry_meaning(different) != 0)

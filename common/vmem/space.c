@@ -2,6 +2,18 @@
 // wrong.
 #include "common/vmem/tables.h"
 
+static void derive(struct vmem *space) {
+    struct vmem_direct direct = {.bytes = 0};
+    if (space->ops->direct != NULL)
+        direct = space->ops->direct(space->context);
+    space->rules = entry_rules(space->cpu);
+    space->direct_first = entry_number(entry_usual(direct.start));
+    space->direct_frames = direct.bytes >> FRAME_SHIFT;
+    space->direct_origin = (uintptr_t)direct.pointer - direct.start.value;
+    uint64_t root = entry_usual(space->root);
+    space->direct_root = vmem_is_direct(space, root) ? vmem_direct_table(space, root) : NULL;
+}
+
 enum vmem_status vmem_new(struct vmem *space, const struct vmem_ops *ops, void *context,
                           struct vmem_cpu cpu, unsigned levels) {
     enum vmem_status status = vmem_check_cpu(cpu, levels);
@@ -18,6 +30,8 @@ enum vmem_status vmem_new(struct vmem *space, const struct vmem_ops *ops, void *
         .levels = (uint8_t)levels,
         .owns_root = true,
     };
+    derive(space);
+    entry_clear_unseen(vmem_table(space, root), ENTRY_COUNT);
     return VMEM_OK;
 }
 
@@ -28,15 +42,17 @@ enum vmem_status vmem_adopt(struct vmem *space, const struct vmem_ops *ops, void
         return status;
     uint64_t width_mask = (UINT64_C(1) << cpu.paddr_bits) - 1;
     paddr_t table = paddr(align_down(root & width_mask, FRAME_BYTES));
-    if (ops->table_pointer(context, table) == NULL)
-        return VMEM_ERR_ROOT;
-    *space = (struct vmem){
+    struct vmem adopted = {
         .ops = ops,
         .context = context,
         .root = table,
         .cpu = cpu,
         .levels = (uint8_t)levels,
     };
+    derive(&adopted);
+    if (vmem_table(&adopted, table) == NULL)
+        return VMEM_ERR_ROOT;
+    *space = adopted;
     return VMEM_OK;
 }
 
@@ -45,7 +61,7 @@ static void own_below(struct vmem *space, paddr_t address, unsigned level,
     uint64_t *table = vmem_table(space, address);
     for (unsigned i = 0; level > 1 && i < ENTRY_COUNT; i++) {
         uint64_t entry = entry_load(&table[i]);
-        if (entry_kind(entry_rules(space->cpu), level, entry) != ENTRY_IS_TABLE)
+        if (entry_kind(&space->rules, level, entry) != ENTRY_IS_TABLE)
             continue;
         paddr_t below = entry_table_address(entry);
         if (may_free(argument, below))
@@ -70,11 +86,13 @@ enum vmem_status vmem_clone(struct vmem *source, struct vmem *ret_clone) {
     if (paddr_is_none(root))
         return VMEM_ERR_NO_MEMORY;
     uint64_t *to = vmem_table(source, root);
+    entry_clear_unseen(to, ENTRY_COUNT / 2);
     for (unsigned i = ENTRY_COUNT / 2; i < ENTRY_COUNT; i++)
         entry_store(&to[i], entry_load(&from[i]));
     struct vmem *next = source->next != NULL ? source->next : source;
     *ret_clone = *source;
     ret_clone->root = root;
+    derive(ret_clone);
     ret_clone->owns_root = true;
     ret_clone->next = next;
     source->next = ret_clone;
@@ -98,7 +116,7 @@ static void drop_own_tables(struct vmem_change *change, uint64_t *table, unsigne
         uint64_t *slot = &table[level_index(at, level)];
         uint64_t entry = entry_load(slot);
         next = level_piece_end(at, pages.end, level);
-        if (entry_kind(change->rules, level, entry) != ENTRY_IS_TABLE)
+        if (entry_kind(&change->space->rules, level, entry) != ENTRY_IS_TABLE)
             continue;
         if (entry_is_owned(entry)) {
             entry_store(slot, 0);

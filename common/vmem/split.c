@@ -13,7 +13,7 @@ static enum vmem_status check_entry(struct split_job *job, uint64_t entry, unsig
                                     struct vmem_pages piece) {
     uint64_t *table;
     enum vmem_status status;
-    switch (entry_kind(job->change.rules, level, entry)) {
+    switch (entry_kind(&job->change.space->rules, level, entry)) {
     case ENTRY_IS_ABSENT:
         return VMEM_OK;
     case ENTRY_IS_TABLE:
@@ -51,7 +51,7 @@ static void commit_table(struct split_job *job, uint64_t *table, unsigned level,
         struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
         uint64_t entry = entry_load(slot);
         uint64_t *below = NULL;
-        if (entry_kind(job->change.rules, level, entry) == ENTRY_IS_LEAF)
+        if (entry_kind(&job->change.space->rules, level, entry) == ENTRY_IS_LEAF)
             below = vmem_split_leaf(&job->change, slot, level, at);
         else if (entry_is_present(entry))
             below = vmem_table(job->change.space, entry_table_address(entry));

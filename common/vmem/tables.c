@@ -10,7 +10,6 @@ void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
                        struct vmem_flush *flush) {
     change->space = space;
     change->flush = flush;
-    change->rules = entry_rules(space->cpu);
     change->tables = 0;
     change->reserve.next = PADDR_NONE;
     change->gone.visit = add_gone;
@@ -47,7 +46,6 @@ uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table) {
     uint64_t *table = vmem_table(change->space, change->reserve.next);
     *ret_table = change->reserve.next;
     change->reserve.next = paddr(table[0]);
-    table[0] = 0;
     return table;
 }
 
@@ -61,24 +59,27 @@ void vmem_change_end(struct vmem_change *change) {
 descend(const struct vmem *space, unsigned levels, struct vmem_pages pages, unsigned rights,
         unsigned lowest, struct vmem_path *ret_path) {
     uint64_t apart = pages.first ^ (pages.end - 1);
-    struct entry_rules rules = entry_rules(space->cpu);
     uint64_t *table = vmem_table(space, space->root);
+    if (table == NULL)
+        return VMEM_ERR_CORRUPT;
     uint64_t grants = ENTRY_GRANTS_ALL;
     unsigned level = levels;
 #pragma GCC unroll 5
-    for (; level > 1 && table != NULL; level--) {
+    for (; level > 1; level--) {
         if (level <= lowest || apart >> level_shift(level) != 0)
             break;
         uint64_t *slot = &table[level_index(pages.first, level)];
         uint64_t entry = entry_load(slot);
-        if (!entry_is_table(rules, level, entry))
+        uint64_t *below = vmem_below(space, level, entry);
+        if (below == NULL) {
+            if (entry_is_table(&space->rules, level, entry))
+                return VMEM_ERR_CORRUPT;
             break;
+        }
         ret_path->slot[level] = slot;
         grants &= entry_grants(entry);
-        table = vmem_table(space, entry_table_address(entry));
+        table = below;
     }
-    if (table == NULL)
-        return VMEM_ERR_CORRUPT;
     unsigned denied = entry_grants_deny(grants, rights);
     if ((denied & ~(unsigned)VMEM_USER) != 0)
         return VMEM_ERR_RIGHTS;

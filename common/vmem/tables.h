@@ -4,17 +4,63 @@
 
 #include "common/vmem/runs.h"
 
+// Whether the entry is a usual one that points to a table seen directly ...
+static inline bool vmem_is_direct(const struct vmem *space, uint64_t entry) {
+    uint64_t frame = entry_number(entry) - space->direct_first;
+    return __builtin_expect(frame < space->direct_frames, 1);
+}
+
+// ... and where that is seen.
+static inline uint64_t *vmem_direct_table(const struct vmem *space, uint64_t entry) {
+    uint64_t *table = (uint64_t *)(space->direct_origin + entry_table_address(entry).value);
+    if (table == NULL)
+        __builtin_unreachable();
+    return table;
+}
+
 // The pointer to a table, null if its address is none of the space's tables.
 static inline uint64_t *vmem_table(const struct vmem *space, paddr_t table) {
-    const struct vmem_ops *ops = space->ops;
-    uint64_t offset = table.value - ops->direct_start.value;
-    if (__builtin_expect(offset < ops->direct_bytes, 1)) {
-        uint64_t *pointer = (uint64_t *)(void *)(ops->direct + offset);
-        if (pointer == NULL)
-            __builtin_unreachable();
-        return pointer;
+    uint64_t entry = entry_usual(table);
+    return vmem_is_direct(space, entry) ? vmem_direct_table(space, entry)
+                                        : space->ops->table_pointer(space->context, table);
+}
+
+// The table that an entry of a table of `level` points to; null if it points to none, or to none of
+// the space's.
+static inline uint64_t *vmem_below(const struct vmem *space, unsigned level, uint64_t entry) {
+    if (vmem_is_direct(space, entry))
+        return vmem_direct_table(space, entry);
+    return entry_is_table(&space->rules, level, entry)
+               ? vmem_table(space, entry_table_address(entry))
+               : NULL;
+}
+
+// How far the way of one page leads over usual entries and tables that are seen directly.
+struct vmem_usual_way {
+    uint64_t *slot; // of the entry where it ends; null if the root is not seen directly
+    unsigned level; // of the table that holds it
+    uint64_t entry; // as it was read
+    uint64_t all;   // bits that all entries above it have
+};
+
+// Compiled for each number of levels, and unrolled: every level has its own constants. Calls
+// nothing, so that who needs no more does not either.
+[[gnu::always_inline]] static inline struct vmem_usual_way
+vmem_follow_usual(const struct vmem *space, unsigned levels, uint64_t page) {
+    struct vmem_usual_way way = {.slot = NULL, .all = UINT64_MAX};
+    uint64_t *table = space->direct_root;
+    if (table == NULL)
+        return way;
+#pragma GCC unroll 5
+    for (way.level = levels; way.level != 0; way.level--) {
+        way.slot = &table[level_index(page, way.level)];
+        way.entry = entry_load(way.slot);
+        if (way.level == 1 || !vmem_is_direct(space, way.entry))
+            break;
+        way.all &= way.entry;
+        table = vmem_direct_table(space, way.entry);
     }
-    return ops->table_pointer(space->context, table);
+    return way;
 }
 
 // ---- Flush
@@ -33,7 +79,7 @@ void vmem_flush_add_run(const struct vmem *space, struct vmem_flush *flush,
 // ---- Change
 
 // Table frames taken before a change begins, so that nothing in it can fail. Chained through their
-// first entry; else zero.
+// first entry.
 struct vmem_reserve {
     paddr_t next;
 };
@@ -42,7 +88,6 @@ struct vmem_reserve {
 struct vmem_change {
     const struct vmem *space;
     struct vmem_flush *flush;
-    struct entry_rules rules;
     uint64_t tables; // needed, as far as counted
     struct vmem_reserve reserve;
     struct vmem_join gone; // memory that is mapped no more
@@ -54,8 +99,8 @@ void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
 // Takes the frames that were counted, or none: VMEM_ERR_NO_MEMORY.
 [[nodiscard]] enum vmem_status vmem_reserve_take(struct vmem_change *change);
 
-// Hands out one of the reserved frames, all zero. Their number was computed: to ask for one too
-// many is a broken invariant and stops the machine.
+// Hands out one of the reserved frames, with any contents. Their number was computed: to ask for
+// one too many is a broken invariant and stops the machine.
 uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table);
 
 // Ends the change: passes on the last run that is gone, gives frames back that were not needed.
@@ -65,7 +110,7 @@ void vmem_change_end(struct vmem_change *change);
 
 // The lowest table of which one holds all entries for a range, and the way to it.
 struct vmem_path {
-    uint64_t *slot[ENTRY_LEVELS_MAX + 1]; // [n]: the entry, of a level-n table, that leads down
+    uint64_t *slot[VMEM_LEVELS_MAX + 1]; // [n]: the entry, of a level-n table, that leads down
     uint64_t *table;
     unsigned level;
     bool denies_user; // an entry on the way must let user mode through

@@ -1,49 +1,62 @@
 // vmem_translate: the walk of one address, as the CPU does it.
 #include "common/vmem/tables.h"
 
-static inline void fill_translation(struct vmem_translation *ret_translation, vaddr_t virt,
-                                    uint64_t entry, unsigned level, uint64_t grants) {
+[[gnu::always_inline]] static inline enum vmem_status
+fill_translation(vaddr_t virt, unsigned level, uint64_t leaf, unsigned rights,
+                 struct vmem_translation *ret) {
     uint64_t offset = virt.value & (level_bytes(level) - 1);
-    *ret_translation = (struct vmem_translation){
-        .phys = paddr_add(entry_leaf_address(entry, level), offset),
-        .entry = entry,
-        .page = (enum vmem_page)(level - 1),
-        .cache = entry_cache(entry, level),
-        .rights = entry_grants_rights(grants),
-        .global = entry_is_global(entry),
-        .accessed = entry_is_accessed(entry),
-        .dirty = entry_is_dirty(entry),
-    };
+    ret->phys = paddr_add(entry_leaf_address(leaf, level), offset);
+    ret->entry = leaf;
+    ret->page = (enum vmem_page)(level - 1);
+    ret->rights = rights;
+    return VMEM_OK;
 }
 
-// Compiled once for each number of levels, and unrolled: every level has its own constants.
+// Over any tables.
+[[gnu::noinline]] static enum vmem_status translate_any(const struct vmem *space, vaddr_t virt,
+                                                        struct vmem_translation *ret) {
+    const uint64_t *table = vmem_table(space, space->root);
+    uint64_t grants = ENTRY_GRANTS_ALL;
+    for (unsigned level = space->levels; table != NULL; level--) {
+        uint64_t entry = entry_load(&table[level_index(virt.value >> FRAME_SHIFT, level)]);
+        grants &= entry_grants(entry);
+        if (!entry_is_present(entry))
+            return VMEM_ERR_NOT_MAPPED;
+        if (entry_is_leaf(&space->rules, level, entry))
+            return fill_translation(virt, level, entry, entry_grants_rights(grants), ret);
+        table = vmem_below(space, level, entry);
+    }
+    return VMEM_ERR_CORRUPT;
+}
+
 [[gnu::always_inline]] static inline enum vmem_status
 translate(const struct vmem *space, vaddr_t virt, unsigned levels, struct vmem_translation *ret) {
     if (!vmem_is_canonical(virt, levels))
         return VMEM_ERR_NONCANONICAL;
-    struct entry_rules rules = entry_rules(space->cpu);
-    const uint64_t *table = vmem_table(space, space->root);
-    uint64_t grants = ENTRY_GRANTS_ALL;
-#pragma GCC unroll 5
-    for (unsigned level = levels; level != 0 && table != NULL; level--) {
-        uint64_t entry = entry_load(&table[level_index(virt.value >> FRAME_SHIFT, level)]);
-        grants &= entry_grants(entry);
-        if (entry_is_table(rules, level, entry)) {
-            table = vmem_table(space, entry_table_address(entry));
-            continue;
-        }
-        if (!entry_is_present(entry))
-            return VMEM_ERR_NOT_MAPPED;
-        if (entry_kind(rules, level, entry) != ENTRY_IS_LEAF)
-            return VMEM_ERR_CORRUPT;
-        fill_translation(ret, virt, entry, level, grants);
-        return VMEM_OK;
-    }
-    return VMEM_ERR_CORRUPT;
+    struct vmem_usual_way way = vmem_follow_usual(space, levels, virt.value >> FRAME_SHIFT);
+    if (way.slot == NULL || !entry_is_leaf(&space->rules, way.level, way.entry))
+        return translate_any(space, virt, ret);
+    // No entry above forbids writing or executing.
+    unsigned rights = entry_leaf_rights(way.entry & (way.all | ~ENTRY_USER));
+    if (way.level == 1) // with constants
+        return fill_translation(virt, 1, way.entry, rights, ret);
+    return fill_translation(virt, way.level, way.entry, rights, ret);
 }
 
 enum vmem_status vmem_translate(const struct vmem *space, vaddr_t virt,
                                 struct vmem_translation *ret_translation) {
     return space->levels == 5 ? translate(space, virt, 5, ret_translation)
                               : translate(space, virt, 4, ret_translation);
+}
+
+enum vmem_cache vmem_translation_cache(const struct vmem_translation *translation) {
+    return entry_cache(translation->entry, (unsigned)translation->page + 1);
+}
+
+bool vmem_translation_is_global(const struct vmem_translation *translation) {
+    return entry_is_global(translation->entry);
+}
+
+unsigned vmem_translation_marks(const struct vmem_translation *translation) {
+    return entry_marks(translation->entry);
 }

@@ -21,7 +21,7 @@ static bool commit_entry(struct vmem_change *change, uint64_t *slot, unsigned le
                          struct vmem_pages piece) {
     const struct vmem *space = change->space;
     uint64_t entry = entry_load(slot);
-    if (entry_kind(change->rules, level, entry) == ENTRY_IS_LEAF) {
+    if (entry_kind(&change->space->rules, level, entry) == ENTRY_IS_LEAF) {
         uint64_t *parts = vmem_split_leaf(change, slot, level, piece.first);
         return commit_table(change, parts, level - 1, piece);
     }
@@ -62,7 +62,7 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
         uint64_t whole = level_whole_entries(rest.first, rest.end, level);
         struct vmem_pages piece = {rest.first, level_piece_end(rest.first, rest.end, level)};
         uint64_t entry = entry_load(slot);
-        enum entry_kind kind = entry_kind(change->rules, level, entry);
+        enum entry_kind kind = entry_kind(&change->space->rules, level, entry);
         if (kind == ENTRY_IS_LEAF && whole != 0) {
             piece.end = rest.first + (whole << level_shift(level));
             piece.end = clear_run(change, slot, level, piece);

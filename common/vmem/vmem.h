@@ -58,10 +58,12 @@ enum vmem_status {
 // A few words on `status`, for people; static text.
 const char *vmem_status_text(enum vmem_status status);
 
+struct vmem_direct;
+
 // How the library reaches the world.
 struct vmem_ops {
-    // A zeroed 4 KiB frame for a table, within the CPU's width, with a pointer, now owned by the
-    // address space; PADDR_NONE if there is none.
+    // A 4 KiB frame for a table, within the CPU's width, with a pointer, now owned by the address
+    // space; PADDR_NONE if there is none. Its contents do not matter.
     paddr_t (*table_alloc)(void *context);
     // Takes back a frame that table_alloc gave, or for which vmem_own_tables was told yes: one that
     // was never reachable, or, not zero, one that is so no more since before the last flush.
@@ -69,11 +71,17 @@ struct vmem_ops {
     // The pointer through which `table` can be read and written; null if that is no table's
     // address.
     uint64_t *(*table_pointer)(void *context, paddr_t table);
-    // Optional, for speed: memory in which every frame can be read and written, seen at `direct`.
-    // table_pointer is asked for other frames only. All zero: for every frame.
-    paddr_t direct_start; // as direct_bytes a multiple of 4 KiB
-    uint64_t direct_bytes;
-    unsigned char *direct;
+    // Optional, for speed: memory in which every frame can be read and written. Asked for once,
+    // when a space is made or adopted; from then on table_pointer is asked for other frames only.
+    struct vmem_direct (*direct)(void *context);
+};
+
+// Physical memory [start, start + bytes), both multiples of 4 KiB and within the CPU's width, seen
+// at `pointer`. Of no bytes: there is none.
+struct vmem_direct {
+    paddr_t start;
+    uint64_t bytes;
+    unsigned char *pointer;
 };
 
 // What the CPU can do (CPUID 0x80000001 EDX bits 20 and 26, 0x80000008 EAX 7:0).
@@ -81,6 +89,15 @@ struct vmem_cpu {
     uint8_t paddr_bits; // physical address width, 32 to 52
     bool has_nx;
     bool has_1g;
+};
+
+#define VMEM_LEVELS_MAX 5
+
+// What decides, on one CPU, which entries are sound (entry.h).
+struct entry_rules {
+    uint64_t reserved;                       // bits that must be zero in every entry
+    uint64_t leaf_mask[VMEM_LEVELS_MAX + 1]; // [n]: bits that tell a leaf of level n; 0: there is
+                                             // none
 };
 
 struct vmem {
@@ -91,14 +108,21 @@ struct vmem {
     uint8_t levels;    // 4 or 5
     bool owns_root;    // the root is freed with the space
     struct vmem *next; // in the ring of the spaces that share an upper half; null: alone
+
+    // Derived from the above, once.
+    struct entry_rules rules;
+    uint64_t direct_first;  // entry_number of an entry that points to the first frame seen directly
+    uint64_t direct_frames; // how many there are
+    uintptr_t direct_origin; // the pointer to physical address 0, if it were seen there
+    uint64_t *direct_root;   // null: the root is not seen directly
 };
 
 // Rights of a mapping. A present x86 page is always readable.
 enum {
     VMEM_READ = 1,
     VMEM_WRITE = 2,
-    VMEM_EXECUTE = 4,
-    VMEM_USER = 8,
+    VMEM_USER = 4,
+    VMEM_EXECUTE = 8,
 };
 
 // Cache types: their values are the indices into the PAT that SLIPWAY_PAT programs.
@@ -308,12 +332,14 @@ struct vmem_translation {
     paddr_t phys;   // of the byte asked for
     uint64_t entry; // the leaf entry, as it stands
     enum vmem_page page;
-    enum vmem_cache cache;
     unsigned rights; // effective along the walk
-    bool global;
-    bool accessed;
-    bool dirty;
 };
+
+// What else the leaf says: its cache type, whether it is global, its marks (VMEM_ACCESSED,
+// VMEM_DIRTY).
+enum vmem_cache vmem_translation_cache(const struct vmem_translation *translation);
+bool vmem_translation_is_global(const struct vmem_translation *translation);
+unsigned vmem_translation_marks(const struct vmem_translation *translation);
 
 // Translates one address. Errors: VMEM_ERR_NONCANONICAL, VMEM_ERR_NOT_MAPPED, VMEM_ERR_CORRUPT;
 // then *ret_translation is untouched.

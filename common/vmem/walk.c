@@ -4,9 +4,8 @@
 
 struct walker {
     const struct vmem *space;
-    struct entry_rules rules;
     struct vmem_join join;
-    paddr_t way[ENTRY_LEVELS_MAX + 1]; // [n]: the level-n table that the walk is in
+    paddr_t way[VMEM_LEVELS_MAX + 1]; // [n]: the level-n table that the walk is in
 };
 
 // Adds the leaf at `slot` and those that continue it; *at moves past them.
@@ -42,7 +41,7 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
         uint64_t entry = entry_load(slot);
         uint64_t next = level_piece_end(at, pages.end, level);
         enum vmem_status status = VMEM_OK;
-        switch (entry_kind(walker->rules, level, entry)) {
+        switch (entry_kind(&walker->space->rules, level, entry)) {
         case ENTRY_IS_ABSENT:
             break;
         case ENTRY_IS_TABLE:
@@ -76,7 +75,6 @@ enum vmem_status vmem_walk(const struct vmem *space, vaddr_t virt, uint64_t byte
                            vmem_visit_run visit, void *argument) {
     struct walker walker = {
         .space = space,
-        .rules = entry_rules(space->cpu),
         .join = {.visit = visit, .argument = argument},
     };
     if (virt.value == 0 && bytes == 0) {

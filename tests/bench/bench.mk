@@ -5,7 +5,7 @@ BENCH_PROGRAM := $(BUILD)/bench/bench_vmem
 BENCH_OBJ     := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c common/base/fmt*.c))) \
                  $(call objects,bench/program,$(sort $(wildcard tests/bench/*.c)))
 $(eval $(call compile,bench/library,$$(CC) $$(BENCH_CFLAGS)))
-$(eval $(call compile,bench/program,$$(CC) $$(BASE) -fno-pie))
+$(eval $(call compile,bench/program,$$(CC) $$(BASE) -fno-pie -falign-loops=64 -falign-functions=64))
 
 $(BENCH_PROGRAM): $(BENCH_OBJ) $(BUILD)/files.stamp
 	@echo '  LINK    $@'

@@ -1,20 +1,7 @@
 #include "tests/bench/bench_space.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define TABLES_BASE UINT64_C(0x0000012345600000) // physical address of the first table
-
-// As a kernel with vector registers at hand clears a page. Not memset: valgrind counts every byte
-// that its `rep stosb` stores as an instruction.
-static void clear_table(uint64_t *table) {
-    typedef uint64_t chunk __attribute__((vector_size(16)));
-    chunk *at = (chunk *)(void *)table;
-#pragma GCC unroll 8
-    for (unsigned i = 0; i < FRAME_BYTES / sizeof(chunk); i++)
-        *(volatile chunk *)&at[i] = (chunk){0};
-}
 
 static paddr_t table_alloc(void *context) {
     struct bench_space *bench = context;
@@ -22,27 +9,31 @@ static paddr_t table_alloc(void *context) {
         return PADDR_NONE;
     uint64_t table =
         bench->free_count != 0 ? bench->free_tables[--bench->free_count] : bench->tables_used++;
-    clear_table(bench->tables[table]);
-    return paddr(TABLES_BASE + table * FRAME_BYTES);
+    return paddr(BENCH_TABLES_BASE + table * FRAME_BYTES);
 }
 
 static void table_free(void *context, paddr_t table) {
     struct bench_space *bench = context;
-    bench->free_tables[bench->free_count++] = (table.value - TABLES_BASE) / FRAME_BYTES;
+    bench->free_tables[bench->free_count++] = (table.value - BENCH_TABLES_BASE) / FRAME_BYTES;
 }
 
 static uint64_t *table_pointer(void *context, paddr_t table) {
     struct bench_space *bench = context;
-    uint64_t offset = table.value - TABLES_BASE;
+    uint64_t offset = table.value - BENCH_TABLES_BASE;
     return offset < sizeof(bench->tables) ? (void *)((char *)bench->tables + offset) : NULL;
 }
 
-static struct vmem_ops ops = {
+static struct vmem_direct direct(void *context) {
+    struct bench_space *bench = context;
+    return (struct vmem_direct){paddr(BENCH_TABLES_BASE), sizeof(bench->tables),
+                                (unsigned char *)bench->tables};
+}
+
+static const struct vmem_ops ops = {
     .table_alloc = table_alloc,
     .table_free = table_free,
     .table_pointer = table_pointer,
-    .direct_start = {TABLES_BASE},
-    .direct_bytes = BENCH_TABLES * FRAME_BYTES,
+    .direct = direct,
 };
 
 static void execute_flush(void *context, const struct vmem_flush *flush) {
@@ -60,18 +51,11 @@ static const struct vmem_flush_ops flush_ops = {
     .release = release_run,
 };
 
-static void expect_ok(enum vmem_status status) {
-    if (status != VMEM_OK)
-        abort();
-}
-
 void bench_space_make(struct bench_space *bench, enum bench_use use) {
-    // Not the tables themselves: they are cleared when they are handed out, and warm from last
-    // time.
+    // Not the tables themselves: they are warm from last time.
     memset(bench, 0, offsetof(struct bench_space, tables));
-    ops.direct = (unsigned char *)bench->tables;
     struct vmem_cpu cpu = {.paddr_bits = 52, .has_nx = true, .has_1g = true};
-    expect_ok(vmem_new(&bench->space, &ops, bench, cpu, 4));
+    bench_expect_ok(vmem_new(&bench->space, &ops, bench, cpu, 4));
     vmem_flush_begin(&bench->flush, use == BENCH_LOADED ? &flush_ops : &vmem_unloaded, bench);
 }
 
@@ -100,24 +84,19 @@ void bench_map(struct bench_space *bench, vaddr_t virt, paddr_t phys, uint64_t b
         .cache = VMEM_CACHE_WB,
         .largest = largest,
     };
-    expect_ok(vmem_map(&bench->space, &mapping, &bench->flush));
+    bench_expect_ok(vmem_map(&bench->space, &mapping, &bench->flush));
 }
 
 void bench_unmap(struct bench_space *bench, vaddr_t virt, uint64_t bytes) {
-    expect_ok(vmem_unmap(&bench->space, virt, bytes, &bench->flush));
+    bench_expect_ok(vmem_unmap(&bench->space, virt, bytes, &bench->flush));
 }
 
 void bench_protect(struct bench_space *bench, vaddr_t virt, uint64_t bytes, unsigned rights) {
-    expect_ok(vmem_protect(&bench->space, virt, bytes, rights, &bench->flush));
-}
-
-void bench_translate(struct bench_space *bench, vaddr_t virt) {
-    struct vmem_translation translation;
-    expect_ok(vmem_translate(&bench->space, virt, &translation));
+    bench_expect_ok(vmem_protect(&bench->space, virt, bytes, rights, &bench->flush));
 }
 
 void bench_split(struct bench_space *bench, vaddr_t virt) {
-    expect_ok(vmem_split(&bench->space, virt, FRAME_BYTES, VMEM_4K, &bench->flush));
+    bench_expect_ok(vmem_split(&bench->space, virt, FRAME_BYTES, VMEM_4K, &bench->flush));
 }
 
 void bench_store_table(uint64_t *table, uint64_t first) {

@@ -4,7 +4,10 @@
 
 #include "common/vmem/vmem.h"
 
-#define BENCH_TABLES 2048
+#include <stdlib.h>
+
+#define BENCH_TABLES      2048
+#define BENCH_TABLES_BASE UINT64_C(0x0000012345600000) // physical address of the first table
 
 struct bench_space {
     struct vmem space;
@@ -19,6 +22,18 @@ struct bench_space {
 
 // Whether CPUs use the tables while they are changed.
 enum bench_use { BENCH_LOADED, BENCH_UNLOADED };
+
+// The entry of the table that `entry` points to.
+static inline uint64_t bench_entry(struct bench_space *bench, uint64_t entry, uint64_t index) {
+    uint64_t offset = (entry & UINT64_C(0x000ffffffffff000)) - BENCH_TABLES_BASE;
+    uint64_t *table = (uint64_t *)(void *)((char *)bench->tables + offset);
+    return __atomic_load_n(&table[index], __ATOMIC_RELAXED);
+}
+
+static inline void bench_expect_ok(enum vmem_status status) {
+    if (status != VMEM_OK)
+        abort();
+}
 
 // An empty space of 4 levels; the memory of all its tables is warm.
 void bench_space_make(struct bench_space *bench, enum bench_use use);
@@ -35,7 +50,6 @@ void bench_map(struct bench_space *bench, vaddr_t virt, paddr_t phys, uint64_t b
                enum vmem_page largest);
 void bench_unmap(struct bench_space *bench, vaddr_t virt, uint64_t bytes);
 void bench_protect(struct bench_space *bench, vaddr_t virt, uint64_t bytes, unsigned rights);
-void bench_translate(struct bench_space *bench, vaddr_t virt);
 void bench_split(struct bench_space *bench, vaddr_t virt);
 
 // 512 plain stores into a table, the scale for everything else.

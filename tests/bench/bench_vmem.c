@@ -73,8 +73,15 @@ static void run_map_range(struct bench_space *bench, const struct operation *ope
 static void run_map_singly(struct bench_space *bench, const struct operation *operation,
                            uint64_t units) {
     (void)operation;
-    for (uint64_t offset = 0; offset < units * FRAME_BYTES; offset += FRAME_BYTES)
-        bench_map(bench, vaddr_add(FIRST, offset), paddr(PHYS + offset), FRAME_BYTES, VMEM_4K);
+    for (uint64_t offset = 0; offset < units * FRAME_BYTES; offset += FRAME_BYTES) {
+        struct vmem_mapping mapping = {
+            .virt = vaddr_add(FIRST, offset),
+            .phys = paddr(PHYS + offset),
+            .bytes = FRAME_BYTES,
+            .rights = RW,
+        };
+        bench_expect_ok(vmem_map(&bench->space, &mapping, &bench->flush));
+    }
 }
 
 static void run_unmap(struct bench_space *bench, const struct operation *operation,
@@ -108,8 +115,25 @@ static void prepare_translate(struct bench_space *bench, const struct operation 
 static void run_translate(struct bench_space *bench, const struct operation *operation,
                           uint64_t units) {
     (void)operation;
-    for (uint64_t i = 0; i < units; i++)
-        bench_translate(bench, vaddr(drawn[i % ARRAY_LEN(drawn)]));
+    struct vmem_translation translation;
+    for (uint64_t i = 0; i < units; i++) {
+        vaddr_t virt = vaddr(drawn[i % ARRAY_LEN(drawn)]);
+        bench_expect_ok(vmem_translate(&bench->space, virt, &translation));
+    }
+}
+
+// What no walk can do without: four loads, each of which needs the one before.
+static void run_plain_walk(struct bench_space *bench, const struct operation *operation,
+                           uint64_t units) {
+    (void)operation;
+    for (uint64_t i = 0; i < units; i++) {
+        uint64_t virt = drawn[i % ARRAY_LEN(drawn)];
+        uint64_t entry = bench->space.root.value;
+        for (unsigned shift = 39; shift != 3; shift -= 9)
+            entry = bench_entry(bench, entry, virt >> shift & 511);
+        if (entry == 0)
+            abort();
+    }
 }
 
 static void prepare_split(struct bench_space *bench, const struct operation *operation,
@@ -190,6 +214,7 @@ static const struct operation operations[] = {
      FRAME_BYTES},
     {"protect 1 GiB, pages unused", prepare_pages, run_protect, PAGES, PAGES / 2, 1, FRAME_BYTES},
     {"translate random", prepare_translate, run_translate, PAGES, PAGES / 2, 1, 0},
+    {"plain walk random", prepare_translate, run_plain_walk, PAGES, PAGES / 2, 1, 0},
     {"split 1 GiB to 2 MiB to 4 KiB", prepare_split, run_split, 16, 8, 1, 0},
     {"plain stores, simple", prepare_nothing, run_stores, 512, 256, 512, 0},
     {"plain stores, unrolled", prepare_nothing, run_stores_unrolled, 512, 256, 512, 0},

@@ -29,9 +29,11 @@ static void require(bool holds) {
         abort();
 }
 
-static void fuzz_operations(struct input *input, struct vmem_cpu cpu, unsigned levels) {
+static void fuzz_operations(struct input *input, struct vmem_cpu cpu, unsigned levels,
+                            uint32_t direct) {
     static struct vmem_model model;
     struct vmem_memory memory = vmem_memory_make(FRAMES);
+    memory.direct = direct;
     struct vmem space;
     require(vmem_new(&space, &vmem_memory_ops, &memory, cpu, levels) == VMEM_OK);
     model.count = 0;
@@ -113,10 +115,13 @@ static void change_adopted(struct vmem *space, struct vmem_memory *memory, struc
     }
 }
 
-static void fuzz_hostile(struct input *input, struct vmem_cpu cpu, unsigned levels) {
+static void fuzz_hostile(struct input *input, struct vmem_cpu cpu, unsigned levels,
+                         uint32_t direct) {
     struct vmem_memory memory = vmem_memory_make(FRAMES);
+    memory.direct = direct;
     for (unsigned frame = 0; frame < HOSTILE_FRAMES; frame++)
         (void)vmem_memory_alloc(&memory);
+    memset(memory.frames, 0, HOSTILE_FRAMES * FRAME_BYTES);
     fill_hostile(input, &memory);
     struct vmem space;
     require(vmem_adopt(&space, &vmem_memory_ops, &memory, cpu, levels, VMEM_MEMORY_BASE) ==
@@ -140,9 +145,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         return 0;
     struct vmem_cpu cpu = {.paddr_bits = 46, .has_nx = true, .has_1g = (mode & 2) != 0};
     unsigned levels = (mode & 1) ? 5 : 4;
+    uint32_t direct = (mode >> 3 & 3) * (HOSTILE_FRAMES / 2); // none, half, all and more
     if (mode & 4)
-        fuzz_hostile(&input, cpu, levels);
+        fuzz_hostile(&input, cpu, levels, direct);
     else
-        fuzz_operations(&input, cpu, levels);
+        fuzz_operations(&input, cpu, levels, direct);
     return 0;
 }

@@ -94,7 +94,6 @@ static paddr_t table_alloc(void *context) {
     (void)context;
     if (tables_used == FRAMES)
         return PADDR_NONE;
-    memset(table_memory[tables_used], 0, FRAME_BYTES);
     return paddr(0x7000000 + FRAME_BYTES * tables_used++);
 }
 

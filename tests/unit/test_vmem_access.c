@@ -10,8 +10,9 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#define HHDM UINT64_C(0xffff800000000000)
-#define TRAP 0x100 // RFLAGS.TF: stop after one instruction
+#define HHDM  UINT64_C(0xffff800000000000)
+#define TRAP  0x100 // RFLAGS.TF: stop after one instruction
+#define MARKS 0x60  // accessed and dirty
 
 enum { PAGE_FAULT_WRITE = 2, PROBES_MAX = 12 };
 
@@ -31,6 +32,8 @@ static struct {
     uint64_t reads, writes; // counted
     uint64_t *at;           // of the access that is under way
     bool is_write;
+    uint64_t *marked;    // an entry that a CPU marks ...
+    uint64_t until_mark; // ... right after so many reads of it
     struct probe probe[PROBES_MAX];
     unsigned probe_count;
     uint8_t was_used[RIG_FRAMES]; // when the change began
@@ -113,6 +116,8 @@ static void on_step(int signal, siginfo_t *info, void *context) {
         look();
     } else {
         trace.reads++;
+        if (trace.at == trace.marked && trace.until_mark != 0 && --trace.until_mark == 0)
+            *trace.at |= MARKS;
     }
     protect_frames(rights_while_traced());
 }
@@ -125,6 +130,7 @@ static void trace_make(struct rig *rig, unsigned levels) {
     memcpy(frames, rig->memory.frames, FRAME_BYTES);
     free(rig->memory.frames);
     rig->memory.frames = frames;
+    rig_adopt(rig, RIG_CPU);
     memset(&trace, 0, sizeof(trace));
     trace.rig = rig;
 }
@@ -259,6 +265,32 @@ TEST("vmem: at every store of protect no address is absent, be it in the range o
     struct rig_range range = {HHDM + GIB(1) - MIB(3), MIB(3) + 0x3000, RIG_R | VMEM_USER};
     trace_run(run_protect, &range);
     trace_destroy();
+}
+
+TEST("vmem: a mark that a CPU sets between any two accesses of protect stays") {
+    enum { PAGES = 21, ODD = 18 };
+    for (unsigned others_are_marked = 0; others_are_marked <= 1; others_are_marked++) {
+        bool was_reached = true;
+        for (uint64_t reads = 1; was_reached; reads++) {
+            struct rig rig;
+            trace_make(&rig, 4);
+            map(&rig, rig_mapping(HHDM, 0x3000, PAGES * 0x1000));
+            uint64_t *slot = rig_slot(&rig, HHDM, 1);
+            for (unsigned i = 0; i < PAGES; i++)
+                slot[i] =
+                    (slot[i] & ~(uint64_t)MARKS) | (others_are_marked && i != ODD ? MARKS : 0);
+            trace.marked = &slot[ODD];
+            trace.until_mark = reads;
+            trace.stops_reads = true;
+            struct rig_range range = {HHDM, PAGES * 0x1000, RIG_R};
+            trace_run(run_protect, &range);
+            was_reached = trace.until_mark == 0;
+            assert_int_equal(slot[ODD] & MARKS, was_reached ? MARKS : 0);
+            assert_int_equal(slot[ODD] & 2, 0);
+            assert_true(was_reached || reads > 3); // checked, looked at, edited
+            trace_destroy();
+        }
+    }
 }
 
 TEST("vmem: at every store of map an address is absent or already right") {

@@ -92,10 +92,12 @@ TEST("vmem: NX and 1 GiB leaves are reserved on a CPU without them") {
     mapping.rights = VMEM_READ;
     map(&rig, mapping);
     uint64_t leaf = *rig_slot(&rig, HHDM, 3);
-    rig.space.cpu.has_nx = false;
+    struct vmem_cpu no_nx = RIG_CPU;
+    no_nx.has_nx = false;
+    rig_adopt(&rig, no_nx);
     expect_violation(&rig, HHDM, 3, leaf, VMEM_BAD_RESERVED_BITS);
     expect_violation(&rig, HHDM, 4, *rig_slot(&rig, HHDM, 4) | NX, VMEM_BAD_RESERVED_BITS);
-    rig.space.cpu = RIG_CPU_NO_1G;
+    rig_adopt(&rig, RIG_CPU_NO_1G);
     expect_violation(&rig, HHDM, 3, leaf, VMEM_BAD_RESERVED_BITS);
     rig_destroy(&rig);
 }

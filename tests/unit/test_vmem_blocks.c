@@ -1,9 +1,9 @@
-// The loops over the entries of a table go by blocks of eight. Here every length around two blocks
-// meets every place of the one entry that differs.
+// The loops over the entries of a table go by blocks of sixteen. Here every length around two
+// blocks meets every place of the one entry that differs.
 #include "common/base/arith.h"
 #include "tests/unit/support/vmem_rig.h"
 
-enum { PAGES = 19, PAGE = 0x1000 };
+enum { PAGES = 35, PAGE = 0x1000 };
 
 #define VIRT     MIB(4)
 #define PHYS     MIB(64)
@@ -184,6 +184,32 @@ TEST("vmem: tables that no CPU has loaded are protected by the same rules") {
                                                        (PHYS + page * (uint64_t)PAGE));
     }
     rig_destroy(&rig);
+}
+
+TEST("vmem: protect reaches the parts of a leaf that it splits, in tables that no CPU has loaded") {
+    for (unsigned mapped_beside = 0; mapped_beside <= 1; mapped_beside++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        struct vmem_mapping mapping = rig_mapping(MIB(4), MIB(64), MIB(2));
+        mapping.rights |= VMEM_EXECUTE | VMEM_USER;
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
+        if (mapped_beside) { // pages that are alike, and have the rights already
+            struct vmem_mapping beside = rig_mapping(MIB(6), MIB(8), PAGES * (uint64_t)PAGE);
+            beside.rights = RIG_RX;
+            assert_int_equal(rig_map(&rig, &beside), VMEM_OK);
+        }
+        struct vmem_flush flush;
+        vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+        uint64_t bytes = PAGES * (uint64_t)PAGE;
+        assert_int_equal(vmem_protect(&rig.space, vaddr(MIB(6) - bytes),
+                                      mapped_beside ? 2 * bytes : bytes, RIG_RX, &flush),
+                         VMEM_OK);
+        vmem_flush_finish(&rig.space, &flush);
+        rig_expect(&rig, MIB(6) - bytes, MIB(66) - bytes, VMEM_4K, RIG_RX);
+        rig_expect(&rig, MIB(6) - 1, MIB(66) - 1, VMEM_4K, RIG_RX);
+        rig_expect(&rig, MIB(6) - bytes - 1, MIB(66) - bytes - 1, VMEM_4K, mapping.rights);
+        rig_destroy(&rig);
+    }
 }
 
 static bool count_run(void *argument, const struct vmem_run *run) {

@@ -317,7 +317,7 @@ TEST("vmem: changes refuse what only looks like a large leaf, and change nothing
         struct rig rig;
         rig_make(&rig, RIG_CPU, 5);
         map(&rig, rig_mapping(0x1000, 0x1000, 0x1000));
-        rig.space.cpu.has_1g = level != 3;
+        rig_adopt(&rig, level == 3 ? RIG_CPU_NO_1G : RIG_CPU);
         uint64_t *slot = rig_slot(&rig, 0x1000, level);
         uint64_t sound = *slot;
         *slot = 0x83;

@@ -44,6 +44,7 @@ static struct vmem_operation empty_half(const struct vmem *space, unsigned half)
 static void run_random(struct vmem_cpu cpu, unsigned levels) {
     uint64_t state = choose_seed() | 1;
     struct vmem_memory memory = vmem_memory_make(FRAMES);
+    memory.direct = FRAMES / 2;
     struct vmem space;
     assert_int_equal(vmem_new(&space, &vmem_memory_ops, &memory, cpu, levels), VMEM_OK);
     struct vmem_model *model = calloc(1, sizeof(*model));

@@ -221,6 +221,7 @@ static const char *run_list(struct world *world, const struct shrink_operation *
                             unsigned count, unsigned *ret_count) {
     const char *wrong = NULL;
     world->memory = vmem_memory_make(WORLD_FRAMES);
+    world->memory.direct = world->direct;
     world->memory.tlb = &world->tlb[0];
     for (unsigned i = 0; i < PAGES_SPACES; i++) {
         world->model->is_live[i] = i == 0;
@@ -270,6 +271,7 @@ static void run_random(const char *name, struct vmem_cpu cpu, unsigned levels) {
     world->model = calloc(1, sizeof(*world->model));
     pages_make(world->model, levels);
     for (uint64_t at = 0; at < operations; at += EPISODE) {
+        world->direct = (uint32_t)(at / EPISODE % 3 * WORLD_FRAMES / 2);
         for (unsigned i = 0; i < EPISODE; i++)
             for (unsigned j = 0; j < 16; j += 8) {
                 uint64_t bytes = random_next(&random);

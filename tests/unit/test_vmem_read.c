@@ -59,11 +59,10 @@ TEST("vmem: translate tells everything of every leaf size and cache type") {
             assert_int_equal(got.phys.value, 3 * size[page] + 0x123);
             assert_int_equal(got.entry, *slot);
             assert_int_equal(got.page, page);
-            assert_int_equal(got.cache, cache);
+            assert_int_equal(vmem_translation_cache(&got), cache);
             assert_int_equal(got.rights, RIG_RW);
-            assert_int_equal(got.global, cache % 2 != 0);
-            assert_int_equal(got.accessed, (cache & 1) != 0);
-            assert_int_equal(got.dirty, (cache & 2) != 0);
+            assert_int_equal(vmem_translation_is_global(&got), cache % 2 != 0);
+            assert_int_equal(vmem_translation_marks(&got), cache & 3);
             rig_destroy(&rig);
         }
     }
@@ -76,10 +75,10 @@ TEST("vmem: PAT entries 6 and 7, which only others use, are UC- and UC") {
     struct vmem_translation got;
     *rig_slot(&rig, 0x1000, 1) = 0x1000 | 0x91;
     assert_int_equal(vmem_translate(&rig.space, vaddr(0x1000), &got), VMEM_OK);
-    assert_int_equal(got.cache, VMEM_CACHE_UC_MINUS);
+    assert_int_equal(vmem_translation_cache(&got), VMEM_CACHE_UC_MINUS);
     *rig_slot(&rig, 0x1000, 1) = 0x1000 | 0x99;
     assert_int_equal(vmem_translate(&rig.space, vaddr(0x1000), &got), VMEM_OK);
-    assert_int_equal(got.cache, VMEM_CACHE_UC);
+    assert_int_equal(vmem_translation_cache(&got), VMEM_CACHE_UC);
     rig_destroy(&rig);
 }
 

@@ -12,6 +12,7 @@
 
 #define VMEM_MEMORY_BASE UINT64_C(0x00000a9876543000)
 #define VMEM_MEMORY_FREE 0xdb // fills frames that are free
+#define VMEM_MEMORY_NEW  0xa7 // and those that were just given
 
 struct vmem_memory {
     uint64_t (*frames)[512];
@@ -20,6 +21,7 @@ struct vmem_memory {
     uint32_t used_count;
     uint32_t touched;     // frames below may have been in use at some time
     uint32_t next;        // where the search for a free frame starts
+    uint32_t direct;      // the first frames are seen directly, in use or not
     int64_t may_alloc;    // allocations that still succeed; negative: any number
     uint64_t bad_frees;   // frees of what was not allocated
     struct vmem_tlb *tlb; // the CPUs that may walk the tables, or null
@@ -66,7 +68,7 @@ static inline paddr_t vmem_memory_alloc(void *context) {
     memory->used_count++;
     if (memory->touched <= memory->next)
         memory->touched = memory->next + 1;
-    memset(memory->frames[memory->next], 0, sizeof(memory->frames[0]));
+    memset(memory->frames[memory->next], VMEM_MEMORY_NEW, sizeof(memory->frames[0]));
     return vmem_memory_address(memory->next);
 }
 
@@ -89,10 +91,17 @@ static inline uint64_t *vmem_memory_pointer(void *context, paddr_t table) {
     return frame == memory->count ? NULL : memory->frames[frame];
 }
 
+static inline struct vmem_direct vmem_memory_direct(void *context) {
+    const struct vmem_memory *memory = context;
+    return (struct vmem_direct){paddr(VMEM_MEMORY_BASE), memory->direct * FRAME_BYTES,
+                                (unsigned char *)memory->frames};
+}
+
 static const struct vmem_ops vmem_memory_ops = {
     .table_alloc = vmem_memory_alloc,
     .table_free = vmem_memory_free,
     .table_pointer = vmem_memory_pointer,
+    .direct = vmem_memory_direct,
 };
 
 // All that a change could alter: which frames are in use, and every bit in them.

@@ -335,7 +335,8 @@ static inline bool vmem_model_matches_page(const struct vmem_model *model, const
     if (run == NULL)
         return status == VMEM_ERR_NOT_MAPPED || status == VMEM_ERR_NONCANONICAL;
     return status == VMEM_OK && got.phys.value >> 12 == run->phys + (page - run->first) &&
-           got.rights == run->rights && got.cache == run->cache && got.global == run->global;
+           got.rights == run->rights && vmem_translation_cache(&got) == run->cache &&
+           vmem_translation_is_global(&got) == run->global;
 }
 
 static inline enum vmem_claim vmem_model_claim(void *context, paddr_t table) {

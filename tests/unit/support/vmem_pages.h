@@ -109,8 +109,10 @@ static inline bool pages_matches(const struct vmem *space, const struct pages_wi
     uint64_t record = window->record[at];
     if (record == 0)
         return status == VMEM_ERR_NOT_MAPPED;
-    struct vmem_mapping mapping = {
-        .phys = got.phys, .rights = got.rights, .cache = got.cache, .global = got.global};
+    struct vmem_mapping mapping = {.phys = got.phys,
+                                   .rights = got.rights,
+                                   .cache = vmem_translation_cache(&got),
+                                   .global = vmem_translation_is_global(&got)};
     return status == VMEM_OK && pages_make_record(&mapping) == record;
 }
 

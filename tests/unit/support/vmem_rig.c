@@ -4,11 +4,20 @@
 
 void rig_make(struct rig *rig, struct vmem_cpu cpu, unsigned levels) {
     rig->memory = vmem_memory_make(RIG_FRAMES);
+    rig->memory.direct = RIG_FRAMES;
     assert_int_equal(vmem_new(&rig->space, &vmem_memory_ops, &rig->memory, cpu, levels), VMEM_OK);
     vmem_tlb_make(&rig->tlb, &rig->memory, &rig->space);
     rig->memory.tlb = &rig->tlb;
     rig->released_count = 0;
     rig->too_early = false;
+}
+
+void rig_adopt(struct rig *rig, struct vmem_cpu cpu) {
+    struct vmem *space = &rig->space;
+    assert_int_equal(
+        vmem_adopt(space, space->ops, &rig->memory, cpu, space->levels, space->root.value),
+        VMEM_OK);
+    space->owns_root = true;
 }
 
 void rig_destroy(struct rig *rig) {

@@ -23,6 +23,9 @@ struct rig {
 // Makes an empty space; `rig` stays where it is, since the space points into it.
 void rig_make(struct rig *rig, struct vmem_cpu cpu, unsigned levels);
 
+// The same tables on another CPU, or seen in another way.
+void rig_adopt(struct rig *rig, struct vmem_cpu cpu);
+
 // Checks that every frame in use is a table of the space, then frees all.
 void rig_destroy(struct rig *rig);
 

@@ -24,6 +24,7 @@ struct operation {
 
 struct world {
     struct vmem_cpu cpu;
+    uint32_t direct; // frames that are seen directly
     struct vmem_memory memory;
     struct vmem space[PAGES_SPACES];
     struct vmem_tlb tlb[PAGES_SPACES];
