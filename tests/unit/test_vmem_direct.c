@@ -117,3 +117,19 @@ TEST("vmem: whatever bit of an entry is other than usual, tables seen directly m
         rig_destroy(&rig);
     }
 }
+
+TEST("vmem: memory that is mapped is no table, even where it is seen directly") {
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, levels);
+        paddr_t frame = vmem_memory_alloc(&rig.memory);
+        memset(vmem_memory_pointer(&rig.memory, frame), 0, FRAME_BYTES);
+        struct vmem_mapping mapping = rig_mapping(0, frame.value, 0x1000);
+        mapping.rights = RIG_RW | VMEM_EXECUTE; // as an entry that points to a table
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
+        rig_refuse(&rig, rig_do_map, &mapping, VMEM_ERR_MAPPED);
+        rig_expect(&rig, 0x123, frame.value + 0x123, VMEM_4K, mapping.rights);
+        vmem_memory_free(&rig.memory, frame);
+        rig_destroy(&rig);
+    }
+}

@@ -191,6 +191,10 @@ TEST("vmem: map refuses what it cannot do, precisely, and changes nothing") {
     struct vmem_mapping there = rig_mapping(MIB(4), MIB(4), MIB(2));
     there.largest = VMEM_2M;
     assert_int_equal(rig_map(&rig, &there), VMEM_OK);
+    // With a page table where most of the requests go: the short way for one page refuses, too.
+    struct vmem_mapping beside = rig_mapping(0x8000, 0x8000, 0x1000);
+    beside.largest = VMEM_2M;
+    assert_int_equal(rig_map(&rig, &beside), VMEM_OK);
     struct {
         enum vmem_status want;
         struct vmem_mapping mapping;
@@ -218,6 +222,10 @@ TEST("vmem: map refuses what it cannot do, precisely, and changes nothing") {
         {VMEM_ERR_MAPPED, rig_mapping(MIB(4), MIB(4), MIB(2))},
         {VMEM_ERR_MAPPED, rig_mapping(MIB(6) - 0x1000, 0, 0x2000)},
         {VMEM_ERR_MAPPED, rig_mapping(0, 0, GIB(4))},
+        {VMEM_ERR_UNALIGNED, rig_mapping(0, 0x800, 0x1000)},
+        {VMEM_ERR_UNALIGNED, rig_mapping(0, 1, 0x1000)},
+        {VMEM_ERR_PADDR_WIDTH, rig_mapping(0, UINT64_C(1) << 52, 0x1000)},
+        {VMEM_ERR_PADDR_WIDTH, rig_mapping(0, UINT64_C(1) << 63, 0x1000)},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         cases[i].mapping.largest = VMEM_2M;
@@ -240,6 +248,9 @@ TEST("vmem: a CPU without NX is asked for no NX, and one with it gets it where n
     mapping.rights = RIG_RX;
     assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
     assert_int_equal(*rig_slot(&rig, 0x1000, 1), 0x1001);
+    struct vmem_mapping beside = rig_mapping(0x2000, 0x2000, 0x1000);
+    beside.largest = VMEM_4K;
+    rig_refuse(&rig, rig_do_map, &beside, VMEM_ERR_NO_NX);
     struct rig_range range = {0x1000, 0x1000, VMEM_READ};
     rig_refuse(&rig, rig_do_protect, &range, VMEM_ERR_NO_NX);
     // The fake memory lies beyond 36 bits: such a CPU would fault on its tables.
