@@ -5,6 +5,7 @@
 #include "tests/unit/support/vmem_rig.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #define ACCESSED UINT64_C(0x20)
 #define DIRTY    UINT64_C(0x40)
@@ -143,8 +144,10 @@ static void *run_other(void *argument) {
             way = NULL;
             __atomic_store_n(&other.flushes_done, asked, __ATOMIC_RELEASE);
         }
-        if (pauses)
+        if (pauses) {
+            sched_yield();
             continue;
+        }
         uint64_t page = random_below(&random, 1024);
         uint64_t *table = way != NULL && way_level == 1 && page < 512 ? way : root;
         uint64_t *last;
@@ -164,7 +167,7 @@ static void execute_with_other(void *context, const struct vmem_flush *flush) {
     (void)context, (void)flush;
     uint64_t asked = __atomic_add_fetch(&other.flushes_asked, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&other.flushes_done, __ATOMIC_ACQUIRE) != asked)
-        continue;
+        sched_yield();
 }
 
 static void collect_dirty(void *argument, vaddr_t virt, uint64_t bytes, unsigned marks) {
@@ -176,7 +179,7 @@ static void collect_dirty(void *argument, vaddr_t virt, uint64_t bytes, unsigned
 static void pause_other(bool pauses) {
     __atomic_store_n(&other.pauses, pauses, __ATOMIC_RELEASE);
     while (__atomic_load_n(&other.is_paused, __ATOMIC_ACQUIRE) != pauses)
-        continue;
+        sched_yield();
 }
 
 // One change, or a few, while the other CPU marks pages.
