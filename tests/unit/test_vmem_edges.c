@@ -65,12 +65,18 @@ static void drop_tables(struct dropped *dropped, bool owns_2, bool owns_1) {
     rig_expect_absent(rig, virt);
 }
 
-TEST("vmem: a table that is detached stays as it was until the flush") {
+TEST("vmem: a table that is detached stays as it was, but for entry 0, until the flush") {
     struct dropped dropped;
     drop_tables(&dropped, true, true);
     for (unsigned level = 1; level <= 3; level++)
         assert_int_equal(*dropped.table[level], dropped.before[level]);
     assert_int_equal(dropped.flush.table_count, 3);
+    paddr_t table = dropped.flush.tables;
+    for (unsigned i = 0; i < 3; i++) { // entry 0 leads from table to table, and is absent
+        const uint64_t *entries = vmem_memory_pointer(&dropped.rig.memory, table);
+        assert_int_equal(entries[0] & 1, 0);
+        table = paddr(entries[0]);
+    }
     vmem_flush_finish(&dropped.rig.space, &dropped.flush);
     assert_int_equal(dropped.rig.memory.used_count, 1);
     rig_destroy(&dropped.rig);
@@ -108,6 +114,39 @@ TEST("vmem: unmap looks at the table that comes after a run of large leaves") {
     rig_expect_absent(&rig, GIB(3) + MIB(2));
     rig_expect(&rig, GIB(3) + MIB(2) + 0x1000, GIB(3) + MIB(2) + 0x1000, VMEM_4K, RIG_RW);
     rig_destroy(&rig);
+}
+
+TEST("vmem: a range that ends one page into the next entry of any level reaches that page") {
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        for (unsigned level = 2; level <= levels; level++) {
+            uint64_t boundary = UINT64_C(1) << (12 + 9 * (level - 1));
+            struct rig rig;
+            rig_make(&rig, RIG_CPU, levels);
+            struct vmem_mapping last = rig_mapping(boundary, 0x7000, 0x1000);
+            map_4k(&rig, 0, 0x1000);
+            assert_int_equal(rig_map(&rig, &last), VMEM_OK);
+            assert_int_equal(rig_unmap(&rig, vaddr(0), boundary + 0x1000), VMEM_OK);
+            rig_expect_absent(&rig, 0);
+            rig_expect_absent(&rig, boundary);
+            assert_int_equal(rig.memory.used_count, 1);
+            rig_destroy(&rig);
+        }
+    }
+}
+
+TEST("vmem: of a leaf that is split one page is flushed") {
+    for (unsigned page = VMEM_2M; page <= VMEM_1G; page++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        uint64_t bytes = vmem_page_bytes((enum vmem_page)page);
+        struct vmem_mapping mapping = rig_mapping(bytes, bytes, 2 * bytes);
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
+        assert_int_equal(rig_split(&rig, vaddr(bytes + 0x5000), 0x1000, (enum vmem_page)(page - 1)),
+                         VMEM_OK);
+        assert_int_equal(rig.tlb.executed, 1);
+        assert_int_equal(rig.tlb.page_flushes, 1);
+        rig_destroy(&rig);
+    }
 }
 
 TEST("vmem: split looks at no leaf that is small enough") {

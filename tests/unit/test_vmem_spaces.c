@@ -256,6 +256,62 @@ TEST("vmem: scattered changes share a record up to its ranges, and then one full
     }
 }
 
+TEST("vmem: changes of pages that follow each other are one range, if the pages have one size") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    const uint64_t pages = VMEM_FLUSH_RANGES + 2;
+    const uint64_t start = GIB(1) - pages * 0x1000;
+    map(&rig, rig_mapping(start, start, pages * 0x1000 + MIB(2)));
+    struct vmem_flush flush;
+    rig_begin(&rig, &flush, start, pages * 0x1000);
+    for (unsigned i = 0; i < pages; i++) {
+        vaddr_t virt = vaddr(start + i * 0x1000);
+        assert_int_equal(vmem_protect(&rig.space, virt, 0x1000, RIG_R, &flush), VMEM_OK);
+    }
+    assert_int_equal(vmem_protect(&rig.space, vaddr(GIB(1)), MIB(2), RIG_R, &flush), VMEM_OK);
+    const struct vmem_flush_range *range = flush.range;
+    assert_int_equal(flush.range_count, 2);
+    assert_int_equal(range[0].virt.value, start);
+    assert_int_equal(range[0].bytes, pages * 0x1000);
+    assert_int_equal(range[0].page, VMEM_4K);
+    assert_int_equal(range[1].virt.value, GIB(1));
+    assert_int_equal(range[1].bytes, MIB(2));
+    assert_int_equal(range[1].page, VMEM_2M);
+    rig_finish(&rig, &flush);
+    assert_int_equal(rig.tlb.page_flushes, pages + 1);
+    rig_destroy(&rig);
+}
+
+TEST("vmem: the limit of pages is one for all changes that share a record") {
+    for (unsigned over = 0; over < 2; over++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        map(&rig, rig_mapping(GIB(1), GIB(1) + 0x1000, MIB(1)));
+        const uint64_t half = VMEM_FLUSH_PAGES_MAX / 2 * 0x1000;
+        struct vmem_flush flush;
+        rig_begin(&rig, &flush, GIB(1), half);
+        vaddr_t second = vaddr(GIB(1) + 2 * half);
+        assert_int_equal(vmem_protect(&rig.space, vaddr(GIB(1)), half, RIG_R, &flush), VMEM_OK);
+        assert_int_equal(vmem_protect(&rig.space, second, half + over * 0x1000, RIG_R, &flush),
+                         VMEM_OK);
+        rig_finish(&rig, &flush);
+        assert_int_equal(rig.tlb.page_flushes, over ? 0 : VMEM_FLUSH_PAGES_MAX);
+        assert_int_equal(rig.tlb.full_flushes, over);
+        rig_destroy(&rig);
+    }
+}
+
+TEST("vmem: the way to a table that goes is flushed, even if the table mapped nothing") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map(&rig, rig_mapping(GIB(1), GIB(2), 0x1000));
+    *rig_slot(&rig, GIB(1), 1) = 0;
+    assert_int_equal(rig_unmap(&rig, vaddr(GIB(1)), GIB(1)), VMEM_OK);
+    assert_int_equal(rig.tlb.executed, 1);
+    assert_int_equal(rig.tlb.page_flushes, 1); // of any page
+    rig_destroy(&rig);
+}
+
 TEST("vmem: memory and tables are released after the flush, be there ever so many runs") {
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
