@@ -234,6 +234,29 @@ TEST("vmem: unmap of an empty 512 GiB touches fewer than ten entries") {
     }
 }
 
+static bool go_on(void *argument, const struct vmem_run *run) {
+    (void)argument, (void)run;
+    return true;
+}
+
+static enum vmem_status run_walk(struct vmem *space, const void *range, struct vmem_flush *flush) {
+    const struct rig_range *r = range;
+    (void)flush;
+    return vmem_walk(space, vaddr(r->virt), r->bytes, go_on, NULL);
+}
+
+TEST("vmem: a walk reads each entry of a full page table once, and few of them again") {
+    struct rig rig;
+    trace_make(&rig, 4);
+    map(&rig, rig_mapping(HHDM, 0x1000, MIB(2)));
+    trace.stops_reads = true;
+    struct rig_range range = {HHDM, MIB(2), 0};
+    trace_run(run_walk, &range);
+    assert_in_range(trace.reads, 512, 560);
+    assert_int_equal(trace.writes, 0);
+    trace_destroy();
+}
+
 TEST("vmem: at every store of a split and of its merge all addresses stay where they are") {
     struct rig rig;
     trace_make(&rig, 4);

@@ -256,6 +256,21 @@ TEST("vmem: a run ends where a leaf does not continue it, wherever that is") {
     rig_destroy(&rig);
 }
 
+TEST("vmem: a run ends before an absent entry, wherever that is, and whatever else it says") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map_pages(&rig, PAGES);
+    for (unsigned odd = 1; odd < PAGES; odd++) {
+        *slot_of(&rig, odd) ^= 1; // all but present
+        struct counted counted = {0};
+        assert_int_equal(vmem_walk(&rig.space, vaddr(0), 0, count_run, &counted), VMEM_OK);
+        assert_int_equal(counted.released, odd == PAGES - 1 ? 1 : 2);
+        assert_int_equal(counted.leaves, PAGES - 1);
+        *slot_of(&rig, odd) ^= 1;
+    }
+    rig_destroy(&rig);
+}
+
 TEST("vmem: unmap clears its pages and no other, and reports each, wherever runs end") {
     for (unsigned count = 1; count <= PAGES; count++) {
         for (unsigned odd = 0; odd < count; odd++) {

@@ -60,6 +60,8 @@ TEST("vmem: harvest finds the marks of every page in runs, and clears those that
         expect_marks(&marks, 1, MIB(2) - 0x2000, MIB(2) + 0x2000, both); // 4 KiB and 2 MiB leaves
         expect_marks(&marks, 2, MIB(8), 0x1000, VMEM_ACCESSED);
         assert_int_equal(rig.tlb.executed, clear != 0);
+        static const unsigned cleared[] = {0, 5, 3, 5}; // leaves, each a page to be flushed
+        assert_int_equal(rig.tlb.page_flushes, cleared[clear]);
         marks.count = 0;
         assert_int_equal(rig_harvest(&rig, vaddr(0), GIB(512), 0, keep_marks, &marks), VMEM_OK);
         static const unsigned left[] = {3, 1, 2, 0}; // without dirty the first two are one run
@@ -90,6 +92,19 @@ TEST("vmem: harvest splits a leaf that sticks out only if it has marks to clear"
                          at >= MIB(3) && at < MIB(3) + 0x3000 ? 0 : 0x60);
     struct rig_range unknown = {MIB(3), 0x3000, 4};
     rig_refuse(&rig, rig_do_harvest, &unknown, VMEM_ERR_RIGHTS);
+    rig_destroy(&rig);
+}
+
+TEST("vmem: harvest clears the marks of one page of a 1 GiB leaf, and its other parts keep them") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map(&rig, rig_mapping(GIB(1), GIB(1), GIB(1)));
+    *rig_slot(&rig, GIB(1), 3) |= ACCESSED | DIRTY;
+    struct rig_range page = {GIB(1) + MIB(3), 0x1000, VMEM_ACCESSED | VMEM_DIRTY};
+    assert_int_equal(rig_starve(&rig, rig_do_harvest, &page), 2);
+    assert_int_equal(*rig_slot(&rig, page.virt, 1) & 0x60, 0);
+    assert_int_equal(*rig_slot(&rig, page.virt + 0x1000, 1) & 0x60, 0x60);
+    assert_int_equal(*rig_slot(&rig, GIB(1), 2) & 0x60, 0x60);
     rig_destroy(&rig);
 }
 

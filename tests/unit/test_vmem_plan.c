@@ -126,9 +126,10 @@ TEST("vmem: a plan takes mappings in order only, to the top of the address space
     assert_int_equal(plan.tables, 7);
 }
 
-TEST("vmem: a plan wants 4 or 5 levels and a physical width that exists") {
+TEST("vmem: a plan wants 4 or 5 levels and a physical width of 32 to 52 bits") {
     struct vmem_plan plan;
     assert_int_equal(vmem_plan_begin(&plan, RIG_CPU, 3), VMEM_ERR_LEVELS);
-    assert_int_equal(vmem_plan_begin(&plan, (struct vmem_cpu){.paddr_bits = 64}, 4),
-                     VMEM_ERR_PADDR_WIDTH);
+    for (unsigned bits = 0; bits < 256; bits++)
+        assert_int_equal(vmem_plan_begin(&plan, (struct vmem_cpu){.paddr_bits = (uint8_t)bits}, 4),
+                         bits >= 32 && bits <= 52 ? VMEM_OK : VMEM_ERR_PADDR_WIDTH);
 }

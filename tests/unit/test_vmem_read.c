@@ -1,4 +1,5 @@
 #include "common/base/arith.h"
+#include "common/vmem/runs.h"
 
 #include "tests/unit/support/vmem_rig.h"
 
@@ -165,6 +166,18 @@ TEST("vmem: runs end where address, rights, cache type or global change, and now
     for (unsigned i = 0; i < 8; i++)
         expect_run(&runs.run[i], part[i], 0, 0, 3);
     rig_destroy(&rig);
+}
+
+TEST("vmem: what is joined first continues nothing, whatever the record said before") {
+    struct runs runs = {.count = 0};
+    struct vmem_run piece = {
+        .virt = vaddr(HHDM), .phys = paddr(MIB(2)), .rights = RIG_RW, .leaves = {1}};
+    struct vmem_join join = {.visit = collect, .argument = &runs, .run = piece}; // of no bytes
+    piece.bytes = 0x1000;
+    assert_true(vmem_join_add(&join, &piece));
+    assert_true(vmem_join_end(&join));
+    assert_int_equal(runs.count, 1);
+    expect_run(&runs.run[0], rig_mapping(HHDM, MIB(2), 0x1000), 0, 0, 1);
 }
 
 TEST("vmem: neighbours at both ends of the hole and of physical memory are runs of their own") {
