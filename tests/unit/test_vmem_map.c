@@ -314,8 +314,8 @@ TEST("vmem: new and adopt refuse what is no address space") {
     assert_int_equal(vmem_adopt(&space, &vmem_memory_ops, &memory, wide, 4, VMEM_MEMORY_BASE),
                      VMEM_ERR_PADDR_WIDTH);
     assert_memory_equal(&space, &before, sizeof(space));
-    // CR3 with PCID and LAM bits.
-    uint64_t cr3 = VMEM_MEMORY_BASE | UINT64_C(3) << 61 | 0xfff;
+    // CR3 with PCID and LAM bits, and one just above the width.
+    uint64_t cr3 = VMEM_MEMORY_BASE | UINT64_C(3) << 61 | UINT64_C(1) << 46 | 0xfff;
     assert_int_equal(vmem_adopt(&space, &vmem_memory_ops, &memory, RIG_CPU, 5, cr3), VMEM_OK);
     assert_int_equal(space.root.value, VMEM_MEMORY_BASE);
     assert_int_equal(space.levels, 5);

@@ -298,6 +298,33 @@ TEST("vmem: the dump shows a run a line, with all that is known of it") {
     rig_destroy(&rig);
 }
 
+TEST("vmem: the dump shows sizes in the largest unit that leaves no remainder") {
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } sizes[] = {
+        {0x3000, "0000000000000      12 KiB rw--"},
+        {MIB(1) + 0x1000, "0000000000000    1028 KiB rw--"},
+        {MIB(6), "0000000000000       6 MiB rw--"},
+        {GIB(1) + MIB(2), "0000000000000    1026 MiB rw--"},
+        {GIB(1), "0000000000000       1 GiB rw--"},
+        {TIB(1) + GIB(1), "0000000000000    1025 GiB rw--"},
+        {TIB(2), "0000000000000       2 TiB rw--"},
+        {TIB(1024), "0000000000000    1024 TiB rw--"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct rig rig;
+        rig_make(&rig, (struct vmem_cpu){.paddr_bits = 52, .has_nx = true, .has_1g = true}, 5);
+        map(&rig, rig_mapping(0, 0, sizes[i].bytes));
+        char text[256];
+        struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+        struct sink sink = fmt_buffer_sink(&buffer);
+        assert_int_equal(vmem_dump(&rig.space, &sink), VMEM_OK);
+        assert_non_null(strstr(text, sizes[i].text));
+        rig_destroy(&rig);
+    }
+}
+
 // What vmem_dump_walk prints of an address.
 static const char *dump_walk(struct rig *rig, uint64_t virt) {
     static char text[1024];
