@@ -62,6 +62,26 @@ TEST("vmem: where no frame is seen directly, table_pointer is asked for each") {
     rig_destroy(&rig);
 }
 
+TEST("vmem: who cannot say what is seen directly is asked for every table") {
+    static const struct vmem_ops ops = {
+        .table_alloc = vmem_memory_alloc,
+        .table_free = vmem_memory_free,
+        .table_pointer = vmem_memory_pointer,
+    };
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, levels);
+        rig.space.ops = &ops;
+        rig_adopt(&rig, RIG_CPU);
+        struct vmem_mapping mapping = rig_mapping(MIB(2), MIB(8), 0x1000);
+        assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
+        rig_expect(&rig, MIB(2), MIB(8), VMEM_4K, RIG_RW);
+        assert_int_equal(rig_unmap(&rig, vaddr(MIB(2)), 0x1000), VMEM_OK);
+        assert_int_equal(rig.memory.used_count, 1);
+        rig_destroy(&rig);
+    }
+}
+
 // What both ways of seeing the tables answer.
 struct answers {
     enum vmem_status translate;

@@ -213,6 +213,40 @@ TEST("vmem: of adopted tables those are freed that their owner has given away, a
     vmem_memory_destroy(&rig.memory);
 }
 
+TEST("vmem: destroy frees the space's own tables below those of somebody else, at every level") {
+    static const uint64_t virts[] = {MIB(4), GIB(2), GIB(512)}; // a table of level 1, 2, 3 is new
+    for (unsigned i = 0; i < ARRAY_LEN(virts); i++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, 4);
+        map(&rig, rig_mapping(0x5000, 0x9000, 0x1000));
+        vmem_own_tables(&rig.space, free_none, NULL);
+        uint32_t foreign = rig.memory.used_count;
+        map(&rig, rig_mapping(virts[i], 0x7000, 0x1000));
+        assert_int_equal(rig.memory.used_count, foreign + i + 1);
+        struct vmem_flush flush;
+        rig_begin(&rig, &flush, virts[i], 0x1000);
+        assert_int_equal(vmem_destroy(&rig.space, &flush), VMEM_OK);
+        assert_int_equal(rig.memory.used_count, foreign);
+        assert_int_equal(rig.memory.bad_frees, 0);
+        assert_int_equal(rig.released_count, 1);
+        assert_int_equal(rig.released[0].virt.value, virts[i]);
+        vmem_memory_destroy(&rig.memory);
+    }
+}
+
+TEST("vmem: a clone owns its root, be its source's root somebody else's") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    rig.space.owns_root = false;
+    struct vmem clone;
+    assert_int_equal(vmem_clone(&rig.space, &clone), VMEM_OK);
+    struct vmem_flush flush;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    assert_int_equal(vmem_destroy(&clone, &flush), VMEM_OK);
+    assert_int_equal(rig.memory.used_count, 1);
+    rig_destroy(&rig);
+}
+
 static bool free_counted(void *argument, paddr_t table) {
     (void)table;
     ++*(unsigned *)argument;
