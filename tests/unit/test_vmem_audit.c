@@ -85,6 +85,20 @@ TEST("vmem: the audit finds every reserved bit in every kind of entry at every l
     }
 }
 
+TEST("vmem: the audit says which address every entry of the root translates") {
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        struct rig rig;
+        rig_make(&rig, RIG_CPU, levels);
+        for (uint64_t index = 0; index < 512; index++) {
+            unsigned unused = 64 - (12 + 9 * levels);
+            uint64_t virt = index << (12 + 9 * (levels - 1));
+            virt |= index < 256 ? 0 : ~(UINT64_MAX >> unused);
+            expect_violation(&rig, virt, levels, UINT64_C(1) << 46 | 1, VMEM_BAD_RESERVED_BITS);
+        }
+        rig_destroy(&rig);
+    }
+}
+
 TEST("vmem: NX and 1 GiB leaves are reserved on a CPU without them") {
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
