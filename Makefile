@@ -14,12 +14,14 @@ FONT    := /usr/share/consolefonts/Uni2-Terminus16.psf.gz
 NEEDED  := $(EFI_LIB)/crt0-efi-x86_64.o $(FONT) /usr/include/cmocka.h
 PREFIX  := /usr/local
 DESTDIR :=
+TRACKING :=
 
 WARN  := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
          -Wmissing-prototypes -Wundef -Wvla -Wcast-align -Wcast-qual -Wswitch-enum -Wimplicit-fallthrough
 # Paths in debug information and __FILE__ are relative, so that every folder builds the same bytes.
 PATHS := -I. -MMD -MP -ffile-prefix-map='$(CURDIR)'=. -ffile-prefix-map='$(BUILD)'=build
-BASE  := -std=gnu2x $(WARN) -O2 -g $(PATHS) -DSLIPWAY_VERSION='"$(VERSION)"'
+BASE  := -std=gnu2x $(WARN) -O2 -g $(PATHS) -DSLIPWAY_VERSION='"$(VERSION)"' \
+         $(if $(filter 1,$(TRACKING)),-DFRAMES_TRACKING)
 FREE  := $(BASE) -ffreestanding -fno-stack-protector -fno-jump-tables -fno-asynchronous-unwind-tables \
          -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing
 KERNEL_CFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie -fno-omit-frame-pointer
@@ -37,7 +39,7 @@ KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S))
 LOADER_SRC := $(COMMON) $(sort $(wildcard loader/*.c loader/*.S))
 # Pure code: compiled for the target and, from the same file, for the host.
 PURE_SRC   := $(filter-out common/base/mem.c common/x86/% %.S,$(COMMON)) \
-              $(sort $(wildcard $(addprefix kernel/,cmdline.c frames.c regions.c strip.c units.c) \
+              $(sort $(wildcard $(addprefix kernel/,cmdline.c frames_*.c regions.c strip.c units.c) \
               $(addprefix loader/,config.c elf*.c plan.c utf.c)))
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -161,7 +163,7 @@ test-boot: all host test-kernels test-apps ## the tests that boot QEMU alone
 	@scripts/test boot
 fuzz: fuzzers ## fuzz every target for SECONDS=n (60), or TARGET=name alone
 	@scripts/fuzz '$(SECONDS)' '$(TARGET)'
-bench: all $(BENCH_PROGRAM) ## what the loader's stages and the operations of common/vmem cost; PART=boot or vmem alone
+bench: all $(BENCH_PROGRAM) ## what boot, paging and frame allocator cost; PART=boot, vmem or frames alone
 	@scripts/bench '$(PART)'
 check: buildable fuzzers ## both compilers, format, linters, layers; boots nothing
 	@scripts/check

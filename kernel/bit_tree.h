@@ -3,6 +3,10 @@
 // word. Insert, remove and find cost one step a level, and there is a level for every factor of 64.
 //
 // Owns no memory: the caller gives bit_tree_words() words.
+//
+// Several CPUs: members come and go at any moment, each by one CPU at a time. The bitmap is always
+// right; the levels above may lag behind while a call is under way, so that a search that finds
+// nothing has to be settled by bit_tree_scan.
 #pragma once
 
 #include <stdbool.h>
@@ -45,54 +49,91 @@ static inline void bit_tree_init(struct bit_tree *tree, uint64_t bits, uint64_t 
     } while (bits > 1);
 }
 
+static inline uint64_t bit_tree_load(const uint64_t *word) {
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
 static inline bool bit_tree_contains(const struct bit_tree *tree, uint64_t member) {
-    return (tree->level[0][member / 64] >> member % 64 & 1) != 0;
+    return (bit_tree_load(&tree->level[0][member / 64]) >> member % 64 & 1) != 0;
+}
+
+// Makes every level from `level` on, at least 1, say of word `index` of the one below whether it is
+// 0. Whoever makes a word 0, or other than 0, has to come here after it, so that whatever others do
+// meanwhile, the last one to come is right: it looks at the word again after it has said what it
+// is.
+static inline void bit_tree_settle(const struct bit_tree *tree, unsigned level, uint64_t index) {
+    for (bool has_changed = true; level < tree->levels && has_changed; level++) {
+        const uint64_t *below = &tree->level[level - 1][index];
+        uint64_t *word = &tree->level[level][index / 64];
+        uint64_t bit = UINT64_C(1) << index % 64;
+        bool is_in;
+        has_changed = false; // the word, from 0 or to it
+        do {
+            is_in = bit_tree_load(below) != 0;
+            if (is_in)
+                has_changed |= __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) == 0;
+            else
+                has_changed |= __atomic_and_fetch(word, ~bit, __ATOMIC_SEQ_CST) == 0;
+        } while ((bit_tree_load(below) != 0) != is_in);
+        index /= 64;
+    }
 }
 
 static inline void bit_tree_insert(struct bit_tree *tree, uint64_t member) {
-    for (unsigned level = 0; level < tree->levels; level++) {
-        uint64_t *word = &tree->level[level][member / 64];
-        uint64_t before = *word;
-        *word = before | UINT64_C(1) << member % 64;
-        if (before != 0)
-            return; // the levels above say so already
-        member /= 64;
-    }
+    uint64_t bit = UINT64_C(1) << member % 64;
+    if (__atomic_fetch_or(&tree->level[0][member / 64], bit, __ATOMIC_SEQ_CST) == 0)
+        bit_tree_settle(tree, 1, member / 64);
 }
 
 static inline void bit_tree_remove(struct bit_tree *tree, uint64_t member) {
-    for (unsigned level = 0; level < tree->levels; level++) {
-        uint64_t *word = &tree->level[level][member / 64];
-        *word &= ~(UINT64_C(1) << member % 64);
-        if (*word != 0)
-            return;
-        member /= 64;
-    }
+    uint64_t bit = UINT64_C(1) << member % 64;
+    if (__atomic_and_fetch(&tree->level[0][member / 64], ~bit, __ATOMIC_SEQ_CST) == 0)
+        bit_tree_settle(tree, 1, member / 64);
 }
 
 // The lowest member that is at least `from`, whatever `from` is; BIT_TREE_NONE if there is none.
 static inline uint64_t bit_tree_next(const struct bit_tree *tree, uint64_t from) {
     uint64_t bits = tree->bits;
     unsigned level = 0;
-    // Up, until the rest of a word has a member.
-    for (;; level++) {
+    for (;;) {
         if (level == tree->levels || from >= bits)
             return BIT_TREE_NONE;
-        uint64_t rest = tree->level[level][from / 64] >> from % 64;
-        if (rest != 0) {
-            from += (uint64_t)__builtin_ctzll(rest);
-            break;
+        uint64_t rest = bit_tree_load(&tree->level[level][from / 64]) >> from % 64;
+        if (rest == 0) { // up, behind this word
+            from = from / 64 + 1;
+            bits = bit_tree_words_of_level(bits);
+            level++;
+            continue;
         }
-        from = from / 64 + 1;
-        bits = bit_tree_words_of_level(bits);
+        from += (uint64_t)__builtin_ctzll(rest);
+        if (level == 0)
+            return from;
+        // Down, along the first member; if it has gone meanwhile, on from there.
+        from *= 64;
+        level--;
+        bits = tree->bits;
+        for (unsigned below = 0; below < level; below++)
+            bits = bit_tree_words_of_level(bits);
     }
-    // Down again, along the first members.
-    for (; level > 0; level--)
-        from = from * 64 + (uint64_t)__builtin_ctzll(tree->level[level - 1][from]);
-    return from;
 }
 
-// Self-check: true if every level says of the one below which of its words are not 0.
+// The same by the bitmap alone: right at any moment, and slower with every 64 numbers.
+static inline uint64_t bit_tree_scan(const struct bit_tree *tree, uint64_t from) {
+    if (from >= tree->bits)
+        return BIT_TREE_NONE;
+    uint64_t words = bit_tree_words_of_level(tree->bits);
+    uint64_t rest = bit_tree_load(&tree->level[0][from / 64]) >> from % 64 << from % 64;
+    for (uint64_t word = from / 64;;) {
+        if (rest != 0)
+            return word * 64 + (uint64_t)__builtin_ctzll(rest);
+        if (++word == words)
+            return BIT_TREE_NONE;
+        rest = bit_tree_load(&tree->level[0][word]);
+    }
+}
+
+// Self-check, while nobody changes the set: true if every level says of the one below which of its
+// words are not 0.
 static inline bool bit_tree_is_sound(const struct bit_tree *tree) {
     uint64_t words = bit_tree_words_of_level(tree->bits);
     for (unsigned level = 0; level + 1 < tree->levels; level++) {

@@ -1,13 +1,24 @@
-// The frame allocator: which 4 KiB frames of physical memory are free. A bitmap, one cache line per
-// 2 MiB block, with counters above it; only blocks that hold managed frames have metadata, so holes
-// of any size cost nothing.
+// The frame allocator: which 4 KiB frames of physical memory are free. The truth is a bitmap, one
+// cache line for each 2 MiB block; above it each arena of up to 64 blocks has counters and a lock,
+// and above those three sets say which arenas have something free. Only blocks that hold managed
+// frames have metadata, so holes of any size cost nothing.
 //
 // Owns the metadata memory it was given, and nothing else: it never touches the frames it hands
-// out. Pure: the same file runs on the host. Not yet safe on several CPUs.
+// out. Pure: the same files run on the host.
 //
 // A frame is managed if its region is usable (free at first) or allocated (kernel, module, page
 // tables: used at first, to be freed one day to this allocator). Reclaimable regions become managed
-// by frames_reclaim. Frames below 1 MiB are managed, and given only to those who ask for them.
+// by frames_reclaim.
+//
+// 1 MiB, where a zone begins, cuts the first 2 MiB in two: they are never a 2 MiB block. Frame 0 is
+// never usable in regions that memmap_normalise made, so that nothing is lost.
+//
+// Several CPUs: every call but frames_init may be made on all CPUs at once. Each says on which CPU
+// it is made, a number below that of frames_init, and nothing else on that CPU may enter before it
+// returns: a kernel keeps interrupts off. A CPU takes single frames from an arena of its own as
+// long as there is one; it locks one arena at a time, and several only for a run that lies in
+// several. A request fails only if nothing that would do was free all the while. With one CPU
+// there are no locks.
 #pragma once
 
 #include "common/base/addr.h"
@@ -25,73 +36,102 @@ enum frames_status {
                           // aligned
     FRAMES_ERR_FOREIGN,   // a frame that is not managed
     FRAMES_ERR_FREE,      // a frame that is free already (of a run: some or all are)
+    FRAMES_ERR_USED,      // a frame asked for by address is not free
     FRAMES_ERR_METADATA,  // too little metadata memory, or nowhere to put it
     FRAMES_ERR_MAP,       // regions unsorted, overlapping or unaligned
+    FRAMES_ERR_CPUS,      // no CPUs, or more than FRAMES_CPUS_MAX
 };
 
 const char *frames_status_text(enum frames_status status);
 
-// Which part of memory an allocation may come from.
+// Which part of memory a frame may come from: that zone, and if there is nothing, those below it,
+// the highest first. ISA DMA reaches 16 MiB, many devices 4 GiB; a CPU starts below 1 MiB.
 enum frames_zone {
-    FRAMES_ANY,      // at or above 1 MiB; frames above 4 GiB first
-    FRAMES_BELOW_4G, // at or above 1 MiB, below 4 GiB
-    FRAMES_BELOW_1M, // below 1 MiB
+    FRAMES_BELOW_1M,
+    FRAMES_BELOW_16M,
+    FRAMES_BELOW_4G,
+    FRAMES_ANY,
 };
-#define FRAMES_ZONES 3
+#define FRAMES_ZONES 4
+
+#define FRAMES_CPUS_MAX 4096
+
+#define FRAMES_PER_2M UINT64_C(512)
+#define FRAMES_PER_1G UINT64_C(262144)
+
+// A run of frames that is asked for. Zero fields ask for nothing special.
+struct frames_request {
+    uint64_t count; // frames, contiguous
+    uint64_t align; // the first frame's number is a multiple of it: a power of two; 0: as 1
+    uint64_t below; // physical address at which the run must have ended; 0: anywhere
+};
+
+struct frames_zone_statistics {
+    uint64_t total_frames; // managed: free + used
+    uint64_t free_frames;
+};
 
 struct frames_statistics {
     uint64_t total_frames; // managed: free + used
     uint64_t free_frames;
     uint64_t used_frames;
-    uint64_t low_free_frames;                       // below 1 MiB, part of free
-    uint64_t metadata_bytes;                        // asked for by frames_metadata_bytes
-    uint64_t metadata_frames;                       // that hold it: part of used
-    uint64_t largest_run_frames;                    // longest run of free frames at or above 1 MiB
-    uint64_t free_blocks;                           // wholly free 2 MiB blocks
-    uint64_t reclaimable_frames[SLIPWAY_MEM_KINDS]; // not yet managed, by kind
-    uint64_t allocations, frees;                    // calls that succeeded
-    uint64_t refusals;                              // calls to allocate or free that did not
+    uint64_t reserved_frames; // of the regions, never to be managed
+    // The most that were in use: exact with one CPU, else within 1/256 of the total, or 64 frames a
+    // CPU.
+    uint64_t peak_used_frames;
+    struct frames_zone_statistics zone[FRAMES_ZONES]; // that zone alone
+    uint64_t metadata_bytes;                          // asked for by frames_metadata_bytes
+    uint64_t metadata_frames;                         // that hold it: part of used
+    uint64_t largest_run_frames;                      // longest run of free frames
+    uint64_t free_2m;                                 // wholly free 2 MiB blocks
+    uint64_t free_1g;                                 // wholly free 1 GiB blocks
+    uint64_t reclaimable_frames[SLIPWAY_MEM_KINDS];   // not yet managed, by kind
+    uint64_t refusals; // calls that were refused; 0 where nothing is managed
 };
 
-// What is known of a 2 MiB block beside its bits.
-struct frames_block {
-    uint16_t free; // its free frames
-    uint16_t kind; // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
-};
+struct frames_span;
+struct frames_arena;
+struct frames_cpu;
 
-// The allocator's state. The fields are the implementation's own (frames.c).
+// The allocator's state. The fields are the implementation's own (frames_core.h).
 //
-// Blocks that hold managed or reclaimable frames are numbered from 0 in rising address order,
-// without the holes; a slot is a bit's place in the bitmap: 512 times the block's number, plus the
-// frame's place in it.
+// Blocks that hold managed or reclaimable frames are numbered in rising address order without the
+// holes, but so that each zone begins with an arena of its own. A slot is a frame's place in that
+// order: 512 times the block's number, plus the frame's place in the block.
 struct frames {
-    struct frames_span *spans; // of consecutive blocks, between holes
-    uint64_t span_count;
-    uint64_t *lines; // the bitmap, 1: free. A cache line of 8 words a block
-    struct frames_block *blocks;
-    uint64_t block_count;
-    struct bit_tree some_free; // blocks with a free frame
-    struct bit_tree all_free;  // blocks without a used one
-    uint64_t *mixed;           // the blocks that are not of one kind, rising,
-    uint64_t *mixed_lines;     // and of each of their frames, whether it is managed: 1
-    uint64_t mixed_count;
-    uint64_t slot_1m, slot_4g; // where the zones begin
-
+    struct frames_span *spans;     // of consecutive blocks, between holes
+    struct frames_span *main_span; // the largest of them
+    struct frames_arena *arenas;
+    struct frames_cpu *cpus;
+    struct bit_tree some;    // arenas with a free frame
+    struct bit_tree partial; // arenas with a block that is neither free nor used as a whole
+    struct bit_tree whole;   // arenas with a wholly free block
+    uint64_t *mixed;         // slots / 512 of the blocks that are not of one kind, rising,
+    uint64_t *mixed_lines;   // and of each of their frames, whether it is managed: 1
+    uint64_t *lines;         // all lines of the bitmap
+    uint64_t span_count, arena_count, mixed_count, line_count;
+    uint64_t zone_arena[FRAMES_ZONES + 1]; // [n]: the first arena of zone n
+    enum frames_zone top_zone;             // the highest that has arenas
+    uint32_t cpu_count;
+    int32_t report_at; // frames that a CPU may have taken or given back unreported
+    uint64_t managed;  // bit k: kind k is managed now
     uint64_t total;
-    uint64_t free;
-    uint64_t low_free; // below 1 MiB, part of free
+    uint64_t zone_total[FRAMES_ZONES];
+    uint64_t reserved;
     uint64_t reclaimable[SLIPWAY_MEM_KINDS];
-    uint32_t managed; // bit k: kind k is managed now
     uint64_t metadata_bytes;
     uint64_t metadata_first; // frame number
     uint64_t metadata_frames;
-    uint64_t allocations, frees, refusals;
+    // What is written at times, away from what every call reads.
+    _Alignas(128) int64_t used; // frames, as far as CPUs have reported it
+    int64_t peak;
+    uint32_t reclaim_lock;
 };
 
 // Bytes of metadata that frames_init needs for these regions (sorted, disjoint, as memmap_normalise
-// makes them); 0 when no region is managed or reclaimable, or when frames_init would answer
-// FRAMES_ERR_MAP.
-uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t count);
+// makes them) and CPUs; 0 when no region is managed or reclaimable, or when frames_init would
+// answer FRAMES_ERR_MAP.
+uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t count, unsigned cpus);
 
 // Chooses where `bytes` of metadata go: whole frames of one usable region that is in the direct
 // map, above 1 MiB if any fits there; the smallest that fits, so that large ones stay whole. No
@@ -101,49 +141,56 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
                                                        uint64_t count, uint64_t bytes,
                                                        paddr_t *ret_phys);
 
-// Starts the allocator over `regions`. `metadata` is the pointer to `metadata_bytes` bytes at
-// `metadata_phys`, both page aligned; its first frames_metadata_bytes() are used, their frames,
-// which must be usable ones, are marked so, and it stays the allocator's for good. Without anything
-// to manage no metadata is needed and the three are ignored. The regions are not kept. Errors:
-// FRAMES_ERR_MAP, FRAMES_ERR_METADATA; `frames` is then unusable.
+// Starts the allocator over `regions`, for CPUs numbered from 0 to cpus - 1. `metadata` is the
+// pointer to `metadata_bytes` bytes at `metadata_phys`, both page aligned; its first
+// frames_metadata_bytes() are used, their frames, which must be usable ones, are marked so, and it
+// stays the allocator's for good. Without anything to manage no metadata is needed and the three
+// are ignored. The regions are not kept. Errors: FRAMES_ERR_MAP, FRAMES_ERR_METADATA,
+// FRAMES_ERR_CPUS; `frames` is then unusable.
 [[nodiscard]] enum frames_status frames_init(struct frames *frames,
                                              const struct memmap_region *regions, uint64_t count,
-                                             void *metadata, uint64_t metadata_bytes,
+                                             unsigned cpus, void *metadata, uint64_t metadata_bytes,
                                              paddr_t metadata_phys);
 
-// Allocates one frame, contents unspecified. Error: FRAMES_ERR_NO_MEMORY, then *ret_frame is
-// untouched.
-[[nodiscard]] enum frames_status frames_alloc(struct frames *frames, enum frames_zone zone,
-                                              paddr_t *ret_frame);
+// Allocates one frame, contents unspecified. Fills partly used 2 MiB blocks before it breaks a
+// whole one. Error: FRAMES_ERR_NO_MEMORY, then *ret_frame is untouched.
+[[nodiscard]] enum frames_status frames_alloc(struct frames *frames, unsigned cpu,
+                                              enum frames_zone zone, paddr_t *ret_frame);
 
-// Allocates `count` contiguous frames whose first is a multiple of `align_frames` frames (a power
-// of two). All or nothing. Errors: FRAMES_ERR_COUNT, FRAMES_ERR_ALIGN, FRAMES_ERR_NO_MEMORY; then
-// *ret_first is untouched. Cost: a 2 MiB block is found by the counters alone; a longer run looks
-// at the counters of wholly free blocks, a shorter one at the bitmaps of partly free blocks as
-// well.
-[[nodiscard]] enum frames_status frames_alloc_run(struct frames *frames, enum frames_zone zone,
-                                                  uint64_t count, uint64_t align_frames,
+// Allocates a run, all or nothing: from the highest zone that has one. 512 frames aligned to 512
+// are a 2 MiB block, found by the counters alone. Errors: FRAMES_ERR_COUNT, FRAMES_ERR_ALIGN,
+// FRAMES_ERR_NO_MEMORY; then *ret_first is untouched.
+[[nodiscard]] enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
+                                                  const struct frames_request *request,
                                                   paddr_t *ret_first);
 
-// Frees one frame. Refuses, state unchanged: FRAMES_ERR_ALIGN, FRAMES_ERR_FOREIGN, FRAMES_ERR_FREE,
-// and the frames of the allocator's own metadata (FRAMES_ERR_FOREIGN).
-[[nodiscard]] enum frames_status frames_free(struct frames *frames, paddr_t frame);
+// Allocates exactly these frames, all or nothing. Errors: FRAMES_ERR_ALIGN, FRAMES_ERR_COUNT,
+// FRAMES_ERR_FOREIGN, FRAMES_ERR_USED.
+[[nodiscard]] enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t first,
+                                                 uint64_t count);
 
-// Frees `count` contiguous frames, all or nothing. Errors: as frames_free, FRAMES_ERR_COUNT.
-[[nodiscard]] enum frames_status frames_free_run(struct frames *frames, paddr_t first,
+// Frees one frame, whichever CPU allocated it. Refuses, state unchanged: FRAMES_ERR_ALIGN,
+// FRAMES_ERR_FOREIGN, FRAMES_ERR_FREE, and the frames of the allocator's own metadata
+// (FRAMES_ERR_FOREIGN).
+[[nodiscard]] enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t frame);
+
+// Frees `count` contiguous frames, all or nothing; they may be a part of an allocated run, or
+// several. Errors: as frames_free, FRAMES_ERR_COUNT.
+[[nodiscard]] enum frames_status frames_free_run(struct frames *frames, unsigned cpu, paddr_t first,
                                                  uint64_t count);
 
 // Makes every region of reclaimable `kind` managed and free. `regions` are those of frames_init. A
 // second call for the same kind changes nothing. *ret_frames: how many frames were added. Errors:
 // FRAMES_ERR_MAP when `kind` is not reclaimable or the regions of that kind are others than those
 // of frames_init; then nothing changes.
-[[nodiscard]] enum frames_status frames_reclaim(struct frames *frames,
+[[nodiscard]] enum frames_status frames_reclaim(struct frames *frames, unsigned cpu,
                                                 const struct memmap_region *regions, uint64_t count,
                                                 uint32_t kind, uint64_t *ret_frames);
 
-// Fills *ret_statistics. Scans counters for largest_run_frames.
+// Fills *ret_statistics. Scans counters for the largest run and the whole blocks. What other CPUs
+// do meanwhile may be counted or not.
 void frames_get_statistics(const struct frames *frames, struct frames_statistics *ret_statistics);
 
-// Self-check: every counter against a population count of the bitmap. Prints a line a disagreement
-// to `sink` (null: silent) and returns their number.
-uint64_t frames_check(const struct frames *frames, const struct sink *sink);
+// Self-check, while no other CPU calls: every counter and set against a population count of the
+// bitmap. Prints a line a disagreement to `sink` (null: silent) and returns their number.
+uint64_t frames_verify(const struct frames *frames, const struct sink *sink);

@@ -1,5 +1,6 @@
-// Lines: the 512 bits of a 2 MiB block, a bit for each of its frames, in one cache line. frames.c's
-// own; what a bit says is its business.
+// Lines: the 512 bits of a 2 MiB block, a bit for each of its frames, in one cache line. The
+// allocator's own; what a bit says is its business. Words are read and written whole, since CPUs
+// look at lines that others change.
 #pragma once
 
 #include "common/base/arith.h"
@@ -27,6 +28,14 @@ static inline struct part first_part(uint64_t slot, uint64_t end) {
     return (struct part){slot / BLOCK_FRAMES, offset, min_u64(BLOCK_FRAMES - offset, end - slot)};
 }
 
+static inline uint64_t word_load(const uint64_t *word) {
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void word_store(uint64_t *word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
 // The bits of a word from `offset` on, `count` of them, both within the word.
 static inline uint64_t word_mask(uint64_t offset, uint64_t count) {
     return (count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1) << offset;
@@ -37,7 +46,8 @@ static inline void line_write(uint64_t *line, const struct part *part, enum bit 
     for (uint64_t at = part->offset; at < end;) {
         uint64_t bits = min_u64(64 - at % 64, end - at);
         uint64_t mask = word_mask(at % 64, bits);
-        line[at / 64] = bit == BIT_SET ? line[at / 64] | mask : line[at / 64] & ~mask;
+        uint64_t word = word_load(&line[at / 64]);
+        word_store(&line[at / 64], bit == BIT_SET ? word | mask : word & ~mask);
         at += bits;
     }
 }
@@ -45,8 +55,8 @@ static inline void line_write(uint64_t *line, const struct part *part, enum bit 
 // The first bit at or after `offset` that is `bit`; BLOCK_FRAMES if there is none.
 static inline uint64_t line_find(const uint64_t *line, uint64_t offset, enum bit bit) {
     while (offset < BLOCK_FRAMES) {
-        uint64_t word = bit == BIT_SET ? line[offset / 64] : ~line[offset / 64];
-        uint64_t rest = word >> offset % 64;
+        uint64_t word = word_load(&line[offset / 64]);
+        uint64_t rest = (bit == BIT_SET ? word : ~word) >> offset % 64;
         if (rest != 0)
             return offset + (uint64_t)__builtin_ctzll(rest);
         offset = (offset / 64 + 1) * 64;
@@ -56,6 +66,72 @@ static inline uint64_t line_find(const uint64_t *line, uint64_t offset, enum bit
 
 static inline bool line_has(const uint64_t *line, const struct part *part, enum bit bit) {
     return line_find(line, part->offset, bit) < part->offset + part->count;
+}
+
+// The highest bit of every byte of a word in which all bits are set, found in all bytes at once, as
+// those that are 0 in the inverse (Hacker's Delight, 6-1); above the lowest there may be more. A
+// run of at least 15 ones has such a byte.
+static inline uint64_t word_full_bytes(uint64_t word) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return (~word - ones) & word & ones << 7;
+}
+
+#define FULL_BYTES_RUN 15 // the shortest run that has one, wherever it begins
+
+// The bits at which a run of `count` ones begins, at most 64, in a word that `next` follows: the
+// starts of runs of twice the length are those of two runs, one behind the other (Hacker's Delight,
+// 6-2).
+static inline uint64_t word_run_starts(uint64_t word, uint64_t next, uint64_t count) {
+    for (uint64_t length = 1; length < count && word != 0;) {
+        uint64_t step = min_u64(length, count - length);
+        word &= word >> step | next << (64 - step);
+        next &= next >> step;
+        length += step;
+    }
+    return word;
+}
+
+// The bits of a word whose number is a multiple of `align`, a power of two up to 64.
+static inline uint64_t word_aligned_bits(uint64_t align) {
+    static const uint64_t bits[] = {
+        UINT64_MAX,
+        UINT64_C(0x5555555555555555),
+        UINT64_C(0x1111111111111111),
+        UINT64_C(0x0101010101010101),
+        UINT64_C(0x0001000100010001),
+        UINT64_C(0x0000000100000001),
+        UINT64_C(0x0000000000000001),
+    };
+    return bits[__builtin_ctzll(align)];
+}
+
+// The bits of word i of a line, a multiple of `align`, at which a run of `count` ones begins that
+// ends in the same line; both at most 64.
+static inline uint64_t line_run_starts(const uint64_t *line, unsigned i, uint64_t count,
+                                       uint64_t align) {
+    uint64_t word = word_load(&line[i]);
+    uint64_t next = i + 1 < BLOCK_WORDS ? word_load(&line[i + 1]) : 0;
+    if (word == UINT64_MAX) // the usual case; the lowest is all that is asked for
+        return 1;
+    return word_run_starts(word, next, count) & word_aligned_bits(align);
+}
+
+// The first bit at or after word `from` at which such a run begins; BLOCK_FRAMES if there is none.
+static inline uint64_t line_find_run(const uint64_t *line, unsigned from, uint64_t count,
+                                     uint64_t align) {
+    for (unsigned i = from; i < BLOCK_WORDS; i++) {
+        uint64_t word = word_load(&line[i]);
+        if (word == 0 || (count >= FULL_BYTES_RUN && word_full_bytes(word) == 0))
+            continue;
+        // A long run that is first seen here may have begun in the word before.
+        unsigned first = i > from && count >= FULL_BYTES_RUN ? i - 1 : i;
+        for (unsigned at = first; at <= i; at++) {
+            uint64_t starts = line_run_starts(line, at, count, align);
+            if (starts != 0)
+                return at * UINT64_C(64) + (uint64_t)__builtin_ctzll(starts);
+        }
+    }
+    return BLOCK_FRAMES;
 }
 
 // Bits set in a word: pairs, nibbles and bytes are added up side by side, and the bytes by a
@@ -70,6 +146,6 @@ static inline uint64_t popcount(uint64_t word) {
 static inline uint64_t line_population(const uint64_t *line) {
     uint64_t set = 0;
     for (unsigned i = 0; i < BLOCK_WORDS; i++)
-        set += popcount(line[i]);
+        set += popcount(word_load(&line[i]));
     return set;
 }

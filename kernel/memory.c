@@ -3,8 +3,10 @@
 #include "common/audit/audit.h"
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "common/x86/cpu.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
+#include "kernel/cpus.h"
 #include "kernel/panic.h"
 #include "kernel/regions.h"
 #include "kernel/space.h"
@@ -29,10 +31,6 @@ struct draft {
     uint64_t audit_scratch_bytes;
     uint64_t scratch_bytes;
 };
-
-struct frames *memory_frames(void) {
-    return &allocator;
-}
 
 const struct memory_facts *memory_facts(void) {
     return &facts;
@@ -139,7 +137,7 @@ static void audit(const struct slipway_boot_info *info, struct draft *draft) {
 // Starts the allocator. Its metadata may land on the draft, so the regions are first moved behind
 // the place of the metadata; memmove copes with the overlap.
 static void start_allocator(struct draft *draft) {
-    uint64_t metadata_bytes = frames_metadata_bytes(draft->regions, facts.region_count);
+    uint64_t metadata_bytes = frames_metadata_bytes(draft->regions, facts.region_count, CPUS);
     uint64_t regions_at = align_up(metadata_bytes, 8);
     uint64_t region_bytes = facts.region_count * sizeof(struct memmap_region);
     uint64_t bytes = regions_at + region_bytes;
@@ -153,8 +151,8 @@ static void start_allocator(struct draft *draft) {
     if (metadata == NULL)
         panic("frame allocator: metadata at 0x%lx is not in the direct map", phys.value);
     facts.regions = memmove(metadata + regions_at, draft->regions, region_bytes);
-    status =
-        frames_init(&allocator, facts.regions, facts.region_count, metadata, metadata_bytes, phys);
+    status = frames_init(&allocator, facts.regions, facts.region_count, CPUS, metadata,
+                         metadata_bytes, phys);
     if (status != FRAMES_OK)
         panic("frame allocator: %s", frames_status_text(status));
     frames_get_statistics(&allocator, &facts.frames);
@@ -164,13 +162,50 @@ static void start_allocator(struct draft *draft) {
 // the very same: nothing has been allocated in between.
 static void settle_regions(void) {
     uint64_t bytes = facts.region_count * sizeof(struct memmap_region);
+    struct frames_request request = {.count = align_up(bytes, FRAME_BYTES) / FRAME_BYTES};
     paddr_t phys;
-    enum frames_status status = frames_alloc_run(
-        &allocator, FRAMES_ANY, align_up(bytes, FRAME_BYTES) / FRAME_BYTES, 1, &phys);
+    enum frames_status status = memory_alloc_run(&request, &phys);
     if (status != FRAMES_OK)
         panic("no %lu bytes for the list of regions: %s", bytes, frames_status_text(status));
     facts.regions = memmove(space_pointer(phys, bytes), facts.regions, bytes);
 }
+
+#ifdef FRAMES_TRACKING
+
+// After settle_regions: until then memory that is in use counts as free.
+static void start_tracking(void) {
+    static struct frames_track track;
+    uint64_t bytes = frames_track_bytes(&allocator);
+    struct frames_request request = {.count = align_up(bytes, FRAME_BYTES) / FRAME_BYTES};
+    paddr_t phys;
+    enum frames_status status = memory_alloc_run(&request, &phys);
+    if (status == FRAMES_OK)
+        status = frames_track_start(&track, &allocator, space_pointer(phys, bytes), bytes);
+    if (status != FRAMES_OK)
+        panic("no %lu bytes to track frames in: %s", bytes, frames_status_text(status));
+}
+
+struct frames_mark memory_mark(void) {
+    bool were_on = cpu_interrupts_save();
+    struct frames_mark mark = frames_track_mark(&allocator);
+    cpu_interrupts_restore(were_on);
+    return mark;
+}
+
+uint64_t memory_leaks_since(struct frames_mark mark, const struct sink *sink) {
+    bool were_on = cpu_interrupts_save();
+    uint64_t leaks = frames_leaks_since(&allocator, mark, NULL, NULL);
+    if (leaks != 0)
+        frames_leaks_print(&allocator, mark, sink);
+    cpu_interrupts_restore(were_on);
+    return leaks;
+}
+
+#else
+
+static void start_tracking(void) {}
+
+#endif
 
 void memory_start(void) {
     const struct slipway_boot_info *info = boot_info();
@@ -186,14 +221,102 @@ void memory_start(void) {
     stages_begin("frames");
     start_allocator(&draft);
     settle_regions();
+    start_tracking();
     stages_end(facts.frames.metadata_bytes);
 }
 
 uint64_t memory_reclaim_boot_services(void) {
     uint64_t gained = 0;
-    enum frames_status status = frames_reclaim(&allocator, facts.regions, facts.region_count,
-                                               SLIPWAY_MEM_BOOT_SERVICES, &gained);
+    bool were_on = cpu_interrupts_save();
+    enum frames_status status =
+        frames_reclaim(&allocator, cpus_current(), facts.regions, facts.region_count,
+                       SLIPWAY_MEM_BOOT_SERVICES, &gained);
+    cpu_interrupts_restore(were_on);
     if (status != FRAMES_OK)
         panic("reclaiming boot services memory: %s", frames_status_text(status));
     return gained;
+}
+
+enum frames_status memory_alloc_from(FRAMES_PLACE_PARAMETER enum frames_zone zone,
+                                     paddr_t *ret_frame) {
+    bool were_on = cpu_interrupts_save();
+    enum frames_status status =
+        frames_alloc_from(FRAMES_PLACE_ARGUMENT & allocator, cpus_current(), zone, ret_frame);
+    cpu_interrupts_restore(were_on);
+    return status;
+}
+
+enum frames_status
+memory_alloc_run_from(FRAMES_PLACE_PARAMETER const struct frames_request *request,
+                      paddr_t *ret_first) {
+    bool were_on = cpu_interrupts_save();
+    enum frames_status status = frames_alloc_run_from(FRAMES_PLACE_ARGUMENT & allocator,
+                                                      cpus_current(), request, ret_first);
+    cpu_interrupts_restore(were_on);
+    return status;
+}
+
+enum frames_status memory_alloc_at_from(FRAMES_PLACE_PARAMETER paddr_t first, uint64_t count) {
+    bool were_on = cpu_interrupts_save();
+    enum frames_status status =
+        frames_alloc_at_from(FRAMES_PLACE_ARGUMENT & allocator, cpus_current(), first, count);
+    cpu_interrupts_restore(were_on);
+    return status;
+}
+
+void *memory_frame_bytes(paddr_t frame) {
+    void *bytes = space_pointer(frame, FRAME_BYTES);
+    if (bytes == NULL)
+        panic("frame 0x%lx was allocated and is not in the direct map", frame.value);
+    return bytes;
+}
+
+// Frame by frame: neighbours may lie in parts of the direct map that are records of their own.
+static void zero(paddr_t first, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++)
+        memset(memory_frame_bytes(paddr_add(first, i * FRAME_BYTES)), 0, FRAME_BYTES);
+}
+
+enum frames_status memory_alloc_zeroed_from(FRAMES_PLACE_PARAMETER enum frames_zone zone,
+                                            paddr_t *ret_frame) {
+    enum frames_status status = memory_alloc_from(FRAMES_PLACE_ARGUMENT zone, ret_frame);
+    if (status == FRAMES_OK)
+        zero(*ret_frame, 1);
+    return status;
+}
+
+enum frames_status
+memory_alloc_run_zeroed_from(FRAMES_PLACE_PARAMETER const struct frames_request *request,
+                             paddr_t *ret_first) {
+    enum frames_status status = memory_alloc_run_from(FRAMES_PLACE_ARGUMENT request, ret_first);
+    if (status == FRAMES_OK)
+        zero(*ret_first, request->count);
+    return status;
+}
+
+enum frames_status memory_free(paddr_t frame) {
+    bool were_on = cpu_interrupts_save();
+    enum frames_status status = frames_free(&allocator, cpus_current(), frame);
+    cpu_interrupts_restore(were_on);
+    return status;
+}
+
+enum frames_status memory_free_run(paddr_t first, uint64_t count) {
+    bool were_on = cpu_interrupts_save();
+    enum frames_status status = frames_free_run(&allocator, cpus_current(), first, count);
+    cpu_interrupts_restore(were_on);
+    return status;
+}
+
+void memory_get_statistics(struct frames_statistics *ret_statistics) {
+    bool were_on = cpu_interrupts_save();
+    frames_get_statistics(&allocator, ret_statistics);
+    cpu_interrupts_restore(were_on);
+}
+
+uint64_t memory_verify(const struct sink *sink) {
+    bool were_on = cpu_interrupts_save();
+    uint64_t wrong = frames_verify(&allocator, sink);
+    cpu_interrupts_restore(were_on);
+    return wrong;
 }

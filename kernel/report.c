@@ -30,6 +30,13 @@ static uint64_t reclaimable_bytes(const struct memmap_report *report) {
     return bytes;
 }
 
+static uint64_t all_bytes(const struct memmap_report *report) {
+    uint64_t bytes = 0;
+    for (uint32_t kind = 0; kind < SLIPWAY_MEM_KINDS; kind++)
+        bytes += report->bytes[kind];
+    return bytes;
+}
+
 static void print_identity(void) {
     const struct slipway_boot_info *info = boot_info();
     char size[UNITS_BYTES_MAX];
@@ -43,7 +50,10 @@ static void print_identity(void) {
     console_print("  paging     %u levels, %u tables, %u physical address bits\n",
                   info->paging_levels, info->table_pages, space_kernel()->cpu.paddr_bits);
     console_print("  checks     audit: %lu violations; self-test: %u checks passed\n",
-                  memory_facts()->audit_violations, results.selftest_checks);
+                  memory_facts()->audit_violations, results.selftest.checks);
+    const struct selftest_stress *stress = &results.selftest.stress;
+    console_print("  stress     %lu operations on frames, interrupted %lu times\n",
+                  stress->operations, stress->timer_interrupts + stress->raised_interrupts);
 }
 
 void report_print_memory(void) {
@@ -77,27 +87,57 @@ static void print_frames_line(const char *name, uint64_t count) {
     console_print("  %-24s %10lu  %12s\n", name, count, units_bytes(size, count * FRAME_BYTES));
 }
 
+static void print_frames_part(const char *name, uint64_t count, uint64_t whole, const char *what) {
+    char size[UNITS_BYTES_MAX];
+    char percent[UNITS_PERCENT_MAX];
+    console_print("  %-24s %10lu  %12s  %6s of %s\n", name, count,
+                  units_bytes(size, count * FRAME_BYTES), units_percent(percent, count, whole),
+                  what);
+}
+
+static void print_zones(const struct frames_statistics *now) {
+    static const char names[FRAMES_ZONES][24] = {
+        [FRAMES_BELOW_1M] = "free below 1 MiB",
+        [FRAMES_BELOW_16M] = "free 1 to 16 MiB",
+        [FRAMES_BELOW_4G] = "free 16 MiB to 4 GiB",
+        [FRAMES_ANY] = "free above 4 GiB",
+    };
+    for (unsigned zone = FRAMES_ZONES; zone-- != 0;) {
+        const struct frames_zone_statistics *it = &now->zone[zone];
+        if (it->total_frames != 0)
+            print_frames_part(names[zone], it->free_frames, it->total_frames, "its zone");
+    }
+}
+
+static void print_reclaimable(const struct frames_statistics *now) {
+    for (uint32_t kind = 0; kind < SLIPWAY_MEM_KINDS; kind++) {
+        if (now->reclaimable_frames[kind] == 0)
+            continue;
+        char name[32];
+        struct fmt_buffer buffer = fmt_buffer_make(name, sizeof(name));
+        struct sink sink = fmt_buffer_sink(&buffer);
+        fmt_print(&sink, "not yet: %s", memmap_kind_text(kind));
+        print_frames_line(name, now->reclaimable_frames[kind]);
+    }
+}
+
 void report_print_frames(void) {
     struct frames_statistics now;
-    frames_get_statistics(memory_frames(), &now);
-    console_heading("Frame allocator                frames          size");
-    print_frames_line("free", now.free_frames);
-    print_frames_line("used", now.used_frames);
+    memory_get_statistics(&now);
+    console_heading("Frame allocator                frames          size    part");
     print_frames_line("total", now.total_frames);
-    print_frames_line("free below 1 MiB", now.low_free_frames);
-    print_frames_line("longest free run", now.largest_run_frames);
-    print_frames_line("its own metadata", now.metadata_frames);
-    for (uint32_t kind = 0; kind < SLIPWAY_MEM_KINDS; kind++) {
-        if (now.reclaimable_frames[kind] != 0) {
-            char name[32];
-            struct fmt_buffer buffer = fmt_buffer_make(name, sizeof(name));
-            struct sink sink = fmt_buffer_sink(&buffer);
-            fmt_print(&sink, "not yet: %s", memmap_kind_text(kind));
-            print_frames_line(name, now.reclaimable_frames[kind]);
-        }
-    }
-    console_print("  %lu free 2 MiB blocks; %lu allocations, %lu frees, %lu refusals\n",
-                  now.free_blocks, now.allocations, now.frees, now.refusals);
+    print_frames_part("used", now.used_frames, now.total_frames, "total");
+    print_frames_part("used at most", now.peak_used_frames, now.total_frames, "total");
+    print_frames_part("its own metadata", now.metadata_frames, now.total_frames, "total");
+    print_frames_part("free", now.free_frames, now.total_frames, "total");
+    print_zones(&now);
+    print_frames_part("longest free run", now.largest_run_frames, now.free_frames, "free");
+    print_frames_part("in 2 MiB blocks", now.free_2m * FRAMES_PER_2M, now.free_frames, "free");
+    print_frames_part("in 1 GiB blocks", now.free_1g * FRAMES_PER_1G, now.free_frames, "free");
+    print_reclaimable(&now);
+    print_frames_line("reserved", now.reserved_frames);
+    console_print("  %lu free 2 MiB blocks, %lu of 1 GiB; %lu refusals\n", now.free_2m, now.free_1g,
+                  now.refusals);
 }
 
 static void print_stage(const char *name, uint64_t start, uint64_t end, uint64_t bytes) {
@@ -157,6 +197,7 @@ static void block_memory(const struct sink *out) {
             fmt_print(out, "map.oddity.%s=%lu\n", memmap_oddity_text((enum memmap_oddity)odd),
                       facts->report.odd[odd]);
     }
+    fmt_print(out, "map.bytes=%lu\n", all_bytes(&facts->report));
     fmt_print(out, "ram.bytes=%lu\n", direct_map.bytes);
     fmt_print(out, "usable.bytes=%lu\n", facts->report.bytes[SLIPWAY_MEM_USABLE]);
     fmt_print(out, "reclaimable.bytes=%lu\n", reclaimable_bytes(&facts->report));
@@ -180,13 +221,40 @@ static void block_frames(const struct sink *out) {
     fmt_print(out, "frames.total=%lu\n", frames->total_frames);
     fmt_print(out, "frames.free=%lu\n", frames->free_frames);
     fmt_print(out, "frames.used=%lu\n", frames->used_frames);
+    fmt_print(out, "frames.reserved=%lu\n", frames->reserved_frames);
     fmt_print(out, "frames.metadata_bytes=%lu\n", frames->metadata_bytes);
     fmt_print(out, "frames.metadata_frames=%lu\n", frames->metadata_frames);
-    fmt_print(out, "frames.low_free=%lu\n", frames->low_free_frames);
+    fmt_print(out, "frames.low_free=%lu\n", frames->zone[FRAMES_BELOW_1M].free_frames);
     fmt_print(out, "frames.largest_run=%lu\n", frames->largest_run_frames);
+    fmt_print(out, "frames.free_2m=%lu\n", frames->free_2m);
+    fmt_print(out, "frames.free_1g=%lu\n", frames->free_1g);
+    for (unsigned zone = 0; zone < FRAMES_ZONES; zone++) {
+        fmt_print(out, "frames.zone.%u.total=%lu\n", zone, frames->zone[zone].total_frames);
+        fmt_print(out, "frames.zone.%u.free=%lu\n", zone, frames->zone[zone].free_frames);
+    }
+    for (uint32_t kind = 1; kind < SLIPWAY_MEM_KINDS; kind++) {
+        if (memmap_is_reclaimable(kind))
+            fmt_print(out, "frames.reclaimable.%u=%lu\n", kind, frames->reclaimable_frames[kind]);
+    }
     fmt_print(out, "frames.reclaimed=%lu\n", results.reclaimed_frames);
+}
+
+static void block_frames_now(const struct sink *out) {
+    struct frames_statistics now;
+    memory_get_statistics(&now);
+    fmt_print(out, "frames.now.total=%lu\n", now.total_frames);
+    fmt_print(out, "frames.now.free=%lu\n", now.free_frames);
+    fmt_print(out, "frames.peak=%lu\n", now.peak_used_frames);
+}
+
+static void block_selftest(const struct sink *out) {
+    const struct selftest_stress *stress = &results.selftest.stress;
     fmt_print(out, "selftest=ok\n");
-    fmt_print(out, "selftest.checks=%u\n", results.selftest_checks);
+    fmt_print(out, "selftest.checks=%u\n", results.selftest.checks);
+    fmt_print(out, "stress.operations=%lu\n", stress->operations);
+    fmt_print(out, "stress.timer_interrupts=%lu\n", stress->timer_interrupts);
+    fmt_print(out, "stress.raised_interrupts=%lu\n", stress->raised_interrupts);
+    fmt_print(out, "stress.most_frames=%lu\n", stress->most_frames);
 }
 
 static void block_machine(const struct sink *out) {
@@ -244,6 +312,8 @@ void report_print_block(void) {
     block_paging(out);
     block_memory(out);
     block_frames(out);
+    block_frames_now(out);
+    block_selftest(out);
     block_timeline(out);
     fmt_print(out, "BOOT-REPORT-END\n");
 }

@@ -4,101 +4,21 @@
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
 #include "kernel/boot.h"
+#include "kernel/check.h"
 #include "kernel/console.h"
 #include "kernel/layout.h"
 #include "kernel/memory.h"
-#include "kernel/panic.h"
 #include "kernel/probe.h"
+#include "kernel/selftest_frames.h"
 #include "kernel/space.h"
 #include "kernel/stages.h"
 #include "kernel/tlb.h"
 
 enum {
-    RUN_FRAMES = 24,
-    RUN_ALIGN = 16,
     RET_INSTRUCTION = 0xC3,
     PATTERN = 0x5A,
     STALE_TRIES = 16,
 };
-
-static unsigned held;
-
-static void check(bool holds, const char *what) {
-    if (!holds)
-        panic("self-test %u does not hold: %s", held + 1, what);
-    held++;
-}
-
-static void check_frames(enum frames_status status, enum frames_status expected, const char *what) {
-    if (status != expected)
-        panic("self-test %u: %s: expected \"%s\", got \"%s\"", held + 1, what,
-              frames_status_text(expected), frames_status_text(status));
-    held++;
-}
-
-static uint64_t free_frames(void) {
-    struct frames_statistics now;
-    frames_get_statistics(memory_frames(), &now);
-    return now.free_frames;
-}
-
-static void test_single_frames(struct frames *frames) {
-    paddr_t first, second;
-    check_frames(frames_alloc(frames, FRAMES_ANY, &first), FRAMES_OK, "a frame");
-    check_frames(frames_alloc(frames, FRAMES_BELOW_4G, &second), FRAMES_OK, "a frame below 4 GiB");
-    check(first.value != second.value, "two frames are two");
-    check(second.value < UINT64_C(1) << 32, "a frame below 4 GiB is there");
-    uint8_t *bytes = space_pointer(first, FRAME_BYTES);
-    check(bytes != NULL, "an allocated frame is in the direct map");
-    bytes[0] = PATTERN;
-    bytes[FRAME_BYTES - 1] = PATTERN;
-    check(bytes[0] == PATTERN && bytes[FRAME_BYTES - 1] == PATTERN,
-          "a frame keeps what it is told");
-    check_frames(frames_free(frames, paddr_add(first, 8)), FRAMES_ERR_ALIGN, "freeing part of one");
-    check_frames(frames_free(frames, first), FRAMES_OK, "freeing a frame");
-    check_frames(frames_free(frames, first), FRAMES_ERR_FREE, "freeing it twice");
-    check_frames(frames_free(frames, second), FRAMES_OK, "freeing the other");
-}
-
-static void test_foreign_frames(struct frames *frames) {
-    const struct memory_facts *facts = memory_facts();
-    paddr_t beyond = paddr(facts->regions[facts->region_count - 1].end);
-    check_frames(frames_free(frames, paddr(0)), FRAMES_ERR_FOREIGN, "freeing frame 0");
-    check_frames(frames_free(frames, beyond), FRAMES_ERR_FOREIGN, "freeing beyond all memory");
-    for (uint64_t i = 0; i < facts->region_count; i++) {
-        if (facts->regions[i].kind == SLIPWAY_MEM_RUNTIME) {
-            check_frames(frames_free(frames, paddr(facts->regions[i].start)), FRAMES_ERR_FOREIGN,
-                         "freeing the firmware's runtime memory");
-            return;
-        }
-    }
-}
-
-static void test_runs(struct frames *frames) {
-    paddr_t run;
-    check_frames(frames_alloc_run(frames, FRAMES_ANY, 0, 1, &run), FRAMES_ERR_COUNT,
-                 "an empty run");
-    check_frames(frames_alloc_run(frames, FRAMES_ANY, 1, 3, &run), FRAMES_ERR_ALIGN,
-                 "an alignment to 3 frames");
-    check_frames(frames_alloc_run(frames, FRAMES_ANY, RUN_FRAMES, RUN_ALIGN, &run), FRAMES_OK,
-                 "an aligned run");
-    check(run.value % (RUN_ALIGN * FRAME_BYTES) == 0, "an aligned run is aligned");
-    check(space_pointer(run, RUN_FRAMES * FRAME_BYTES) != NULL, "a run is in the direct map");
-    paddr_t middle = paddr_add(run, 7 * FRAME_BYTES);
-    check_frames(frames_free(frames, middle), FRAMES_OK, "freeing one frame of a run");
-    check_frames(frames_free_run(frames, run, RUN_FRAMES), FRAMES_ERR_FREE,
-                 "freeing a run of which one frame is free");
-    check_frames(frames_free_run(frames, run, 7), FRAMES_OK, "freeing the run before it");
-    check_frames(frames_free_run(frames, paddr_add(middle, FRAME_BYTES), RUN_FRAMES - 8), FRAMES_OK,
-                 "freeing the run behind it");
-}
-
-static void check_vmem(enum vmem_status status, enum vmem_status expected, const char *what) {
-    if (status != expected)
-        panic("self-test %u: %s: expected \"%s\", got \"%s\"", held + 1, what,
-              vmem_status_text(expected), vmem_status_text(status));
-    held++;
-}
 
 static struct vmem_mapping scratch_mapping(paddr_t frame) {
     return (struct vmem_mapping){
@@ -112,9 +32,9 @@ static struct vmem_mapping scratch_mapping(paddr_t frame) {
 }
 
 // Every change is tried at once on the CPU, so that a missing flush cannot hide.
-static void test_mapping(struct frames *frames) {
+static void test_mapping(void) {
     paddr_t frame;
-    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
     volatile uint8_t *alias = space_pointer(frame, FRAME_BYTES);
     alias[0] = RET_INSTRUCTION;
     struct vmem_mapping mapping = scratch_mapping(frame);
@@ -135,7 +55,7 @@ static void test_mapping(struct frames *frames) {
     check(!probe_write(KERNEL_SCRATCH), "an executable page does not write");
     check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
     check(!probe_read(KERNEL_SCRATCH), "an unmapped page is absent");
-    check_frames(frames_free(frames, frame), FRAMES_OK, "freeing its frame");
+    check_frames(memory_free(frame), FRAMES_OK, "freeing its frame");
 }
 
 // Puts `next` in place of the frame that is mapped and has just been read. True if the CPU went on
@@ -158,10 +78,10 @@ static bool swap_is_stale(struct vmem_mapping *mapping, paddr_t next, uint8_t be
 
 // A translation that the CPU remembers must be one that survives a load of CR3, to be sure that
 // each kind of flush really drops it.
-static void test_stale(struct frames *frames, bool is_full) {
+static void test_stale(bool is_full) {
     paddr_t frame[2];
     for (unsigned i = 0; i < 2; i++) {
-        check_frames(frames_alloc(frames, FRAMES_ANY, &frame[i]), FRAMES_OK, "a frame to map");
+        check_frames(memory_alloc(FRAMES_ANY, &frame[i]), FRAMES_OK, "a frame to map");
         *(volatile uint8_t *)space_pointer(frame[i], FRAME_BYTES) = (uint8_t)(PATTERN + i);
     }
     struct vmem_mapping mapping = scratch_mapping(frame[0]);
@@ -176,15 +96,15 @@ static void test_stale(struct frames *frames, bool is_full) {
     check(is_stale, "without a flush the old page is seen");
     check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
     for (unsigned i = 0; i < 2; i++)
-        check_frames(frames_free(frames, frame[i]), FRAMES_OK, "freeing its frames");
+        check_frames(memory_free(frame[i]), FRAMES_OK, "freeing its frames");
 }
 
 // What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT.
-static void test_caches(struct frames *frames) {
+static void test_caches(void) {
     static const uint8_t encoding[] = {6, 4, 7, 0, 5, 1}; // SDM 3A table 12-10, by enum vmem_cache
     enum { PWT = 3, PCD = 4, PAT_4K = 7 };                // bits of a 4 KiB leaf
     paddr_t frame;
-    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
     for (unsigned cache = 0; cache < ARRAY_LEN(encoding); cache++) {
         struct vmem_mapping mapping = scratch_mapping(frame);
         mapping.cache = (enum vmem_cache)cache;
@@ -198,13 +118,13 @@ static void test_caches(struct frames *frames) {
               "the PAT has the cache type that was asked for");
         check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
     }
-    check_frames(frames_free(frames, frame), FRAMES_OK, "freeing the frame");
+    check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
 }
 
 // Runs in a clone for a moment: what is mapped meanwhile in the kernel's space is there at once.
-static void test_clone(struct frames *frames) {
+static void test_clone(void) {
     paddr_t frame;
-    check_frames(frames_alloc(frames, FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
+    check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
     struct vmem_flush flush;
     struct vmem clone;
     struct vmem *space = space_begin(&flush);
@@ -217,7 +137,7 @@ static void test_clone(struct frames *frames) {
     check(!probe_read(KERNEL_SCRATCH), "the clone has it no more");
     tlb_load_root(space->root);
     check_vmem(vmem_destroy(&clone, &flush), VMEM_OK, "ending the clone");
-    check_frames(frames_free(frames, frame), FRAMES_OK, "freeing the frame");
+    check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
 }
 
 static void test_rights(const struct slipway_boot_info *info) {
@@ -233,22 +153,44 @@ static void test_rights(const struct slipway_boot_info *info) {
     check(!probe_read(info->stack_top), "there is a guard page above the boot stack");
 }
 
-unsigned selftest_run(void) {
-    stages_begin("self-test");
-    struct frames *frames = memory_frames();
+static uint64_t free_frames(void) {
+    struct frames_statistics now;
+    memory_get_statistics(&now);
+    return now.free_frames;
+}
+
+static void run_checks(void) {
     uint64_t free_before = free_frames();
-    test_single_frames(frames);
-    test_foreign_frames(frames);
-    test_runs(frames);
-    test_mapping(frames);
-    test_stale(frames, false);
-    test_stale(frames, true);
-    test_caches(frames);
-    test_clone(frames);
+    selftest_frames();
+    test_mapping();
+    test_stale(false);
+    test_stale(true);
+    test_caches();
+    test_clone();
     test_rights(boot_info());
     check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
     check(free_frames() == free_before, "every frame came back");
-    check(frames_check(frames, console_sink()) == 0, "the allocator's counters agree");
+}
+
+// The checks, and with tracking that each place gave back what it took.
+static void run_tracked(void) {
+#ifdef FRAMES_TRACKING
+    struct frames_mark mark = memory_mark();
+    run_checks();
+    check(memory_leaks_since(mark, console_sink()) == 0, "no place holds a frame");
+#else
+    run_checks();
+#endif
+}
+
+struct selftest_results selftest_run(void) {
+    stages_begin("self-test");
+    run_tracked();
     stages_end(0);
-    return held;
+
+    stages_begin("stress");
+    struct selftest_results results = {.stress = selftest_stress()};
+    stages_end(0);
+    results.checks = check_count();
+    return results;
 }

@@ -4,7 +4,6 @@
 #include "common/x86/cpu.h"
 #include "common/x86/features.h"
 #include "kernel/boot.h"
-#include "kernel/frames.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
 #include "kernel/tlb.h"
@@ -73,14 +72,14 @@ static uint64_t *table_pointer(void *context, paddr_t table) {
 static paddr_t table_alloc(void *context) {
     (void)context;
     paddr_t table;
-    if (frames_alloc(memory_frames(), FRAMES_ANY, &table) != FRAMES_OK)
+    if (memory_alloc(FRAMES_ANY, &table) != FRAMES_OK)
         return PADDR_NONE;
     return table;
 }
 
 static void table_free(void *context, paddr_t table) {
     (void)context;
-    enum frames_status status = frames_free(memory_frames(), table);
+    enum frames_status status = memory_free(table);
     if (status != FRAMES_OK)
         panic("page table 0x%lx cannot be freed: %s", table.value, frames_status_text(status));
 }

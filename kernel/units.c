@@ -21,6 +21,14 @@ const char *units_bytes(char *storage, uint64_t bytes) {
     return storage;
 }
 
+const char *units_percent(char *storage, uint64_t part, uint64_t whole) {
+    uint64_t thousandths = whole == 0 ? 0 : part * 1000 / whole;
+    struct fmt_buffer buffer = fmt_buffer_make(storage, UNITS_PERCENT_MAX);
+    struct sink sink = fmt_buffer_sink(&buffer);
+    fmt_print(&sink, "%lu.%lu%%", thousandths / 10, thousandths % 10);
+    return storage;
+}
+
 uint64_t units_microseconds(uint64_t ticks, uint64_t hz) {
     // Whole seconds apart: the product of the rest fits for every clock below 18 THz.
     return ticks / hz * 1000000 + ticks % hz * 1000000 / hz;

@@ -18,6 +18,7 @@
 
 #define PADDR_BITS     52
 #define LEVELS         4
+#define CPUS           1
 #define TABLES_AT      (UINT64_C(1) << 50) // where the tables pretend to be: beyond all RAM
 #define FILE_BYTES_MAX MIB(64)
 
@@ -210,7 +211,7 @@ static void audit(struct replay *replay) {
 // --- The frames ---
 
 static void start_frames(struct replay *replay) {
-    uint64_t bytes = frames_metadata_bytes(replay->regions, replay->region_count);
+    uint64_t bytes = frames_metadata_bytes(replay->regions, replay->region_count, CPUS);
     paddr_t phys;
     replay->has_metadata_room =
         frames_place_metadata(replay->regions, replay->region_count, bytes, &phys) == FRAMES_OK;
@@ -218,11 +219,11 @@ static void start_frames(struct replay *replay) {
         return;
     replay->metadata = take_memory(bytes, 1);
     enum frames_status status = frames_init(&replay->frames, replay->regions, replay->region_count,
-                                            replay->metadata, bytes, phys);
+                                            CPUS, replay->metadata, bytes, phys);
     if (status != FRAMES_OK)
         fail(frames_status_text(status), FRAMES_OK, status);
     struct sink sink = {write_text, stderr};
-    uint64_t wrong = frames_check(&replay->frames, &sink);
+    uint64_t wrong = frames_verify(&replay->frames, &sink);
     if (wrong != 0)
         fail("disagreements of the frame counters", 0, wrong);
 }
@@ -249,7 +250,8 @@ static void print_figures(const struct replay *replay) {
     print("reclaimable.bytes", reclaimable);
     print("frames.total", frames.total_frames);
     print("frames.free", frames.free_frames);
-    print("frames.metadata_bytes", frames_metadata_bytes(replay->regions, replay->region_count));
+    print("frames.metadata_bytes",
+          frames_metadata_bytes(replay->regions, replay->region_count, CPUS));
     print("hhdm.leaves_1g", replay->leaves[VMEM_1G]);
     print("hhdm.leaves_2m", replay->leaves[VMEM_2M]);
     print("hhdm.leaves_4k", replay->leaves[VMEM_4K]);

@@ -131,10 +131,10 @@ def test_oddities_are_named_and_counted(name):
     assert oddities == ODDITIES[name]
 
 
-def test_the_12_tib_page_costs_no_more_metadata_than_one_block():
+def test_the_12_tib_page_costs_no_more_metadata_than_one_block_and_its_arena():
     near, _ = replay(MAPS / "synthetic/S07-far-reserved-amd-ht-hole.map")
     far, _ = replay(MAPS / "synthetic/S09-far-single-ram-page-12tib.map")
-    assert 0 < far["frames.metadata_bytes"] - near["frames.metadata_bytes"] < 200
+    assert 0 < far["frames.metadata_bytes"] - near["frames.metadata_bytes"] < 300
 
 
 def test_several_files_are_named_in_turn():

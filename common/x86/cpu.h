@@ -1,6 +1,9 @@
 // One-instruction functions. Each says all that it clobbers; those that order memory say "memory".
 #pragma once
 
+#include "common/x86/regs.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpuid {
@@ -100,6 +103,34 @@ static inline void cpu_interrupts_off(void) {
 
 static inline void cpu_interrupts_on(void) {
     __asm__ volatile("sti" ::: "memory");
+}
+
+static inline uint64_t cpu_read_flags(void) {
+    uint64_t value;
+    __asm__ volatile("pushfq; popq %0" : "=r"(value)::"memory");
+    return value;
+}
+
+static inline bool cpu_interrupts_are_on(void) {
+    return (cpu_read_flags() & RFLAGS_IF) != 0;
+}
+
+// Turns interrupts off and returns whether they were on, for cpu_interrupts_restore: so pairs nest,
+// and mean the same in an interrupt as outside.
+[[nodiscard]] static inline bool cpu_interrupts_save(void) {
+    bool were_on = cpu_interrupts_are_on();
+    cpu_interrupts_off();
+    return were_on;
+}
+
+static inline void cpu_interrupts_restore(bool were_on) {
+    if (were_on)
+        cpu_interrupts_on();
+}
+
+// Raises an interrupt; it comes whether interrupts are on or off. `vector` is a constant.
+[[gnu::always_inline]] static inline void cpu_raise(const uint8_t vector) {
+    __asm__ volatile("int %0" ::"i"(vector) : "memory");
 }
 
 // Turns interrupts on and waits for one: the pair is atomic, so none is lost between.

@@ -15,6 +15,7 @@ from support import EXIT_GOOD, GIB, KERNEL, MIB, ROOT, screen, volume
 PAGE = 4096
 SIZES = {"M": MIB, "G": GIB}
 HHDM_BASE = 0xFFFF800000000000
+BOOT_SERVICES = 2  # SLIPWAY_MEM_BOOT_SERVICES
 LOADER_STAGES = ["config", "kernel", "modules", "devices", "plan", "tables", "map", "audit", "exit"]
 
 
@@ -63,11 +64,46 @@ def assert_frames(report):
     assert report["frames.metadata_frames"] == -(-metadata // PAGE)
     # A bit a frame, and counters: within 1/16384 of memory and a page.
     assert 0 < metadata <= report["ram.bytes"] // 16384 + PAGE
-    assert 0 < report["frames.largest_run"] <= free and report["frames.low_free"] <= 160
+    assert 0 < report["frames.largest_run"] <= free
+    assert report["frames.free_2m"] * 512 <= free
+    assert report["frames.free_1g"] * 512 <= report["frames.free_2m"]
     parts = report["usable.bytes"] + report["reclaimable.bytes"] + allocated * PAGE
     # What remains of RAM is runtime services and ACPI NVS.
     assert 0 <= report["ram.bytes"] - parts <= 8 * MIB
-    assert report["frames.reclaimed"] * PAGE <= report["reclaimable.bytes"]
+    reclaimable = [value for key, value in report.items() if key.startswith("frames.reclaimable.")]
+    assert sum(reclaimable) * PAGE == report["reclaimable.bytes"]
+    assert report["frames.reclaimed"] == report[f"frames.reclaimable.{BOOT_SERVICES}"] > 0
+    # Every frame of the memory map is one of the three.
+    assert (total + sum(reclaimable) + report["frames.reserved"]) * PAGE == report["map.bytes"]
+
+
+def assert_zones(report, machine, memory):
+    totals, frees = ([report[f"frames.zone.{zone}.{name}"] for zone in range(4)]
+                     for name in ("total", "free"))
+    assert sum(totals) == report["frames.total"] and sum(frees) == report["frames.free"]
+    assert all(free <= total for free, total in zip(frees, totals))
+    # 640 KiB less frame 0; 15 MiB; what QEMU puts below 4 GiB; and above it all of the rest.
+    low = below_4_gib(machine, memory)
+    assert 0 < totals[0] <= 159 and 0 < totals[1] <= 3840 and 0 < totals[2] <= low // PAGE - 4096
+    assert totals[3] == (memory - low) // PAGE
+    assert report["frames.low_free"] == frees[0]
+
+
+def assert_frames_now(report):
+    """After the self-test, which leaves everything as it was, and the reclaim."""
+    now, free = report["frames.now.total"], report["frames.now.free"]
+    assert now == report["frames.total"] + report["frames.reclaimed"]
+    # The list of regions has moved into frames of its own.
+    assert free == report["frames.free"] + report["frames.reclaimed"] - 1
+    assert now - free + report["stress.most_frames"] <= report["frames.peak"] <= now
+
+
+def assert_stress(report):
+    timer, raised = report["stress.timer_interrupts"], report["stress.raised_interrupts"]
+    assert timer >= 100 and raised == 10_000
+    # An operation an interrupt, and those of the code that they interrupted.
+    assert report["stress.operations"] == 80_000 + timer + raised
+    assert report["stress.most_frames"] > 500
 
 
 def assert_timeline(report):
@@ -88,6 +124,9 @@ def assert_timeline(report):
 def assert_report(report, machine, memory, has_1g, framebuffers=0):
     assert_memory(report, machine, memory, has_1g)
     assert_frames(report)
+    assert_zones(report, machine, memory)
+    assert_frames_now(report)
+    assert_stress(report)
     assert_timeline(report)
     version, = re.findall(r"^VERSION := (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert report["loader.version"] == version
@@ -138,3 +177,39 @@ def test_the_screen_shows_the_report(tmp_path, machine):
     assert len(colours) >= 5 and colours != {b"\0\0\0"}
     lit = sum(pixels[i:i + 3] != b"\0\0\0" for i in range(0, len(pixels), 3))
     assert lit > width * height // 50
+
+
+def human_bytes(text):
+    number, unit = text.split()
+    return float(number) * 1024 ** ["B", "KiB", "MiB", "GiB"].index(unit)
+
+
+def test_the_prompt_shows_the_frame_allocator_as_it_is_now(tmp_path):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
+    with Machine([image], memory="5G") as qemu:
+        qemu.wait_for("slipway> ")
+        report = qemu.result().report()
+        since = len(qemu.serial)
+        qemu.send("mem\r")
+        qemu.wait_for("slipway> ", since)
+        said = qemu.serial[since:]
+    lines = re.findall(r"^  (\S.*?) +(\d+) +([\d.]+ \w+)(?: +([\d.]+)% of ([a-z ]+))?$",
+                       said.partition("Frame allocator")[2], re.M)
+    frames = {name: int(count) for name, count, *_ in lines}
+    for name, count, size, *_ in lines:  # rounded down to a decimal of its unit
+        exact = int(count) * PAGE
+        assert exact * 0.9 - 1 < human_bytes(size) <= exact, (name, size)
+    assert frames["total"] == report["frames.now.total"] == frames["used"] + frames["free"]
+    assert frames["free"] == report["frames.now.free"]
+    assert frames["used at most"] == report["frames.peak"]
+    assert frames["reserved"] == report["frames.reserved"]
+    zones = [frames[f"free {zone}"] for zone in ("below 1 MiB", "1 to 16 MiB", "16 MiB to 4 GiB",
+                                                 "above 4 GiB")]
+    assert sum(zones) == frames["free"]
+    wholes = {"total": frames["total"], "free": frames["free"]}
+    parts = [(frames[name], wholes[whole], float(percent)) for name, _, _, percent, whole in lines
+             if whole in wholes]
+    assert len(parts) == 7
+    for part, whole, percent in parts:
+        assert percent == part * 1000 // whole / 10
+    assert f"  {frames['in 2 MiB blocks'] // 512} free 2 MiB blocks, " in said

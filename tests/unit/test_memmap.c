@@ -479,3 +479,33 @@ TEST("memmap: ten thousand overlapping descriptors in falling order are sorted o
     map_free(&map);
     free(descriptors);
 }
+
+TEST("memmap: a hundred thousand descriptors in random order, some empty or wrapping, come out") {
+    enum { COUNT = 100000 };
+    struct random random = random_start("memmap of many");
+    struct model_descriptor *descriptors = exactly(COUNT * sizeof(*descriptors));
+    for (uint64_t i = 0; i < COUNT; i++) {
+        struct model_descriptor d = {i % 2 == 0 ? 7 : 4, 0x100000 + i * 2 * FRAME_BYTES, 2, WB};
+        if (i % 10 == 8)
+            d.pages = i % 20 == 8 ? 0 : UINT64_MAX / FRAME_BYTES;
+        uint64_t other = random_below(&random, i + 1);
+        descriptors[i] = descriptors[other];
+        descriptors[other] = d;
+    }
+    struct map map = {.descriptors = descriptors, .count = COUNT, .limit = LIMIT, .stride = 44};
+    run_sound(&map);
+    assert_int_equal(map.report.odd[MEMMAP_ODD_ZERO_PAGES], COUNT / 20);
+    assert_int_equal(map.report.odd[MEMMAP_ODD_WRAPS], COUNT / 20);
+    assert_int_equal(map.region_count, COUNT / 10 * 9);
+    uint64_t region = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        if (i % 10 == 8)
+            continue;
+        assert_int_equal(map.regions[region].start, 0x100000 + i * 2 * FRAME_BYTES);
+        assert_int_equal(map.regions[region].end, 0x100000 + (i + 1) * 2 * FRAME_BYTES);
+        assert_int_equal(map.regions[region++].kind,
+                         i % 2 == 0 ? SLIPWAY_MEM_USABLE : SLIPWAY_MEM_BOOT_SERVICES);
+    }
+    map_free(&map);
+    free(descriptors);
+}

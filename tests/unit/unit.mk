@@ -1,8 +1,20 @@
-# The random test does a million operations: built without sanitizers. What they would find, the
-# same operations find in the other tests and under the fuzzer.
+# Programs of their own flavours. Random tests do millions of operations: built without sanitizers.
+# What those would find, the same operations find in the other tests, under the fuzzer, and in a
+# shorter run with them. Tests with threads run at full speed without sanitizers, too, and once more
+# under the thread sanitizer.
 PLAIN_CFLAGS := $(BASE) -fno-omit-frame-pointer
-PLAIN_SRC    := tests/unit/support/main.c tests/unit/test_vmem_random.c $(filter common/vmem/% common/base/%,$(PURE_SRC))
+TSAN_CFLAGS  := $(PLAIN_CFLAGS) -fsanitize=thread
+PLAIN_TESTS  := test_vmem_random test_frames_random test_frames_threads
+TSAN_TESTS   := test_frames_races
+FLAVOUR_SRC  := tests/unit/support/main.c $(filter common/vmem/% common/base/% kernel/frames_%,$(PURE_SRC))
 $(eval $(call compile,plain,$$(CC) $$(PLAIN_CFLAGS)))
-$(BUILD)/host/unit/test_vmem_random: $(call objects,plain,$(PLAIN_SRC)) $(BUILD)/files.stamp
+$(eval $(call compile,tsan,$$(CC) $$(TSAN_CFLAGS)))
+
+$(PLAIN_TESTS:%=$(BUILD)/host/unit/%): $(BUILD)/host/unit/%: $(BUILD)/plain/tests/unit/%.o \
+    $(call objects,plain,$(FLAVOUR_SRC)) $(BUILD)/files.stamp
 	@mkdir -p $(@D); echo '  LINK    $@'
 	$(Q)$(CC) $(PLAIN_CFLAGS) $(filter %.o,$^) -lcmocka -o $@
+$(TSAN_TESTS:%=$(BUILD)/host/unit/%): $(BUILD)/host/unit/%: $(BUILD)/tsan/tests/unit/%.o \
+    $(call objects,tsan,$(FLAVOUR_SRC)) $(BUILD)/files.stamp
+	@mkdir -p $(@D); echo '  LINK    $@'
+	$(Q)$(CC) $(TSAN_CFLAGS) $(filter %.o,$^) -lcmocka -o $@
