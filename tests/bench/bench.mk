@@ -1,17 +1,23 @@
-# The program that measures common/vmem. The library has the flags that a kernel gives it, as far as
-# a host program can have them.
-BENCH_CFLAGS  := $(filter-out -mcmodel=kernel,$(KERNEL_CFLAGS))
-BENCH_PROGRAM := $(BUILD)/bench/bench_vmem
-BENCH_OBJ     := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c common/base/fmt*.c))) \
-                 $(call objects,bench/program,$(sort $(wildcard tests/bench/*.c)))
+# The programs that measure common/vmem and the frame allocator. What they measure has the flags that
+# a kernel gives it, as far as a host program can have them.
+BENCH_CFLAGS   := $(filter-out -mcmodel=kernel,$(KERNEL_CFLAGS))
+BENCH_VMEM_OBJ := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c common/base/fmt*.c))) \
+                  $(call objects,bench/program,tests/bench/bench_space.c tests/bench/bench_vmem.c)
+BENCH_FRAMES_OBJ := $(call objects,bench/library,$(sort $(wildcard kernel/frames_*.c common/base/fmt*.c \
+                        common/memmap/*.c))) $(call objects,bench/program,tests/bench/bench_frames.c)
+BENCH_PROGRAM  := $(BUILD)/bench/bench_vmem $(BUILD)/bench/bench_frames
 $(eval $(call compile,bench/library,$$(CC) $$(BENCH_CFLAGS)))
 $(eval $(call compile,bench/program,$$(CC) $$(BASE) -fno-pie -falign-loops=64 -falign-functions=64))
 
-$(BENCH_PROGRAM): $(BENCH_OBJ) $(BUILD)/files.stamp
+$(BUILD)/bench/bench_vmem: $(BENCH_VMEM_OBJ) $(BUILD)/files.stamp
+$(BUILD)/bench/bench_frames: $(BENCH_FRAMES_OBJ) $(BUILD)/files.stamp
+$(BENCH_PROGRAM):
 	@echo '  LINK    $@'
-	$(Q)$(CC) -no-pie $(BENCH_OBJ) -o $@
+	$(Q)$(CC) -no-pie $(filter %.o,$^) -lpthread -o $@
 
-.PHONY: bench-vmem
-bench-vmem: $(BENCH_PROGRAM) ## what the operations of common/vmem cost, against their goals
+.PHONY: bench-vmem bench-frames
+bench-vmem: $(BUILD)/bench/bench_vmem ## what the operations of common/vmem cost, against their goals
 	@scripts/bench-vmem
+bench-frames: $(BUILD)/bench/bench_frames ## what the frame allocator costs, against its goals
+	@scripts/bench-frames
 test: $(BENCH_PROGRAM)
