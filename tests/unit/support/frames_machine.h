@@ -114,13 +114,27 @@ static inline struct snapshot snapshot_take(const struct machine *machine) {
     return snapshot;
 }
 
+// But for what a search noted down: a hint, which says nothing of what is free.
+static inline bool arenas_are_equal(const unsigned char *left, const unsigned char *right,
+                                    uint64_t count) {
+    struct frames_arena pair[2];
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(&pair[0], left + i * sizeof(pair[0]), sizeof(pair[0]));
+        memcpy(&pair[1], right + i * sizeof(pair[1]), sizeof(pair[1]));
+        pair[0].run_limit = pair[1].run_limit = 0;
+        if (memcmp(&pair[0], &pair[1], sizeof(pair[0])) != 0)
+            return false;
+    }
+    return true;
+}
+
 // Whether the state is what it was.
 static inline bool snapshot_equals(const struct snapshot *snapshot, const struct machine *machine) {
     const unsigned char *metadata = machine->metadata;
     uint64_t cpus_at = (uint64_t)((const unsigned char *)machine->frames.cpus - metadata);
     uint64_t cpus_end = cpus_at + machine->cpus * sizeof(struct frames_cpu);
     return memcmp(&snapshot->frames, &machine->frames, sizeof(snapshot->frames)) == 0 &&
-           memcmp(snapshot->metadata, metadata, cpus_at) == 0 &&
+           arenas_are_equal(snapshot->metadata, metadata, machine->frames.arena_count) &&
            memcmp(snapshot->metadata + cpus_end, metadata + cpus_end,
                   machine->metadata_bytes - cpus_end) == 0;
 }
