@@ -351,6 +351,20 @@ TEST("vmem: the dump of a walk shows each entry down to the leaf") {
     rig_destroy(&rig);
 }
 
+TEST("vmem: the dump of a walk names what a leaf is marked with, and nothing else") {
+    static const char *const texts[] = {
+        " WB:",        " WB accessed:",        " WB dirty:",        " WB accessed dirty:",
+        " WB global:", " WB global accessed:", " WB global dirty:", " WB global accessed dirty:"};
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map(&rig, rig_mapping(0x1000, 0x1000, 0x1000));
+    for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
+        *rig_slot(&rig, 0x1000, 1) = NX | 0x1003 | (i & 3) << 5 | (i & 4) << 6;
+        assert_non_null(strstr(dump_walk(&rig, 0x1000), texts[i]));
+    }
+    rig_destroy(&rig);
+}
+
 // Asserts that this is the last that vmem_dump_walk prints of an address.
 static void expect_walk_ends(struct rig *rig, uint64_t virt, const char *last) {
     const char *text = dump_walk(rig, virt);
