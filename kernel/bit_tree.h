@@ -16,9 +16,9 @@
 #define BIT_TREE_NONE   UINT64_MAX
 
 struct bit_tree {
-    uint64_t *level[BIT_TREE_LEVELS]; // level 0 is the bitmap
-    unsigned levels;
     uint64_t bits;
+    unsigned levels;
+    uint64_t *level[BIT_TREE_LEVELS]; // level 0 is the bitmap
 };
 
 static inline uint64_t bit_tree_words_of_level(uint64_t bits) {

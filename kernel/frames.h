@@ -89,9 +89,15 @@ struct frames_statistics {
     uint64_t refusals; // calls that were refused; 0 where nothing is managed
 };
 
-struct frames_span;
 struct frames_arena;
 struct frames_cpu;
+
+// Consecutive frames with consecutive slots: those of whole blocks, but at 1 MiB.
+struct frames_span {
+    uint64_t first_frame;
+    uint64_t first_slot;
+    uint64_t frames;
+};
 
 // The allocator's state. The fields are the implementation's own (frames_core.h).
 //
@@ -99,22 +105,24 @@ struct frames_cpu;
 // holes, but so that each zone begins with an arena of its own. A slot is a frame's place in that
 // order: 512 times the block's number, plus the frame's place in the block.
 struct frames {
-    struct frames_span *spans;     // of consecutive blocks, between holes
-    struct frames_span *main_span; // the largest of them
+    struct frames_span main; // the largest span
     struct frames_arena *arenas;
     struct frames_cpu *cpus;
-    struct bit_tree some;    // arenas with a free frame
-    struct bit_tree partial; // arenas with a block that is neither free nor used as a whole
-    struct bit_tree whole;   // arenas with a wholly free block
-    uint64_t *mixed;         // slots / 512 of the blocks that are not of one kind, rising,
-    uint64_t *mixed_lines;   // and of each of their frames, whether it is managed: 1
-    uint64_t *lines;         // all lines of the bitmap
-    uint64_t span_count, arena_count, mixed_count, line_count;
-    uint64_t zone_arena[FRAMES_ZONES + 1]; // [n]: the first arena of zone n
-    enum frames_zone top_zone;             // the highest that has arenas
-    uint32_t cpu_count;
-    int32_t report_at; // frames that a CPU may have taken or given back unreported
+    uint64_t arena_count;
     uint64_t managed;  // bit k: kind k is managed now
+    int64_t report_at; // frames that a CPU may have taken, or given back, unreported
+    uint32_t cpu_count;
+    enum frames_zone top_zone; // the highest that has arenas
+    uint64_t whole_arenas;     // members of the next
+    struct bit_tree whole;     // arenas with a wholly free block
+    struct bit_tree partial;   // arenas with a block that is neither free nor used as a whole
+    struct bit_tree some;      // arenas with a free frame
+    struct frames_span *spans; // of consecutive blocks, between holes
+    uint64_t *mixed;           // slots / 512 of the blocks that are not of one kind, rising,
+    uint64_t *mixed_lines;     // and of each of their frames, whether it is managed: 1
+    uint64_t *lines;           // all lines of the bitmap
+    uint64_t span_count, mixed_count, line_count;
+    uint64_t zone_arena[FRAMES_ZONES + 1]; // [n]: the first arena of zone n
     uint64_t total;
     uint64_t zone_total[FRAMES_ZONES];
     uint64_t reserved;

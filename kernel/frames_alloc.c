@@ -30,7 +30,7 @@ static uint64_t take_frame(struct frames *frames, struct frames_arena *arena, ui
                            uint64_t word) {
     unsigned block = word_index / BLOCK_WORDS;
     word_store(&arena->lines[word_index], word & (word - 1));
-    unsigned free = change_free(arena, block, -1);
+    unsigned free = change_free(&arena->blocks[block], -1);
     if (free == 0 || free == BLOCK_FRAMES - 1)
         frames_block_changed(frames, arena, block);
     return word_index * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
@@ -86,7 +86,7 @@ static uint64_t try_arena(struct frames *frames, unsigned cpu, struct frames_are
         slot = take_from_blocks(frames, &frames->cpus[cpu], arena, blocks);
         slot = slot_of(frames, arena, slot);
     }
-    arena_unlock(frames, arena);
+    arena_unlock(arena);
     return slot;
 }
 
@@ -142,108 +142,149 @@ static uint64_t alloc_anywhere(struct frames *frames, unsigned cpu, enum frames_
     return slot;
 }
 
-[[gnu::noinline]] static enum frames_status
-alloc_slowly(struct frames *frames, unsigned cpu, enum frames_zone zone, paddr_t *ret_frame) {
-    if (frames->arena_count == 0)
-        return FRAMES_ERR_NO_MEMORY;
-    uint64_t slot = alloc_anywhere(frames, cpu, zone);
+[[gnu::noinline]] static enum frames_status alloc_slowly(struct frames *frames,
+                                                         struct frames_cpu *cpu,
+                                                         enum frames_zone zone,
+                                                         paddr_t *ret_frame) {
+    uint64_t slot = alloc_anywhere(frames, (unsigned)(cpu - frames->cpus), zone);
     if (slot == NO_SLOT)
-        return count_refusal(&frames->cpus[cpu], FRAMES_ERR_NO_MEMORY);
+        return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
     *ret_frame = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
-    return count_taken(frames, &frames->cpus[cpu], 1);
+    return count_taken(frames, cpu, 1);
 }
 
-// The rest of frames_alloc where the word is used up, or this is the last frame of its block. The
-// arena is locked.
+// The rest of frames_alloc where the word is used up, the block whole, or no partly used block
+// would be left. The arena is locked.
 [[gnu::noinline]] static enum frames_status
-alloc_partial(struct frames *frames, unsigned cpu, struct frames_arena *arena, paddr_t *ret_frame) {
-    struct frames_cpu *state = &frames->cpus[cpu];
-    uint64_t word = arena->lines[state->quick_word];
-    uint64_t block = UINT64_C(1) << state->quick_word / BLOCK_WORDS;
+alloc_partial(struct frames *frames, struct frames_cpu *cpu, paddr_t *ret_frame) {
+    struct frames_arena *arena = cpu->quick;
+    uint64_t word = arena->lines[cpu->quick_word];
+    uint64_t block = UINT64_C(1) << cpu->quick_word / BLOCK_WORDS;
     uint64_t partial = arena_partial(arena);
     uint64_t bit = NO_SLOT;
     if (word != 0 && (partial & block) != 0)
-        bit = take_frame(frames, arena, state->quick_word, word);
-    else if (partial != 0 && arena == state->own)
-        bit = take_from_blocks(frames, state, arena, partial);
-    arena_unlock(frames, arena);
+        bit = take_frame(frames, arena, cpu->quick_word, word);
+    else if (partial != 0 && arena == cpu->own)
+        bit = take_from_blocks(frames, cpu, arena, partial);
+    arena_unlock(arena);
     if (bit == NO_SLOT)
         return alloc_slowly(frames, cpu, FRAMES_ANY, ret_frame);
     *ret_frame = paddr((arena->first_frame + bit) * FRAME_BYTES);
-    return count_taken(frames, state, 1);
+    return count_taken(frames, cpu, 1);
 }
 
-// The usual case goes straight on: the word where the CPU looks first has a frame, and its block is
-// and stays partly used.
+// The usual case goes straight on: the word where the CPU looks first has a frame, its block is
+// partly used, and the arena stays in the same sets. Whether it was the last frame of the block is
+// no branch: nobody could predict it where memory is nearly full. What never changes is read before
+// the lock is taken, so that it is held as short as can be.
 enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames_zone zone,
                                 paddr_t *ret_frame) {
-    if (frames->arena_count == 0 || zone != FRAMES_ANY)
-        return alloc_slowly(frames, cpu, zone, ret_frame);
+    if (frames->arena_count == 0)
+        return FRAMES_ERR_NO_MEMORY;
     struct frames_cpu *state = &frames->cpus[cpu];
     struct frames_arena *arena = state->quick;
-    if (arena == NULL || !arena_try_lock(frames, arena))
-        return alloc_slowly(frames, cpu, zone, ret_frame);
+    if (zone != FRAMES_ANY || arena == NULL)
+        return alloc_slowly(frames, state, zone, ret_frame);
     uint32_t index = state->quick_word;
-    uint64_t word = arena->lines[index];
+    uint64_t *place = &arena->lines[index];
     uint16_t *counter = &arena->blocks[index / BLOCK_WORDS].free;
+    if (!arena_try_lock(frames, arena))
+        return alloc_slowly(frames, state, zone, ret_frame);
+    uint64_t word = *place;
     unsigned free = *counter;
-    if (__builtin_expect(word == 0 || !is_partial(free) || !is_partial(free - 1), 0))
-        return alloc_partial(frames, cpu, arena, ret_frame);
-    word_store(&arena->lines[index], word & (word - 1));
+    uint64_t some = arena->some & ~((uint64_t)(free == 1) << index / BLOCK_WORDS);
+    if (__builtin_expect(word == 0 || free == BLOCK_FRAMES || (some & ~arena->whole) == 0, 0))
+        return alloc_partial(frames, state, ret_frame);
+    word_store(place, word & (word - 1));
+    word_store(&arena->some, some);
     __atomic_store_n(counter, (uint16_t)(free - 1), __ATOMIC_RELAXED);
-    arena_unlock(frames, arena);
-    uint64_t bit = index * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
+    arena_unlock(arena);
+    uint64_t bit = state->quick_word * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
     *ret_frame = paddr((arena->first_frame + bit) * FRAME_BYTES);
     return count_taken(frames, state, 1);
 }
 
 // --- 2 MiB blocks
 
-// Takes a wholly free block; NO_SLOT if there is none.
-static uint64_t take_block_of(struct frames *frames, struct frames_arena *arena) {
-    uint64_t slot = NO_SLOT;
-    arena_lock(frames, arena);
-    if (arena->whole != 0) {
-        // From the top: single frames come from below.
-        unsigned block = 63U - (unsigned)__builtin_clzll(arena->whole);
-        uint64_t *line = arena_line(arena, block);
-        for (unsigned i = 0; i < BLOCK_WORDS; i++)
-            word_store(&line[i], 0);
-        (void)change_free(arena, block, -BLOCK_FRAMES);
+// Takes a wholly free block of an arena that is locked and has one; returns which.
+static inline unsigned take_whole(struct frames *frames, struct frames_arena *arena) {
+    // From the top: single frames come from below.
+    unsigned block = 63U - (unsigned)__builtin_clzll(arena->whole);
+    uint64_t *line = arena_line(arena, block);
+    for (unsigned i = 0; i < BLOCK_WORDS; i++)
+        word_store(&line[i], 0);
+    (void)change_free(&arena->blocks[block], -BLOCK_FRAMES);
+    uint64_t rest = arena->whole & ~(UINT64_C(1) << block);
+    if (rest == 0) {
         frames_block_changed(frames, arena, block);
-        slot = slot_of(frames, arena, block * (uint64_t)BLOCK_FRAMES);
+        return block;
     }
-    arena_unlock(frames, arena);
-    return slot;
+    // With a whole block left it is in the same sets as before, and the next is wanted soon.
+    word_store(&arena->some, arena->some & ~(UINT64_C(1) << block));
+    word_store(&arena->whole, rest);
+    __builtin_prefetch(arena_line(arena, 63U - (unsigned)__builtin_clzll(rest)), 1);
+    return block;
 }
 
-// The same of the highest zone that has one.
-static uint64_t find_block(struct frames *frames, struct frames_cpu *cpu) {
-    if (bit_tree_scan(&frames->whole, 0) == BIT_TREE_NONE)
-        return NO_SLOT;
-    for (unsigned zone = FRAMES_ZONES; zone-- != 0;) {
-        uint64_t index = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
-        for (; (index = bit_tree_scan(&frames->whole, index)) < end; index++) {
-            uint64_t slot = take_block_of(frames, &frames->arenas[index]);
-            if (slot == NO_SLOT)
-                continue;
-            cpu->block_arena = &frames->arenas[index];
-            return slot;
+// Takes a block of the highest zone that has one; NO_SLOT if none is found. A search by the bitmap
+// of the set is slower and misses none.
+static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bool by_bitmap) {
+    for (unsigned zone = frames->top_zone + 1U; zone-- != 0;) {
+        uint64_t end = frames->zone_arena[zone + 1];
+        for (uint64_t index = frames->zone_arena[zone];; index++) {
+            index = by_bitmap ? bit_tree_scan(&frames->whole, index)
+                              : bit_tree_next(&frames->whole, index);
+            if (index >= end)
+                break;
+            struct frames_arena *arena = &frames->arenas[index];
+            uint64_t slot = NO_SLOT;
+            arena_lock(frames, arena);
+            if (arena->whole != 0)
+                slot = slot_of(frames, arena, take_whole(frames, arena) * FRAMES_PER_2M);
+            arena_unlock(arena);
+            cpu->block_arena = arena->is_quick ? arena : NULL;
+            if (slot != NO_SLOT)
+                return slot;
         }
     }
     return NO_SLOT;
 }
 
-enum frames_status frames_alloc_block(struct frames *frames, unsigned cpu, paddr_t *ret_first) {
-    struct frames_cpu *state = &frames->cpus[cpu];
-    struct frames_arena *arena = state->block_arena;
-    uint64_t slot = NO_SLOT;
-    if (arena != NULL && arena->zone == frames->top_zone && word_load(&arena->whole) != 0)
-        slot = take_block_of(frames, arena);
+[[gnu::noinline]] static enum frames_status find_block(struct frames *frames,
+                                                       struct frames_cpu *cpu, paddr_t *ret_first) {
+    uint64_t slot = take_any_block(frames, cpu, false);
     if (slot == NO_SLOT)
-        slot = find_block(frames, state);
+        slot = take_any_block(frames, cpu, true); // what a refusal can rest on
     if (slot == NO_SLOT)
-        return count_refusal(state, FRAMES_ERR_NO_MEMORY);
+        return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
     *ret_first = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
-    return count_taken(frames, state, BLOCK_FRAMES);
+    return count_taken(frames, cpu, BLOCK_FRAMES);
+}
+
+// From the arena where the last one was, which may have none by now.
+[[gnu::noinline]] static enum frames_status take_next_block(struct frames *frames,
+                                                            struct frames_cpu *cpu,
+                                                            struct frames_arena *arena,
+                                                            paddr_t *ret_first) {
+    arena_lock(frames, arena);
+    if (__builtin_expect(arena->whole == 0, 0)) {
+        arena_unlock(arena);
+        return find_block(frames, cpu, ret_first);
+    }
+    unsigned block = take_whole(frames, arena);
+    if (arena->whole == 0)
+        cpu->block_arena = NULL;
+    arena_unlock(arena);
+    *ret_first = paddr((arena->first_frame + block * FRAMES_PER_2M) * FRAME_BYTES);
+    return count_taken(frames, cpu, BLOCK_FRAMES);
+}
+
+enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *cpu,
+                                      paddr_t *ret_first) {
+    if (cpu->block_arena != NULL)
+        return take_next_block(frames, cpu, cpu->block_arena, ret_first);
+    // An arena with a block that is whole all the while is counted all the while.
+    if (__atomic_load_n(&frames->whole_arenas, __ATOMIC_SEQ_CST) == 0)
+        return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
+    return find_block(frames, cpu, ret_first);
 }

@@ -68,8 +68,11 @@ static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
         update_set(&frames->some, index, (sets & IN_SOME) != 0);
     if (changed & IN_PARTIAL)
         update_set(&frames->partial, index, (sets & IN_PARTIAL) != 0);
-    if (changed & IN_WHOLE)
+    if (changed & IN_WHOLE) {
         update_set(&frames->whole, index, (sets & IN_WHOLE) != 0);
+        __atomic_fetch_add(&frames->whole_arenas, sets & IN_WHOLE ? 1 : UINT64_MAX,
+                           __ATOMIC_SEQ_CST);
+    }
     arena->sets = (uint8_t)sets;
 }
 
@@ -91,7 +94,7 @@ void frames_mark_part(struct frames *frames, struct frames_arena *arena, const s
                       enum bit bit) {
     unsigned block = (unsigned)part->block;
     line_write(arena_line(arena, block), part, bit);
-    (void)change_free(arena, block, bit == BIT_SET ? (int)part->count : -(int)part->count);
+    (void)change_free(&arena->blocks[block], bit == BIT_SET ? (int)part->count : -(int)part->count);
     frames_block_changed(frames, arena, block);
 }
 
@@ -140,10 +143,10 @@ static bool lock_piece(struct frames *frames, struct frames_arena *arena, const 
 
 static bool unlock_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
                          void *last) {
-    (void)part;
+    (void)frames, (void)part;
     struct frames_arena **unlocked = last;
     if (*unlocked != arena)
-        arena_unlock(frames, arena);
+        arena_unlock(arena);
     *unlocked = arena;
     return true;
 }

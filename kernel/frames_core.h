@@ -23,20 +23,15 @@ static inline uint64_t frames_zone_end(enum frames_zone zone) {
 #define LINE_PAIR_BYTES 128
 #define NO_SLOT         UINT64_MAX
 
-// Consecutive frames with consecutive slots: those of whole blocks, but at 1 MiB.
-struct frames_span {
-    uint64_t first_frame;
-    uint64_t first_slot;
-    uint64_t frames;
-};
-
 #define KIND_MIXED 0 // frames_block.kind
 
 // What is known of a 2 MiB block beside its bits.
 struct frames_block {
     uint16_t free; // its free frames
-    uint16_t kind; // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
+    uint8_t kind;  // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
+    bool is_plain; // all its frames are managed, and none holds metadata: each may be given back
 };
+_Static_assert(SLIPWAY_MEM_KINDS <= UINT8_MAX && sizeof(struct frames_block) == 4);
 
 #define RUN_LIMIT_NONE UINT8_MAX // frames_arena.run_limit: nothing is known
 
@@ -70,12 +65,12 @@ struct frames_cpu {
     // Where it looks first: the arena, of the highest zone and in one span, and the word of its
     // lines from which it took its last frame, or to which it gave one back since. Null: nowhere.
     struct frames_arena *quick;
-    struct frames_arena *run_arena;   // where the last short run was found; null: none
-    struct frames_arena *block_arena; // where the last 2 MiB block was; null: none
+    struct frames_arena *run_arena;   // where the last short run was; null: none
+    struct frames_arena *block_arena; // where the last 2 MiB block was, if it may be quick, too
     uint32_t quick_word;
-    uint32_t run_word;  // index of the word of the last short run
-    int32_t unreported; // frames taken and not given back, not yet in frames->used
-    int32_t high;       // the most that were unreported when a frame was given back
+    uint32_t run_word;  // and the word in which to look first
+    int64_t unreported; // frames taken and not given back, not yet in frames->used
+    int64_t high;       // the most that were unreported when a frame was given back
     uint64_t refusals;
 };
 _Static_assert(sizeof(struct frames_cpu) == LINE_PAIR_BYTES);
@@ -102,9 +97,8 @@ static inline bool arena_try_lock(const struct frames *frames, struct frames_are
     return frames->cpu_count == 1 || __atomic_exchange_n(&arena->lock, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
-static inline void arena_unlock(const struct frames *frames, struct frames_arena *arena) {
-    if (frames->cpu_count != 1)
-        unlock_word(&arena->lock);
+static inline void arena_unlock(struct frames_arena *arena) {
+    unlock_word(&arena->lock);
 }
 
 // --- Frames and slots
@@ -117,12 +111,9 @@ const struct frames_span *frames_span_of_slot(const struct frames *frames, uint6
 
 // The span that holds `frame`; null if none does.
 static inline const struct frames_span *span_of_frame(const struct frames *frames, uint64_t frame) {
-    if (frames->span_count == 0)
-        return NULL;
-    const struct frames_span *span = frames->main_span;
-    if (frame - span->first_frame < span->frames)
-        return span;
-    span = frames_span_below(frames, frame);
+    if (frame - frames->main.first_frame < frames->main.frames)
+        return &frames->main;
+    const struct frames_span *span = frames_span_below(frames, frame);
     return span != NULL && frame - span->first_frame < span->frames ? span : NULL;
 }
 
@@ -162,9 +153,9 @@ static inline uint64_t arena_partial(const struct frames_arena *arena) {
 }
 
 // Counts frames of a block as free, or, with a negative number, as used; returns how many are free.
-static inline unsigned change_free(struct frames_arena *arena, unsigned block, int change) {
-    unsigned free = (unsigned)(arena->blocks[block].free + change);
-    __atomic_store_n(&arena->blocks[block].free, (uint16_t)free, __ATOMIC_RELAXED);
+static inline unsigned change_free(struct frames_block *block, int change) {
+    unsigned free = (unsigned)(block->free + change);
+    __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
     return free;
 }
 
@@ -174,7 +165,8 @@ static inline bool is_partial(unsigned free) {
 }
 
 static inline void forget_run_limit(struct frames_arena *arena) {
-    __atomic_store_n(&arena->run_limit, RUN_LIMIT_NONE, __ATOMIC_RELAXED);
+    if (arena->run_limit != RUN_LIMIT_NONE) // seldom: a store less
+        __atomic_store_n(&arena->run_limit, RUN_LIMIT_NONE, __ATOMIC_RELAXED);
 }
 
 // Brings masks and sets up to date after the free frames of a block have become 0, 1, 511 or 512.
@@ -205,7 +197,7 @@ void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count);
 [[nodiscard]] bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count);
 
 // Allocates a wholly free block of the highest zone that has any.
-[[nodiscard]] enum frames_status frames_alloc_block(struct frames *frames, unsigned cpu,
+[[nodiscard]] enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *cpu,
                                                     paddr_t *ret_first);
 
 // --- Managed frames
@@ -252,7 +244,7 @@ static inline enum frames_status count_taken(struct frames *frames, struct frame
     int64_t unreported = cpu->unreported + (int64_t)count;
     if (__builtin_expect(unreported > frames->report_at, 0))
         return frames_report_used(frames, cpu, unreported);
-    __atomic_store_n(&cpu->unreported, (int32_t)unreported, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->unreported, unreported, __ATOMIC_RELAXED);
     return FRAMES_OK;
 }
 
@@ -261,11 +253,11 @@ static inline enum frames_status count_given(struct frames *frames, struct frame
                                              uint64_t count) {
     int64_t unreported = cpu->unreported;
     if (__builtin_expect(unreported > cpu->high, 0))
-        __atomic_store_n(&cpu->high, (int32_t)unreported, __ATOMIC_RELAXED);
+        __atomic_store_n(&cpu->high, unreported, __ATOMIC_RELAXED);
     unreported -= (int64_t)count;
     if (__builtin_expect(unreported < -frames->report_at, 0))
         return frames_report_used(frames, cpu, unreported);
-    __atomic_store_n(&cpu->unreported, (int32_t)unreported, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->unreported, unreported, __ATOMIC_RELAXED);
     return FRAMES_OK;
 }
 

@@ -85,47 +85,52 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
     return status == FRAMES_OK ? count_taken(frames, state, count) : count_refusal(state, status);
 }
 
-// What is left to do when a block has become partly used, or whole.
-[[gnu::noinline]] static enum frames_status
-finish_free(struct frames *frames, unsigned cpu, struct frames_arena *arena, unsigned block) {
-    frames_block_changed(frames, arena, block);
-    arena_unlock(frames, arena);
-    return count_given(frames, &frames->cpus[cpu], 1);
+// The rest of frames_free where something stands against it: frames_free_run finds out what.
+[[gnu::noinline]] static enum frames_status free_slowly(struct frames *frames, unsigned cpu,
+                                                        uint64_t slot) {
+    uint64_t frame = frames->main.first_frame + (slot - frames->main.first_slot);
+    return frames_free_run(frames, cpu, paddr(frame * FRAME_BYTES), 1);
 }
 
-// A frame of the main span, in a block of one kind, goes straight on. frames_free_run finds out
-// what any other is.
+// What is left to do when a block has become whole, or its arena has had no partly used one.
+[[gnu::noinline]] static enum frames_status finish_free(struct frames *frames,
+                                                        struct frames_cpu *cpu,
+                                                        struct frames_arena *arena, uint64_t slot) {
+    frames_block_changed(frames, arena, slot / BLOCK_FRAMES % ARENA_BLOCKS);
+    arena_unlock(arena);
+    return count_given(frames, cpu, 1);
+}
+
+// A used frame of the main span, in a plain block, goes straight on. What never changes is read
+// before the lock is taken, so that it is held as short as can be.
 enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t frame) {
-    uint64_t number = frame.value / FRAME_BYTES;
-    const struct frames_span *span = frames->main_span;
-    if (span == NULL || number - span->first_frame >= span->frames ||
-        !is_aligned(frame.value, FRAME_BYTES) ||
-        number - frames->metadata_first < frames->metadata_frames)
+    // An address that is not aligned becomes a number that no frame has.
+    uint64_t number = frame.value >> FRAME_SHIFT | frame.value << (64 - FRAME_SHIFT);
+    uint64_t in_span = number - frames->main.first_frame;
+    if (in_span >= frames->main.frames)
         return frames_free_run(frames, cpu, frame, 1);
-    uint64_t slot = slot_in_span(span, number);
+    uint64_t slot = frames->main.first_slot + in_span;
     struct frames_arena *arena = arena_of_slot(frames, slot);
+    uint64_t *place = &arena->lines[slot / 64 % (ARENA_FRAMES / 64)];
+    struct frames_block *block = &arena->blocks[slot / BLOCK_FRAMES % ARENA_BLOCKS];
     if (!arena_try_lock(frames, arena))
-        return frames_free_run(frames, cpu, frame, 1);
-    uint64_t *slot_word = &arena->lines[slot / 64 % (ARENA_FRAMES / 64)];
-    uint64_t word = *slot_word;
-    uint64_t bit = UINT64_C(1) << slot % 64;
-    unsigned number_in_arena = slot / BLOCK_FRAMES % ARENA_BLOCKS;
-    struct frames_block *block = &arena->blocks[number_in_arena];
-    unsigned free = block->free;
-    if (__builtin_expect((word & bit) != 0 || !kind_is_managed(frames, block->kind), 0)) {
-        arena_unlock(frames, arena);
-        return frames_free_run(frames, cpu, frame, 1);
+        return free_slowly(frames, cpu, slot);
+    uint64_t word = *place;
+    if (__builtin_expect((word >> slot % 64 & 1) != 0 || !block->is_plain, 0)) {
+        arena_unlock(arena);
+        return free_slowly(frames, cpu, slot);
     }
-    word_store(slot_word, word | bit);
+    word_store(place, word | UINT64_C(1) << slot % 64);
+    word_store(&arena->some, arena->some | UINT64_C(1) << slot / BLOCK_FRAMES % ARENA_BLOCKS);
+    unsigned free = change_free(block, 1);
     forget_run_limit(arena);
-    __atomic_store_n(&block->free, (uint16_t)(free + 1), __ATOMIC_RELAXED);
     struct frames_cpu *state = &frames->cpus[cpu];
     if (arena->is_quick && !arena_is_anothers(arena, cpu)) {
         state->quick = arena;
         state->quick_word = slot / 64 % (ARENA_FRAMES / 64);
     }
-    if (__builtin_expect(!is_partial(free) || !is_partial(free + 1), 0))
-        return finish_free(frames, cpu, arena, number_in_arena);
-    arena_unlock(frames, arena);
+    if (__builtin_expect(free == BLOCK_FRAMES || (arena->sets & IN_PARTIAL) == 0, 0))
+        return finish_free(frames, state, arena, slot);
+    arena_unlock(arena);
     return count_given(frames, state, 1);
 }

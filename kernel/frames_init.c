@@ -61,8 +61,10 @@ static void add_block(struct filling *filling, uint64_t number, const struct ext
     arena->block_count++;
     if (is_mixed)
         frames->mixed[frames->mixed_count++] = number;
-    arena->blocks[block] = (struct frames_block){is_free ? BLOCK_FRAMES : 0,
-                                                 is_mixed ? KIND_MIXED : (uint16_t)extent->kind};
+    uint32_t kind = is_mixed ? KIND_MIXED : extent->kind;
+    arena->blocks[block] = (struct frames_block){.free = is_free ? BLOCK_FRAMES : 0,
+                                                 .kind = (uint8_t)kind,
+                                                 .is_plain = kind_is_managed(frames, kind)};
     uint64_t *line = arena_line(arena, block);
     for (unsigned i = 0; i < BLOCK_WORDS; i++)
         line[i] = is_free ? UINT64_MAX : 0;
@@ -97,8 +99,8 @@ static void add_blocks(struct filling *filling, const struct extent *extent) {
     if (extent->zone == FRAMES_BELOW_1M)
         end = FRAME_1M;
     span->frames = end - span->first_frame;
-    if (frames->main_span == NULL || span->frames > frames->main_span->frames)
-        frames->main_span = span;
+    if (span->frames > frames->main.frames)
+        frames->main = *span;
 }
 
 // Adds an extent: its frames to the counts, and if it is managed, as what it is.
@@ -139,6 +141,13 @@ static void find_zones(struct frames *frames) {
     frames->zone_arena[FRAMES_ZONES] = arena;
 }
 
+static bool hold_metadata(struct frames *frames, struct frames_arena *arena,
+                          const struct part *part, void *argument) {
+    (void)frames, (void)argument;
+    arena->blocks[part->block].is_plain = false;
+    return true;
+}
+
 // Takes the frames of the metadata itself, which must all be free.
 static enum frames_status take_metadata(struct frames *frames, paddr_t phys) {
     uint64_t count = (frames->metadata_bytes + FRAME_BYTES - 1) / FRAME_BYTES;
@@ -150,6 +159,7 @@ static enum frames_status take_metadata(struct frames *frames, paddr_t phys) {
     frames->cpus[0] = (struct frames_cpu){.own = NULL};
     frames->metadata_first = phys.value / FRAME_BYTES;
     frames->metadata_frames = count;
+    (void)frames_for_pieces(frames, frames->metadata_first, count, hold_metadata, NULL);
     return FRAMES_OK;
 }
 
@@ -186,7 +196,7 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
     while (frames_next_extent(&extents, &extent))
         add_extent(&filling, &extent);
     find_zones(frames);
-    frames->report_at = (int32_t)max_u64(64, min_u64(frames->total / 256 / cpus, 1 << 20));
+    frames->report_at = (int64_t)max_u64(64, min_u64(frames->total / 256 / cpus, 1 << 20));
     for (uint64_t i = 0; i < frames->arena_count; i++) {
         struct frames_arena *arena = &frames->arenas[i];
         arena->is_quick = arena->zone == frames->top_zone && arena->has_one_span;

@@ -116,9 +116,20 @@ static inline uint64_t line_run_starts(const uint64_t *line, unsigned i, uint64_
     return word_run_starts(word, next, count) & word_aligned_bits(align);
 }
 
+// Whether any word of a line has a byte in which all bits are set.
+static inline bool line_has_full_byte(const uint64_t *line) {
+    uint64_t seen = 0;
+    for (unsigned i = 0; i < BLOCK_WORDS; i += 4)
+        seen |= word_full_bytes(word_load(&line[i])) | word_full_bytes(word_load(&line[i + 1])) |
+                word_full_bytes(word_load(&line[i + 2])) | word_full_bytes(word_load(&line[i + 3]));
+    return seen != 0;
+}
+
 // The first bit at or after word `from` at which such a run begins; BLOCK_FRAMES if there is none.
 static inline uint64_t line_find_run(const uint64_t *line, unsigned from, uint64_t count,
                                      uint64_t align) {
+    if (count >= FULL_BYTES_RUN && !line_has_full_byte(line))
+        return BLOCK_FRAMES;
     for (unsigned i = from; i < BLOCK_WORDS; i++) {
         uint64_t word = word_load(&line[i]);
         if (word == 0 || (count >= FULL_BYTES_RUN && word_full_bytes(word) == 0))

@@ -31,7 +31,9 @@ static bool regions_match(struct frames *frames, const struct memmap_region *reg
 static bool reclaim_piece(struct frames *frames, struct frames_arena *arena,
                           const struct part *part, void *argument) {
     uint64_t *zone_total = &frames->zone_total[arena->zone];
+    struct frames_block *block = &arena->blocks[part->block];
     word_store(zone_total, *zone_total + part->count);
+    block->is_plain = block->kind != KIND_MIXED;
     return frames_manage_piece(frames, arena, part, argument);
 }
 
@@ -52,7 +54,7 @@ static uint64_t add_regions(struct frames *frames, const struct memmap_region *r
     word_store(&frames->total, frames->total + marking.marked);
     word_store(&frames->reclaimable[kind], 0);
     for (uint64_t i = 0; i < frames->arena_count; i++)
-        arena_unlock(frames, &frames->arenas[i]);
+        arena_unlock(&frames->arenas[i]);
     return marking.marked;
 }
 

@@ -34,6 +34,11 @@ static inline void take_bits(uint64_t *words, uint64_t bit, uint64_t count) {
         word_store(&words[1], words[1] & ~(ones >> (64 - bit)));
 }
 
+// The word to begin with next time, after a run that began in this one, of which this is left.
+static inline uint32_t next_word(uint32_t index, uint64_t left) {
+    return index + (left == 0 && index % BLOCK_WORDS != BLOCK_WORDS - 1);
+}
+
 // A block with a run; NO_SLOT, and none taken, if the arena has none. `first_word` is where to
 // begin; blocks below it are not looked at.
 static uint64_t take_short_run(struct frames *frames, struct frames_arena *arena, uint64_t blocks,
@@ -49,9 +54,10 @@ static uint64_t take_short_run(struct frames *frames, struct frames_arena *arena
         uint64_t bit = line_find_run(arena_line(arena, block), from, search->count, search->align);
         if (bit == BLOCK_FRAMES)
             continue;
-        *ret_word = block * BLOCK_WORDS + (uint32_t)(bit / 64);
-        take_bits(&arena->lines[*ret_word], bit % 64, search->count);
-        unsigned free = change_free(arena, block, -(int)search->count);
+        uint32_t index = block * BLOCK_WORDS + (uint32_t)(bit / 64);
+        take_bits(&arena->lines[index], bit % 64, search->count);
+        *ret_word = next_word(index, arena->lines[index]);
+        unsigned free = change_free(&arena->blocks[block], -(int)search->count);
         if (!is_partial(free) || !is_partial(free + (unsigned)search->count))
             frames_block_changed(frames, arena, block);
         return (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + block * BLOCK_FRAMES + bit;
@@ -68,10 +74,17 @@ static const struct bit_tree *set_of(const struct frames *frames, enum blocks bl
                                     : &frames->some;
 }
 
-static uint64_t mask_of(const struct frames_arena *arena, enum blocks blocks) {
-    return blocks == PARTIAL_BLOCKS ? arena_partial(arena)
-           : blocks == WHOLE_BLOCKS ? arena->whole
-                                    : arena->some;
+// Whether a search of the partly used blocks of an arena has failed before, and would again.
+static bool is_known_to_fail(const struct frames_arena *arena, const struct search *search) {
+    return search->count >= __atomic_load_n(&arena->run_limit, __ATOMIC_RELAXED);
+}
+
+// The arena is locked.
+static uint64_t mask_of(const struct frames_arena *arena, enum blocks blocks,
+                        const struct search *search) {
+    if (blocks == PARTIAL_BLOCKS)
+        return arena_partial(arena);
+    return blocks == WHOLE_BLOCKS || is_known_to_fail(arena, search) ? arena->whole : arena->some;
 }
 
 // Looks in one arena, and leaves off there if it has a run.
@@ -79,12 +92,12 @@ static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct 
                           enum blocks blocks, unsigned first_word, const struct search *search) {
     uint32_t word = 0;
     arena_lock(frames, arena);
-    uint64_t slot =
-        take_short_run(frames, arena, mask_of(arena, blocks), first_word, search, &word);
+    uint64_t mask = mask_of(arena, blocks, search);
+    uint64_t slot = take_short_run(frames, arena, mask, first_word, search, &word);
     bool saw_all = blocks == PARTIAL_BLOCKS && first_word == 0 && search->align == 1;
     if (slot == NO_SLOT && saw_all && search->count < arena->run_limit)
         __atomic_store_n(&arena->run_limit, (uint8_t)search->count, __ATOMIC_RELAXED);
-    arena_unlock(frames, arena);
+    arena_unlock(arena);
     if (slot != NO_SLOT) {
         cpu->run_arena = arena;
         cpu->run_word = word;
@@ -92,26 +105,21 @@ static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct 
     return slot;
 }
 
-// Whether a search of partly used blocks has failed before, and would again.
-static bool is_known_to_fail(const struct frames_arena *arena, enum blocks blocks,
-                             const struct search *search) {
-    return blocks == PARTIAL_BLOCKS &&
-           search->count >= __atomic_load_n(&arena->run_limit, __ATOMIC_RELAXED);
-}
-
-// Looks in the arenas [from, end) that have such blocks.
+// Looks in the arenas [from, end) that have such blocks; for all blocks, in every one of them.
 static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t from,
                            uint64_t end, enum blocks blocks, const struct search *search) {
     const struct bit_tree *set = set_of(frames, blocks);
-    for (uint64_t index = from; (index = bit_tree_scan(set, index)) < end; index++) {
+    for (uint64_t index = from;; index++) {
+        index = blocks == ALL_BLOCKS ? bit_tree_scan(set, index) : bit_tree_next(set, index);
+        if (index >= end)
+            return NO_SLOT;
         struct frames_arena *arena = &frames->arenas[index];
-        if (is_known_to_fail(arena, blocks, search))
+        if (blocks == PARTIAL_BLOCKS && is_known_to_fail(arena, search))
             continue;
         uint64_t slot = try_arena(frames, cpu, arena, blocks, 0, search);
         if (slot != NO_SLOT)
             return slot;
     }
-    return NO_SLOT;
 }
 
 static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
@@ -131,7 +139,7 @@ static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, en
     if (slot == NO_SLOT)
         slot = try_arenas(frames, cpu, start, end, WHOLE_BLOCKS, search);
     // A block may have been whole when the partly used were looked at, and no more when the whole
-    // were: only this is what a refusal can rest on.
+    // were, and a set may lag behind: only this is what a refusal can rest on.
     if (slot == NO_SLOT && frames->cpu_count != 1)
         slot = try_arenas(frames, cpu, start, end, ALL_BLOCKS, search);
     return slot;
@@ -290,14 +298,30 @@ static uint64_t take_crossing_run(struct frames *frames, uint64_t number,
     }
 }
 
+// False if no such run begins in the block, as far as that is to be seen at once.
+static bool may_cross(const struct frames_arena *arena, unsigned block, uint64_t count) {
+    if (arena->zone == FRAMES_BELOW_1M || !arena->has_one_span || block + 1 >= arena->block_count)
+        return true;
+    const uint64_t *next = arena_line(arena, block + 1);
+    uint64_t used_before = ~word_load(next - 1), used_behind = ~word_load(next);
+    if (used_before == 0 || used_behind == 0)
+        return true;
+    return (unsigned)__builtin_clzll(used_before) + (unsigned)__builtin_ctzll(used_behind) >= count;
+}
+
 static uint64_t alloc_crossing(struct frames *frames, enum frames_zone zone,
                                const struct search *search) {
-    uint64_t number = frames->zone_arena[zone] * ARENA_BLOCKS;
-    uint64_t end = frames->zone_arena[zone + 1] * ARENA_BLOCKS;
-    for (; (number = find_block(frames, number, BIT_CLEAR)) < end; number++) {
-        uint64_t first = take_crossing_run(frames, number, search);
-        if (first != NO_SLOT)
-            return first;
+    uint64_t index = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
+    for (; (index = bit_tree_scan(&frames->some, index)) < end; index++) {
+        const struct frames_arena *arena = &frames->arenas[index];
+        for (uint64_t rest = word_load(&arena->some); rest != 0; rest &= rest - 1) {
+            unsigned block = (unsigned)__builtin_ctzll(rest);
+            if (!may_cross(arena, block, search->count))
+                continue;
+            uint64_t first = take_crossing_run(frames, index * ARENA_BLOCKS + block, search);
+            if (first != NO_SLOT)
+                return first;
+        }
     }
     return NO_SLOT;
 }
@@ -315,11 +339,11 @@ static uint64_t alloc_in_zone(struct frames *frames, struct frames_cpu *cpu, enu
     return slot != NO_SLOT ? frame_of_slot(frames, slot) : alloc_crossing(frames, zone, search);
 }
 
-static enum frames_status alloc_run(struct frames *frames, unsigned cpu,
+static enum frames_status alloc_run(struct frames *frames, struct frames_cpu *cpu,
                                     const struct search *search, paddr_t *ret_first) {
     uint64_t frame = NO_SLOT;
     for (unsigned next = search->zone + 1U; next != 0 && frame == NO_SLOT; next--)
-        frame = alloc_in_zone(frames, &frames->cpus[cpu], (enum frames_zone)(next - 1), search);
+        frame = alloc_in_zone(frames, cpu, (enum frames_zone)(next - 1), search);
     if (frame == NO_SLOT)
         return FRAMES_ERR_NO_MEMORY;
     *ret_first = paddr(frame * FRAME_BYTES);
@@ -334,57 +358,93 @@ static enum frames_status check_request(const struct frames_request *request) {
     return FRAMES_OK;
 }
 
-[[gnu::noinline]] static enum frames_status alloc_run_slowly(struct frames *frames, unsigned cpu,
+[[gnu::noinline]] static enum frames_status alloc_run_slowly(struct frames *frames,
+                                                             struct frames_cpu *cpu,
                                                              const struct frames_request *request,
                                                              paddr_t *ret_first) {
     enum frames_status status = check_request(request);
-    if (frames->arena_count == 0)
-        return status != FRAMES_OK ? status : FRAMES_ERR_NO_MEMORY;
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
     search.end = request->below == 0 ? UINT64_MAX : request->below / FRAME_BYTES;
     search.zone = zone_of_frame(max_u64(search.end, 1) - 1);
     if (status == FRAMES_OK)
         status = alloc_run(frames, cpu, &search, ret_first);
-    struct frames_cpu *state = &frames->cpus[cpu];
-    return status == FRAMES_OK ? count_taken(frames, state, request->count)
-                               : count_refusal(state, status);
+    return status == FRAMES_OK ? count_taken(frames, cpu, request->count)
+                               : count_refusal(cpu, status);
 }
 
-// A short run from the word where the last one was, or a later one of the same block, if that is
-// and stays partly used: false, with nothing done, in any other case.
-static inline bool alloc_next(struct frames *frames, struct frames_cpu *cpu, uint64_t count,
-                              uint64_t align, paddr_t *ret_first) {
+// The rest of alloc_short_run: looks in the words from the last run's on, for a run that may end in
+// the next word. The arena is locked.
+[[gnu::noinline]] static enum frames_status alloc_in_block(struct frames *frames,
+                                                           struct frames_cpu *cpu,
+                                                           const struct frames_request *request,
+                                                           paddr_t *ret_first) {
+    struct frames_arena *arena = cpu->run_arena;
+    struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
+    uint64_t block = UINT64_C(1) << cpu->run_word / BLOCK_WORDS;
+    uint64_t slot = take_short_run(frames, arena, arena_partial(arena) & block, cpu->run_word,
+                                   &search, &cpu->run_word);
+    arena_unlock(arena);
+    if (slot == NO_SLOT)
+        return alloc_run_slowly(frames, cpu, request, ret_first);
+    *ret_first = paddr((arena->first_frame + slot % ARENA_FRAMES) * FRAME_BYTES);
+    return count_taken(frames, cpu, search.count);
+}
+
+// What is left to do when a run has used up its block.
+[[gnu::noinline]] static enum frames_status finish_run(struct frames *frames,
+                                                       struct frames_cpu *cpu,
+                                                       struct frames_arena *arena, unsigned block,
+                                                       uint64_t count) {
+    frames_block_changed(frames, arena, block);
+    arena_unlock(arena);
+    return count_taken(frames, cpu, count);
+}
+
+// A run that begins with the first free frame of the word where the last one was, or with the next
+// that is aligned, and lies in that word, goes straight on if the block is partly used.
+[[gnu::noinline]] static enum frames_status alloc_short_run(struct frames *frames,
+                                                            struct frames_cpu *cpu,
+                                                            const struct frames_request *request,
+                                                            paddr_t *ret_first) {
     struct frames_arena *arena = cpu->run_arena;
     if (arena == NULL || !arena->is_quick || !arena_try_lock(frames, arena))
-        return false;
-    unsigned block = cpu->run_word / BLOCK_WORDS;
-    unsigned free = arena->blocks[block].free;
-    uint64_t *line = arena_line(arena, block);
-    uint64_t bit = BLOCK_FRAMES;
-    if (is_partial(free) && is_partial(free - (unsigned)count))
-        bit = line_find_run(line, cpu->run_word % BLOCK_WORDS, count, align);
-    if (bit != BLOCK_FRAMES) {
-        take_bits(&line[bit / 64], bit % 64, count);
-        (void)change_free(arena, block, -(int)count);
-        cpu->run_word = block * BLOCK_WORDS + (uint32_t)(bit / 64);
-    }
-    arena_unlock(frames, arena);
-    *ret_first = paddr((arena->first_frame + block * FRAMES_PER_2M + bit) * FRAME_BYTES);
-    return bit != BLOCK_FRAMES;
+        return alloc_run_slowly(frames, cpu, request, ret_first);
+    uint32_t index = cpu->run_word;
+    uint64_t word = arena->lines[index];
+    uint64_t skipped = request->align - (request->align != 0);
+    uint64_t bit = word == 0 ? 64 : ((uint64_t)__builtin_ctzll(word) + skipped) & ~skipped;
+    uint64_t ones = UINT64_MAX >> (64 - request->count);
+    if (__builtin_expect(bit >= 64 || (word >> bit & ones) != ones, 0))
+        return alloc_in_block(frames, cpu, request, ret_first);
+    struct frames_block *block = &arena->blocks[index / BLOCK_WORDS];
+    unsigned free = block->free;
+    if (__builtin_expect(!is_partial(free), 0))
+        return alloc_in_block(frames, cpu, request, ret_first);
+    word &= ~(ones << bit);
+    word_store(&arena->lines[index], word);
+    cpu->run_word = next_word(index, word);
+    free -= (unsigned)request->count;
+    __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
+    *ret_first = paddr((arena->first_frame + index * UINT64_C(64) + bit) * FRAME_BYTES);
+    if (__builtin_expect(free == 0, 0))
+        return finish_run(frames, cpu, arena, index / BLOCK_WORDS, request->count);
+    arena_unlock(arena);
+    return count_taken(frames, cpu, request->count);
 }
 
 enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
                                     const struct frames_request *request, paddr_t *ret_first) {
-    uint64_t count = request->count;
-    uint64_t align = max_u64(request->align, 1);
-    if (frames->arena_count == 0 || request->below != 0)
-        return alloc_run_slowly(frames, cpu, request, ret_first);
+    uint64_t count = request->count, align = request->align;
+    if (frames->arena_count == 0) {
+        enum frames_status status = check_request(request);
+        return status != FRAMES_OK ? status : FRAMES_ERR_NO_MEMORY;
+    }
+    struct frames_cpu *state = &frames->cpus[cpu];
+    if (request->below != 0)
+        return alloc_run_slowly(frames, state, request, ret_first);
     if (count == BLOCK_FRAMES && align == BLOCK_FRAMES)
-        return frames_alloc_block(frames, cpu, ret_first);
-    paddr_t first;
-    if (count - 1 >= 64 || align > 64 || !is_power_of_two(align) ||
-        !alloc_next(frames, &frames->cpus[cpu], count, align, &first))
-        return alloc_run_slowly(frames, cpu, request, ret_first);
-    *ret_first = first;
-    return count_taken(frames, &frames->cpus[cpu], count);
+        return frames_alloc_block(frames, state, ret_first);
+    if (count - 1 < 64 && align <= 64 && (align & (align - 1)) == 0)
+        return alloc_short_run(frames, state, request, ret_first);
+    return alloc_run_slowly(frames, state, request, ret_first);
 }

@@ -96,6 +96,7 @@ struct verify {
     const struct sink *sink;
     uint64_t wrong;
     uint64_t free, managed; // of all blocks
+    uint64_t whole_arenas;
     uint64_t zone_managed[FRAMES_ZONES];
 };
 
@@ -107,6 +108,14 @@ struct verify {
     va_start(arguments, format);
     fmt_vprint(verify->sink, format, arguments);
     va_end(arguments);
+}
+
+static bool is_plain(const struct frames *frames, const struct frames_arena *arena,
+                     unsigned block) {
+    uint64_t slot = (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + block * FRAMES_PER_2M;
+    uint32_t kind = arena->blocks[block].kind;
+    return kind != KIND_MIXED && kind_is_managed(frames, kind) &&
+           !run_has_metadata(frames, frame_of_slot(frames, slot), FRAMES_PER_2M);
 }
 
 // Checks a block, and adds what it has to the sums. Returns its free frames by the bitmap.
@@ -136,6 +145,8 @@ static uint64_t verify_block(const struct frames *frames, const struct frames_ar
     if (foreign != 0)
         disagree(verify, "frames: block %lu: %lu frames are free and not managed\n", number,
                  foreign);
+    if (info->is_plain != is_plain(frames, arena, block))
+        disagree(verify, "frames: block %lu: its mark for giving back at once is wrong\n", number);
     return set;
 }
 
@@ -145,6 +156,7 @@ static void verify_arena(const struct frames *frames, uint64_t index, struct ver
     for (unsigned block = 0; block < arena->block_count; block++)
         free += verify_block(frames, arena, block, verify);
     verify->free += free;
+    verify->whole_arenas += arena->whole != 0;
     if (arena->block_count < ARENA_BLOCKS && arena->some >> arena->block_count != 0)
         disagree(verify, "frames: arena %lu: masks beyond its blocks\n", index);
     if (bit_tree_contains(&frames->some, index) != (arena->some != 0) ||
@@ -186,6 +198,9 @@ uint64_t frames_verify(const struct frames *frames, const struct sink *sink) {
     if (!bit_tree_is_sound(&frames->some) || !bit_tree_is_sound(&frames->partial) ||
         !bit_tree_is_sound(&frames->whole))
         disagree(&verify, "frames: the levels of a set disagree\n");
+    if (frames->whole_arenas != verify.whole_arenas)
+        disagree(&verify, "frames: %lu arenas with whole blocks, by the masks %lu\n",
+                 frames->whole_arenas, verify.whole_arenas);
     if (verify.managed != frames->total)
         disagree(&verify, "frames: total %lu, managed %lu\n", frames->total, verify.managed);
     for (unsigned zone = 0; zone < FRAMES_ZONES; zone++)
