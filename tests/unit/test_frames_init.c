@@ -75,6 +75,17 @@ TEST("frames: 64 TiB need a cache line and six bytes for each 2 MiB, and little 
     assert_int_equal(phys.value, MIB(1));
 }
 
+TEST("frames: metadata has room for what it consists of, and for nothing else") {
+    const struct memmap_region regions[] = {{MIB(16), GIB(1), USABLE, true},
+                                            {GIB(2), GIB(2) + MIB(1), USABLE, true}};
+    uint64_t blocks = (GIB(1) - MIB(16)) / MIB(2) + 1, arenas = (blocks + 63) / 64;
+    assert_int_equal(frames_metadata_bytes(regions, 2, 3),
+                     arenas * sizeof(struct frames_arena) + 3 * sizeof(struct frames_cpu) +
+                         blocks * (LINE_BYTES + sizeof(struct frames_block)) +
+                         (LINE_BYTES + sizeof(uint64_t)) + 3 * sizeof(uint64_t) +
+                         2 * sizeof(struct frames_span));
+}
+
 TEST("frames: a CPU needs at most two cache lines, be there 4096 of them") {
     const struct memmap_region all = {MIB(16), GIB(1), USABLE, true};
     uint64_t one = frames_metadata_bytes(&all, 1, 1);
@@ -151,6 +162,12 @@ TEST("frames: metadata goes into the smallest region that has room, above 1 MiB 
     assert_int_equal(phys.value, 1);
     assert_int_equal(frames_place_metadata(regions, 1, PAGE(4), &phys), FRAMES_OK);
     assert_int_equal(phys.value, 0x10000);
+    // Not the region behind the last, though it fits better.
+    assert_int_equal(frames_place_metadata(regions, 5, PAGE(3), &phys), FRAMES_OK);
+    assert_int_equal(phys.value, MIB(4));
+    const struct memmap_region lowest = {0, PAGE(2), USABLE, true};
+    assert_int_equal(frames_place_metadata(&lowest, 1, PAGE(2), &phys), FRAMES_OK);
+    assert_int_equal(phys.value, 0);
 }
 
 TEST("frames: metadata may lie in any usable frames, at the end of a region or across two") {

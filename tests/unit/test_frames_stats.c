@@ -120,7 +120,7 @@ TEST("frames: with several CPUs the peak is off by no more than 64 frames a CPU"
 
 // --- Self-check ---
 
-enum { PLANTS = 13 };
+enum { PLANTS = 16 };
 
 // Makes one thing wrong. Blocks of the machine by arena: 0 in the first, 1 to 3 in the second.
 static void plant(struct frames *frames, int which) {
@@ -163,6 +163,15 @@ static void plant(struct frames *frames, int which) {
         break;
     case 11:
         arena->owner = 2;
+        break;
+    case 12:
+        frames->whole_arenas--;
+        break;
+    case 13:
+        arena->blocks[2].is_plain = false;
+        break;
+    case 14: // the block of frame 0, which is not managed
+        frames->arenas[0].blocks[0].is_plain = true;
         break;
     default: // a frame of the metadata, free with all its counters
         frames->arenas[0].lines[frames->metadata_first / 64] |= UINT64_C(1)
