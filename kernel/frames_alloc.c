@@ -2,26 +2,18 @@
 // blocks are found elsewhere or nothing is left; then it looks for another in the sets.
 #include "kernel/frames_core.h"
 
-// Where a single frame may be taken from, in the order in which it is tried.
+// Which blocks a single frame may be taken from, in the order in which they are tried.
 enum choice {
-    OWN_PARTIAL,   // a partly used block of the CPU's own arena
-    OTHER_PARTIAL, // one of an arena that no CPU owns
-    OWN_WHOLE,     // a whole block is broken
-    OTHER_WHOLE,
+    PARTIAL,  // partly used ones, of an arena that no other CPU owns
+    WHOLE,    // a whole block is broken, of such an arena
     ANYTHING, // of an arena that another CPU owns as well
-    CHOICES,
 };
-
-static uint64_t range_mask(bool condition) {
-    return condition ? UINT64_MAX : 0;
-}
 
 // Blocks that a choice allows.
 static uint64_t allowed_blocks(const struct frames_arena *arena, enum choice choice) {
-    bool takes_partial = choice == OWN_PARTIAL || choice == OTHER_PARTIAL || choice == ANYTHING;
-    bool takes_whole = choice == OWN_WHOLE || choice == OTHER_WHOLE || choice == ANYTHING;
-    uint64_t partial = arena_partial(arena) & range_mask(takes_partial);
-    return partial != 0 ? partial : arena->whole & range_mask(takes_whole);
+    uint64_t partial = choice == WHOLE ? 0 : arena_partial(arena);
+    uint64_t whole = choice == PARTIAL ? 0 : arena->whole;
+    return partial != 0 ? partial : whole;
 }
 
 // Takes the lowest frame of a word of the arena's lines that is not 0; returns its slot within the
@@ -36,8 +28,8 @@ static uint64_t take_frame(struct frames *frames, struct frames_arena *arena, ui
     return word_index * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
 }
 
-// Takes a frame from one of the blocks, which have one: from the lowest, and so that it goes on
-// there.
+// Takes a frame from one of the blocks, which have one: from the lowest, or, in the highest zone,
+// where it left off.
 static uint64_t take_from_blocks(struct frames *frames, struct frames_cpu *cpu,
                                  struct frames_arena *arena, uint64_t blocks) {
     unsigned block = cpu->quick_word / BLOCK_WORDS;
@@ -47,9 +39,12 @@ static uint64_t take_from_blocks(struct frames *frames, struct frames_cpu *cpu,
     unsigned word = 0;
     while (line[word] == 0)
         word++;
-    cpu->quick_word = block * BLOCK_WORDS + word;
-    cpu->quick = arena->is_quick ? arena : NULL;
-    return take_frame(frames, arena, cpu->quick_word, line[word]);
+    uint32_t index = block * BLOCK_WORDS + word;
+    if (arena->is_quick) {
+        cpu->quick_word = index;
+        cpu->quick = arena;
+    }
+    return take_frame(frames, arena, index, line[word]);
 }
 
 static uint64_t slot_of(const struct frames *frames, const struct frames_arena *arena,
@@ -92,9 +87,9 @@ static uint64_t try_arena(struct frames *frames, unsigned cpu, struct frames_are
 
 static uint64_t try_arenas(struct frames *frames, unsigned cpu, enum frames_zone zone,
                            enum choice choice) {
-    const struct bit_tree *set = choice == OTHER_PARTIAL ? &frames->partial
-                                 : choice == OTHER_WHOLE ? &frames->whole
-                                                         : &frames->some;
+    const struct bit_tree *set = choice == PARTIAL ? &frames->partial
+                                 : choice == WHOLE ? &frames->whole
+                                                   : &frames->some;
     uint64_t end = frames->zone_arena[zone + 1];
     for (uint64_t index = frames->zone_arena[zone];; index++) {
         // The last choice has to be right: it is what a refusal rests on.
@@ -110,17 +105,16 @@ static uint64_t try_arenas(struct frames *frames, unsigned cpu, enum frames_zone
 }
 
 static uint64_t alloc_in_zone(struct frames *frames, unsigned cpu, enum frames_zone zone) {
-    uint64_t slot = NO_SLOT;
     if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
-        return slot;
-    for (unsigned choice = 0; choice < CHOICES && slot == NO_SLOT; choice++) {
-        struct frames_arena *arena = frames->cpus[cpu].own;
-        bool is_own = choice == OWN_PARTIAL || choice == OWN_WHOLE;
-        if (!is_own)
-            slot = try_arenas(frames, cpu, zone, (enum choice)choice);
-        else if (arena != NULL && arena->zone == zone)
-            slot = try_arena(frames, cpu, arena, (enum choice)choice);
-    }
+        return NO_SLOT;
+    struct frames_arena *own = frames->cpus[cpu].own;
+    uint64_t slot = try_arenas(frames, cpu, zone, PARTIAL);
+    if (slot == NO_SLOT && own != NULL && own->zone == zone)
+        slot = try_arena(frames, cpu, own, WHOLE);
+    if (slot == NO_SLOT)
+        slot = try_arenas(frames, cpu, zone, WHOLE);
+    if (slot == NO_SLOT)
+        slot = try_arenas(frames, cpu, zone, ANYTHING);
     return slot;
 }
 
@@ -136,7 +130,7 @@ static uint64_t alloc_anywhere(struct frames *frames, unsigned cpu, enum frames_
     struct frames_arena *arena = frames->cpus[cpu].own;
     uint64_t slot = NO_SLOT;
     if (arena != NULL && own_is_highest(frames, arena, zone))
-        slot = try_arena(frames, cpu, arena, OWN_PARTIAL);
+        slot = try_arena(frames, cpu, arena, PARTIAL);
     for (unsigned next = zone + 1U; next != 0 && slot == NO_SLOT; next--)
         slot = alloc_in_zone(frames, cpu, (enum frames_zone)(next - 1));
     return slot;

@@ -94,7 +94,58 @@ TEST("frames: a frame that is freed makes its block the one to be filled") {
     machine_end(&machine);
 }
 
+TEST("frames: a CPU goes back to its arena when a frame of another has been taken again") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    uint64_t own = GIB(4) + MIB(128), lower = GIB(4), other = GIB(4) + MIB(514);
+    assert_int_equal(alloc_at(&machine, own + MIB(10), 1), FRAMES_OK);
+    assert_int_equal(alloc(&machine, FRAMES_ANY), own + MIB(10) + PAGE(1));
+    assert_int_equal(alloc_at(&machine, lower, 1), FRAMES_OK);
+    assert_int_equal(alloc_at(&machine, other, FRAMES_PER_2M), FRAMES_OK);
+    assert_int_equal(free_one(&machine, other + PAGE(300)), FRAMES_OK);
+    assert_int_equal(free_one(&machine, other + PAGE(70)), FRAMES_OK);
+    assert_int_equal(alloc(&machine, FRAMES_ANY), other + PAGE(70));
+    assert_int_equal(alloc(&machine, FRAMES_ANY), own + MIB(10) + PAGE(2));
+    assert_int_equal(free_one(&machine, other + PAGE(70)), FRAMES_OK);
+    assert_int_equal(alloc_at(&machine, other + PAGE(300), 1), FRAMES_OK);
+    assert_int_equal(alloc(&machine, FRAMES_ANY), other + PAGE(70));
+    machine_end(&machine);
+}
+
+TEST("frames: a block that has become whole is left so while others are partly used") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    assert_int_equal(alloc_at(&machine, GIB(4) + MIB(4), FRAMES_PER_2M), FRAMES_OK);
+    assert_int_equal(alloc_at(&machine, GIB(4) + MIB(8), 1), FRAMES_OK);
+    uint64_t whole = statistics(&machine).free_2m;
+    for (uint64_t i = FRAMES_PER_2M; i-- != 0;)
+        assert_int_equal(free_one(&machine, GIB(4) + MIB(4) + PAGE(i)), FRAMES_OK);
+    assert_int_equal(statistics(&machine).free_2m, whole + 1);
+    for (uint64_t i = 1; i < FRAMES_PER_2M; i++)
+        assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + MIB(8) + PAGE(i));
+    assert_int_equal(statistics(&machine).free_2m, whole + 1);
+    machine_end(&machine);
+}
+
 // --- Several CPUs, one after the other ---
+
+TEST("frames: a CPU uses up its block before it takes what another CPU gave back below it") {
+    // Nor does it lose its place by taking frames of another zone.
+    MACHINE(machine, 2, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    for (uint64_t i = 0; i < 3 * FRAMES_PER_2M - 100; i++)
+        assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + PAGE(i));
+    machine.cpu = 1;
+    assert_int_equal(free_one(&machine, GIB(4) + PAGE(7)), FRAMES_OK);
+    assert_int_equal(free_one(&machine, GIB(4) + MIB(2) + PAGE(9)), FRAMES_OK);
+    machine.cpu = 0;
+    for (uint64_t i = 3 * FRAMES_PER_2M - 100; i < 3 * FRAMES_PER_2M; i++) {
+        if (i % 7 == 0)
+            assert_in_range(alloc(&machine, FRAMES_BELOW_16M), MIB(1), MIB(2) - 1);
+        assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + PAGE(i));
+    }
+    assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + PAGE(7));
+    assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + MIB(2) + PAGE(9));
+    assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + MIB(6));
+    machine_end(&machine);
+}
 
 TEST("frames: CPUs fill blocks of their own, and break no more of them than they need") {
     MACHINE(machine, 4, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
@@ -173,6 +224,13 @@ TEST("frames: a set whose upper level lags, while a CPU changes it, hides no fra
         if (part == 0)
             assert_int_equal(alloc_at(&machine, GIB(20), 1), FRAMES_OK);
     }
+    // The same where the arena is another CPU's.
+    machine.cpu = 1;
+    uint64_t frame = alloc(&machine, FRAMES_ANY);
+    assert_int_equal(free_one(&machine, frame), FRAMES_OK);
+    machine.cpu = 0;
+    *levels[0] = *levels[1] = *levels[2] = 0;
+    assert_in_range(alloc(&machine, FRAMES_ANY), GIB(20), GIB(20) + MIB(2));
     free(machine.metadata);
 }
 
