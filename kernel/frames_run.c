@@ -182,28 +182,33 @@ static uint64_t find_beginning(const uint64_t *line, uint64_t offset, uint64_t c
     return offset;
 }
 
+// The first slot from `from` on at which a run that has a wholly free block in it may begin; NO_SLOT
+// if there is none.
+static uint64_t find_before_whole(const struct frames *frames, uint64_t from) {
+    uint64_t number = find_block(frames, (from + BLOCK_FRAMES - 1) / BLOCK_FRAMES, BIT_SET);
+    if (number == NO_SLOT)
+        return NO_SLOT;
+    // It may begin in the block before, which may be the last of the arena before.
+    uint64_t arena = number / ARENA_BLOCKS;
+    if (number % ARENA_BLOCKS == 0 && arena != 0)
+        number = (arena - 1) * ARENA_BLOCKS + frames->arenas[arena - 1].block_count;
+    return number == 0 ? from : max_u64(from, (number - 1) * BLOCK_FRAMES + 1);
+}
+
 // The first slot from `from` on at which a run of this search may begin: none before it does.
 // NO_SLOT if there is none.
 static uint64_t find_candidate(const struct frames *frames, uint64_t from,
                                const struct search *search) {
-    // A run this long, or aligned like this, has a wholly free block in it, or is one. That is not
-    // to be seen where 1 MiB cuts a block in two.
-    bool holds_block = search->count >= 2 * BLOCK_FRAMES - 1 ||
-                       (search->count >= BLOCK_FRAMES && search->align >= BLOCK_FRAMES);
-    uint64_t number = from / BLOCK_FRAMES;
-    if (holds_block && from % BLOCK_FRAMES != 0)
-        number++;
-    if (holds_block && frames->spans[0].first_frame >= BLOCK_FRAMES) {
-        uint64_t block = find_block(frames, number, BIT_SET);
-        if (block == NO_SLOT)
-            return NO_SLOT;
-        // The run may begin in the block before, which may be the last of the arena before.
-        uint64_t arena = block / ARENA_BLOCKS;
-        if (block % ARENA_BLOCKS == 0 && arena != 0)
-            block = (arena - 1) * ARENA_BLOCKS + frames->arenas[arena - 1].block_count;
-        from = max_u64(from, block == 0 ? 0 : (block - 1) * BLOCK_FRAMES + 1);
-    }
-    while ((number = find_block(frames, from / BLOCK_FRAMES, BIT_CLEAR)) != NO_SLOT) {
+    bool has_whole = search->count >= 2 * BLOCK_FRAMES - 1 ||
+                     (search->count >= BLOCK_FRAMES && search->align >= BLOCK_FRAMES);
+    // 1 MiB cuts a block in two, of which a run may be the one and a part of the other. Far below
+    // this zone.
+    if (has_whole && from >= frames->zone_arena[FRAMES_BELOW_4G] * ARENA_FRAMES)
+        from = find_before_whole(frames, from);
+    while (from != NO_SLOT) {
+        uint64_t number = find_block(frames, from / BLOCK_FRAMES, BIT_CLEAR);
+        if (number == NO_SLOT)
+            break;
         uint64_t start = number * BLOCK_FRAMES;
         uint64_t offset = from > start ? from - start : 0;
         offset = find_beginning(line_of_block(frames, number), offset, search->count);

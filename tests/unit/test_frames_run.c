@@ -120,6 +120,134 @@ TEST("frames: a short run fills partly used blocks before a whole one is broken"
     machine_end(&machine);
 }
 
+TEST("frames: an aligned run fills partly used blocks first, too") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {MIB(16), MIB(656), USABLE, true});
+    assert_int_equal(alloc_at(&machine, MIB(400) + PAGE(1), 1), FRAMES_OK);
+    for (uint64_t i = 1; i < 8; i++)
+        assert_int_equal(alloc_run(&machine, 40, 64), MIB(400) + PAGE(64 * i));
+    machine_end(&machine);
+}
+
+static void use_all(struct machine *machine) {
+    while (alloc(machine, FRAMES_ANY) != NOTHING)
+        continue;
+}
+
+TEST("frames: runs go on where the last one was, then in higher blocks, and then from the bottom") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(512), USABLE, true});
+    use_all(&machine);
+    uint64_t arena = GIB(4) + MIB(128);
+    const uint64_t order[] = {arena + MIB(18) + PAGE(60), // of a word and the next
+                              arena + MIB(24), arena + MIB(128) + MIB(2) + PAGE(130),
+                              GIB(4) + MIB(6), arena + MIB(4) + PAGE(500)};
+    assert_int_equal(free_run(&machine, order[0], 10), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 5, 1), order[0]);
+    for (unsigned i = 1; i < ARRAY_LEN(order); i++)
+        assert_int_equal(free_run(&machine, order[i], 10), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 5, 1), order[0] + PAGE(5));
+    for (unsigned i = 1; i < ARRAY_LEN(order); i++)
+        for (unsigned half = 0; half < 2; half++)
+            assert_int_equal(alloc_run(&machine, 5, 1), order[i] + PAGE(5 * half));
+    assert_int_equal(alloc_run(&machine, 5, 1), NOTHING);
+    machine_end(&machine);
+}
+
+TEST("frames: a run that uses up its word is followed by one in the next word") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    const uint32_t *word = &machine.frames.cpus[0].run_word;
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_int_equal(alloc_run(&machine, 3, 1), GIB(4) + PAGE(64 * i));
+        assert_int_equal(*word, i);
+        assert_int_equal(alloc_run(&machine, 61, 1), GIB(4) + PAGE(64 * i + 3));
+        assert_int_equal(*word, min_u64(i + 1, 7)); // of the same block
+    }
+    assert_int_equal(alloc_run(&machine, 64, 1), GIB(4) + MIB(2));
+    assert_int_equal(*word, 9);
+    machine_end(&machine);
+}
+
+TEST("frames: a search that has failed is not repeated before a frame comes back") {
+    for (unsigned cpus = 1; cpus <= 2; cpus++) {
+        MACHINE(machine, cpus, {MIB(1), MIB(2), USABLE, true},
+                {GIB(4), GIB(4) + MIB(128), USABLE, true});
+        use_all(&machine);
+        uint64_t block = GIB(4) + MIB(10);
+        assert_int_equal(free_run(&machine, block + PAGE(1), 5), FRAMES_OK);
+        assert_int_equal(free_run(&machine, block + PAGE(100), 4), FRAMES_OK);
+        assert_int_equal(alloc_run(&machine, 5, 2), NOTHING);
+        assert_int_equal(alloc_run(&machine, 5, 1), block + PAGE(1)); // that was about alignment
+        assert_int_equal(alloc_run(&machine, 5, 1), NOTHING);
+        // Eight frames that become free behind the allocator's back: whoever looks sees them. A CPU
+        // looks where its last run was, whatever is known.
+        struct frames_arena *arena = &machine.frames.arenas[1];
+        arena->lines[5 * BLOCK_WORDS + 4] |= 0xff00;
+        arena->blocks[5].free = (uint16_t)(arena->blocks[5].free + 8);
+        machine.frames.cpus[0].run_arena = NULL;
+        assert_int_equal(alloc_run(&machine, 5, 1), NOTHING);
+        assert_int_equal(alloc_run(&machine, 6, 1), NOTHING);
+        assert_int_equal(alloc_run(&machine, 5, 4), NOTHING);
+        assert_int_equal(alloc_run(&machine, 4, 1), block + PAGE(100));
+        machine.frames.cpus[0].run_arena = NULL;
+        assert_int_equal(alloc_run(&machine, 5, 1), NOTHING);
+        assert_int_equal(free_one(&machine, GIB(4) + MIB(50)), FRAMES_OK);
+        assert_int_equal(alloc_run(&machine, 5, 1), block + PAGE(4 * 64 + 8));
+        free(machine.metadata);
+    }
+}
+
+TEST("frames: a long run is found that has no whole block in it") {
+    // Across 1 MiB, which cuts a block in two; between two blocks.
+    MACHINE(low, 1, {0, MIB(4) - PAGE(1), USABLE, false}, {MIB(8), MIB(8) + PAGE(1), USABLE, true});
+    assert_int_equal(alloc_run(&low, 1024, 1), NOTHING);
+    assert_int_equal(alloc_run(&low, 1023, 1), 0);
+    machine_end(&low);
+    MACHINE(high, 1, {MIB(1), MIB(2), USABLE, true},
+            {GIB(4) + PAGE(1), GIB(4) + MIB(4) - PAGE(1), USABLE, false});
+    assert_int_equal(alloc_run(&high, 1023, 1), NOTHING);
+    assert_int_equal(alloc_run(&high, 1022, 1), GIB(4) + PAGE(1));
+    machine_end(&high);
+}
+
+TEST("frames: runs that must have a whole block in them are looked for there alone") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(128), USABLE, true});
+    use_all(&machine);
+    // Three blocks that become free behind the allocator's back, and nobody says that they are
+    // whole.
+    struct frames_arena *arena = &machine.frames.arenas[1];
+    memset(&arena->lines[7 * BLOCK_WORDS], 0xff, 3 * LINE_BYTES);
+    arena->some = 7 << 7;
+    bit_tree_insert(&machine.frames.some, 1);
+    static const struct frames_request with_whole[] = {
+        {1023, 1, 0},   {1024, 1, 0},  {1025, 1, 0},  {1200, 8, 0},  {1536, 1, 0},
+        {512, 1024, 0}, {513, 512, 0}, {600, 512, 0}, {600, 1024, 0}};
+    for (unsigned i = 0; i < ARRAY_LEN(with_whole); i++)
+        assert_int_equal(alloc_run(&machine, with_whole[i].count, with_whole[i].align), NOTHING);
+    static const struct frames_request without[] = {{1022, 1, 0}, {511, 512, 0}, {1022, 256, 0}};
+    for (unsigned i = 0; i < ARRAY_LEN(without); i++) {
+        uint64_t first = alloc_run(&machine, without[i].count, without[i].align);
+        assert_in_range(first, GIB(4) + MIB(14), GIB(4) + MIB(20));
+        memset(&arena->lines[7 * BLOCK_WORDS], 0xff, 3 * LINE_BYTES);
+        arena->some = 7 << 7;
+        bit_tree_insert(&machine.frames.some, 1);
+    }
+    free(machine.metadata);
+}
+
+TEST("frames: a run that begins in the last words of a block is found, whatever lies before it") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(8), USABLE, true});
+    use_all(&machine);
+    for (uint64_t word = 0; word < 8; word++) {
+        for (uint64_t bit = 0; bit < 60; bit++) {
+            uint64_t before = GIB(4) + PAGE(64 * word + bit), run = GIB(4) + PAGE(64 * word + 64);
+            assert_int_equal(free_run(&machine, before, 3), FRAMES_OK);
+            assert_int_equal(free_run(&machine, run, 20), FRAMES_OK);
+            assert_int_equal(alloc_below(&machine, 20, 1, GIB(4) + MIB(7)), run);
+            assert_int_equal(alloc_at(&machine, before, 3), FRAMES_OK);
+        }
+    }
+    machine_end(&machine);
+}
+
 // --- Alignment ---
 
 // Takes a run and gives it back; its address.
@@ -231,7 +359,8 @@ TEST("frames: a run ends below its limit, wherever that is") {
 
 TEST("frames: all frames below a limit are had, one by one, and none beyond it") {
     MACHINE(machine, 1, {MIB(15), MIB(22), USABLE, true}, {GIB(5), GIB(5) + MIB(4), USABLE, true});
-    static const uint64_t limits[] = {MIB(15) + PAGE(5), MIB(16), MIB(18) + PAGE(70), MIB(21)};
+    static const uint64_t limits[] = {MIB(15) + PAGE(5), MIB(16), MIB(16) + PAGE(1),
+                                      MIB(18) + PAGE(70), MIB(21)};
     uint64_t had = statistics(&machine).metadata_frames;
     assert_int_equal(machine.metadata_phys.value, GIB(5));
     had = 0;
