@@ -208,6 +208,29 @@ TEST("frames: a long run is found that has no whole block in it") {
     machine_end(&high);
 }
 
+TEST("frames: all of a region is one run, wherever its blocks are among all blocks") {
+    // The first block of all; the first of a zone, behind others; one that begins at its second
+    // frame.
+    static const struct memmap_region regions[][3] = {
+        {{GIB(4), GIB(4) + MIB(8), USABLE, false}, {GIB(5), GIB(5) + PAGE(1), USABLE, true}},
+        {{MIB(1), MIB(1) + PAGE(1), USABLE, true}, {GIB(4), GIB(4) + MIB(8), USABLE, false}},
+        {{MIB(1), MIB(1) + PAGE(1), USABLE, true},
+         {GIB(4) + PAGE(1), GIB(4) + MIB(4), USABLE, false}}};
+    for (unsigned i = 0; i < ARRAY_LEN(regions); i++) {
+        const struct memmap_region *all = &regions[i][regions[i][0].direct];
+        uint64_t count = (all->end - all->start) / FRAME_BYTES;
+        struct machine machine = machine_make(regions[i], 2, 1);
+        machine_start(&machine);
+        for (uint64_t align = 1; align <= 256; align *= 2) {
+            bool fits = all->start % PAGE(align) == 0;
+            assert_int_equal(alloc_run(&machine, count, align), fits ? all->start : NOTHING);
+            if (fits)
+                assert_int_equal(free_run(&machine, all->start, count), FRAMES_OK);
+        }
+        machine_end(&machine);
+    }
+}
+
 TEST("frames: runs that must have a whole block in them are looked for there alone") {
     MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(128), USABLE, true});
     use_all(&machine);
@@ -233,7 +256,7 @@ TEST("frames: runs that must have a whole block in them are looked for there alo
     free(machine.metadata);
 }
 
-TEST("frames: a run that begins in the last words of a block is found, whatever lies before it") {
+TEST("frames: a run is found wherever it begins in a block, and whatever lies before it") {
     MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(8), USABLE, true});
     use_all(&machine);
     for (uint64_t word = 0; word < 8; word++) {
@@ -244,6 +267,12 @@ TEST("frames: a run that begins in the last words of a block is found, whatever 
             assert_int_equal(alloc_below(&machine, 20, 1, GIB(4) + MIB(7)), run);
             assert_int_equal(alloc_at(&machine, before, 3), FRAMES_OK);
         }
+    }
+    for (uint64_t at = 0; at < 1000; at++) {
+        uint64_t run = GIB(4) + PAGE(at);
+        assert_int_equal(free_run(&machine, run, 15), FRAMES_OK);
+        assert_int_equal(alloc_below(&machine, 16, 1, GIB(4) + MIB(7)), NOTHING);
+        assert_int_equal(alloc_below(&machine, 15, 1, GIB(4) + MIB(7)), run);
     }
     machine_end(&machine);
 }
