@@ -39,7 +39,7 @@ KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S))
 LOADER_SRC := $(COMMON) $(sort $(wildcard loader/*.c loader/*.S))
 # Pure code: compiled for the target and, from the same file, for the host.
 PURE_SRC   := $(filter-out common/base/mem.c common/x86/% %.S,$(COMMON)) \
-              $(sort $(wildcard $(addprefix kernel/,cmdline.c frames_*.c regions.c strip.c units.c) \
+              $(sort $(wildcard $(addprefix kernel/,cmdline.c frames_*.c madt.c regions.c strip.c units.c) \
               $(addprefix loader/,config.c elf*.c plan.c utf.c)))
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))

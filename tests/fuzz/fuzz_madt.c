@@ -1,0 +1,74 @@
+// ACPI tables of anything: the search ends, reads nothing outside of what it asked for, and what it
+// finds fits.
+#include "kernel/madt.h"
+
+#include "tests/fuzz/patch.h"
+
+#include <stdlib.h>
+
+// The tables to be patched.
+#include "tests/unit/support/acpi_tables.c"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+enum { CAPACITY = 8, BOOT_ID = 0, WITH_SUMS = 1, RAW_MADT = 2 };
+
+static void require(bool condition) {
+    if (!condition)
+        abort();
+}
+
+static void check_found(const struct madt_cpus *cpus) {
+    require(cpus->kept >= 1 && cpus->kept <= CAPACITY && cpus->found >= cpus->kept);
+    require(cpus->ids[0] == BOOT_ID && (cpus->kept == CAPACITY || cpus->found == cpus->kept));
+    for (uint32_t i = 0; i < cpus->kept; i++) {
+        for (uint32_t j = 0; j < i; j++)
+            require(cpus->ids[i] != cpus->ids[j]);
+    }
+}
+
+static void find(struct acpi_tables *tables) {
+    uint32_t *ids = malloc(CAPACITY * sizeof(*ids));
+    ids[0] = BOOT_ID;
+    struct madt_cpus cpus = {.ids = ids, .capacity = CAPACITY};
+    struct madt_memory memory = acpi_tables_memory(tables);
+    enum madt_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, &cpus);
+    require(strcmp(madt_status_text(status), "unknown") != 0);
+    if (status == MADT_OK)
+        check_found(&cpus);
+    else
+        require(cpus.kept == 0 && cpus.found == 0);
+    acpi_tables_forget(tables);
+    free(ids);
+}
+
+static void make_sums(struct acpi_tables *tables) {
+    acpi_tables_sum_rsdp(tables);
+    acpi_tables_sum(tables, ACPI_RSDT);
+    acpi_tables_sum(tables, ACPI_XSDT);
+    acpi_tables_sum(tables, ACPI_MADT);
+}
+
+// The first byte says whether what follows are patches of tables that are in order, or the entries
+// of the MADT; and whether the sums are made right afterwards.
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+    if (bytes == 0)
+        return 0;
+    struct acpi_tables *tables = malloc(sizeof(*tables));
+    acpi_tables_fill(tables);
+    size_t room = ACPI_BYTES - ACPI_MADT - ACPI_MADT_ENTRIES;
+    size_t count = bytes - 1;
+    if (data[0] & RAW_MADT) {
+        acpi_tables_add(tables, data + 1, (uint32_t)(count < room ? count : room));
+    } else {
+        acpi_tables_add_apic(tables, BOOT_ID, 1);
+        acpi_tables_add_apic(tables, 1, 1);
+        acpi_tables_add_x2apic(tables, 300, 1);
+        patch_apply(data + 1, count, tables->bytes, ACPI_BYTES);
+    }
+    if (data[0] & WITH_SUMS)
+        make_sums(tables);
+    find(tables);
+    free(tables);
+    return 0;
+}

@@ -1,0 +1,50 @@
+// ACPI tables as firmware makes them, in a piece of physical memory whose addresses are no
+// pointers. What is read of it is copied to a place of exactly its size, so that a sanitizer sees a
+// byte too many.
+#pragma once
+
+#include "kernel/madt.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ACPI_BASE UINT64_C(0x7fe0000)
+
+// Where the tables lie in acpi_tables.bytes. There is room behind each.
+enum {
+    ACPI_RSDP = 0x000,
+    ACPI_RSDT = 0x100,
+    ACPI_XSDT = 0x200,
+    ACPI_FADT = 0x300,
+    ACPI_MADT = 0x400,
+    ACPI_BYTES = 0x1000,
+
+    ACPI_TABLE_LENGTH = 4,
+    ACPI_HEADER_BYTES = 36,
+    ACPI_MADT_ENTRIES = 44,
+};
+
+struct acpi_tables {
+    uint8_t bytes[ACPI_BYTES];
+    void *copies[1024]; // handed out
+    unsigned copy_count;
+};
+
+// RSDP of revision 2, RSDT and XSDT with a FADT and the MADT, and no entry in that. Sums are right.
+void acpi_tables_fill(struct acpi_tables *tables);
+
+// Appends entries to the MADT: a local APIC (type 0), a local x2APIC (type 9), or any bytes.
+void acpi_tables_add_apic(struct acpi_tables *tables, uint8_t id, uint32_t flags);
+void acpi_tables_add_x2apic(struct acpi_tables *tables, uint32_t id, uint32_t flags);
+void acpi_tables_add(struct acpi_tables *tables, const uint8_t *entry, uint32_t bytes);
+
+// Sets the length of the table at `at`, and makes its bytes add up to 0.
+void acpi_tables_set_length(struct acpi_tables *tables, uint32_t at, uint32_t length);
+void acpi_tables_sum(struct acpi_tables *tables, uint32_t at);
+
+// Makes the sums of the RSDP right.
+void acpi_tables_sum_rsdp(struct acpi_tables *tables);
+
+// The memory to hand to madt_find_cpus; acpi_tables_forget frees the copies that it made.
+struct madt_memory acpi_tables_memory(struct acpi_tables *tables);
+void acpi_tables_forget(struct acpi_tables *tables);

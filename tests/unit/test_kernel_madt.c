@@ -1,0 +1,207 @@
+#include "kernel/madt.h"
+
+#include "tests/unit/support/acpi_tables.h"
+#include "tests/unit/support/test.h"
+
+#include <string.h>
+
+enum { ENABLED = 1, ONLINE_CAPABLE = 2, CAPACITY = 4, BOOT_ID = 1 };
+
+static struct acpi_tables tables;
+static uint32_t ids[CAPACITY];
+
+static struct madt_cpus result;
+
+static enum madt_status find_at(uint64_t rsdp) {
+    memset(ids, 0xee, sizeof(ids));
+    ids[0] = BOOT_ID;
+    result = (struct madt_cpus){.ids = ids, .capacity = CAPACITY, .kept = 77, .found = 78};
+    struct madt_memory memory = acpi_tables_memory(&tables);
+    enum madt_status status = madt_find_cpus(&memory, rsdp, &result);
+    acpi_tables_forget(&tables);
+    if (status != MADT_OK) {
+        assert_int_equal(result.kept, 77);
+        assert_int_equal(result.found, 78);
+    }
+    return status;
+}
+
+static enum madt_status find(void) {
+    return find_at(ACPI_BASE + ACPI_RSDP);
+}
+
+static void assert_found(uint32_t found, uint32_t kept, const uint32_t *expected) {
+    assert_int_equal(find(), MADT_OK);
+    assert_int_equal(result.found, found);
+    assert_int_equal(result.kept, kept);
+    for (uint32_t i = 0; i < kept; i++)
+        assert_int_equal(ids[i], expected[i]);
+}
+
+// Two CPUs, one of which asks.
+static void fill(void) {
+    acpi_tables_fill(&tables);
+    acpi_tables_add_apic(&tables, 0, ENABLED);
+    acpi_tables_add_apic(&tables, BOOT_ID, ENABLED);
+}
+
+static void put32(uint32_t at, uint32_t value) {
+    memcpy(tables.bytes + at, &value, sizeof(value));
+}
+
+TEST("madt: enabled CPUs are found by either kind of entry, the one that asks first") {
+    fill();
+    acpi_tables_add_x2apic(&tables, 0x12345678, ENABLED | ONLINE_CAPABLE);
+    acpi_tables_add(&tables, (const uint8_t[]){1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12);
+    acpi_tables_add_apic(&tables, 254, ENABLED);
+    assert_found(4, 4, (const uint32_t[]){BOOT_ID, 0, 0x12345678, 254});
+}
+
+TEST("madt: disabled CPUs, IDs that mean all, and repetitions do not count") {
+    fill();
+    acpi_tables_add_apic(&tables, 7, 0);
+    acpi_tables_add_apic(&tables, 8, ONLINE_CAPABLE);
+    acpi_tables_add_apic(&tables, 0xff, ENABLED);
+    acpi_tables_add_x2apic(&tables, 9, 0);
+    acpi_tables_add_x2apic(&tables, 0xffffffff, ENABLED);
+    acpi_tables_add_apic(&tables, 0, ENABLED);
+    acpi_tables_add_x2apic(&tables, 0, ENABLED);
+    acpi_tables_add_x2apic(&tables, BOOT_ID, ENABLED);
+    acpi_tables_add_x2apic(&tables, 0xff, ENABLED); // an x2APIC may have this one
+    assert_found(3, 3, (const uint32_t[]){BOOT_ID, 0, 0xff});
+}
+
+TEST("madt: what does not fit is counted, and nothing behind the capacity is written") {
+    fill();
+    for (uint8_t id = 10; id < 30; id++)
+        acpi_tables_add_apic(&tables, id, ENABLED);
+    assert_found(22, CAPACITY, (const uint32_t[]){BOOT_ID, 0, 10, 11});
+}
+
+TEST("madt: a CPU that is not listed learns so, also where it alone asks") {
+    acpi_tables_fill(&tables);
+    assert_int_equal(find(), MADT_ERR_BOOT_CPU);
+    acpi_tables_add_apic(&tables, BOOT_ID, 0);
+    acpi_tables_add_apic(&tables, BOOT_ID + 1, ENABLED);
+    assert_int_equal(find(), MADT_ERR_BOOT_CPU);
+}
+
+TEST("madt: without an XSDT the RSDT is used") {
+    fill();
+    memset(tables.bytes + ACPI_RSDP + 24, 0, 8);
+    acpi_tables_sum_rsdp(&tables);
+    memset(tables.bytes + ACPI_XSDT, 0, 4);
+    assert_found(2, 2, (const uint32_t[]){BOOT_ID, 0});
+    fill();
+    tables.bytes[ACPI_RSDP + 15] = 0; // ACPI 1.0: nothing behind the first 20 bytes is there
+    memset(tables.bytes + ACPI_RSDP + 20, 0xff, 16);
+    tables.bytes[ACPI_RSDP + 8] = (uint8_t)(tables.bytes[ACPI_RSDP + 8] + 2);
+    assert_found(2, 2, (const uint32_t[]){BOOT_ID, 0});
+}
+
+TEST("madt: an RSDP that is absent, elsewhere or broken is refused") {
+    fill();
+    assert_int_equal(find_at(0), MADT_ERR_NO_RSDP);
+    assert_int_equal(find_at(UINT64_MAX), MADT_ERR_UNREACHABLE);
+    assert_int_equal(find_at(ACPI_BASE + ACPI_BYTES - 19), MADT_ERR_UNREACHABLE);
+    memcpy(tables.bytes + ACPI_BYTES - 30, tables.bytes + ACPI_RSDP, 30); // its second part is not
+    assert_int_equal(find_at(ACPI_BASE + ACPI_BYTES - 30), MADT_ERR_UNREACHABLE);
+    assert_int_equal(find_at(ACPI_BASE + 1), MADT_ERR_SIGNATURE);
+    for (unsigned at = 8; at < 36; at++) {
+        fill();
+        tables.bytes[ACPI_RSDP + at] ^= 0x40;
+        enum madt_status status = find();
+        assert_true(status == MADT_ERR_CHECKSUM || status == MADT_ERR_LENGTH ||
+                    status == MADT_ERR_UNREACHABLE);
+    }
+}
+
+TEST("madt: an RSDP of impossible length is refused") {
+    static const uint32_t lengths[] = {0, 20, 35, MADT_TABLE_BYTES_MAX + 1, UINT32_MAX};
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        fill();
+        put32(ACPI_RSDP + 20, lengths[i]);
+        assert_int_equal(find(), MADT_ERR_LENGTH);
+    }
+    put32(ACPI_RSDP + 20, MADT_TABLE_BYTES_MAX);
+    assert_int_equal(find(), MADT_ERR_UNREACHABLE);
+}
+
+TEST("madt: a changed byte in any of the tables is seen, whichever it is") {
+    static const struct { uint32_t at, bytes; } pieces[] = {{ACPI_XSDT, 52}, {ACPI_MADT, 60}};
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint32_t at = 0; at < pieces[i].bytes; at++) {
+            fill();
+            tables.bytes[pieces[i].at + at] ^= 0x10;
+            assert_int_not_equal(find(), MADT_OK);
+        }
+    }
+}
+
+TEST("madt: tables of impossible length are refused") {
+    static const uint32_t madt_lengths[] = {0, 35, 36, 43, MADT_TABLE_BYTES_MAX + 1, UINT32_MAX};
+    for (unsigned i = 0; i < sizeof(madt_lengths) / sizeof(madt_lengths[0]); i++) {
+        fill();
+        acpi_tables_set_length(&tables, ACPI_MADT, madt_lengths[i]);
+        assert_int_equal(find(), MADT_ERR_LENGTH);
+    }
+    fill();
+    acpi_tables_set_length(&tables, ACPI_MADT, MADT_TABLE_BYTES_MAX);
+    assert_int_equal(find(), MADT_ERR_UNREACHABLE);
+    fill();
+    acpi_tables_set_length(&tables, ACPI_XSDT, 35);
+    assert_int_equal(find(), MADT_ERR_LENGTH);
+}
+
+TEST("madt: lists without an MADT say so, also when part of one is out of reach") {
+    fill();
+    acpi_tables_set_length(&tables, ACPI_XSDT, ACPI_HEADER_BYTES);
+    assert_int_equal(find(), MADT_ERR_ABSENT);
+    acpi_tables_set_length(&tables, ACPI_XSDT,
+                           ACPI_HEADER_BYTES + 8 + 7); // a whole entry and a bit
+    assert_int_equal(find(), MADT_ERR_ABSENT);
+    fill();
+    memcpy(tables.bytes + ACPI_MADT, "CIPA", 4);
+    assert_int_equal(find(), MADT_ERR_ABSENT);
+    memset(tables.bytes + ACPI_XSDT + ACPI_HEADER_BYTES, 0xff, 8);
+    acpi_tables_sum(&tables, ACPI_XSDT);
+    assert_int_equal(find(), MADT_ERR_UNREACHABLE);
+    memcpy(tables.bytes + ACPI_RSDT, "TDSR", 4);
+    memset(tables.bytes + ACPI_RSDP + 24, 0, 8);
+    acpi_tables_sum_rsdp(&tables);
+    assert_int_equal(find(), MADT_ERR_SIGNATURE);
+}
+
+TEST("madt: a table that cannot be read does not hide the one behind it") {
+    fill();
+    memset(tables.bytes + ACPI_XSDT + ACPI_HEADER_BYTES, 0xff, 8);
+    acpi_tables_sum(&tables, ACPI_XSDT);
+    assert_found(2, 2, (const uint32_t[]){BOOT_ID, 0});
+}
+
+TEST("madt: entries that are too short for their kind, or end outside, are refused") {
+    static const uint8_t bad[][4] = {
+        {77, 0}, {77, 1}, {0, 7}, {9, 15}, {77, 5}, {0, 255},
+    };
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        fill();
+        acpi_tables_add(&tables, bad[i], sizeof(bad[i]));
+        assert_int_equal(find(), MADT_ERR_ENTRY);
+    }
+    fill();
+    acpi_tables_add(&tables, (const uint8_t[]){77}, 1);
+    assert_int_equal(find(), MADT_ERR_ENTRY);
+    fill();
+    acpi_tables_add(&tables, (const uint8_t[]){77, 2}, 2); // empty, of a kind to come
+    assert_int_equal(find(), MADT_OK);
+}
+
+TEST("madt: every status has words of its own") {
+    for (int i = MADT_OK; i <= MADT_ERR_BOOT_CPU; i++) {
+        assert_string_not_equal(madt_status_text((enum madt_status)i), "unknown");
+        for (int j = MADT_OK; j < i; j++)
+            assert_string_not_equal(madt_status_text((enum madt_status)i),
+                                    madt_status_text((enum madt_status)j));
+    }
+    assert_string_equal(madt_status_text((enum madt_status)99), "unknown");
+}
