@@ -30,6 +30,11 @@ static const struct {
     {"test=guard-above", CMDLINE_TEST_GUARD_ABOVE},
     {"test=noncanonical", CMDLINE_TEST_NONCANONICAL},
     {"test=invalid-opcode", CMDLINE_TEST_INVALID_OPCODE},
+    {"test=absent-cpu", CMDLINE_TEST_ABSENT_CPU},
+    {"test=cpu-fault", CMDLINE_TEST_CPU_FAULT},
+    {"test=cpu-overflow", CMDLINE_TEST_CPU_OVERFLOW},
+    {"test=cpu-panics", CMDLINE_TEST_CPU_PANICS},
+    {"test=cpu-map", CMDLINE_TEST_CPU_MAP},
 };
 
 static bool word_is(const char *word, uint64_t bytes, const char *expected) {

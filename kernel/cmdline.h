@@ -5,7 +5,8 @@
 //   exit=poweroff   power off after the report
 //   exit=debug      write to QEMU's isa-debug-exit device after the report: QEMU ends with status
 //                   33, or 35 after a panic or a fault
-//   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names
+//   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names;
+//                   absent-cpu is none, it makes up a CPU that never answers
 #pragma once
 
 #include "common/base/fmt.h"
@@ -31,6 +32,11 @@ enum cmdline_test {
     CMDLINE_TEST_GUARD_ABOVE,
     CMDLINE_TEST_NONCANONICAL,
     CMDLINE_TEST_INVALID_OPCODE,
+    CMDLINE_TEST_ABSENT_CPU,
+    CMDLINE_TEST_CPU_FAULT,
+    CMDLINE_TEST_CPU_OVERFLOW,
+    CMDLINE_TEST_CPU_PANICS,
+    CMDLINE_TEST_CPU_MAP,
 };
 
 struct cmdline {

@@ -6,6 +6,7 @@
 #include "common/x86/trap.h"
 #include "kernel/backtrace.h"
 #include "kernel/console.h"
+#include "kernel/cpus.h"
 #include "kernel/interrupts.h"
 #include "kernel/layout.h"
 #include "kernel/power.h"
@@ -16,7 +17,7 @@
 
 #include <stddef.h>
 
-enum { EXCEPTIONS = 32, VECTOR_PAGE_FAULT = 14 };
+enum { EXCEPTIONS = 32, VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14 };
 
 static bool is_within(uint64_t address, const char *start, const char *end) {
     return address >= layout_address(start) && address < layout_address(end);
@@ -45,20 +46,22 @@ static void report_place(const struct sink *sink, uint64_t address) {
     struct stack stack;
     const char *side;
     if (stacks_find_guard(address, &stack, &side))
-        fmt_print(sink, "  stack %s: 0x%lx is in the guard page %s the %s [0x%lx, 0x%lx)\n",
+        fmt_print(sink,
+                  "  stack %s: 0x%lx is in the guard page %s the %s of CPU %u [0x%lx, 0x%lx)\n",
                   address < stack.bottom ? "overflow" : "underflow", address, side, stack.name,
-                  stack.bottom, stack.top);
+                  stack.cpu, stack.bottom, stack.top);
     else if (stacks_find(address, &stack))
-        fmt_print(sink, "  0x%lx lies in the %s\n", address, stack.name);
+        fmt_print(sink, "  0x%lx lies in the %s of CPU %u\n", address, stack.name, stack.cpu);
     else
         fmt_print(sink, "  0x%lx lies in %s\n", address, place_text(address));
 }
 
-// How many faults are being reported. A second one is a fault of the report itself, which then must
-// not be tried again.
+// How many faults are being reported, by the one CPU that reports. A second one is a fault of the
+// report itself, which then must not be tried again.
 static volatile unsigned reports;
 
 [[gnu::noreturn]] static void report_and_stop(const struct trap_frame *frame) {
+    cpus_stop_others();
     if (++reports > 1) {
         if (reports == 2)
             fmt_print(console_serial(),
@@ -69,6 +72,8 @@ static volatile unsigned reports;
     screen_start_for_failure();
     const struct sink *sink = screen_is_busy() ? console_serial() : console_sink();
     trap_report(sink, frame, space_kernel());
+    fmt_print(sink, "  on CPU %u (APIC ID %u) of %u\n", cpus_current(),
+              cpus_apic_id(cpus_current()), cpus_started());
     if (frame->vector == VECTOR_PAGE_FAULT)
         report_place(sink, cpu_read_cr2());
     backtrace_print(sink, frame->rip, frame->rbp);
@@ -80,6 +85,8 @@ void trap_handle(struct trap_frame *frame) {
         interrupts_handle(frame->vector);
         return;
     }
+    if (frame->vector == VECTOR_NMI)
+        cpus_handle_nmi();
     if (probe_recover(frame))
         return;
     power_catch_firmware_fault(frame);

@@ -2,6 +2,8 @@
 
 #include "common/x86/cpu.h"
 #include "common/x86/uart.h"
+#include "kernel/apic.h"
+#include "kernel/cpus.h"
 
 #include <stddef.h>
 
@@ -19,19 +21,11 @@ enum {
 
     PIC1_VECTOR = 0x20, // vectors below are the CPU's own
     PIC2_VECTOR = 0x28,
-    TIMER_IRQ = 0,
     COM1_IRQ = 4,
-    TIMER_VECTOR = PIC1_VECTOR + TIMER_IRQ,
     COM1_VECTOR = PIC1_VECTOR + COM1_IRQ,
     RAISED_VECTOR = 0x30, // no controller's
+    TIMER_VECTOR = 0x31,  // of the local APIC
     ALL_MASKED = 0xFF,
-
-    // 8254: channel 0 and control word (Intel 8254 data sheet).
-    PIT_CHANNEL_0 = 0x40,
-    PIT_CONTROL = 0x43,
-    PIT_RATE = 0x34,   // channel 0, low byte then high byte, mode 2: an interrupt every n clocks
-    PIT_SILENT = 0x30, // mode 0, which does nothing before a count is written
-    PIT_HZ = 1193182,
 
     // 16550: interrupt enable register and its bits, interrupt identification (PC16550D table II).
     UART_IER = UART_COM1 + 1,
@@ -49,7 +43,12 @@ static unsigned ring_written; // both only grow; their difference is what waits
 static unsigned ring_read;
 static bool by_interrupt;
 static volatile bool interrupt_seen;
-static interrupts_handler tried; // null: nobody is trying interrupts
+
+// A CPU that tries interrupts.
+static struct {
+    interrupts_handler handler; // null: it does not
+    unsigned microseconds;
+} tried[CPUS_MAX];
 
 static void ring_put(char byte) {
     if (ring_written - ring_read < RING_BYTES)
@@ -63,24 +62,38 @@ static void receive(void) {
         ring_put((char)byte);
 }
 
-// Any other vector is spurious, from the 8259A (which wants no end of interrupt then) or a local
-// APIC.
-void interrupts_handle(uint64_t vector) {
-    if (vector == COM1_VECTOR) {
-        interrupt_seen = true;
-        (void)cpu_in8(UART_IIR); // acknowledges "transmitter empty"
-        receive();
-        cpu_out8(PIC1_COMMAND, OCW2_END_OF_INTERRUPT);
-    } else if (vector == TIMER_VECTOR && tried != NULL) {
-        tried(INTERRUPTS_TIMER);
-        cpu_out8(PIC1_COMMAND, OCW2_END_OF_INTERRUPT);
-    } else if (vector == RAISED_VECTOR && tried != NULL) {
-        tried(INTERRUPTS_RAISED);
-    }
+static void handle_com1(void) {
+    interrupt_seen = true;
+    (void)cpu_in8(UART_IIR); // acknowledges "transmitter empty"
+    receive();
+    cpu_out8(PIC1_COMMAND, OCW2_END_OF_INTERRUPT);
 }
 
-// Starts both controllers with one interrupt let through.
-static void pic_start(unsigned irq) {
+// One more may come after interrupts_try_stop, for which it was too late to be stopped.
+static void handle_timer(void) {
+    unsigned cpu = cpus_current();
+    if (tried[cpu].handler != NULL) {
+        tried[cpu].handler(INTERRUPTS_TIMER);
+        apic_timer_once(TIMER_VECTOR, tried[cpu].microseconds);
+    }
+    apic_end_of_interrupt();
+}
+
+// Any other vector is spurious, from the 8259A or a local APIC, which want no end of interrupt
+// then.
+void interrupts_handle(uint64_t vector) {
+    if (vector == COM1_VECTOR)
+        handle_com1();
+    else if (vector == TIMER_VECTOR)
+        handle_timer();
+    else if (vector == INTERRUPTS_WAKE_VECTOR)
+        apic_end_of_interrupt();
+    else if (vector == RAISED_VECTOR && tried[cpus_current()].handler != NULL)
+        tried[cpus_current()].handler(INTERRUPTS_RAISED);
+}
+
+// Starts both controllers with COM1's interrupt alone let through.
+static void pic_start(void) {
     cpu_out8(PIC1_COMMAND, ICW1_EDGE_CASCADE_ICW4);
     cpu_out8(PIC2_COMMAND, ICW1_EDGE_CASCADE_ICW4);
     cpu_out8(PIC1_DATA, PIC1_VECTOR);
@@ -89,12 +102,12 @@ static void pic_start(unsigned irq) {
     cpu_out8(PIC2_DATA, ICW3_SLAVE_ID);
     cpu_out8(PIC1_DATA, ICW4_8086);
     cpu_out8(PIC2_DATA, ICW4_8086);
-    cpu_out8(PIC1_DATA, (uint8_t) ~(1u << irq));
+    cpu_out8(PIC1_DATA, (uint8_t) ~(1u << COM1_IRQ));
     cpu_out8(PIC2_DATA, ALL_MASKED);
 }
 
 bool input_start(void) {
-    pic_start(COM1_IRQ);
+    pic_start();
     // "Transmitter empty" is true now, so enabling that interrupt raises it at once: if it arrives,
     // so will the ones for received bytes.
     cpu_out8(UART_IER, IER_TRANSMITTER_EMPTY);
@@ -121,13 +134,12 @@ char input_read(void) {
     return ring[ring_read++ % RING_BYTES];
 }
 
-void interrupts_try_start(unsigned hz, interrupts_handler handler) {
-    unsigned clocks = PIT_HZ / hz;
-    tried = handler;
-    pic_start(TIMER_IRQ);
-    cpu_out8(PIT_CONTROL, PIT_RATE);
-    cpu_out8(PIT_CHANNEL_0, (uint8_t)clocks);
-    cpu_out8(PIT_CHANNEL_0, (uint8_t)(clocks >> 8));
+void interrupts_try_start(unsigned microseconds, interrupts_handler handler) {
+    unsigned cpu = cpus_current();
+    tried[cpu].handler = handler;
+    tried[cpu].microseconds = microseconds;
+    if (apic_is_on())
+        apic_timer_once(TIMER_VECTOR, microseconds);
     cpu_interrupts_on();
 }
 
@@ -137,7 +149,7 @@ void interrupts_raise(void) {
 
 void interrupts_try_stop(void) {
     cpu_interrupts_off();
-    cpu_out8(PIT_CONTROL, PIT_SILENT);
-    cpu_out8(PIC1_DATA, ALL_MASKED);
-    tried = NULL;
+    if (apic_is_on())
+        apic_timer_stop();
+    tried[cpus_current()].handler = NULL;
 }

@@ -1,13 +1,16 @@
 // Input from COM1, by interrupt where the machine delivers one, so that a prompt without a typist
 // costs no CPU time; and a timer and interrupts by instruction, for the self-test. Owns the legacy
-// interrupt controllers (Intel 8259A), channel 0 of the timer (8254) and the vectors they use.
+// interrupt controllers (Intel 8259A) and what each vector means.
 //
-// Interrupts are on only while input_read waits, and between interrupts_try_start and
-// interrupts_try_stop: the rest of the kernel is never interrupted.
+// Interrupts are on only while input_read waits, while a CPU sleeps (cpus.h), and between
+// interrupts_try_start and interrupts_try_stop: the rest of the kernel is never interrupted.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
+
+// What wakes a CPU: there is nothing more to do in the interrupt itself.
+#define INTERRUPTS_WAKE_VECTOR 0x32
 
 // Routes COM1's interrupt (IRQ 4) to this CPU and tries it once. False if no interrupt arrives:
 // input is then polled. Needs a UART.
@@ -23,15 +26,15 @@ enum interrupts_source {
 };
 typedef void (*interrupts_handler)(enum interrupts_source source);
 
-// Turns interrupts on: from now on `handler` is called, with interrupts off, by the timer `hz`
-// times a second (19 at least) and by interrupts_raise. A machine without a legacy timer never
-// calls it by itself. Not while input_read waits.
-void interrupts_try_start(unsigned hz, interrupts_handler handler);
+// Turns interrupts on, on this CPU: from now on `handler` is called here, with interrupts off, by
+// interrupts_raise, and by the timer, each time `microseconds` after it has returned. A CPU without
+// a local APIC never calls it by itself. Not while input_read waits.
+void interrupts_try_start(unsigned microseconds, interrupts_handler handler);
 
 // Raises an interrupt here and now, by INT.
 void interrupts_raise(void);
 
-// Turns interrupts off and the timer with them.
+// Turns interrupts off, on this CPU, and its timer with them.
 void interrupts_try_stop(void);
 
 // Called by trap_handle for every vector that is not an exception.

@@ -11,11 +11,17 @@
 //                     (write-combining), the loader's fault handler, GDT, TSS and IDT.
 //   ffffffff00000000  scratch: a page that the self-test maps, protects and unmaps. It shares the
 //                     root's last entry with the image, so that no table is left behind.
+//   ffffffff40000000  the registers of the local APIC, uncached: one page, in which every CPU finds
+//                     its own.
+//   ffffffff40200000  stacks of CPU 1 and so on, KERNEL_STACKS_STRIDE bytes for each: its stack,
+//   then
+//                     its interrupt stacks, and below each an unmapped page.
 //   ffffffff80000000  the kernel's image: text, read-only data, data with zeroed data and the
-//                     interrupt stacks. The page below each interrupt stack is unmapped at boot.
+//                     interrupt stacks of CPU 0. The page below each interrupt stack is unmapped at
+//                     boot.
 //
-// Table frames and all that the frame allocator gives are reached through the direct map; no table
-// and no allocation has an address of its own.
+// Table frames and what the frame allocator gives are reached through the direct map; of all that
+// is allocated only stacks have addresses of their own.
 #pragma once
 
 #include "common/base/addr.h"
@@ -25,7 +31,12 @@
 #define KERNEL_LINK_BASE UINT64_C(0xffffffff80000000) // kernel.ld says the same
 #define KERNEL_SCRATCH   UINT64_C(0xffffffff00000000)
 
-// The boot stack that the kernel wishes for in its note.
+#define KERNEL_APIC   UINT64_C(0xffffffff40000000)
+#define KERNEL_STACKS UINT64_C(0xffffffff40200000)
+
+#define KERNEL_STACKS_STRIDE UINT64_C(0x40000)
+
+// The boot stack that the kernel wishes for in its note, and the stack of each other CPU.
 #define KERNEL_STACK_BYTES UINT64_C(0x10000)
 
 // Interrupt stacks: see enum trap_ist. Each has one guard page below it.

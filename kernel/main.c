@@ -5,6 +5,7 @@
 #include "kernel/boot.h"
 #include "kernel/cmdline.h"
 #include "kernel/console.h"
+#include "kernel/cpus_start.h"
 #include "kernel/descriptors.h"
 #include "kernel/interrupts.h"
 #include "kernel/memory.h"
@@ -54,13 +55,15 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     struct report_results results = {0};
 
     console_start();                                           // the kernel can speak
-    descriptors_load();                                        // faults get a report of its own
+    descriptors_load(0);                                       // faults get a report of its own
     boot_accept(info, tsc_entry);                              // boot_info is what it should be
     struct cmdline options = parse_cmdline(info);              // how this boot is to end
     adopt_page_tables(info);                                   // the loader's tables are its own
+    cpus_find(options.test == CMDLINE_TEST_ABSENT_CPU);        // how many the firmware lists
     memory_start();                                            // regions, audit, allocator
     stacks_guard_ists();                                       // guards for interrupt stacks
     screen_start();                                            // a picture of memory, and text
+    cpus_start();                                              // the others sleep until needed
     results.selftest = selftest_run();                         // what only running code can show
     results.reclaimed_frames = memory_reclaim_boot_services(); // firmware has left
     results.input = start_input();                             // COM1 by interrupt

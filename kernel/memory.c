@@ -7,6 +7,7 @@
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/cpus.h"
+#include "kernel/cpus_start.h"
 #include "kernel/panic.h"
 #include "kernel/regions.h"
 #include "kernel/space.h"
@@ -137,7 +138,8 @@ static void audit(const struct slipway_boot_info *info, struct draft *draft) {
 // Starts the allocator. Its metadata may land on the draft, so the regions are first moved behind
 // the place of the metadata; memmove copes with the overlap.
 static void start_allocator(struct draft *draft) {
-    uint64_t metadata_bytes = frames_metadata_bytes(draft->regions, facts.region_count, CPUS);
+    uint64_t metadata_bytes =
+        frames_metadata_bytes(draft->regions, facts.region_count, cpus_count());
     uint64_t regions_at = align_up(metadata_bytes, 8);
     uint64_t region_bytes = facts.region_count * sizeof(struct memmap_region);
     uint64_t bytes = regions_at + region_bytes;
@@ -151,7 +153,7 @@ static void start_allocator(struct draft *draft) {
     if (metadata == NULL)
         panic("frame allocator: metadata at 0x%lx is not in the direct map", phys.value);
     facts.regions = memmove(metadata + regions_at, draft->regions, region_bytes);
-    status = frames_init(&allocator, facts.regions, facts.region_count, CPUS, metadata,
+    status = frames_init(&allocator, facts.regions, facts.region_count, cpus_count(), metadata,
                          metadata_bytes, phys);
     if (status != FRAMES_OK)
         panic("frame allocator: %s", frames_status_text(status));

@@ -1,10 +1,13 @@
 #include "kernel/provoke.h"
 
+#include "common/x86/cpu.h"
 #include "kernel/boot.h"
+#include "kernel/cpus.h"
 #include "kernel/layout.h"
 #include "kernel/panic.h"
 #include "kernel/space.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 // A word of data that holds a RET instruction.
@@ -36,11 +39,33 @@ static uint64_t direct_address(const struct slipway_boot_info *info, uint64_t im
     return info->hhdm_base + info->kernel_phys + (image_address - info->kernel_virt);
 }
 
+// What the last CPU does while the others wait for it in vain.
+static void fail_on_last(void *failure) {
+    if (cpus_current() != cpus_started() - 1) {
+        for (;;)
+            cpu_pause();
+    }
+    if (*(const enum cmdline_test *)failure == CMDLINE_TEST_CPU_OVERFLOW)
+        (void)overflow(0);
+    read_at(0);
+}
+
+static void panic_everywhere(void *argument) {
+    (void)argument;
+    panic("provoked on every CPU");
+}
+
+static void map_in_task(void *argument) {
+    (void)argument;
+    (void)space_unmap(vaddr(KERNEL_SCRATCH), FRAME_BYTES);
+}
+
 void provoke_failure(enum cmdline_test test) {
     const struct slipway_boot_info *info = boot_info();
     uint64_t text = layout_address(_text_start);
     switch (test) {
     case CMDLINE_TEST_NONE:
+    case CMDLINE_TEST_ABSENT_CPU:
         return;
     case CMDLINE_TEST_PANIC:
         panic("provoked on the command line");
@@ -72,6 +97,16 @@ void provoke_failure(enum cmdline_test test) {
         break;
     case CMDLINE_TEST_INVALID_OPCODE:
         __builtin_trap();
+    case CMDLINE_TEST_CPU_FAULT:
+    case CMDLINE_TEST_CPU_OVERFLOW:
+        cpus_run(fail_on_last, &test);
+        break;
+    case CMDLINE_TEST_CPU_PANICS:
+        cpus_run(panic_everywhere, NULL);
+        break;
+    case CMDLINE_TEST_CPU_MAP:
+        cpus_run(map_in_task, NULL);
+        break;
     }
     panic("the provoked failure %d did not happen", (int)test);
 }

@@ -1,8 +1,11 @@
 #include "kernel/report.h"
 
 #include "common/base/addr.h"
+#include "kernel/apic.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
+#include "kernel/cpus.h"
+#include "kernel/cpus_start.h"
 #include "kernel/direct_map.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
@@ -11,6 +14,7 @@
 #include "kernel/stages.h"
 #include "kernel/units.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 static struct report_results results;
@@ -37,6 +41,16 @@ static uint64_t all_bytes(const struct memmap_report *report) {
     return bytes;
 }
 
+static void print_cpus(void) {
+    struct cpus_facts cpus = cpus_facts();
+    console_print("  cpus       %u found, %u run", cpus.found, cpus_started());
+    if (cpus.left_out != 0)
+        console_print(", %u left out", cpus.left_out);
+    if (cpus.reason != NULL)
+        console_print(": %s", cpus.reason);
+    console_print("\n");
+}
+
 static void print_identity(void) {
     const struct slipway_boot_info *info = boot_info();
     char size[UNITS_BYTES_MAX];
@@ -49,6 +63,7 @@ static void print_identity(void) {
     console_print("  options    %.*s\n", BOOT_TEXT(info->cmdline));
     console_print("  paging     %u levels, %u tables, %u physical address bits\n",
                   info->paging_levels, info->table_pages, space_kernel()->cpu.paddr_bits);
+    print_cpus();
     console_print("  checks     audit: %lu violations; self-test: %u checks passed\n",
                   memory_facts()->audit_violations, results.selftest.checks);
     const struct selftest_stress *stress = &results.selftest.stress;
@@ -247,6 +262,18 @@ static void block_frames_now(const struct sink *out) {
     fmt_print(out, "frames.peak=%lu\n", now.peak_used_frames);
 }
 
+static void block_cpus(const struct sink *out) {
+    struct cpus_facts cpus = cpus_facts();
+    fmt_print(out, "cpus.found=%u\n", cpus.found);
+    fmt_print(out, "cpus.started=%u\n", cpus_started());
+    fmt_print(out, "cpus.left_out=%u\n", cpus.left_out);
+    fmt_print(out, "cpus.reason=%s\n", cpus.reason != NULL ? cpus.reason : "none");
+    fmt_print(out, "cpus.apic=%s\n", apic_name());
+    fmt_print(out, "cpus.frames=%lu\n", cpus.frames);
+    for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
+        fmt_print(out, "cpu.%u.apic_id=%u\n", cpu, cpus_apic_id(cpu));
+}
+
 static void block_selftest(const struct sink *out) {
     const struct selftest_stress *stress = &results.selftest.stress;
     fmt_print(out, "selftest=ok\n");
@@ -313,6 +340,7 @@ void report_print_block(void) {
     block_memory(out);
     block_frames(out);
     block_frames_now(out);
+    block_cpus(out);
     block_selftest(out);
     block_timeline(out);
     fmt_print(out, "BOOT-REPORT-END\n");

@@ -11,7 +11,7 @@
 enum {
     OPERATIONS = 80000, // of the running code; each interrupt adds one
     OPERATIONS_PER_RAISE = 8,
-    TIMER_HZ = 10000,
+    TIMER_US = 100,
     HELD_MAX = 192,
     RUN_FRAMES_MAX = 16,
     ZEROED_FRAMES_MAX = 2, // of runs: to fill them is most of the time
@@ -173,7 +173,7 @@ static void handle(enum interrupts_source source) {
 }
 
 static void run_beside_interrupts(void) {
-    interrupts_try_start(TIMER_HZ, handle);
+    interrupts_try_start(TIMER_US, handle);
     for (unsigned i = 1; i <= OPERATIONS; i++) {
         operate(&running);
         if (!cpu_interrupts_are_on())

@@ -31,6 +31,15 @@ void *space_pointer(paddr_t phys, uint64_t bytes);
 // True if `address` is in a mapped part of the direct map.
 bool space_is_direct(uint64_t address);
 
+// Tables for CPUs that start: the kernel's half, and one page below 1 MiB at its own physical
+// address, which may be executed. The root lies below 4 GiB. They end with space_end_start, when no
+// CPU uses them any more.
+[[nodiscard]] enum vmem_status space_begin_start(paddr_t page, struct vmem *ret_tables);
+void space_end_start(struct vmem *tables);
+
+// The kernel's space is changed by CPU 0, while all others sleep: each function below panics while
+// cpus_run runs.
+
 // Begins a record for changes of the kernel's space, and returns that. vmem_flush_finish ends it.
 struct vmem *space_begin(struct vmem_flush *flush);
 

@@ -3,12 +3,8 @@
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
 
-static void flush_all(bool global) {
-    if (!global) {
-        cpu_write_cr3(cpu_read_cr3());
-        return;
-    }
-    // A change of CR4.PGE drops global translations too, which a reload of CR3 does not.
+// A change of CR4.PGE drops global translations too, which a reload of CR3 does not.
+void tlb_flush_all(void) {
     uint64_t cr4 = cpu_read_cr4();
     cpu_write_cr4(cr4 ^ CR4_PGE);
     cpu_write_cr4(cr4);
@@ -22,8 +18,12 @@ static void flush_range(const struct vmem_flush_range *range) {
 
 void tlb_execute(void *context, const struct vmem_flush *flush) {
     (void)context;
+    if (flush->full && flush->global) {
+        tlb_flush_all();
+        return;
+    }
     if (flush->full) {
-        flush_all(flush->global);
+        cpu_write_cr3(cpu_read_cr3());
         return;
     }
     for (unsigned i = 0; i < flush->range_count; i++)

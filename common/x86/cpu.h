@@ -61,6 +61,18 @@ static inline uint32_t cpu_in32(uint16_t port) {
     return value;
 }
 
+// The word that the base of GS points to.
+static inline uint64_t cpu_read_gs_word(void) {
+    uint64_t value;
+    __asm__ volatile("movq %%gs:0, %0" : "=r"(value));
+    return value;
+}
+
+// Everything stored before is seen by all CPUs before anything that follows happens, a WRMSR too.
+static inline void cpu_fence(void) {
+    __asm__ volatile("mfence; lfence" ::: "memory");
+}
+
 static inline uint64_t cpu_read_cr0(void) {
     uint64_t value;
     __asm__ volatile("mov %%cr0, %0" : "=r"(value)::"memory");

@@ -32,11 +32,18 @@
 #define RFLAGS_IF (1 << 9)
 #define RFLAGS_DF (1 << 10)
 
-#define MSR_S_CET 0x6A2
-#define MSR_SEV   0xC0010131 /* AMD APM 2, 15.34.10 */
-#define MSR_PAT   0x277
-#define MSR_EFER  0xC0000080
+#define MSR_S_CET     0x6A2
+#define MSR_SEV       0xC0010131 /* AMD APM 2, 15.34.10 */
+#define MSR_APIC_BASE 0x1B
+#define MSR_X2APIC    0x800 /* the first of the local APIC's registers in x2APIC mode */
+#define MSR_PAT       0x277
+#define MSR_EFER      0xC0000080
+#define MSR_GS_BASE   0xC0000101
 
+#define APIC_BASE_X2APIC  (1 << 10) /* SDM 3A 11.4.4, 11.12.1 */
+#define APIC_BASE_ENABLED (1 << 11)
+
+#define CPUID_1_EDX_APIC       (1 << 9)
 #define CPUID_7_EBX_SMEP       (1 << 7)
 #define CPUID_7_EBX_SMAP       (1 << 20)
 #define CPUID_7_ECX_UMIP       (1 << 2)

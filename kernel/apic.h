@@ -1,0 +1,54 @@
+// The local APIC of each CPU: who a CPU is, how it interrupts another, and its timer. In the mode
+// in which the firmware left it: xAPIC, by a page of registers, or x2APIC, by MSRs.
+//
+// Owns the mode and the page. Every function but apic_start and apic_name is about the CPU that
+// calls, after apic_start has succeeded, and is made with interrupts off.
+//
+// Intel SDM 3A chapter 11: modes 11.4.3 and 11.12, registers table 11-1, interrupt command register
+// 11.6.1, timer 11.5.4.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// The vector that a local APIC raises when an interrupt went away meanwhile (SDM 3A 11.9). It wants
+// no end of interrupt.
+#define APIC_SPURIOUS_VECTOR 0xFF
+
+// On the boot CPU: finds the mode, maps the registers, measures the timer. Needs the frame
+// allocator. False if there is no local APIC that is on.
+bool apic_start(void);
+
+// On another CPU: puts its local APIC into the boot CPU's mode. False if it cannot be.
+bool apic_start_other(void);
+
+// The mode for people: "xAPIC", "x2APIC", or "none" before apic_start has succeeded.
+const char *apic_name(void);
+
+// True if there is one, for callers that can do without.
+bool apic_is_on(void);
+
+// The ID of this CPU's local APIC as CPUID says: usable at any time, without a local APIC too.
+uint32_t apic_cpuid(void);
+
+// The ID as the local APIC has it, by which other CPUs reach it.
+uint32_t apic_id(void);
+
+// True if a CPU of this ID can be reached in the present mode.
+bool apic_can_reach(uint32_t id);
+
+// Interrupts the CPU whose local APIC has this ID: with a vector, by NMI; resets it, so that it
+// waits for a start-up; lets it start in real mode at the beginning of a page below 1 MiB.
+void apic_send(uint32_t id, uint8_t vector);
+void apic_send_nmi(uint32_t id);
+void apic_send_init(uint32_t id);
+void apic_send_startup(uint32_t id, uint8_t page);
+
+// Ends an interrupt of the timer or of another CPU.
+void apic_end_of_interrupt(void);
+
+// Raises `vector` here once, after so many microseconds, in place of what the timer was to do.
+void apic_timer_once(uint8_t vector, uint64_t microseconds);
+
+// The timer does nothing more; what it has raised already may still come.
+void apic_timer_stop(void);
