@@ -20,7 +20,8 @@ static struct {
     cpus_task task;
     void *argument;
     uint64_t number;   // of the task: a new one is new work
-    uint32_t finished; // other CPUs that have done it
+    uint32_t awake;    // CPUs that are ready for it
+    uint32_t finished; // and that have done it
 } work;
 static bool busy;
 
@@ -53,20 +54,32 @@ bool cpus_are_busy(void) {
     return busy;
 }
 
+static void wait_for_all(const uint32_t *count) {
+    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != started)
+        cpu_pause();
+}
+
+static void do_work(void) {
+    __atomic_fetch_add(&work.awake, 1, __ATOMIC_RELEASE);
+    wait_for_all(&work.awake);
+    work.task(work.argument);
+    __atomic_fetch_add(&work.finished, 1, __ATOMIC_RELEASE);
+}
+
 void cpus_run(cpus_task task, void *argument) {
     if (cpus_current() != 0 || busy || cpu_interrupts_are_on())
         panic("work for all CPUs is given by CPU %u, in a task or in an interrupt", cpus_current());
     work.task = task;
     work.argument = argument;
+    work.awake = 0;
     work.finished = 0;
     busy = true;
     // What was written before is seen by whoever sees the number.
     __atomic_store_n(&work.number, work.number + 1, __ATOMIC_RELEASE);
     for (unsigned cpu = 1; cpu < started; cpu++)
         apic_send(cpus[cpu].apic_id, INTERRUPTS_WAKE_VECTOR);
-    task(argument);
-    while (__atomic_load_n(&work.finished, __ATOMIC_ACQUIRE) != started - 1)
-        cpu_pause();
+    do_work();
+    wait_for_all(&work.finished);
     busy = false;
 }
 
@@ -83,8 +96,7 @@ void cpus_serve(void) {
     for (uint64_t number = 0;; number++) {
         sleep_until_work_after(number);
         tlb_flush_all();
-        work.task(work.argument);
-        __atomic_fetch_add(&work.finished, 1, __ATOMIC_RELEASE);
+        do_work();
     }
 }
 

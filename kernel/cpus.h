@@ -34,9 +34,9 @@ uint32_t cpus_apic_id(unsigned cpu);
 
 typedef void (*cpus_task)(void *argument);
 
-// Runs `task` once on every CPU that runs, all at the same time, and returns when all have
-// finished. It begins with interrupts off and leaves them so. On CPU 0, outside of a task and of
-// interrupts.
+// Runs `task` once on every CPU that runs, all at the same time: it begins on none before all are
+// awake, and cpus_run returns when all have finished. It begins with interrupts off and leaves them
+// so. On CPU 0, outside of a task and of interrupts.
 void cpus_run(cpus_task task, void *argument);
 
 // True while cpus_run runs.

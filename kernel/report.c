@@ -66,9 +66,10 @@ static void print_identity(void) {
     print_cpus();
     console_print("  checks     audit: %lu violations; self-test: %u checks passed\n",
                   memory_facts()->audit_violations, results.selftest.checks);
-    const struct selftest_stress *stress = &results.selftest.stress;
-    console_print("  stress     %lu operations on frames, interrupted %lu times\n",
-                  stress->operations, stress->timer_interrupts + stress->raised_interrupts);
+    const struct selftest_stress_cpu *all = &results.selftest.stress.all;
+    console_print("  stress     %lu operations on frames by %u CPU%s, interrupted %lu times\n",
+                  all->operations, cpus_started(), cpus_started() == 1 ? "" : "s at once",
+                  all->timer_interrupts + all->raised_interrupts);
 }
 
 void report_print_memory(void) {
@@ -278,10 +279,18 @@ static void block_selftest(const struct sink *out) {
     const struct selftest_stress *stress = &results.selftest.stress;
     fmt_print(out, "selftest=ok\n");
     fmt_print(out, "selftest.checks=%u\n", results.selftest.checks);
-    fmt_print(out, "stress.operations=%lu\n", stress->operations);
-    fmt_print(out, "stress.timer_interrupts=%lu\n", stress->timer_interrupts);
-    fmt_print(out, "stress.raised_interrupts=%lu\n", stress->raised_interrupts);
+    fmt_print(out, "stress.operations=%lu\n", stress->all.operations);
+    fmt_print(out, "stress.timer_interrupts=%lu\n", stress->all.timer_interrupts);
+    fmt_print(out, "stress.raised_interrupts=%lu\n", stress->all.raised_interrupts);
+    fmt_print(out, "stress.handed_over=%lu\n", stress->handed_over);
     fmt_print(out, "stress.most_frames=%lu\n", stress->most_frames);
+    fmt_print(out, "stress.exhausted_frames=%lu\n", results.selftest.exhausted_frames);
+    for (unsigned cpu = 0; cpu < cpus_started(); cpu++) {
+        const struct selftest_stress_cpu *it = &stress->cpu[cpu];
+        fmt_print(out, "cpu.%u.operations=%lu\n", cpu, it->operations);
+        fmt_print(out, "cpu.%u.timer_interrupts=%lu\n", cpu, it->timer_interrupts);
+        fmt_print(out, "cpu.%u.raised_interrupts=%lu\n", cpu, it->raised_interrupts);
+    }
 }
 
 static void block_machine(const struct sink *out) {

@@ -3,14 +3,18 @@
 #include "common/base/arith.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
+#include "common/x86/trap.h"
 #include "kernel/boot.h"
 #include "kernel/check.h"
 #include "kernel/console.h"
+#include "kernel/cpus.h"
 #include "kernel/layout.h"
 #include "kernel/memory.h"
 #include "kernel/probe.h"
+#include "kernel/selftest_exhaust.h"
 #include "kernel/selftest_frames.h"
 #include "kernel/space.h"
+#include "kernel/stacks.h"
 #include "kernel/stages.h"
 #include "kernel/tlb.h"
 
@@ -153,6 +157,19 @@ static void test_rights(const struct slipway_boot_info *info) {
     check(!probe_read(info->stack_top), "there is a guard page above the boot stack");
 }
 
+static void test_stack(uint64_t top, uint64_t bytes) {
+    check(probe_write(top - 1) && probe_write(top - bytes), "a stack can be written to its ends");
+    check(!probe_read(top - bytes - 1), "there is a guard page below a stack");
+}
+
+static void test_stacks(void) {
+    for (unsigned cpu = 0; cpu < cpus_started(); cpu++) {
+        for (unsigned ist = 1; ist <= TRAP_IST_COUNT; ist++)
+            test_stack(stacks_ist_top(cpu, ist), KERNEL_IST_BYTES);
+        test_stack(stacks_top(cpu), KERNEL_STACK_BYTES);
+    }
+}
+
 static uint64_t free_frames(void) {
     struct frames_statistics now;
     memory_get_statistics(&now);
@@ -168,6 +185,7 @@ static void run_checks(void) {
     test_caches();
     test_clone();
     test_rights(boot_info());
+    test_stacks();
     check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
     check(free_frames() == free_before, "every frame came back");
 }
@@ -189,7 +207,10 @@ struct selftest_results selftest_run(void) {
     stages_end(0);
 
     stages_begin("stress");
-    struct selftest_results results = {.stress = selftest_stress()};
+    struct selftest_results results = {
+        .stress = selftest_stress(),
+        .exhausted_frames = selftest_exhaust(),
+    };
     stages_end(0);
     results.checks = check_count();
     return results;

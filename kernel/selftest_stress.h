@@ -1,17 +1,23 @@
-// The frame allocator under interrupts: the running code takes and frees frames, and so does each
-// interrupt, by a timer anywhere and by instruction between two operations.
-//
-// That no frame is held twice is seen in the frames: whoever takes one writes a word of its own
-// into it, and finds that word when it gives it back.
+// The frame allocator under all CPUs at once, and under interrupts: on each CPU the running code
+// takes and frees frames, and so does each interrupt, by a timer anywhere and by instruction
+// between two operations. selftest_taker.h says how a frame that is given to two is seen.
 #pragma once
+
+#include "kernel/cpus.h"
 
 #include <stdint.h>
 
-struct selftest_stress {
-    uint64_t operations; // frames taken, freed or asked for in vain
+struct selftest_stress_cpu {
+    uint64_t operations; // frames taken, freed, handed over or asked for in vain
     uint64_t timer_interrupts;
     uint64_t raised_interrupts;
-    uint64_t most_frames; // that were held at once
+};
+
+struct selftest_stress {
+    struct selftest_stress_cpu cpu[CPUS_MAX];
+    struct selftest_stress_cpu all; // the sum
+    uint64_t handed_over;           // runs that one CPU took and the next one freed
+    uint64_t most_frames;           // that were held at once
 };
 
 // Runs it, and checks that all is as before. Interrupts are off before and after.

@@ -9,6 +9,7 @@ import pytest
 
 from qemu import boot
 from support import EXIT_BAD, EXIT_GOOD, KERNEL, volume
+from test_reference import assert_stress
 
 
 def report_of(folder, test="", **options):
@@ -47,6 +48,7 @@ def test_every_cpu_is_started(tmp_path, smp, machine, options):
     report = result.report()
     if isinstance(smp, int):
         assert_cpus(result, smp, smp)
+        assert_stress(report, smp)
     else:
         assert [report[f"cpu.{cpu}.apic_id"] for cpu in range(6)] == [0, 1, 2, 4, 5, 6]
     started = report["cpus.started"]

@@ -95,15 +95,26 @@ def assert_frames_now(report):
     assert now == report["frames.total"] + report["frames.reclaimed"]
     # The list of regions has moved into frames of its own; CPUs have stacks.
     assert free == report["frames.free"] + report["frames.reclaimed"] - 1 - report["cpus.frames"]
-    assert now - free + report["stress.most_frames"] <= report["frames.peak"] <= now
+    # The peak is exact with one CPU; frames.h says how near it is with several.
+    cpus = report["cpus.found"]
+    tolerance = max(now // 256, 64 * cpus) if cpus > 1 else 0
+    assert now - free + report["stress.most_frames"] - tolerance <= report["frames.peak"] <= now
 
 
-def assert_stress(report):
-    timer, raised = report["stress.timer_interrupts"], report["stress.raised_interrupts"]
-    assert timer >= 100 and raised == 10_000
-    # An operation an interrupt, and those of the code that they interrupted.
-    assert report["stress.operations"] == 80_000 + timer + raised
-    assert report["stress.most_frames"] > 500
+def assert_stress(report, cpus):
+    assert report["cpus.found"] == report["cpus.started"] == cpus
+    assert report["stress.timer_interrupts"] >= 100
+    for name in ("operations", "timer_interrupts", "raised_interrupts"):
+        assert sum(report[f"cpu.{cpu}.{name}"] for cpu in range(cpus)) == report[f"stress.{name}"]
+    for cpu in range(cpus):
+        timer, raised = (report[f"cpu.{cpu}.{name}_interrupts"] for name in ("timer", "raised"))
+        assert timer > 0 and raised == 80_000 // cpus // 8
+        # An operation an interrupt, and those of the code that they interrupted.
+        assert report[f"cpu.{cpu}.operations"] == 80_000 // cpus + timer + raised
+    assert report["stress.most_frames"] > 500 and report["stress.handed_over"] > 500
+    # All that there was below 16 MiB, to the last frame: nothing else has used any of it.
+    free = report["frames.zone.0.free"] + report["frames.zone.1.free"]
+    assert report["stress.exhausted_frames"] == free > 0
 
 
 def assert_timeline(report):
@@ -121,12 +132,12 @@ def assert_timeline(report):
     assert 500_000_000 < report["tsc.hz"] < 10_000_000_000
 
 
-def assert_report(report, machine, memory, has_1g, framebuffers=0):
+def assert_report(report, machine, memory, has_1g, framebuffers=0, cpus=1):
     assert_memory(report, machine, memory, has_1g)
     assert_frames(report)
     assert_zones(report, machine, memory)
     assert_frames_now(report)
-    assert_stress(report)
+    assert_stress(report, cpus)
     assert_timeline(report)
     version, = re.findall(r"^VERSION := (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert report["loader.version"] == version
@@ -149,10 +160,10 @@ def assert_report(report, machine, memory, has_1g, framebuffers=0):
     ("20G", "q35", "nvme", {"cpu": "max", "smp": 2}),
     ("32G", "q35", "ahci", {"cpu": "max"}),
     ("64G", "q35", "virtio", {"cpu": "max"}),
-    ("64M", "pc", "virtio", {}),
+    ("64M", "pc", "virtio", {"smp": 4}),
     ("512M", "pc", "ide", {"cpu": "max"}),
     ("3G", "pc", "ahci", {"cpu": "max"}),
-    ("5G", "pc", "nvme", {"cpu": "max"}),
+    ("5G", "pc", "nvme", {"cpu": "max", "smp": 4}),
     ("16G", "pc", "virtio", {"smp": 2}),
 ], ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else value)
 def test_the_report_agrees_with_the_machine(tmp_path, memory, machine, disk, options):
@@ -160,7 +171,8 @@ def test_the_report_agrees_with_the_machine(tmp_path, memory, machine, disk, opt
     options = {"cpu": "qemu64", **options}
     result = boot([image], memory=memory, machine=machine, disk=disk, **options)
     assert result.debug_exit == EXIT_GOOD, result.serial
-    assert_report(result.report(), machine, bytes_of(memory), options["cpu"] == "max")
+    assert_report(result.report(), machine, bytes_of(memory), options["cpu"] == "max",
+                  cpus=options.get("smp", 1))
 
 
 @pytest.mark.parametrize("machine", ["q35", "pc"])
