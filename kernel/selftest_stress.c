@@ -13,7 +13,7 @@
 enum {
     OPERATIONS = 80000, // of the running code of all CPUs; each interrupt adds one
     OPERATIONS_PER_RAISE = 8,
-    TIMER_US = 100,
+    TIMER_US = 20,
 };
 
 // What each CPU does it with, in frames for as long as it takes.
