@@ -1,6 +1,6 @@
 // The frame allocator at its end: all CPUs together, and their interrupts, take frames below 16 MiB
-// until there are none. Not one may be left then, nor one be there that was not; and once one
-// request has been refused, so is every later one, on every CPU.
+// until there are none, some times over. Not one may be left then, nor one be there that was not;
+// and once one request has been refused, so is every later one, on every CPU.
 #pragma once
 
 #include <stdint.h>

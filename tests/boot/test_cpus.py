@@ -4,10 +4,11 @@ which says whose it is. Cold boots.
 """
 
 import re
+import time
 
 import pytest
 
-from qemu import boot
+from qemu import Machine, boot
 from support import EXIT_BAD, EXIT_GOOD, KERNEL, volume
 from test_reference import assert_stress
 
@@ -108,10 +109,15 @@ def test_every_cpu_has_a_guard_page_below_its_stack(tmp_path):
                      report, re.M)
 
 
-def test_of_cpus_that_panic_at_once_one_reports(tmp_path):
-    report = failure(tmp_path, "cpu-panics")
+def test_of_cpus_that_panic_at_once_one_reports_and_all_stop(tmp_path):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt test=cpu-panics\n")
+    with Machine([image], memory="128M", smp=3) as qemu:
+        qemu.wait_for("\nStopped.\n")
+        time.sleep(0.5)  # for a second report, if there is one
+        assert qemu.monitor("info registers -a").count("HLT=1") == 3
+        report = qemu.serial.split("BOOT-REPORT-END\n")[1]
     one_cpu(report)
-    assert "PANIC: provoked on every CPU\n" in report
+    assert "PANIC: provoked on every CPU\n" in report and report.endswith("\nStopped.\n")
 
 
 def test_nobody_changes_page_tables_while_other_cpus_run(tmp_path):
