@@ -10,6 +10,7 @@
 #include "kernel/cpus.h"
 #include "kernel/layout.h"
 #include "kernel/memory.h"
+#include "kernel/panic.h"
 #include "kernel/probe.h"
 #include "kernel/selftest_exhaust.h"
 #include "kernel/selftest_frames.h"
@@ -17,6 +18,8 @@
 #include "kernel/stacks.h"
 #include "kernel/stages.h"
 #include "kernel/tlb.h"
+
+#include <stddef.h>
 
 enum {
     RET_INSTRUCTION = 0xC3,
@@ -103,6 +106,34 @@ static void test_stale(bool is_full) {
         check_frames(memory_free(frame[i]), FRAMES_OK, "freeing its frames");
 }
 
+// What every CPU finds in the scratch page: a value, or with a null pointer no page.
+static void find_on_every_cpu(void *expected) {
+    const volatile uint8_t *page = (const volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
+    if (expected == NULL && probe_read(KERNEL_SCRATCH))
+        panic("self-test: CPU %u still has a page that is gone", cpus_current());
+    if (expected != NULL && page[0] != *(const uint8_t *)expected)
+        panic("self-test: CPU %u sees a page that was replaced", cpus_current());
+}
+
+// A CPU that slept while a page was replaced, and while it was unmapped, knows.
+static void test_other_cpus(void) {
+    struct vmem_mapping mapping = scratch_mapping(paddr(0));
+    mapping.global = true;
+    mapping.replace = true;
+    for (uint8_t value = 1; value <= 2; value++) {
+        paddr_t old = mapping.phys;
+        check_frames(memory_alloc(FRAMES_ANY, &mapping.phys), FRAMES_OK, "a frame to map");
+        *(volatile uint8_t *)space_pointer(mapping.phys, FRAME_BYTES) = value;
+        check_vmem(space_map(&mapping), VMEM_OK, "mapping a page for all CPUs");
+        cpus_run(find_on_every_cpu, &value);
+        if (value == 2)
+            check_frames(memory_free(old), FRAMES_OK, "freeing the frame before");
+    }
+    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
+    cpus_run(find_on_every_cpu, NULL);
+    check_frames(memory_free(mapping.phys), FRAMES_OK, "freeing its frame");
+}
+
 // What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT.
 static void test_caches(void) {
     static const uint8_t encoding[] = {6, 4, 7, 0, 5, 1}; // SDM 3A table 12-10, by enum vmem_cache
@@ -182,6 +213,7 @@ static void run_checks(void) {
     test_mapping();
     test_stale(false);
     test_stale(true);
+    test_other_cpus();
     test_caches();
     test_clone();
     test_rights(boot_info());
