@@ -244,6 +244,8 @@ void cpus_start(void) {
     uint64_t before = free_frames();
     if (!apic_start())
         leave_out(id_count - 1, "the local APIC of the CPU that boots is off");
+    else if (apic_id() != ids[0]) // one of the others may be this very CPU
+        leave_out(id_count - 1, "the local APIC of the CPU that boots has an ID that CPUID denies");
     else if (id_count > 1)
         start_all();
     facts.frames = before - free_frames();

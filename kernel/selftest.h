@@ -1,6 +1,7 @@
 // What only running code can show: the allocator gives, takes and refuses, and neither other CPUs
 // nor interrupts hurt it; every stack has its guard page; pages that are mapped, protected and
-// unmapped behave so at once; rights that the hand-over promises really fault.
+// unmapped behave so at once, and on every CPU that slept meanwhile; rights that the hand-over
+// promises really fault.
 #pragma once
 
 #include "kernel/selftest_stress.h"
