@@ -14,6 +14,7 @@
 #include "kernel/panic.h"
 #include "kernel/space.h"
 #include "kernel/stacks.h"
+#include "kernel/stages.h"
 #include "kernel/tlb.h"
 #include "kernel/trampoline.h"
 
@@ -241,6 +242,7 @@ static uint64_t free_frames(void) {
 }
 
 void cpus_start(void) {
+    stages_begin("cpus");
     uint64_t before = free_frames();
     if (!apic_start())
         leave_out(id_count - 1, "the local APIC of the CPU that boots is off");
@@ -249,4 +251,5 @@ void cpus_start(void) {
     else if (id_count > 1)
         start_all();
     facts.frames = before - free_frames();
+    stages_end(0);
 }

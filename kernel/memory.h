@@ -15,8 +15,8 @@ void memory_start(void);
 // Makes the memory of firmware's boot services available. Returns the frames gained.
 uint64_t memory_reclaim_boot_services(void);
 
-// --- Frames: the calls of kernel/frames.h, with the same errors, after memory_start. In interrupts
-// too: they are off while the allocator works, and then as they were.
+// --- Frames: the calls of kernel/frames.h, with the same errors, after memory_start. On every CPU,
+// and in interrupts too: they are off while the allocator works, and then as they were.
 
 //
 // With the build option TRACKING=1 a frame remembers the place that called (kernel/frames_track.h).
