@@ -111,7 +111,9 @@ def assert_stress(report, cpus):
         assert timer > 0 and raised == 80_000 // cpus // 8
         # An operation an interrupt, and those of the code that they interrupted.
         assert report[f"cpu.{cpu}.operations"] == 80_000 // cpus + timer + raised
-    assert report["stress.most_frames"] > 500 and report["stress.handed_over"] > 500
+    assert report["stress.most_frames"] > 500
+    # Two on each CPU hand over: at least until the other's inbox, of 16, is full.
+    assert report["stress.handed_over"] >= 2 * 16 * cpus
     # All that there was below 16 MiB, to the last frame: nothing else has used any of it.
     free = report["frames.zone.0.free"] + report["frames.zone.1.free"]
     assert report["stress.exhausted_frames"] == free > 0
