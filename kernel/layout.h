@@ -13,9 +13,8 @@
 //                     root's last entry with the image, so that no table is left behind.
 //   ffffffff40000000  the registers of the local APIC, uncached: one page, in which every CPU finds
 //                     its own.
-//   ffffffff40200000  stacks of CPU 1 and so on, KERNEL_STACKS_STRIDE bytes for each: its stack,
-//   then
-//                     its interrupt stacks, and below each an unmapped page.
+//   ffffffff40200000  stacks of CPU 1 and so on, KERNEL_STACKS_STRIDE bytes for each: the stack it
+//                     runs on, then its interrupt stacks, and below each an unmapped page.
 //   ffffffff80000000  the kernel's image: text, read-only data, data with zeroed data and the
 //                     interrupt stacks of CPU 0. The page below each interrupt stack is unmapped at
 //                     boot.

@@ -27,6 +27,15 @@ TEST("cmdline: words are found between any number of spaces, and the later of tw
     assert_int_equal(parse("exit=poweroff").exit, CMDLINE_EXIT_POWEROFF);
 }
 
+TEST("cmdline: tests of several CPUs have words of their own") {
+    assert_int_equal(parse("test=absent-cpu").test, CMDLINE_TEST_ABSENT_CPU);
+    assert_int_equal(parse("test=cpu-fault").test, CMDLINE_TEST_CPU_FAULT);
+    assert_int_equal(parse("test=cpu-overflow").test, CMDLINE_TEST_CPU_OVERFLOW);
+    assert_int_equal(parse("test=cpu-panics").test, CMDLINE_TEST_CPU_PANICS);
+    assert_int_equal(parse("test=cpu-map").test, CMDLINE_TEST_CPU_MAP);
+    assert_string_equal(said, "");
+}
+
 TEST("cmdline: unknown words are reported one by one and change nothing") {
     struct cmdline cmdline = parse("exit=never test= exit=debug quiet exit=debugger");
     assert_int_equal(cmdline.exit, CMDLINE_EXIT_DEBUG);
