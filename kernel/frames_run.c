@@ -182,8 +182,8 @@ static uint64_t find_beginning(const uint64_t *line, uint64_t offset, uint64_t c
     return offset;
 }
 
-// The first slot from `from` on at which a run that has a wholly free block in it may begin; NO_SLOT
-// if there is none.
+// The first slot from `from` on at which a run that has a wholly free block in it may begin;
+// NO_SLOT if there is none.
 static uint64_t find_before_whole(const struct frames *frames, uint64_t from) {
     uint64_t number = find_block(frames, (from + BLOCK_FRAMES - 1) / BLOCK_FRAMES, BIT_SET);
     if (number == NO_SLOT)
