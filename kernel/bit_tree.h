@@ -117,19 +117,22 @@ static inline uint64_t bit_tree_next(const struct bit_tree *tree, uint64_t from)
     }
 }
 
-// The same by the bitmap alone: right at any moment, and slower with every 64 numbers.
-static inline uint64_t bit_tree_scan(const struct bit_tree *tree, uint64_t from) {
-    if (from >= tree->bits)
+// The lowest member in [from, end), by the bitmap alone: right at any moment, and slower with every
+// 64 numbers.
+static inline uint64_t bit_tree_scan(const struct bit_tree *tree, uint64_t from, uint64_t end) {
+    if (end > tree->bits)
+        end = tree->bits;
+    if (from >= end)
         return BIT_TREE_NONE;
-    uint64_t words = bit_tree_words_of_level(tree->bits);
-    uint64_t rest = bit_tree_load(&tree->level[0][from / 64]) >> from % 64 << from % 64;
-    for (uint64_t word = from / 64;;) {
-        if (rest != 0)
-            return word * 64 + (uint64_t)__builtin_ctzll(rest);
-        if (++word == words)
+    uint64_t word = from / 64, last = (end - 1) / 64;
+    uint64_t rest = bit_tree_load(&tree->level[0][word]) >> from % 64 << from % 64;
+    while (rest == 0) {
+        if (word == last)
             return BIT_TREE_NONE;
-        rest = bit_tree_load(&tree->level[0][word]);
+        rest = bit_tree_load(&tree->level[0][++word]);
     }
+    uint64_t member = word * 64 + (uint64_t)__builtin_ctzll(rest);
+    return member < end ? member : BIT_TREE_NONE;
 }
 
 // Self-check, while nobody changes the set: true if every level says of the one below which of its

@@ -15,10 +15,10 @@
 //
 // Several CPUs: every call but frames_init may be made on all CPUs at once. Each says on which CPU
 // it is made, a number below that of frames_init, and nothing else on that CPU may enter before it
-// returns: a kernel keeps interrupts off. A CPU takes single frames from an arena of its own as
-// long as there is one; it locks one arena at a time, and several only for a run that lies in
-// several. A request fails only if nothing that would do was free all the while. With one CPU
-// there are no locks.
+// returns: a kernel keeps interrupts off. A CPU takes single frames from an arena of its own, or
+// from where it gave one back last; it locks one arena at a time, several only for a run that lies
+// in several, and all to reclaim. A request fails only if nothing that would do was free all the
+// while. With one CPU there are no locks.
 #pragma once
 
 #include "common/base/addr.h"
@@ -86,7 +86,7 @@ struct frames_statistics {
     uint64_t free_2m;                                 // wholly free 2 MiB blocks
     uint64_t free_1g;                                 // wholly free 1 GiB blocks
     uint64_t reclaimable_frames[SLIPWAY_MEM_KINDS];   // not yet managed, by kind
-    uint64_t refusals; // calls that were refused; 0 where nothing is managed
+    uint64_t refusals; // calls that were refused, but frames_reclaim; 0 where nothing is managed
 };
 
 struct frames_arena;
@@ -113,16 +113,18 @@ struct frames {
     int64_t report_at; // frames that a CPU may have taken, or given back, unreported
     uint32_t cpu_count;
     enum frames_zone top_zone; // the highest that has arenas
-    uint64_t whole_arenas;     // members of the next
+    uint64_t whole_arenas;     // members of the next; seldom written
     struct bit_tree whole;     // arenas with a wholly free block
-    struct bit_tree partial;   // arenas with a block that is neither free nor used as a whole
-    struct bit_tree some;      // arenas with a free frame
+    struct bit_tree
+        partial;          // arenas that no CPU owns, with a block neither free nor used as a whole
+    struct bit_tree some; // arenas with a free frame
     struct frames_span *spans; // of consecutive blocks, between holes
     uint64_t *mixed;           // slots / 512 of the blocks that are not of one kind, rising,
     uint64_t *mixed_lines;     // and of each of their frames, whether it is managed: 1
     uint64_t *lines;           // all lines of the bitmap
     uint64_t span_count, mixed_count, line_count;
     uint64_t zone_arena[FRAMES_ZONES + 1]; // [n]: the first arena of zone n
+    uint64_t end_address;                  // behind the highest frame
     uint64_t total;
     uint64_t zone_total[FRAMES_ZONES];
     uint64_t reserved;
@@ -160,12 +162,15 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
                                              unsigned cpus, void *metadata, uint64_t metadata_bytes,
                                              paddr_t metadata_phys);
 
-// Allocates one frame, contents unspecified. Fills partly used 2 MiB blocks before it breaks a
-// whole one. Error: FRAMES_ERR_NO_MEMORY, then *ret_frame is untouched.
+// Allocates one frame, contents unspecified. Fills partly used 2 MiB blocks, but those that other
+// CPUs are filling, before it breaks a whole one. Error: FRAMES_ERR_NO_MEMORY, then *ret_frame is
+// untouched.
 [[nodiscard]] enum frames_status frames_alloc(struct frames *frames, unsigned cpu,
                                               enum frames_zone zone, paddr_t *ret_frame);
 
-// Allocates a run, all or nothing: from the highest zone that has one. 512 frames aligned to 512
+// Allocates a run, all or nothing: from the highest zone that has one. Up to 64 frames, aligned to
+// 64 at most, fill partly used 2 MiB blocks, but those that other CPUs are filling, before a whole
+// one is broken; more come from the lowest place that this CPU knows of. 512 frames aligned to 512
 // are a 2 MiB block, found by the counters alone. Errors: FRAMES_ERR_COUNT, FRAMES_ERR_ALIGN,
 // FRAMES_ERR_NO_MEMORY; then *ret_first is untouched.
 [[nodiscard]] enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,

@@ -52,69 +52,94 @@ static uint64_t slot_of(const struct frames *frames, const struct frames_arena *
     return (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + slot_in_arena;
 }
 
+// What is asked for, and by whom.
+struct wish {
+    struct frames *frames;
+    struct frames_cpu *cpu;
+    unsigned number; // of the CPU
+    enum frames_zone zone;
+};
+
+static uint64_t index_of(const struct frames *frames, const struct frames_arena *arena) {
+    return (uint64_t)(arena - frames->arenas);
+}
+
 static void set_owner(struct frames_arena *arena, unsigned owner) {
     __atomic_store_n(&arena->owner, (uint16_t)owner, __ATOMIC_RELAXED);
 }
 
-// Makes the arena, which is locked, the CPU's own.
-static void own(struct frames *frames, unsigned cpu, struct frames_arena *arena) {
-    struct frames_cpu *state = &frames->cpus[cpu];
-    if (state->own == arena)
-        return;
-    if (state->own != NULL)
-        set_owner(state->own, 0); // only this CPU set it
-    set_owner(arena, cpu + 1);
-    state->own = arena;
+// Makes the arena, which is locked and nobody else's, the CPU's own.
+static void own(const struct wish *wish, struct frames_arena *arena) {
+    struct frames *frames = wish->frames;
+    set_owner(arena, wish->number + 1);
+    if (arena->sets & IN_PARTIAL)
+        bit_tree_remove(&frames->partial, index_of(frames, arena));
+    wish->cpu->own = arena;
 }
 
-// Takes a frame from this arena, if the choice allows; NO_SLOT otherwise. An arena that is
-// somebody's stays so.
-static uint64_t try_arena(struct frames *frames, unsigned cpu, struct frames_arena *arena,
-                          enum choice choice) {
+// The arena, which the CPU had as its own, is nobody's. None is locked.
+static void disown(struct frames *frames, struct frames_arena *arena) {
+    arena_lock(frames, arena);
+    set_owner(arena, 0);
+    if (arena->sets & IN_PARTIAL)
+        bit_tree_insert(&frames->partial, index_of(frames, arena));
+    arena_unlock(arena);
+}
+
+// Takes a frame from this arena, if the choice allows; NO_SLOT otherwise. An arena from which any
+// memory is wanted becomes the CPU's own, unless it is somebody's.
+static uint64_t try_arena(const struct wish *wish, struct frames_arena *arena, enum choice choice) {
+    struct frames *frames = wish->frames;
+    struct frames_arena *was_own = wish->cpu->own;
     uint64_t slot = NO_SLOT;
     arena_lock(frames, arena);
+    bool is_anothers = arena_is_anothers(arena, wish->number);
     uint64_t blocks = allowed_blocks(arena, choice);
-    bool may = choice == ANYTHING || !arena_is_anothers(arena, cpu);
-    if (blocks != 0 && may) {
-        if (!arena_is_anothers(arena, cpu))
-            own(frames, cpu, arena);
-        slot = take_from_blocks(frames, &frames->cpus[cpu], arena, blocks);
-        slot = slot_of(frames, arena, slot);
+    bool becomes_own = false;
+    if (blocks != 0 && (choice == ANYTHING || !is_anothers)) {
+        becomes_own = !is_anothers && arena != was_own && wish->zone == FRAMES_ANY;
+        if (becomes_own)
+            own(wish, arena);
+        slot = slot_of(frames, arena, take_from_blocks(frames, wish->cpu, arena, blocks));
     }
     arena_unlock(arena);
+    if (becomes_own && was_own != NULL)
+        disown(frames, was_own);
     return slot;
 }
 
-static uint64_t try_arenas(struct frames *frames, unsigned cpu, enum frames_zone zone,
-                           enum choice choice) {
+static uint64_t try_arenas(const struct wish *wish, enum frames_zone zone, enum choice choice) {
+    struct frames *frames = wish->frames;
     const struct bit_tree *set = choice == PARTIAL ? &frames->partial
                                  : choice == WHOLE ? &frames->whole
                                                    : &frames->some;
     uint64_t end = frames->zone_arena[zone + 1];
     for (uint64_t index = frames->zone_arena[zone];; index++) {
         // The last choice has to be right: it is what a refusal rests on.
-        index = choice == ANYTHING ? bit_tree_scan(set, index) : bit_tree_next(set, index);
+        index = choice == ANYTHING ? bit_tree_scan(set, index, end) : bit_tree_next(set, index);
         if (index >= end)
             return NO_SLOT;
-        if (choice != ANYTHING && arena_is_anothers(&frames->arenas[index], cpu))
+        struct frames_arena *arena = &frames->arenas[index];
+        if (choice == WHOLE && arena_is_anothers(arena, wish->number))
             continue;
-        uint64_t slot = try_arena(frames, cpu, &frames->arenas[index], choice);
+        uint64_t slot = try_arena(wish, arena, choice);
         if (slot != NO_SLOT)
             return slot;
     }
 }
 
-static uint64_t alloc_in_zone(struct frames *frames, unsigned cpu, enum frames_zone zone) {
+static uint64_t alloc_in_zone(const struct wish *wish, enum frames_zone zone) {
+    struct frames *frames = wish->frames;
     if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
         return NO_SLOT;
-    struct frames_arena *own = frames->cpus[cpu].own;
-    uint64_t slot = try_arenas(frames, cpu, zone, PARTIAL);
+    struct frames_arena *own = wish->cpu->own;
+    uint64_t slot = try_arenas(wish, zone, PARTIAL);
     if (slot == NO_SLOT && own != NULL && own->zone == zone)
-        slot = try_arena(frames, cpu, own, WHOLE);
+        slot = try_arena(wish, own, WHOLE);
     if (slot == NO_SLOT)
-        slot = try_arenas(frames, cpu, zone, WHOLE);
+        slot = try_arenas(wish, zone, WHOLE);
     if (slot == NO_SLOT)
-        slot = try_arenas(frames, cpu, zone, ANYTHING);
+        slot = try_arenas(wish, zone, ANYTHING);
     return slot;
 }
 
@@ -126,13 +151,13 @@ static bool own_is_highest(const struct frames *frames, const struct frames_aren
                                                               frames->zone_arena[zone + 1]);
 }
 
-static uint64_t alloc_anywhere(struct frames *frames, unsigned cpu, enum frames_zone zone) {
-    struct frames_arena *arena = frames->cpus[cpu].own;
+static uint64_t alloc_anywhere(const struct wish *wish) {
+    struct frames_arena *own = wish->cpu->own;
     uint64_t slot = NO_SLOT;
-    if (arena != NULL && own_is_highest(frames, arena, zone))
-        slot = try_arena(frames, cpu, arena, PARTIAL);
-    for (unsigned next = zone + 1U; next != 0 && slot == NO_SLOT; next--)
-        slot = alloc_in_zone(frames, cpu, (enum frames_zone)(next - 1));
+    if (own != NULL && own_is_highest(wish->frames, own, wish->zone))
+        slot = try_arena(wish, own, PARTIAL);
+    for (unsigned next = wish->zone + 1U; next != 0 && slot == NO_SLOT; next--)
+        slot = alloc_in_zone(wish, (enum frames_zone)(next - 1));
     return slot;
 }
 
@@ -140,7 +165,8 @@ static uint64_t alloc_anywhere(struct frames *frames, unsigned cpu, enum frames_
                                                          struct frames_cpu *cpu,
                                                          enum frames_zone zone,
                                                          paddr_t *ret_frame) {
-    uint64_t slot = alloc_anywhere(frames, (unsigned)(cpu - frames->cpus), zone);
+    struct wish wish = {frames, cpu, (unsigned)(cpu - frames->cpus), zone};
+    uint64_t slot = alloc_anywhere(&wish);
     if (slot == NO_SLOT)
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
     *ret_frame = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
@@ -226,7 +252,7 @@ static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bo
     for (unsigned zone = frames->top_zone + 1U; zone-- != 0;) {
         uint64_t end = frames->zone_arena[zone + 1];
         for (uint64_t index = frames->zone_arena[zone];; index++) {
-            index = by_bitmap ? bit_tree_scan(&frames->whole, index)
+            index = by_bitmap ? bit_tree_scan(&frames->whole, index, end)
                               : bit_tree_next(&frames->whole, index);
             if (index >= end)
                 break;
@@ -236,9 +262,10 @@ static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bo
             if (arena->whole != 0)
                 slot = slot_of(frames, arena, take_whole(frames, arena) * FRAMES_PER_2M);
             arena_unlock(arena);
+            if (slot == NO_SLOT)
+                continue;
             cpu->block_arena = arena->is_quick ? arena : NULL;
-            if (slot != NO_SLOT)
-                return slot;
+            return slot;
         }
     }
     return NO_SLOT;
@@ -246,8 +273,9 @@ static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bo
 
 [[gnu::noinline]] static enum frames_status find_block(struct frames *frames,
                                                        struct frames_cpu *cpu, paddr_t *ret_first) {
+    cpu->block_arena = NULL;
     uint64_t slot = take_any_block(frames, cpu, false);
-    if (slot == NO_SLOT)
+    if (slot == NO_SLOT && frames->cpu_count != 1)
         slot = take_any_block(frames, cpu, true); // what a refusal can rest on
     if (slot == NO_SLOT)
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);

@@ -66,7 +66,7 @@ static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
     unsigned changed = arena->sets ^ sets;
     if (changed & IN_SOME)
         update_set(&frames->some, index, (sets & IN_SOME) != 0);
-    if (changed & IN_PARTIAL)
+    if ((changed & IN_PARTIAL) && arena->owner == 0)
         update_set(&frames->partial, index, (sets & IN_PARTIAL) != 0);
     if (changed & IN_WHOLE) {
         update_set(&frames->whole, index, (sets & IN_WHOLE) != 0);
@@ -81,7 +81,7 @@ void frames_block_changed(struct frames *frames, struct frames_arena *arena, uns
     uint64_t bit = UINT64_C(1) << block;
     uint64_t some = (arena->some & ~bit) | (uint64_t)(free != 0) << block;
     uint64_t whole = (arena->whole & ~bit) | (uint64_t)(free == BLOCK_FRAMES) << block;
-    forget_run_limit(arena);
+    forget_run_limits(arena);
     word_store(&arena->some, some);
     word_store(&arena->whole, whole);
     unsigned sets = (some != 0 ? IN_SOME : 0U) | (some != whole ? IN_PARTIAL : 0U) |

@@ -33,7 +33,8 @@ struct frames_block {
 };
 _Static_assert(SLIPWAY_MEM_KINDS <= UINT8_MAX && sizeof(struct frames_block) == 4);
 
-#define RUN_LIMIT_NONE UINT8_MAX // frames_arena.run_limit: nothing is known
+#define RUN_LIMITS_NONE UINT64_MAX // frames_arena.run_limits: nothing is known
+#define RUN_ALIGNS      7          // 1 to 64
 
 // Which of the three sets of arenas hold this one.
 enum { IN_SOME = 1, IN_PARTIAL = 2, IN_WHOLE = 4 };
@@ -50,9 +51,10 @@ struct frames_arena {
     uint64_t *lines;             // of its blocks
     struct frames_block *blocks; // as many as there are lines
     uint64_t first_frame;        // of slot 0 of the arena, if it lies in one span
-    // No partly used block has a run of so many frames, of 64 at most: what a search has found
-    // since frames were given back last, or a whole block was broken.
-    uint8_t run_limit;
+    // Byte n: no partly used block has a run of so many frames, of 64 at most, that begins at a
+    // multiple of 2^n. What searches have found since frames were given back last, or a whole block
+    // was broken.
+    uint64_t run_limits;
     bool has_one_span;
     bool is_quick; // and in the highest zone: nothing else is to be asked before a frame is taken
 };
@@ -63,15 +65,17 @@ struct frames_cpu {
     // The arena that it owns, from which it takes single frames; null: none.
     _Alignas(LINE_PAIR_BYTES) struct frames_arena *own;
     // Where it looks first: the arena, of the highest zone and in one span, and the word of its
-    // lines from which it took its last frame, or to which it gave one back since. Null: nowhere.
+    // lines from which it took a frame last, or to which it gave one back. Null: nowhere.
     struct frames_arena *quick;
     struct frames_arena *run_arena;   // where the last short run was; null: none
-    struct frames_arena *block_arena; // where the last 2 MiB block was, if it may be quick, too
+    struct frames_arena *block_arena; // where the last 2 MiB block was, if there are more; as quick
     uint32_t quick_word;
     uint32_t run_word;  // and the word in which to look first
     int64_t unreported; // frames taken and not given back, not yet in frames->used
     int64_t high;       // the most that were unreported when a frame was given back
     uint64_t refusals;
+    // The last long run, as the search found it: none that is harder to place began before that.
+    uint64_t long_slot, long_count, long_align;
 };
 _Static_assert(sizeof(struct frames_cpu) == LINE_PAIR_BYTES);
 
@@ -164,12 +168,27 @@ static inline bool is_partial(unsigned free) {
     return free - 1 < BLOCK_FRAMES - 1;
 }
 
-static inline void forget_run_limit(struct frames_arena *arena) {
-    if (arena->run_limit != RUN_LIMIT_NONE) // seldom: a store less
-        __atomic_store_n(&arena->run_limit, RUN_LIMIT_NONE, __ATOMIC_RELAXED);
+static inline void forget_run_limits(struct frames_arena *arena) {
+    if (arena->run_limits != RUN_LIMITS_NONE) // seldom: a store less
+        word_store(&arena->run_limits, RUN_LIMITS_NONE);
 }
 
-// Brings masks and sets up to date after the free frames of a block have become 0, 1, 511 or 512.
+// Without the lock this may be out of date.
+static inline uint64_t run_limit(const struct frames_arena *arena, uint64_t align) {
+    return word_load(&arena->run_limits) >> 8 * (unsigned)__builtin_ctzll(align) & UINT8_MAX;
+}
+
+// No partly used block has such a run; nor, then, one at a multiple of more.
+static inline void note_run_limit(struct frames_arena *arena, uint64_t count, uint64_t align) {
+    uint64_t limits = arena->run_limits;
+    for (unsigned n = (unsigned)__builtin_ctzll(align); n < RUN_ALIGNS; n++)
+        if (count < (limits >> 8 * n & UINT8_MAX))
+            limits = (limits & ~((uint64_t)UINT8_MAX << 8 * n)) | count << 8 * n;
+    word_store(&arena->run_limits, limits);
+}
+
+// Brings masks and sets up to date after the free frames of a block have changed. Needs not be
+// called as long as they are neither 0 nor 512, before or after.
 void frames_block_changed(struct frames *frames, struct frames_arena *arena, unsigned block);
 
 // Writes bits of one block, none of which is `bit` already, and what counts them.
@@ -195,6 +214,24 @@ void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count);
 
 // Takes a run if all of it is managed and free. Every frame of it has a slot.
 [[nodiscard]] bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count);
+
+// What a run has to be, in frames.
+struct search {
+    uint64_t count, align;
+    uint64_t end;          // frame number at which the run must have ended
+    enum frames_zone zone; // the highest that it may begin in
+};
+
+// Each of these takes a run if it finds one, and answers its first frame; else NO_SLOT, and none
+// was free all the while. The first: one that begins at a slot in [from, end).
+uint64_t frames_alloc_between(struct frames *frames, uint64_t from, uint64_t end,
+                              const struct search *search);
+// One that begins in the zone.
+uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
+                           const struct search *search);
+// One of at most 64 frames that begins in one block of the zone and ends in the next.
+uint64_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
+                               const struct search *search);
 
 // Allocates a wholly free block of the highest zone that has any.
 [[nodiscard]] enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *cpu,

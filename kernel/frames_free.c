@@ -65,7 +65,11 @@ enum frames_status frames_free_run(struct frames *frames, unsigned cpu, paddr_t 
     if (status == FRAMES_OK)
         status = flip_run(frames, first.value / FRAME_BYTES, count, &check);
     struct frames_cpu *state = &frames->cpus[cpu];
-    return status == FRAMES_OK ? count_given(frames, state, count) : count_refusal(state, status);
+    if (status != FRAMES_OK)
+        return count_refusal(state, status);
+    uint64_t slot = frames_slot_at_or_above(frames, first.value / FRAME_BYTES);
+    state->long_slot = min_u64(state->long_slot, slot); // a long run may begin there again
+    return count_given(frames, state, count);
 }
 
 bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count) {
@@ -123,7 +127,7 @@ enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t fram
     word_store(place, word | UINT64_C(1) << slot % 64);
     word_store(&arena->some, arena->some | UINT64_C(1) << slot / BLOCK_FRAMES % ARENA_BLOCKS);
     unsigned free = change_free(block, 1);
-    forget_run_limit(arena);
+    forget_run_limits(arena);
     struct frames_cpu *state = &frames->cpus[cpu];
     if (arena->is_quick && !arena_is_anothers(arena, cpu)) {
         state->quick = arena;

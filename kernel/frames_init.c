@@ -23,7 +23,7 @@ static void carve_metadata(struct frames *frames, const struct layout *layout, u
     bit_tree_init(&frames->partial, layout->arenas, sets + set_words);
     bit_tree_init(&frames->whole, layout->arenas, sets + 2 * set_words);
     for (uint64_t i = 0; i < layout->arenas; i++)
-        frames->arenas[i] = (struct frames_arena){.run_limit = RUN_LIMIT_NONE};
+        frames->arenas[i] = (struct frames_arena){.run_limits = RUN_LIMITS_NONE};
     for (unsigned i = 0; i < cpus; i++)
         frames->cpus[i] = (struct frames_cpu){.own = NULL};
     for (uint64_t i = 0; i < layout->mixed * BLOCK_WORDS; i++)
@@ -196,6 +196,8 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
     while (frames_next_extent(&extents, &extent))
         add_extent(&filling, &extent);
     find_zones(frames);
+    const struct frames_span *last = &frames->spans[frames->span_count - 1];
+    frames->end_address = (last->first_frame + last->frames) * FRAME_BYTES;
     frames->report_at = (int64_t)max_u64(64, min_u64(frames->total / 256 / cpus, 1 << 20));
     for (uint64_t i = 0; i < frames->arena_count; i++) {
         struct frames_arena *arena = &frames->arenas[i];

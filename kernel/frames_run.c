@@ -1,8 +1,6 @@
 // Runs of frames. Short ones are looked for in partly used blocks first, where the search left off
-// last time, under the lock of one arena after the other; then in whole blocks; then, as long ones
-// are at once, wherever they may lie, across blocks, arenas and zones. That search takes no lock:
-// it looks at counters and words that may change meanwhile, and what it finds is taken only if it
-// is still there.
+// last time, under the lock of one arena after the other; then in whole blocks; then across blocks.
+// Long ones are looked for wherever they may lie (frames_search.c).
 #include "kernel/frames_core.h"
 
 static enum frames_zone zone_of_frame(uint64_t frame) {
@@ -11,13 +9,6 @@ static enum frames_zone zone_of_frame(uint64_t frame) {
         zone++;
     return zone;
 }
-
-// A request in frames.
-struct search {
-    uint64_t count, align;
-    uint64_t end;          // frame number at which the run must have ended
-    enum frames_zone zone; // the highest that it may begin in
-};
 
 // Runs that one word, and the next, can show.
 static bool is_short(const struct search *search) {
@@ -76,7 +67,7 @@ static const struct bit_tree *set_of(const struct frames *frames, enum blocks bl
 
 // Whether a search of the partly used blocks of an arena has failed before, and would again.
 static bool is_known_to_fail(const struct frames_arena *arena, const struct search *search) {
-    return search->count >= __atomic_load_n(&arena->run_limit, __ATOMIC_RELAXED);
+    return search->count >= run_limit(arena, search->align);
 }
 
 // The arena is locked.
@@ -94,9 +85,8 @@ static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct 
     arena_lock(frames, arena);
     uint64_t mask = mask_of(arena, blocks, search);
     uint64_t slot = take_short_run(frames, arena, mask, first_word, search, &word);
-    bool saw_all = blocks == PARTIAL_BLOCKS && first_word == 0 && search->align == 1;
-    if (slot == NO_SLOT && saw_all && search->count < arena->run_limit)
-        __atomic_store_n(&arena->run_limit, (uint8_t)search->count, __ATOMIC_RELAXED);
+    if (slot == NO_SLOT && blocks == PARTIAL_BLOCKS && first_word == 0)
+        note_run_limit(arena, search->count, search->align);
     arena_unlock(arena);
     if (slot != NO_SLOT) {
         cpu->run_arena = arena;
@@ -110,7 +100,7 @@ static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64
                            uint64_t end, enum blocks blocks, const struct search *search) {
     const struct bit_tree *set = set_of(frames, blocks);
     for (uint64_t index = from;; index++) {
-        index = blocks == ALL_BLOCKS ? bit_tree_scan(set, index) : bit_tree_next(set, index);
+        index = blocks == ALL_BLOCKS ? bit_tree_scan(set, index, end) : bit_tree_next(set, index);
         if (index >= end)
             return NO_SLOT;
         struct frames_arena *arena = &frames->arenas[index];
@@ -122,226 +112,61 @@ static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64
     }
 }
 
-static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
-                               const struct search *search) {
-    uint64_t start = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
-    struct frames_arena *last = cpu->run_arena;
+// Looks in the arenas [start, end).
+static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
+                               uint64_t end, const struct search *search) {
+    struct frames_arena *last = cpu->run_arena, *own = cpu->own;
+    uint64_t last_index = last == NULL ? NO_SLOT : (uint64_t)(last - frames->arenas);
+    uint64_t own_index = own == NULL ? NO_SLOT : (uint64_t)(own - frames->arenas);
     uint64_t behind = start;
     uint64_t slot = NO_SLOT;
-    if (last != NULL && last->zone == zone) {
-        behind = (uint64_t)(last - frames->arenas) + 1;
+    if (last_index >= start && last_index < end) {
+        behind = last_index + 1;
         slot = try_arena(frames, cpu, last, PARTIAL_BLOCKS, cpu->run_word, search);
     }
     if (slot == NO_SLOT)
         slot = try_arenas(frames, cpu, behind, end, PARTIAL_BLOCKS, search);
     if (slot == NO_SLOT)
         slot = try_arenas(frames, cpu, start, behind, PARTIAL_BLOCKS, search);
+    if (slot == NO_SLOT && own_index >= start && own_index < end && !is_known_to_fail(own, search))
+        slot = try_arena(frames, cpu, own, PARTIAL_BLOCKS, 0, search);
     if (slot == NO_SLOT)
         slot = try_arenas(frames, cpu, start, end, WHOLE_BLOCKS, search);
     // A block may have been whole when the partly used were looked at, and no more when the whole
-    // were, and a set may lag behind: only this is what a refusal can rest on.
+    // were, a set may lag behind, and other CPUs have arenas of their own: only this is what a
+    // refusal can rest on.
     if (slot == NO_SLOT && frames->cpu_count != 1)
         slot = try_arenas(frames, cpu, start, end, ALL_BLOCKS, search);
     return slot;
 }
 
-// --- Runs anywhere, by slots and frames
-
-// The first block, by number, from `number` on that is in the mask of its arena; NO_SLOT if there
-// is none. The arenas that have any are `set`.
-static uint64_t find_block(const struct frames *frames, uint64_t number, enum bit whole) {
-    const struct bit_tree *set = whole == BIT_SET ? &frames->whole : &frames->some;
-    for (;;) {
-        uint64_t index = bit_tree_scan(set, number / ARENA_BLOCKS);
-        if (index == BIT_TREE_NONE)
-            return NO_SLOT;
-        const struct frames_arena *arena = &frames->arenas[index];
-        number = max_u64(number, index * ARENA_BLOCKS);
-        uint64_t mask = word_load(whole == BIT_SET ? &arena->whole : &arena->some);
-        uint64_t rest = mask >> number % ARENA_BLOCKS;
-        if (rest != 0)
-            return number + (uint64_t)__builtin_ctzll(rest);
-        number = (index + 1) * ARENA_BLOCKS;
-    }
-}
-
-static uint64_t *line_of_block(const struct frames *frames, uint64_t number) {
-    return arena_line(&frames->arenas[number / ARENA_BLOCKS], number % ARENA_BLOCKS);
-}
-
-// The first bit of a line at or after `offset` at which a run of `count` ones may begin;
-// BLOCK_FRAMES if there is none.
-static uint64_t find_beginning(const uint64_t *line, uint64_t offset, uint64_t count) {
-    while ((offset = line_find(line, offset, BIT_SET)) < BLOCK_FRAMES && count >= FULL_BYTES_RUN) {
-        uint64_t word = word_load(&line[offset / 64]);
-        bool reaches_next = word >> 63 != 0;
-        if (word_full_bytes(word) != 0 || reaches_next)
-            break;
-        offset = (offset / 64 + 1) * 64;
-    }
-    return offset;
-}
-
-// The first slot from `from` on at which a run that has a wholly free block in it may begin;
-// NO_SLOT if there is none.
-static uint64_t find_before_whole(const struct frames *frames, uint64_t from) {
-    uint64_t number = find_block(frames, (from + BLOCK_FRAMES - 1) / BLOCK_FRAMES, BIT_SET);
-    if (number == NO_SLOT)
-        return NO_SLOT;
-    // It may begin in the block before, which may be the last of the arena before.
-    uint64_t arena = number / ARENA_BLOCKS;
-    if (number % ARENA_BLOCKS == 0 && arena != 0)
-        number = (arena - 1) * ARENA_BLOCKS + frames->arenas[arena - 1].block_count;
-    return number == 0 ? from : max_u64(from, (number - 1) * BLOCK_FRAMES + 1);
-}
-
-// The first slot from `from` on at which a run of this search may begin: none before it does.
-// NO_SLOT if there is none.
-static uint64_t find_candidate(const struct frames *frames, uint64_t from,
-                               const struct search *search) {
-    bool has_whole = search->count >= 2 * BLOCK_FRAMES - 1 ||
-                     (search->count >= BLOCK_FRAMES && search->align >= BLOCK_FRAMES);
-    // 1 MiB cuts a block in two, of which a run may be the one and a part of the other. Far below
-    // this zone.
-    if (has_whole && from >= frames->zone_arena[FRAMES_BELOW_4G] * ARENA_FRAMES)
-        from = find_before_whole(frames, from);
-    while (from != NO_SLOT) {
-        uint64_t number = find_block(frames, from / BLOCK_FRAMES, BIT_CLEAR);
-        if (number == NO_SLOT)
-            break;
-        uint64_t start = number * BLOCK_FRAMES;
-        uint64_t offset = from > start ? from - start : 0;
-        offset = find_beginning(line_of_block(frames, number), offset, search->count);
-        if (offset < BLOCK_FRAMES)
-            return start + offset;
-        from = start + BLOCK_FRAMES;
-    }
-    return NO_SLOT;
-}
-
-// The first slot in [slot, end), of one span, that is not free; `end` if there is none.
-static uint64_t find_used_slot(const struct frames *frames, uint64_t slot, uint64_t end) {
-    while (slot < end) {
-        const struct frames_arena *arena = arena_of_slot(frames, slot);
-        unsigned block = (unsigned)(slot / BLOCK_FRAMES % ARENA_BLOCKS);
-        uint64_t bit = BLOCK_FRAMES;
-        if (__atomic_load_n(&arena->blocks[block].free, __ATOMIC_RELAXED) != BLOCK_FRAMES)
-            bit = line_find(arena_line(arena, block), slot % BLOCK_FRAMES, BIT_CLEAR);
-        slot = align_down(slot, BLOCK_FRAMES) + bit;
-        if (bit < BLOCK_FRAMES)
-            return min_u64(slot, end);
-    }
-    return end;
-}
-
-// The first frame in [from, end) that is not free; `end` if there is none.
-static uint64_t find_used(const struct frames *frames, uint64_t from, uint64_t end) {
-    while (from < end) {
-        const struct frames_span *span = span_of_frame(frames, from);
-        if (span == NULL)
-            return from;
-        uint64_t slot = slot_in_span(span, from);
-        uint64_t here = min_u64(end - from, span->first_frame + span->frames - from);
-        uint64_t used = find_used_slot(frames, slot, slot + here);
-        from += used - slot;
-        if (used != slot + here)
-            return from;
-    }
-    return end;
-}
-
-// The first frame of a free run of this search that begins at slot *from or above, in the zone;
-// NO_SLOT if there is none. *from moves to where the search goes on if the run has gone by the time
-// it is to be taken.
-static uint64_t find_run(const struct frames *frames, enum frames_zone zone, uint64_t *from,
-                         const struct search *search) {
-    uint64_t end = frames->zone_arena[zone + 1] * ARENA_FRAMES;
-    while (*from < end) {
-        *from = find_candidate(frames, *from, search);
-        if (*from >= end)
-            return NO_SLOT;
-        uint64_t first = align_up(frame_of_slot(frames, *from), search->align);
-        if (first >= search->end || search->end - first < search->count)
-            return NO_SLOT;
-        uint64_t used = find_used(frames, first, first + search->count);
-        if (used == first + search->count)
-            return first;
-        *from = frames_slot_at_or_above(frames, used + 1);
-    }
-    return NO_SLOT;
-}
-
-static uint64_t alloc_anywhere(struct frames *frames, enum frames_zone zone,
-                               const struct search *search) {
-    uint64_t from = frames->zone_arena[zone] * ARENA_FRAMES;
-    uint64_t first;
-    while ((first = find_run(frames, zone, &from, search)) != NO_SLOT)
-        if (frames_take_run(frames, first, search->count))
-            break;
-    return first;
-}
-
-// --- Short runs that begin in one block and end in the next
-
-// Takes such a run that begins in block `number`; its first frame, NO_SLOT if there is none.
-static uint64_t take_crossing_run(struct frames *frames, uint64_t number,
-                                  const struct search *search) {
-    const struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
-    // The block that 1 MiB cuts in two ends there as well.
-    uint64_t frames_here = arena->zone == FRAMES_BELOW_1M ? FRAME_1M : BLOCK_FRAMES;
-    uint64_t border = frame_of_slot(frames, number * BLOCK_FRAMES + frames_here - 1) + 1;
-    for (;;) {
-        uint64_t last = word_load(&line_of_block(frames, number)[frames_here / 64 - 1]);
-        uint64_t tail = last == UINT64_MAX ? 64 : (uint64_t)__builtin_clzll(~last);
-        tail = align_down(min_u64(tail, search->count - 1), search->align);
-        uint64_t end = border - tail + search->count;
-        if (tail == 0 || end > search->end || find_used(frames, border, end) != end)
-            return NO_SLOT;
-        if (frames_take_run(frames, border - tail, search->count))
-            return border - tail;
-        // Some of it was taken meanwhile. A run that begins later may still do.
-    }
-}
-
-// False if no such run begins in the block, as far as that is to be seen at once.
-static bool may_cross(const struct frames_arena *arena, unsigned block, uint64_t count) {
-    if (arena->zone == FRAMES_BELOW_1M || !arena->has_one_span || block + 1 >= arena->block_count)
-        return true;
-    const uint64_t *next = arena_line(arena, block + 1);
-    uint64_t used_before = ~word_load(next - 1), used_behind = ~word_load(next);
-    if (used_before == 0 || used_behind == 0)
-        return true;
-    return (unsigned)__builtin_clzll(used_before) + (unsigned)__builtin_ctzll(used_behind) >= count;
-}
-
-static uint64_t alloc_crossing(struct frames *frames, enum frames_zone zone,
-                               const struct search *search) {
-    uint64_t index = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
-    for (; (index = bit_tree_scan(&frames->some, index)) < end; index++) {
-        const struct frames_arena *arena = &frames->arenas[index];
-        for (uint64_t rest = word_load(&arena->some); rest != 0; rest &= rest - 1) {
-            unsigned block = (unsigned)__builtin_ctzll(rest);
-            if (!may_cross(arena, block, search->count))
-                continue;
-            uint64_t first = take_crossing_run(frames, index * ARENA_BLOCKS + block, search);
-            if (first != NO_SLOT)
-                return first;
-        }
-    }
-    return NO_SLOT;
-}
-
 // --- Requests
+
+// The arenas of the zone, from the lowest, of which no frame lies above the limit: the last, + 1.
+static uint64_t arenas_below_limit(const struct frames *frames, enum frames_zone zone,
+                                   const struct search *search) {
+    uint64_t end = frames->zone_arena[zone + 1];
+    if (search->end >= frames_zone_end(zone))
+        return end;
+    uint64_t slot = frames_slot_at_or_above(frames, search->end);
+    return slot == NO_SLOT ? end : min_u64(end, slot / ARENA_FRAMES);
+}
 
 static uint64_t alloc_in_zone(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
                               const struct search *search) {
-    if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
+    uint64_t start = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
+    if (start == end)
         return NO_SLOT;
-    // A limit in the middle of a zone is for the search that knows frames.
-    if (!is_short(search) || search->end < frames_zone_end(zone))
-        return alloc_anywhere(frames, zone, search);
-    uint64_t slot = find_short_run(frames, cpu, zone, search);
-    return slot != NO_SLOT ? frame_of_slot(frames, slot) : alloc_crossing(frames, zone, search);
+    if (!is_short(search))
+        return frames_alloc_long(frames, cpu, zone, search);
+    uint64_t below = arenas_below_limit(frames, zone, search);
+    uint64_t slot = find_short_run(frames, cpu, start, below, search);
+    if (slot != NO_SLOT)
+        return frame_of_slot(frames, slot);
+    uint64_t first = frames_alloc_crossing(frames, zone, search);
+    if (first != NO_SLOT || below == end)
+        return first;
+    return frames_alloc_between(frames, below * ARENA_FRAMES, (below + 1) * ARENA_FRAMES, search);
 }
 
 static enum frames_status alloc_run(struct frames *frames, struct frames_cpu *cpu,
@@ -363,13 +188,18 @@ static enum frames_status check_request(const struct frames_request *request) {
     return FRAMES_OK;
 }
 
+// Whether the request's limit excludes any frame.
+static inline bool is_limited(const struct frames *frames, const struct frames_request *request) {
+    return request->below - 1 < frames->end_address - 1; // 0 is no limit
+}
+
 [[gnu::noinline]] static enum frames_status alloc_run_slowly(struct frames *frames,
                                                              struct frames_cpu *cpu,
                                                              const struct frames_request *request,
                                                              paddr_t *ret_first) {
     enum frames_status status = check_request(request);
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
-    search.end = request->below == 0 ? UINT64_MAX : request->below / FRAME_BYTES;
+    search.end = is_limited(frames, request) ? request->below / FRAME_BYTES : UINT64_MAX;
     search.zone = zone_of_frame(max_u64(search.end, 1) - 1);
     if (status == FRAMES_OK)
         status = alloc_run(frames, cpu, &search, ret_first);
@@ -445,7 +275,7 @@ enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
         return status != FRAMES_OK ? status : FRAMES_ERR_NO_MEMORY;
     }
     struct frames_cpu *state = &frames->cpus[cpu];
-    if (request->below != 0)
+    if (is_limited(frames, request))
         return alloc_run_slowly(frames, state, request, ret_first);
     if (count == BLOCK_FRAMES && align == BLOCK_FRAMES)
         return frames_alloc_block(frames, state, ret_first);

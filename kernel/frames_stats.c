@@ -160,7 +160,8 @@ static void verify_arena(const struct frames *frames, uint64_t index, struct ver
     if (arena->block_count < ARENA_BLOCKS && arena->some >> arena->block_count != 0)
         disagree(verify, "frames: arena %lu: masks beyond its blocks\n", index);
     if (bit_tree_contains(&frames->some, index) != (arena->some != 0) ||
-        bit_tree_contains(&frames->partial, index) != (arena_partial(arena) != 0) ||
+        bit_tree_contains(&frames->partial, index) !=
+            (arena_partial(arena) != 0 && arena->owner == 0) ||
         bit_tree_contains(&frames->whole, index) != (arena->whole != 0))
         disagree(verify, "frames: arena %lu: sets disagree with its masks\n", index);
     unsigned owner = arena->owner;

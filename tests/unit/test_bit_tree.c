@@ -29,7 +29,8 @@ static void compare_with_array(struct random *random, uint64_t bits) {
         while (want < bits && !array[want])
             want++;
         assert_int_equal(bit_tree_next(&tree, from), want < bits ? want : BIT_TREE_NONE);
-        assert_int_equal(bit_tree_scan(&tree, from), want < bits ? want : BIT_TREE_NONE);
+        assert_int_equal(bit_tree_scan(&tree, from, UINT64_MAX),
+                         want < bits ? want : BIT_TREE_NONE);
         if (from < bits)
             assert_int_equal(bit_tree_contains(&tree, from), array[from]);
     }
@@ -52,10 +53,10 @@ TEST("bit_tree: an empty set has no next member, from anywhere") {
     bit_tree_init(&tree, 65, words);
     for (uint64_t from = 0; from < 70; from++) {
         assert_int_equal(bit_tree_next(&tree, from), BIT_TREE_NONE);
-        assert_int_equal(bit_tree_scan(&tree, from), BIT_TREE_NONE);
+        assert_int_equal(bit_tree_scan(&tree, from, UINT64_MAX), BIT_TREE_NONE);
     }
     assert_int_equal(bit_tree_next(&tree, UINT64_MAX), BIT_TREE_NONE);
-    assert_int_equal(bit_tree_scan(&tree, UINT64_MAX), BIT_TREE_NONE);
+    assert_int_equal(bit_tree_scan(&tree, UINT64_MAX, UINT64_MAX), BIT_TREE_NONE);
 }
 
 TEST("bit_tree: a scan finds what the levels above do not know yet, or still know") {
@@ -64,13 +65,13 @@ TEST("bit_tree: a scan finds what the levels above do not know yet, or still kno
     bit_tree_init(&tree, 192, words);
     words[2] = UINT64_C(1) << 5; // as in the middle of an insertion
     assert_int_equal(bit_tree_next(&tree, 0), BIT_TREE_NONE);
-    assert_int_equal(bit_tree_scan(&tree, 0), 133);
-    assert_int_equal(bit_tree_scan(&tree, 133), 133);
-    assert_int_equal(bit_tree_scan(&tree, 134), BIT_TREE_NONE);
+    assert_int_equal(bit_tree_scan(&tree, 0, UINT64_MAX), 133);
+    assert_int_equal(bit_tree_scan(&tree, 133, UINT64_MAX), 133);
+    assert_int_equal(bit_tree_scan(&tree, 134, UINT64_MAX), BIT_TREE_NONE);
     bit_tree_insert(&tree, 70);
     words[1] = 0; // and of a removal
     assert_int_equal(bit_tree_next(&tree, 0), BIT_TREE_NONE);
-    assert_int_equal(bit_tree_scan(&tree, 0), 133);
+    assert_int_equal(bit_tree_scan(&tree, 0, UINT64_MAX), 133);
 }
 
 // --- Several threads, each with members of its own ---
@@ -106,7 +107,7 @@ static void change(struct changer *changer) {
         else
             bit_tree_remove(changer->tree, member);
         changer->is_wrong |= bit_tree_contains(changer->tree, member) != is_in ||
-                             (bit_tree_scan(changer->tree, member) == member) != is_in;
+                             (bit_tree_scan(changer->tree, member, UINT64_MAX) == member) != is_in;
         uint64_t next = bit_tree_next(changer->tree, member); // may be late, but not wild
         changer->is_wrong |= next != BIT_TREE_NONE && (next < member || next >= MEMBERS);
     }

@@ -85,7 +85,7 @@ static const char *check_run(const struct world *world, const struct operation *
         return "a run was not given from the highest zone that has one";
     bool is_short = request.count <= 64 && request.align <= 64 && o->request.below == 0;
     uint64_t block = model->block_of[model_index(model, number)];
-    if (is_short && model->blocks[block].free == FRAMES_PER_2M &&
+    if (world->cpus == 1 && is_short && model->blocks[block].free == FRAMES_PER_2M &&
         model_has_partial(model, zone, &request))
         return "a short run broke a whole block without need";
     return NULL;

@@ -277,6 +277,58 @@ TEST("frames: a run is found wherever it begins in a block, and whatever lies be
     machine_end(&machine);
 }
 
+TEST("frames: long runs go on where the last one was, until frames come back before that") {
+    MACHINE(machine, 2, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    while (alloc_below(&machine, 1, 1, GIB(4)) != NOTHING)
+        continue;
+    for (uint64_t i = 0; i < 40; i++)
+        assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * i));
+    assert_int_equal(machine.frames.cpus[0].long_slot % ARENA_FRAMES, 128 * 39);
+    // What is easier to place begins from the bottom; what is harder does not.
+    assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 39 + 100));
+    assert_int_equal(alloc_at(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 7), 100), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 6 + 100));
+    // What another CPU gives back is found when there is nothing behind.
+    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 41));
+    machine.cpu = 1;
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 3), 100), FRAMES_OK);
+    machine.cpu = 0;
+    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 42));
+    uint64_t first = 0;
+    while (first != GIB(4) + PAGE(128 * 3))
+        assert_int_not_equal(first = alloc_run(&machine, 100, 128), NOTHING);
+    assert_int_equal(alloc_run(&machine, 100, 128), NOTHING);
+    machine_end(&machine);
+}
+
+TEST("frames: a failed search for an aligned run is remembered for what is no easier to place") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(128), USABLE, true});
+    use_all(&machine);
+    uint64_t block = GIB(4) + MIB(10);
+    struct frames_arena *arena = &machine.frames.arenas[1];
+    for (uint64_t i = 0; i < 30; i++) // eight frames each, at odd places
+        assert_int_equal(free_run(&machine, block + PAGE(16 * i + 1), 8), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 8, 4), NOTHING);
+    // An aligned run that becomes free behind the allocator's back.
+    arena->lines[5 * BLOCK_WORDS + 7] |= UINT64_C(0xff) << 48;
+    static const struct frames_request known[] = {
+        {8, 4, 0}, {8, 8, 0}, {9, 4, 0}, {16, 16, 0}, {8, 64, 0}};
+    static const struct frames_request unknown[] = {{7, 4, 0}, {8, 2, 0}, {8, 1, 0}};
+    for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
+        machine.frames.cpus[0].run_arena = NULL;
+        assert_int_equal(alloc_run(&machine, known[i].count, known[i].align), NOTHING);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(unknown); i++) {
+        machine.frames.cpus[0].run_arena = NULL;
+        uint64_t first = alloc_run(&machine, unknown[i].count, unknown[i].align);
+        assert_int_not_equal(first, NOTHING);
+        assert_int_equal(free_run(&machine, first, unknown[i].count), FRAMES_OK);
+    }
+    free(machine.metadata);
+}
+
 // --- Alignment ---
 
 // Takes a run and gives it back; its address.
@@ -382,7 +434,53 @@ TEST("frames: a run ends below its limit, wherever that is") {
     assert_int_equal(alloc_below(&machine, 1, 1, 1), NOTHING);
     assert_int_equal(alloc_below(&machine, 1, 1, PAGE(2) - 1), NOTHING);
     assert_int_equal(alloc_below(&machine, 1, 1, PAGE(2)), PAGE(1));
-    assert_int_equal(alloc_below(&machine, 2, 1, UINT64_MAX) & ~MIB(7), GIB(4));
+    machine_end(&machine);
+}
+
+TEST("frames: a limit that excludes nothing is none") {
+    static const uint64_t limits[] = {GIB(4) + MIB(640), GIB(5), UINT64_MAX - 4095, UINT64_MAX};
+    for (unsigned i = 0; i < ARRAY_LEN(limits); i++) {
+        MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true},
+                {GIB(4), GIB(4) + MIB(640), USABLE, true});
+        assert_int_equal(alloc_at(&machine, GIB(4) + MIB(300), 1), FRAMES_OK);
+        // A partly used block before a whole one; and the highest 2 MiB of the first arena.
+        assert_int_equal(alloc_below(&machine, 2, 1, limits[i]), GIB(4) + MIB(300) + PAGE(1));
+        assert_int_equal(alloc_below(&machine, 512, 512, limits[i]), GIB(4) + MIB(126));
+        assert_int_equal(alloc_below(&machine, 70, 1, limits[i]), GIB(4));
+        // One byte less excludes the last frame.
+        assert_int_equal(alloc_at(&machine, GIB(4), MIB(640) / FRAME_BYTES - 1), FRAMES_ERR_USED);
+        machine_end(&machine);
+    }
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(4), USABLE, true});
+    assert_int_equal(alloc_at(&machine, GIB(4), 1023), FRAMES_OK);
+    while (alloc_below(&machine, 1, 1, GIB(4)) != NOTHING)
+        continue;
+    assert_int_equal(alloc_below(&machine, 1, 1, GIB(4) + MIB(4) - 1), NOTHING);
+    assert_int_equal(alloc_below(&machine, 1, 1, GIB(4) + MIB(4)), GIB(4) + MIB(4) - PAGE(1));
+    machine_end(&machine);
+}
+
+TEST("frames: below a limit, too, partly used blocks come first, then whole ones, then the rest") {
+    // The limit cuts the third arena.
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(640), USABLE, true});
+    uint64_t limit = GIB(4) + MIB(300), cut = GIB(4) + MIB(256);
+    while (alloc_below(&machine, 1, 1, GIB(4)) != NOTHING)
+        continue;
+    assert_int_equal(alloc_at(&machine, GIB(4), MIB(640) / FRAME_BYTES), FRAMES_OK);
+    assert_int_equal(free_run(&machine, GIB(4) + MIB(20), 512), FRAMES_OK);
+    assert_int_equal(free_run(&machine, GIB(4) + MIB(200), 4), FRAMES_OK);
+    assert_int_equal(free_run(&machine, cut - PAGE(3), 6), FRAMES_OK); // across the border
+    assert_int_equal(free_run(&machine, cut + MIB(20) + PAGE(9), 4), FRAMES_OK);
+    assert_int_equal(free_run(&machine, limit - PAGE(2), 4), FRAMES_OK); // half of it too high
+    assert_int_equal(free_run(&machine, limit + MIB(10), 512), FRAMES_OK);
+    assert_int_equal(alloc_below(&machine, 4, 1, limit), GIB(4) + MIB(200));
+    for (uint64_t i = 0; i < 128; i++)
+        assert_int_equal(alloc_below(&machine, 4, 1, limit), GIB(4) + MIB(20) + PAGE(4 * i));
+    assert_in_range(alloc_below(&machine, 4, 1, limit), cut - PAGE(3), cut - PAGE(1));
+    assert_int_equal(alloc_below(&machine, 4, 1, limit), cut + MIB(20) + PAGE(9));
+    assert_int_equal(alloc_below(&machine, 4, 1, limit), NOTHING);
+    assert_int_equal(alloc_below(&machine, 2, 2, limit), limit - PAGE(2));
+    assert_int_equal(alloc_below(&machine, 4, 1, limit + MIB(12)), limit + MIB(10));
     machine_end(&machine);
 }
 

@@ -121,7 +121,7 @@ static inline bool arenas_are_equal(const unsigned char *left, const unsigned ch
     for (uint64_t i = 0; i < count; i++) {
         memcpy(&pair[0], left + i * sizeof(pair[0]), sizeof(pair[0]));
         memcpy(&pair[1], right + i * sizeof(pair[1]), sizeof(pair[1]));
-        pair[0].run_limit = pair[1].run_limit = 0;
+        pair[0].run_limits = pair[1].run_limits = 0;
         if (memcmp(&pair[0], &pair[1], sizeof(pair[0])) != 0)
             return false;
     }
