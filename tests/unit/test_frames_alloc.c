@@ -234,6 +234,8 @@ TEST("frames: a set whose upper level lags, while a CPU changes it, hides no fra
     machine.cpu = 0;
     *levels[0] = *levels[1] = *levels[2] = 0;
     assert_in_range(alloc(&machine, FRAMES_ANY), GIB(20), GIB(20) + MIB(2));
+    machine.frames.cpus[0].run_arena = NULL;
+    assert_in_range(alloc_run(&machine, 8, 1), GIB(20), GIB(20) + MIB(2));
     free(machine.metadata);
 }
 

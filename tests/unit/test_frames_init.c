@@ -11,6 +11,18 @@ TEST("frames: without anything to manage there is no metadata, and every call is
         assert_int_equal(alloc(&machine, FRAMES_ANY), NOTHING);
         assert_int_equal(alloc_run(&machine, 3, 1), NOTHING);
         assert_int_equal(alloc_run(&machine, 512, 512), NOTHING);
+        static const struct {
+            struct frames_request request;
+            enum frames_status want;
+        } cases[] = {{{3, 0, 0}, FRAMES_ERR_NO_MEMORY},
+                     {{512, 512, GIB(4)}, FRAMES_ERR_NO_MEMORY},
+                     {{0, 1, 0}, FRAMES_ERR_COUNT},
+                     {{1, 3, 0}, FRAMES_ERR_ALIGN}};
+        for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+            paddr_t first;
+            assert_int_equal(frames_alloc_run(&machine.frames, 1, &cases[i].request, &first),
+                             cases[i].want);
+        }
         assert_int_equal(alloc_at(&machine, 0x1000, 1), FRAMES_ERR_FOREIGN);
         assert_int_equal(free_one(&machine, 0x1000), FRAMES_ERR_FOREIGN);
         assert_int_equal(free_run(&machine, 0x1000, 3), FRAMES_ERR_FOREIGN);

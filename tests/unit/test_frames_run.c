@@ -134,21 +134,51 @@ static void use_all(struct machine *machine) {
 }
 
 TEST("frames: runs go on where the last one was, then in higher blocks, and then from the bottom") {
-    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(512), USABLE, true});
-    use_all(&machine);
-    uint64_t arena = GIB(4) + MIB(128);
-    const uint64_t order[] = {arena + MIB(18) + PAGE(60), // of a word and the next
-                              arena + MIB(24), arena + MIB(128) + MIB(2) + PAGE(130),
-                              GIB(4) + MIB(6), arena + MIB(4) + PAGE(500)};
-    assert_int_equal(free_run(&machine, order[0], 10), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 5, 1), order[0]);
-    for (unsigned i = 1; i < ARRAY_LEN(order); i++)
-        assert_int_equal(free_run(&machine, order[i], 10), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 5, 1), order[0] + PAGE(5));
-    for (unsigned i = 1; i < ARRAY_LEN(order); i++)
-        for (unsigned half = 0; half < 2; half++)
-            assert_int_equal(alloc_run(&machine, 5, 1), order[i] + PAGE(5 * half));
-    assert_int_equal(alloc_run(&machine, 5, 1), NOTHING);
+    for (uint64_t arena = GIB(4); arena <= GIB(4) + MIB(128); arena += MIB(128)) {
+        MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true},
+                {GIB(4), GIB(4) + MIB(512), USABLE, true});
+        use_all(&machine);
+        const uint64_t order[] = {arena + MIB(18) + PAGE(60), // of a word and the next
+                                  arena + MIB(24), arena + MIB(128) + MIB(2) + PAGE(130),
+                                  GIB(4) + MIB(1), arena + MIB(4) + PAGE(500)};
+        assert_int_equal(free_run(&machine, order[0], 10), FRAMES_OK);
+        assert_int_equal(alloc_run(&machine, 5, 1), order[0]);
+        for (unsigned i = 1; i < ARRAY_LEN(order); i++)
+            assert_int_equal(free_run(&machine, order[i], 10), FRAMES_OK);
+        assert_int_equal(alloc_run(&machine, 5, 1), order[0] + PAGE(5));
+        for (unsigned i = 1; i < ARRAY_LEN(order); i++)
+            for (unsigned half = 0; half < 2; half++)
+                assert_int_equal(alloc_run(&machine, 5, 1), order[i] + PAGE(5 * half));
+        assert_int_equal(alloc_run(&machine, 5, 1), NOTHING);
+        machine_end(&machine);
+    }
+}
+
+TEST("frames: a run that is next in its word, or later in its block, is had without a search") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    while (alloc_below(&machine, 1, 1, GIB(4)) != NOTHING)
+        continue;
+    uint64_t block = GIB(4) + MIB(128) + MIB(18);
+    assert_int_equal(alloc_at(&machine, block + PAGE(7 * 64 + 63), 1), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 3, 1), block);
+    // Now a search would find nothing: no block has a free frame, and all is known to fail.
+    struct frames_arena *arena = &machine.frames.arenas[2];
+    uint64_t some = arena->some, whole = arena->whole;
+    static const struct {
+        uint64_t count, align, want; // frame of the block
+    } usual[] = {{2, 1, 3},    {1, 0, 5},  {5, 8, 8},  {2, 0, 6},
+                 {40, 16, 16}, {1, 1, 13}, {2, 2, 14}, {8, 1, 56}};
+    arena->some = arena->whole = arena->run_limits = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(usual); i++)
+        assert_int_equal(alloc_run(&machine, usual[i].count, usual[i].align),
+                         block + PAGE(usual[i].want));
+    for (uint64_t i = 1; i < 6; i++)
+        assert_int_equal(alloc_run(&machine, 64, i % 2 * 64), block + PAGE(64 * i));
+    arena->some = some; // what spans words wants to know that the block is partly used
+    assert_int_equal(alloc_run(&machine, 60, 1), block + PAGE(6 * 64));
+    assert_int_equal(alloc_run(&machine, 10, 1), block + PAGE(6 * 64 + 60));
+    assert_int_equal(alloc_run(&machine, 5, 8), block + PAGE(7 * 64 + 8));
+    arena->whole = whole;
     machine_end(&machine);
 }
 
@@ -210,12 +240,14 @@ TEST("frames: a long run is found that has no whole block in it") {
 
 TEST("frames: all of a region is one run, wherever its blocks are among all blocks") {
     // The first block of all; the first of a zone, behind others; one that begins at its second
-    // frame.
-    static const struct memmap_region regions[][3] = {
+    // frame; a few blocks of a zone, and more than an arena of the next.
+    static const struct memmap_region regions[][2] = {
         {{GIB(4), GIB(4) + MIB(8), USABLE, false}, {GIB(5), GIB(5) + PAGE(1), USABLE, true}},
         {{MIB(1), MIB(1) + PAGE(1), USABLE, true}, {GIB(4), GIB(4) + MIB(8), USABLE, false}},
         {{MIB(1), MIB(1) + PAGE(1), USABLE, true},
-         {GIB(4) + PAGE(1), GIB(4) + MIB(4), USABLE, false}}};
+         {GIB(4) + PAGE(1), GIB(4) + MIB(4), USABLE, false}},
+        {{MIB(1), MIB(1) + PAGE(8), USABLE, true},
+         {GIB(4) - MIB(6), GIB(4) + MIB(300), USABLE, false}}};
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++) {
         const struct memmap_region *all = &regions[i][regions[i][0].direct];
         uint64_t count = (all->end - all->start) / FRAME_BYTES;
@@ -267,6 +299,19 @@ TEST("frames: a run is found wherever it begins in a block, and whatever lies be
             assert_int_equal(alloc_below(&machine, 20, 1, GIB(4) + MIB(7)), run);
             assert_int_equal(alloc_at(&machine, before, 3), FRAMES_OK);
         }
+    }
+    // Behind free frames that are too few, which end in the first words of the block.
+    for (uint64_t used = 0; used < 140; used++) {
+        uint64_t before = GIB(4) + MIB(2) - PAGE(30), run = GIB(4) + MIB(2) + PAGE(used + 1);
+        assert_int_equal(free_run(&machine, before, 30 + used), FRAMES_OK);
+        assert_int_equal(free_run(&machine, run, 200), FRAMES_OK);
+        machine.frames.cpus[0].long_slot = 0;
+        assert_int_equal(alloc_run(&machine, 200, 1), run);
+        assert_int_equal(alloc_at(&machine, before, 30 + used), FRAMES_OK);
+    }
+    for (uint64_t at = 0; at < 200; at++) {
+        assert_int_equal(free_one(&machine, GIB(4) + PAGE(at)), FRAMES_OK);
+        assert_int_equal(alloc_below(&machine, 1, 1, GIB(4) + MIB(7)), GIB(4) + PAGE(at));
     }
     for (uint64_t at = 0; at < 1000; at++) {
         uint64_t run = GIB(4) + PAGE(at);
