@@ -187,11 +187,11 @@ static uint64_t take_crossing_run(struct frames *frames, uint64_t number,
 
 // False if no such run begins in the block, as far as that is to be seen at once.
 static bool may_cross(const struct frames_arena *arena, unsigned block, uint64_t count) {
-    if (arena->zone == FRAMES_BELOW_1M || !arena->has_one_span || block + 1 >= arena->block_count)
+    if (block + 1 >= arena->block_count)
         return true;
     const uint64_t *next = arena_line(arena, block + 1);
     uint64_t used_before = ~word_load(next - 1), used_behind = ~word_load(next);
-    if (used_before == 0 || used_behind == 0)
+    if (used_before == 0 || used_behind == 0) // 64 frames that have come back this moment
         return true;
     return (unsigned)__builtin_clzll(used_before) + (unsigned)__builtin_ctzll(used_behind) >= count;
 }

@@ -330,10 +330,23 @@ TEST("frames: long runs go on where the last one was, until frames come back bef
         assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * i));
     assert_int_equal(machine.frames.cpus[0].long_slot % ARENA_FRAMES, 128 * 39);
     // What is easier to place begins from the bottom; what is harder does not.
+    for (uint64_t i = 0; i < 70; i++)
+        assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 20 + i)), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
+    assert_int_equal(alloc_run(&machine, 70, 128), GIB(4) + PAGE(128 * 20));
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
+    for (uint64_t i = 98; i < 100; i++) // 30 free frames become more than 64
+        assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 10 + i)), FRAMES_OK);
+    for (uint64_t i = 0; i < 40; i++)
+        assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 11 + i)), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
+    assert_int_equal(alloc_run(&machine, 70, 1), GIB(4) + PAGE(128 * 10 + 98));
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
     assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 39 + 100));
     assert_int_equal(alloc_at(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
     assert_int_equal(free_run(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
     assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 7), 100), FRAMES_OK);
+    assert_int_equal(machine.frames.cpus[0].long_slot % ARENA_FRAMES, 100);
     assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 6 + 100));
     // What another CPU gives back is found when there is nothing behind.
     assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 41));
@@ -521,7 +534,8 @@ TEST("frames: below a limit, too, partly used blocks come first, then whole ones
     assert_int_equal(alloc_below(&machine, 4, 1, limit), GIB(4) + MIB(200));
     for (uint64_t i = 0; i < 128; i++)
         assert_int_equal(alloc_below(&machine, 4, 1, limit), GIB(4) + MIB(20) + PAGE(4 * i));
-    assert_in_range(alloc_below(&machine, 4, 1, limit), cut - PAGE(3), cut - PAGE(1));
+    assert_int_equal(alloc_below(&machine, 4, 1, cut + PAGE(1) - 1), NOTHING);
+    assert_int_equal(alloc_below(&machine, 4, 1, cut + PAGE(1)), cut - PAGE(3));
     assert_int_equal(alloc_below(&machine, 4, 1, limit), cut + MIB(20) + PAGE(9));
     assert_int_equal(alloc_below(&machine, 4, 1, limit), NOTHING);
     assert_int_equal(alloc_below(&machine, 2, 2, limit), limit - PAGE(2));
