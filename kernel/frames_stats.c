@@ -171,6 +171,14 @@ static void verify_arena(const struct frames *frames, uint64_t index, struct ver
         disagree(verify, "frames: arena %lu: locked\n", index);
 }
 
+static void verify_cpus(const struct frames *frames, struct verify *verify) {
+    for (unsigned i = 0; i < frames->cpu_count; i++) {
+        const struct frames_arena *own = frames->cpus[i].own;
+        if (own != NULL && own->owner != i + 1)
+            disagree(verify, "frames: CPU %u: its arena is owned by CPU %u\n", i, own->owner - 1U);
+    }
+}
+
 static void verify_used(const struct frames *frames, struct verify *verify) {
     int64_t used = frames->used;
     for (unsigned i = 0; i < frames->cpu_count; i++)
@@ -208,6 +216,7 @@ uint64_t frames_verify(const struct frames *frames, const struct sink *sink) {
         if (verify.zone_managed[zone] != frames->zone_total[zone])
             disagree(&verify, "frames: zone %u: total %lu, managed %lu\n", zone,
                      frames->zone_total[zone], verify.zone_managed[zone]);
+    verify_cpus(frames, &verify);
     verify_used(frames, &verify);
     verify_metadata(frames, &verify);
     return verify.wrong;

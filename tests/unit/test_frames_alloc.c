@@ -116,12 +116,50 @@ TEST("frames: a block that has become whole is left so while others are partly u
     assert_int_equal(alloc_at(&machine, GIB(4) + MIB(4), FRAMES_PER_2M), FRAMES_OK);
     assert_int_equal(alloc_at(&machine, GIB(4) + MIB(8), 1), FRAMES_OK);
     uint64_t whole = statistics(&machine).free_2m;
-    for (uint64_t i = FRAMES_PER_2M; i-- != 0;)
-        assert_int_equal(free_one(&machine, GIB(4) + MIB(4) + PAGE(i)), FRAMES_OK);
+    uint64_t last = 4 * 64 + 9; // in a word with the number of the other block
+    for (uint64_t i = 0; i < FRAMES_PER_2M; i++)
+        if (i != last)
+            assert_int_equal(free_one(&machine, GIB(4) + MIB(4) + PAGE(i)), FRAMES_OK);
+    assert_int_equal(free_one(&machine, GIB(4) + MIB(4) + PAGE(last)), FRAMES_OK);
     assert_int_equal(statistics(&machine).free_2m, whole + 1);
     for (uint64_t i = 1; i < FRAMES_PER_2M; i++)
         assert_int_equal(alloc(&machine, FRAMES_ANY), GIB(4) + MIB(8) + PAGE(i));
     assert_int_equal(statistics(&machine).free_2m, whole + 1);
+    machine_end(&machine);
+}
+
+TEST("frames: a CPU breaks a whole block of its own arena before one of another") {
+    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
+    uint64_t own = GIB(4) + MIB(128);
+    assert_int_equal(alloc_at(&machine, own + MIB(10), 1), FRAMES_OK);
+    for (uint64_t i = 1; i < FRAMES_PER_2M; i++)
+        assert_int_equal(alloc(&machine, FRAMES_ANY), own + MIB(10) + PAGE(i));
+    assert_int_equal(alloc(&machine, FRAMES_ANY), own);
+    machine_end(&machine);
+}
+
+TEST("frames: a CPU takes 2 MiB blocks from one arena while it has any, and forgets it then") {
+    MACHINE(machine, 2, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(256), USABLE, true});
+    struct frames_arena *const arenas = machine.frames.arenas;
+    struct frames_arena *const *last = &machine.frames.cpus[0].block_arena;
+    assert_null(*last);
+    for (unsigned i = 1; i <= 2; i++) {
+        for (uint64_t at = MIB(126); at != 0; at -= MIB(2)) {
+            assert_int_equal(alloc_run(&machine, 512, 512), GIB(4) + (i - 1) * MIB(128) + at);
+            assert_ptr_equal(*last, &arenas[i]);
+        }
+        assert_int_equal(alloc_run(&machine, 512, 512), GIB(4) + (i - 1) * MIB(128));
+        assert_null(*last);
+    }
+    // What another CPU takes leaves nothing behind, either.
+    assert_int_equal(free_run(&machine, GIB(4), 1024), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 512, 512), GIB(4) + MIB(2));
+    assert_ptr_equal(*last, &arenas[1]);
+    machine.cpu = 1;
+    assert_int_equal(alloc_run(&machine, 512, 512), GIB(4));
+    machine.cpu = 0;
+    assert_int_equal(alloc_run(&machine, 512, 512), NOTHING);
+    assert_null(*last);
     machine_end(&machine);
 }
 
@@ -233,8 +271,8 @@ TEST("frames: a set whose upper level lags, while a CPU changes it, hides no fra
     assert_int_equal(free_one(&machine, frame), FRAMES_OK);
     machine.cpu = 0;
     *levels[0] = *levels[1] = *levels[2] = 0;
+    machine.frames.cpus[0].run_arena = machine.frames.cpus[0].quick = NULL;
     assert_in_range(alloc(&machine, FRAMES_ANY), GIB(20), GIB(20) + MIB(2));
-    machine.frames.cpus[0].run_arena = NULL;
     assert_in_range(alloc_run(&machine, 8, 1), GIB(20), GIB(20) + MIB(2));
     free(machine.metadata);
 }

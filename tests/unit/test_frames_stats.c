@@ -120,7 +120,7 @@ TEST("frames: with several CPUs the peak is off by no more than 64 frames a CPU"
 
 // --- Self-check ---
 
-enum { PLANTS = 16 };
+enum { PLANTS = 17 };
 
 // Makes one thing wrong. Blocks of the machine by arena: 0 in the first, 1 to 3 in the second.
 static void plant(struct frames *frames, int which) {
@@ -172,6 +172,9 @@ static void plant(struct frames *frames, int which) {
         break;
     case 14: // the block of frame 0, which is not managed
         frames->arenas[0].blocks[0].is_plain = true;
+        break;
+    case 15:
+        frames->cpus[2].own = arena;
         break;
     default: // a frame of the metadata, free with all its counters
         frames->arenas[0].lines[frames->metadata_first / 64] |= UINT64_C(1)
