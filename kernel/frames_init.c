@@ -198,7 +198,7 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
     find_zones(frames);
     const struct frames_span *last = &frames->spans[frames->span_count - 1];
     frames->end_address = (last->first_frame + last->frames) * FRAME_BYTES;
-    frames->report_at = (int64_t)max_u64(64, min_u64(frames->total / 256 / cpus, 1 << 20));
+    frames->report_at = (int64_t)max_u64(64, frames->total / 256 / cpus);
     for (uint64_t i = 0; i < frames->arena_count; i++) {
         struct frames_arena *arena = &frames->arenas[i];
         arena->is_quick = arena->zone == frames->top_zone && arena->has_one_span;

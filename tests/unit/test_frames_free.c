@@ -168,3 +168,19 @@ TEST(
     assert_int_equal(alloc(&machine, FRAMES_ANY) / GIB(4), 1);
     machine_end(&machine);
 }
+
+TEST("frames: whole blocks of kernel, modules or page tables are freed like any other") {
+    static const uint32_t kinds[] = {SLIPWAY_MEM_KERNEL, SLIPWAY_MEM_MODULE,
+                                     SLIPWAY_MEM_PAGE_TABLES};
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
+        MACHINE(machine, 1, {MIB(2), MIB(4), USABLE, true}, {MIB(4), MIB(8), kinds[i], true});
+        assert_int_equal(statistics(&machine).used_frames, 1024 + 1);
+        assert_int_equal(alloc_at(&machine, MIB(4), 1), FRAMES_ERR_USED);
+        assert_int_equal(free_one(&machine, MIB(6)), FRAMES_OK);
+        assert_int_equal(free_one(&machine, MIB(6)), FRAMES_ERR_FREE);
+        assert_int_equal(free_run(&machine, MIB(4), 512), FRAMES_OK);
+        assert_int_equal(free_run(&machine, MIB(6) + PAGE(1), 511), FRAMES_OK);
+        assert_int_equal(alloc_run(&machine, 1024, 1024), MIB(4));
+        machine_end(&machine);
+    }
+}

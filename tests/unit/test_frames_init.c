@@ -98,6 +98,43 @@ TEST("frames: metadata has room for what it consists of, and for nothing else") 
                          2 * sizeof(struct frames_span));
 }
 
+TEST("frames: metadata that ends with a frame takes no other") {
+    const struct memmap_region region = {GIB(4), GIB(4) + MIB(200), USABLE, true};
+    unsigned exact = 0;
+    for (unsigned cpus = 1; cpus <= 128; cpus++) {
+        // Spans of 24 bytes, so that some sum is a multiple of 4096.
+        for (uint64_t holes = 0; holes <= 16; holes++) {
+            struct memmap_region regions[17] = {region};
+            for (uint64_t i = 1; i <= holes; i++)
+                regions[i] = (struct memmap_region){GIB(4) + i * GIB(1),
+                                                    GIB(4) + i * GIB(1) + MIB(2), USABLE, true};
+            uint64_t bytes = frames_metadata_bytes(regions, holes + 1, cpus);
+            if (bytes % FRAME_BYTES != 0)
+                continue;
+            struct machine machine = machine_make(regions, holes + 1, cpus);
+            machine_start(&machine);
+            assert_int_equal(statistics(&machine).metadata_frames, bytes / FRAME_BYTES);
+            machine_end(&machine);
+            exact++;
+        }
+    }
+    assert_in_range(exact, 1, 100);
+}
+
+TEST("frames: CPUs report what they took every 1/256 of memory, all together, or 64 frames each") {
+    static const struct {
+        uint64_t bytes;
+        unsigned cpus;
+        int64_t want;
+    } cases[] = {{MIB(2), 1, 64},  {MIB(64), 1, 64}, {MIB(66), 1, 66},
+                 {GIB(1), 8, 128}, {GIB(1), 16, 64}, {GIB(1), 17, 64}};
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        MACHINE(machine, cases[i].cpus, {GIB(4), GIB(4) + cases[i].bytes, USABLE, true});
+        assert_int_equal(machine.frames.report_at, cases[i].want);
+        machine_end(&machine);
+    }
+}
+
 TEST("frames: a CPU needs at most two cache lines, be there 4096 of them") {
     const struct memmap_region all = {MIB(16), GIB(1), USABLE, true};
     uint64_t one = frames_metadata_bytes(&all, 1, 1);

@@ -297,6 +297,38 @@ TEST("frames: a run that would do and stays free is found, whatever else comes a
     ask_in(block, 1100, (struct frames_request){1050, 1, 0}, block + 3, 9);
 }
 
+// --- Arenas that change hands ---
+
+enum { LONE_BLOCKS = 256, LONE_FRAMES = 2, WANDERER_HOLDS = 200 };
+
+// Takes more than an arena has, and gives back what lies in those that it has left.
+static void wander(struct member *member) {
+    for (unsigned i = 0; i < ROUNDS * 3000; i++)
+        if (member->held < WANDERER_HOLDS && random_below(&member->random, 8) < 5)
+            (void)take_one(member, FRAMES_ANY);
+        else if (member->runs != 0)
+            give(member, drop(member, random_below(&member->random, member->runs)));
+    give_all(member);
+}
+
+TEST("frames: arenas that are used up and given up change hands, and what they have is counted") {
+    // Few frames in each block, so that an arena is used up soon.
+    static struct memmap_region regions[LONE_BLOCKS + 1];
+    for (uint64_t i = 0; i < LONE_BLOCKS; i++)
+        regions[i] = (struct memmap_region){
+            MIB(16) + i * MIB(2), MIB(16) + i * MIB(2) + PAGE(LONE_FRAMES), USABLE, false};
+    regions[LONE_BLOCKS] = (struct memmap_region){GIB(1), GIB(1) + MIB(1), USABLE, true};
+    static const team_work work[] = {wander, wander, wander, wander};
+    for (unsigned threads = 2; threads <= 4; threads += 2) {
+        struct team *team = team_make(regions, LONE_BLOCKS + 1, threads);
+        struct machine *machine = &team->machine;
+        assert_int_equal(alloc_at(machine, GIB(1) + MIB(1) / 2, 128), FRAMES_OK);
+        uint64_t all = statistics(machine).free_frames;
+        assert_int_equal(team_run(team, threads, 1, work), 0);
+        team_end(team, all);
+    }
+}
+
 // --- Reclaiming, and reading statistics, at the same time ---
 
 // Small regions in turns, so that reclaiming takes long and happens where others take frames.
