@@ -31,6 +31,9 @@ static void compare_with_array(struct random *random, uint64_t bits) {
         assert_int_equal(bit_tree_next(&tree, from), want < bits ? want : BIT_TREE_NONE);
         assert_int_equal(bit_tree_scan(&tree, from, UINT64_MAX),
                          want < bits ? want : BIT_TREE_NONE);
+        uint64_t end = random_below(random, bits + 2);
+        assert_int_equal(bit_tree_scan(&tree, from, end),
+                         want < bits && want < end ? want : BIT_TREE_NONE);
         if (from < bits)
             assert_int_equal(bit_tree_contains(&tree, from), array[from]);
     }
@@ -44,6 +47,14 @@ TEST("bit_tree: sets of every size around the powers of 64 equal a plain array")
     struct random random = random_start("bit_tree");
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         compare_with_array(&random, sizes[i]);
+}
+
+TEST("bit_tree: a set needs a word for 64 numbers, and one for 64 of those") {
+    static const uint64_t sizes[][2] = {{0, 1},     {1, 1},     {2, 1},        {63, 1},
+                                        {64, 1},    {65, 3},    {640, 11},     {4032, 64},
+                                        {4096, 65}, {4097, 68}, {262144, 4161}};
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        assert_int_equal(bit_tree_words(sizes[i][0]), sizes[i][1]);
 }
 
 TEST("bit_tree: an empty set has no next member, from anywhere") {
