@@ -34,6 +34,8 @@ static void compare_with_array(struct random *random, uint64_t bits) {
         uint64_t end = random_below(random, bits + 2);
         assert_int_equal(bit_tree_scan(&tree, from, end),
                          want < bits && want < end ? want : BIT_TREE_NONE);
+        assert_int_equal(bit_tree_scan(&tree, from, from), BIT_TREE_NONE);
+        assert_int_equal(bit_tree_scan(&tree, from / 64 * 64, from / 64 * 64), BIT_TREE_NONE);
         if (from < bits)
             assert_int_equal(bit_tree_contains(&tree, from), array[from]);
     }
