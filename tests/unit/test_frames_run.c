@@ -371,6 +371,7 @@ TEST("frames: a failed search for an aligned run is remembered for what is no ea
     assert_int_equal(alloc_run(&machine, 8, 4), NOTHING);
     // An aligned run that becomes free behind the allocator's back.
     arena->lines[5 * BLOCK_WORDS + 7] |= UINT64_C(0xff) << 48;
+    arena->lines[5 * BLOCK_WORDS + 6] |= 1; // eight lie behind it
     static const struct frames_request known[] = {
         {8, 4, 0}, {8, 8, 0}, {9, 4, 0}, {16, 16, 0}, {8, 64, 0}};
     static const struct frames_request unknown[] = {{7, 4, 0}, {8, 2, 0}, {8, 1, 0}};

@@ -120,89 +120,130 @@ TEST("frames: with several CPUs the peak is off by no more than 64 frames a CPU"
 
 // --- Self-check ---
 
-enum { PLANTS = 17 };
+// Blocks by number: 0 in the first arena, 64 to 66 in the second, 128 and 129 in the third.
+static const struct memmap_region planted_regions[] = {
+    {0x1000, 0x9f000, USABLE, true},
+    {MIB(2), MIB(8), USABLE, false},
+    {MIB(16), MIB(18), USABLE, false},
+    {MIB(18), MIB(19), SLIPWAY_MEM_RESERVED, true},
+    {MIB(20), MIB(22), SLIPWAY_MEM_LOADER, true},
+};
 
-// Makes one thing wrong. Blocks of the machine by arena: 0 in the first, 1 to 3 in the second.
-static void plant(struct frames *frames, int which) {
-    struct frames_arena *arena = &frames->arenas[1];
+// Makes one thing wrong, which the self-check has to say in these words.
+static const char *plant(struct frames *frames, int which) {
+    struct frames_arena *low = &frames->arenas[0], *arena = &frames->arenas[1];
+    uint64_t metadata_end = frames->metadata_first + frames->metadata_frames;
     switch (which) {
     case 0:
         frames->used++;
-        break;
+        return "frames: used 3, bitmap 2\n";
     case 1:
         frames->total--;
-        break;
+        return "frames: total 2205, managed 2206\n";
     case 2:
         frames->zone_total[0]++;
-        break;
+        return "frames: zone 0: total 159, managed 158\n";
     case 3:
-        arena->blocks[1].free--;
-        break;
+        frames->zone_total[2]--;
+        return "frames: zone 2: total 511, managed 512\n";
     case 4:
-        arena->lines[8 + 7] ^= 1;
-        break;
+        arena->blocks[1].free--;
+        return "frames: block 65: counter 511, bitmap 512\n";
     case 5:
-        bit_tree_remove(&frames->some, 1);
-        break;
+        arena->lines[8 + 7] ^= 1;
+        return "frames: block 65: masks disagree with 511 free\n";
     case 6:
-        bit_tree_insert(&frames->whole, 0);
-        break;
+        bit_tree_remove(&frames->some, 1);
+        return "frames: arena 1: sets disagree with its masks\n";
     case 7:
+        bit_tree_insert(&frames->whole, 0);
+        return "frames: arena 0: sets disagree with its masks\n";
+    case 8:
         bit_tree_insert(&frames->partial, 2);
-        break;
-    case 8: // frame 0, which nobody manages, set free with all its counters
-        frames->arenas[0].lines[0] |= 1;
-        frames->arenas[0].blocks[0].free++;
+        return "frames: arena 2: sets disagree with its masks\n";
+    case 9: // frame 0, which nobody manages, set free with all its counters
+        low->lines[0] |= 1;
+        low->blocks[0].free++;
         frames->used--;
-        break;
-    case 9:
-        arena->lock = 1;
-        break;
-    case 10:
-        arena->some |= UINT64_C(1) << 40;
-        break;
-    case 11:
-        arena->owner = 2;
-        break;
+        return "frames: block 0: 1 frames are free and not managed\n";
+    case 10: // and two of another word
+        low->lines[3] |= UINT64_C(3) << 62;
+        low->blocks[0].free = (uint16_t)(low->blocks[0].free + 2);
+        return "frames: block 0: 2 frames are free and not managed\n";
+    case 11: // a block that nobody has reclaimed yet
+        frames->arenas[2].lines[BLOCK_WORDS] |= 7;
+        return "frames: block 129: 3 frames are free and not managed\n";
     case 12:
-        frames->whole_arenas--;
-        break;
+        arena->lock = 1;
+        return "frames: arena 1: locked\n";
     case 13:
-        arena->blocks[2].is_plain = false;
-        break;
-    case 14: // the block of frame 0, which is not managed
-        frames->arenas[0].blocks[0].is_plain = true;
-        break;
+        arena->some |= UINT64_C(1) << 40;
+        return "frames: arena 1: masks beyond its blocks\n";
+    case 14:
+        low->some = 0; // and partly used, so that it is not in the other mask
+        return "frames: block 0: masks disagree with 156 free\n";
     case 15:
-        frames->cpus[2].own = arena;
-        break;
-    default: // a frame of the metadata, free with all its counters
-        frames->arenas[0].lines[frames->metadata_first / 64] |= UINT64_C(1)
-                                                                << frames->metadata_first % 64;
-        frames->arenas[0].blocks[0].free++;
+        arena->owner = 2;
+        return "frames: arena 1: not owned by CPU 1\n";
+    case 16:
+        frames->cpus[0].own = arena;
+        return "frames: CPU 0: does not own its arena\n";
+    case 17:
+        frames->cpus[39].own = arena;
+        return "frames: CPU 39: does not own its arena\n";
+    case 18:
+        frames->whole_arenas--;
+        return "frames: 1 arenas with whole blocks, by the masks 2\n";
+    case 19:
+        arena->blocks[2].is_plain = false;
+        return "frames: block 66: its mark for giving back at once is wrong\n";
+    case 20: // the block of frame 0, which is not managed
+        low->blocks[0].is_plain = true;
+        return "frames: block 0: its mark for giving back at once is wrong\n";
+    case 21: // the last frame of the metadata, free with all its counters
+        low->lines[(metadata_end - 1) / 64] |= UINT64_C(1) << (metadata_end - 1) % 64;
+        low->blocks[0].free++;
         frames->used--;
+        return "frames: frame 1 of the metadata is free\n";
+    default:
+        return NULL;
     }
 }
 
-TEST("frames: the self-check finds every counter, bit, set and lock that is wrong") {
-    const struct memmap_region regions[] = {{0x1000, 0x9f000, USABLE, true},
-                                            {MIB(2), MIB(8), USABLE, false},
-                                            {MIB(16), MIB(18), USABLE, false},
-                                            {MIB(18), MIB(19), SLIPWAY_MEM_RESERVED, true}};
-    struct machine machine = machine_make(regions, ARRAY_LEN(regions), 3);
-    char text[1024];
-    for (int which = 0; which < PLANTS; which++) {
+TEST("frames: the self-check finds every counter, bit, set, mark and lock that is wrong") {
+    struct machine machine = machine_make(planted_regions, ARRAY_LEN(planted_regions), 40);
+    static char text[4096];
+    const char *want = "";
+    for (int which = 0; want != NULL; which++) {
         machine_start(&machine);
-        plant(&machine.frames, which);
+        want = plant(&machine.frames, which);
         struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
         struct sink sink = fmt_buffer_sink(&buffer);
         uint64_t wrong = frames_verify(&machine.frames, &sink);
         uint64_t lines = 0;
         for (const char *at = text; *at != '\0'; at++)
             lines += *at == '\n';
-        if (wrong == 0 || wrong != lines || wrong != frames_verify(&machine.frames, NULL))
-            fail_msg("plant %d: %lu wrong, %lu lines", which, wrong, lines);
+        if (wrong != lines || wrong != frames_verify(&machine.frames, NULL) ||
+            (want == NULL) != (wrong == 0) || (want != NULL && strstr(text, want) == NULL))
+            fail_msg("plant %d: %lu wrong, wanted %s, got\n%s", which, wrong, want, text);
     }
     machine_start(&machine);
     machine_end(&machine);
+}
+
+TEST("frames: the self-check looks at a machine of one arena, too, and at all levels of each set") {
+    MACHINE(one, 1, {MIB(2), MIB(4), USABLE, true});
+    one.frames.arenas[0].lock = 1;
+    assert_int_equal(frames_verify(&one.frames, NULL), 1);
+    one.frames.arenas[0].lock = 0;
+    machine_end(&one);
+    MACHINE(many, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(24), USABLE, true});
+    struct bit_tree *const sets[] = {&many.frames.some, &many.frames.partial, &many.frames.whole};
+    for (unsigned i = 0; i < ARRAY_LEN(sets); i++) {
+        assert_int_equal(sets[i]->levels, 2);
+        *sets[i]->level[1] ^= 2;
+        assert_int_equal(frames_verify(&many.frames, NULL), 1);
+        *sets[i]->level[1] ^= 2;
+    }
+    machine_end(&many);
 }
