@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 // The tables to be patched.
-#include "tests/unit/support/acpi_tables.c"
+#include "tests/unit/support/acpi_fake.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -27,26 +27,26 @@ static void check_found(const struct madt_cpus *cpus) {
     }
 }
 
-static void find(struct acpi_tables *tables) {
+static void find(struct acpi_fake *tables) {
     uint32_t *ids = malloc(CAPACITY * sizeof(*ids));
     ids[0] = BOOT_ID;
     struct madt_cpus cpus = {.ids = ids, .capacity = CAPACITY};
-    struct madt_memory memory = acpi_tables_memory(tables);
+    struct madt_memory memory = acpi_fake_memory(tables);
     enum madt_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, &cpus);
     require(strcmp(madt_status_text(status), "unknown") != 0);
     if (status == MADT_OK)
         check_found(&cpus);
     else
         require(cpus.kept == 0 && cpus.found == 0);
-    acpi_tables_forget(tables);
+    acpi_fake_forget(tables);
     free(ids);
 }
 
-static void make_sums(struct acpi_tables *tables) {
-    acpi_tables_sum_rsdp(tables);
-    acpi_tables_sum(tables, ACPI_RSDT);
-    acpi_tables_sum(tables, ACPI_XSDT);
-    acpi_tables_sum(tables, ACPI_MADT);
+static void make_sums(struct acpi_fake *tables) {
+    acpi_fake_sum_rsdp(tables);
+    acpi_fake_sum(tables, ACPI_RSDT);
+    acpi_fake_sum(tables, ACPI_XSDT);
+    acpi_fake_sum(tables, ACPI_MADT);
 }
 
 // The first byte says whether what follows are patches of tables that are in order, or the entries
@@ -54,16 +54,16 @@ static void make_sums(struct acpi_tables *tables) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     if (bytes == 0)
         return 0;
-    struct acpi_tables *tables = malloc(sizeof(*tables));
-    acpi_tables_fill(tables);
+    struct acpi_fake *tables = malloc(sizeof(*tables));
+    acpi_fake_fill(tables);
     size_t room = ACPI_BYTES - ACPI_MADT - ACPI_MADT_ENTRIES;
     size_t count = bytes - 1;
     if (data[0] & RAW_MADT) {
-        acpi_tables_add(tables, data + 1, (uint32_t)(count < room ? count : room));
+        acpi_fake_add(tables, data + 1, (uint32_t)(count < room ? count : room));
     } else {
-        acpi_tables_add_apic(tables, BOOT_ID, 1);
-        acpi_tables_add_apic(tables, 1, 1);
-        acpi_tables_add_x2apic(tables, 300, 1);
+        acpi_fake_add_apic(tables, BOOT_ID, 1);
+        acpi_fake_add_apic(tables, 1, 1);
+        acpi_fake_add_x2apic(tables, 300, 1);
         patch_apply(data + 1, count, tables->bytes, ACPI_BYTES);
     }
     if (data[0] & WITH_SUMS)

@@ -1,13 +1,13 @@
 #include "kernel/madt.h"
 
-#include "tests/unit/support/acpi_tables.h"
+#include "tests/unit/support/acpi_fake.h"
 #include "tests/unit/support/test.h"
 
 #include <string.h>
 
 enum { ENABLED = 1, ONLINE_CAPABLE = 2, CAPACITY = 4, BOOT_ID = 1 };
 
-static struct acpi_tables tables;
+static struct acpi_fake tables;
 static uint32_t ids[CAPACITY];
 
 static struct madt_cpus result;
@@ -16,9 +16,9 @@ static enum madt_status find_at(uint64_t rsdp) {
     memset(ids, 0xee, sizeof(ids));
     ids[0] = BOOT_ID;
     result = (struct madt_cpus){.ids = ids, .capacity = CAPACITY, .kept = 77, .found = 78};
-    struct madt_memory memory = acpi_tables_memory(&tables);
+    struct madt_memory memory = acpi_fake_memory(&tables);
     enum madt_status status = madt_find_cpus(&memory, rsdp, &result);
-    acpi_tables_forget(&tables);
+    acpi_fake_forget(&tables);
     if (status != MADT_OK) {
         assert_int_equal(result.kept, 77);
         assert_int_equal(result.found, 78);
@@ -40,9 +40,9 @@ static void assert_found(uint32_t found, uint32_t kept, const uint32_t *expected
 
 // Two CPUs, one of which asks.
 static void fill(void) {
-    acpi_tables_fill(&tables);
-    acpi_tables_add_apic(&tables, 0, ENABLED);
-    acpi_tables_add_apic(&tables, BOOT_ID, ENABLED);
+    acpi_fake_fill(&tables);
+    acpi_fake_add_apic(&tables, 0, ENABLED);
+    acpi_fake_add_apic(&tables, BOOT_ID, ENABLED);
 }
 
 static void put32(uint32_t at, uint32_t value) {
@@ -51,45 +51,45 @@ static void put32(uint32_t at, uint32_t value) {
 
 TEST("madt: enabled CPUs are found by either kind of entry, the one that asks first") {
     fill();
-    acpi_tables_add_x2apic(&tables, 0x12345678, ENABLED | ONLINE_CAPABLE);
-    acpi_tables_add(&tables, (const uint8_t[]){1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12);
-    acpi_tables_add_apic(&tables, 254, ENABLED);
+    acpi_fake_add_x2apic(&tables, 0x12345678, ENABLED | ONLINE_CAPABLE);
+    acpi_fake_add(&tables, (const uint8_t[]){1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12);
+    acpi_fake_add_apic(&tables, 254, ENABLED);
     assert_found(4, 4, (const uint32_t[]){BOOT_ID, 0, 0x12345678, 254});
 }
 
 TEST("madt: disabled CPUs, IDs that mean all, and repetitions do not count") {
     fill();
-    acpi_tables_add_apic(&tables, 7, 0);
-    acpi_tables_add_apic(&tables, 8, ONLINE_CAPABLE);
-    acpi_tables_add_apic(&tables, 0xff, ENABLED);
-    acpi_tables_add_x2apic(&tables, 9, 0);
-    acpi_tables_add_x2apic(&tables, 0xffffffff, ENABLED);
-    acpi_tables_add_apic(&tables, 0, ENABLED);
-    acpi_tables_add_x2apic(&tables, 0, ENABLED);
-    acpi_tables_add_x2apic(&tables, BOOT_ID, ENABLED);
-    acpi_tables_add_x2apic(&tables, 0xff, ENABLED); // an x2APIC may have this one
+    acpi_fake_add_apic(&tables, 7, 0);
+    acpi_fake_add_apic(&tables, 8, ONLINE_CAPABLE);
+    acpi_fake_add_apic(&tables, 0xff, ENABLED);
+    acpi_fake_add_x2apic(&tables, 9, 0);
+    acpi_fake_add_x2apic(&tables, 0xffffffff, ENABLED);
+    acpi_fake_add_apic(&tables, 0, ENABLED);
+    acpi_fake_add_x2apic(&tables, 0, ENABLED);
+    acpi_fake_add_x2apic(&tables, BOOT_ID, ENABLED);
+    acpi_fake_add_x2apic(&tables, 0xff, ENABLED); // an x2APIC may have this one
     assert_found(3, 3, (const uint32_t[]){BOOT_ID, 0, 0xff});
 }
 
 TEST("madt: what does not fit is counted, and nothing behind the capacity is written") {
     fill();
     for (uint8_t id = 10; id < 30; id++)
-        acpi_tables_add_apic(&tables, id, ENABLED);
+        acpi_fake_add_apic(&tables, id, ENABLED);
     assert_found(22, CAPACITY, (const uint32_t[]){BOOT_ID, 0, 10, 11});
 }
 
 TEST("madt: a CPU that is not listed learns so, also where it alone asks") {
-    acpi_tables_fill(&tables);
+    acpi_fake_fill(&tables);
     assert_int_equal(find(), MADT_ERR_BOOT_CPU);
-    acpi_tables_add_apic(&tables, BOOT_ID, 0);
-    acpi_tables_add_apic(&tables, BOOT_ID + 1, ENABLED);
+    acpi_fake_add_apic(&tables, BOOT_ID, 0);
+    acpi_fake_add_apic(&tables, BOOT_ID + 1, ENABLED);
     assert_int_equal(find(), MADT_ERR_BOOT_CPU);
 }
 
 TEST("madt: without an XSDT the RSDT is used") {
     fill();
     memset(tables.bytes + ACPI_RSDP + 24, 0, 8);
-    acpi_tables_sum_rsdp(&tables);
+    acpi_fake_sum_rsdp(&tables);
     memset(tables.bytes + ACPI_XSDT, 0, 4);
     assert_found(2, 2, (const uint32_t[]){BOOT_ID, 0});
     fill();
@@ -142,40 +142,40 @@ TEST("madt: tables of impossible length are refused") {
     static const uint32_t madt_lengths[] = {0, 35, 36, 43, MADT_TABLE_BYTES_MAX + 1, UINT32_MAX};
     for (unsigned i = 0; i < sizeof(madt_lengths) / sizeof(madt_lengths[0]); i++) {
         fill();
-        acpi_tables_set_length(&tables, ACPI_MADT, madt_lengths[i]);
+        acpi_fake_set_length(&tables, ACPI_MADT, madt_lengths[i]);
         assert_int_equal(find(), MADT_ERR_LENGTH);
     }
     fill();
-    acpi_tables_set_length(&tables, ACPI_MADT, MADT_TABLE_BYTES_MAX);
+    acpi_fake_set_length(&tables, ACPI_MADT, MADT_TABLE_BYTES_MAX);
     assert_int_equal(find(), MADT_ERR_UNREACHABLE);
     fill();
-    acpi_tables_set_length(&tables, ACPI_XSDT, 35);
+    acpi_fake_set_length(&tables, ACPI_XSDT, 35);
     assert_int_equal(find(), MADT_ERR_LENGTH);
 }
 
 TEST("madt: lists without an MADT say so, also when part of one is out of reach") {
     fill();
-    acpi_tables_set_length(&tables, ACPI_XSDT, ACPI_HEADER_BYTES);
+    acpi_fake_set_length(&tables, ACPI_XSDT, ACPI_HEADER_BYTES);
     assert_int_equal(find(), MADT_ERR_ABSENT);
-    acpi_tables_set_length(&tables, ACPI_XSDT,
-                           ACPI_HEADER_BYTES + 8 + 7); // a whole entry and a bit
+    acpi_fake_set_length(&tables, ACPI_XSDT,
+                         ACPI_HEADER_BYTES + 8 + 7); // a whole entry and a bit
     assert_int_equal(find(), MADT_ERR_ABSENT);
     fill();
     memcpy(tables.bytes + ACPI_MADT, "CIPA", 4);
     assert_int_equal(find(), MADT_ERR_ABSENT);
     memset(tables.bytes + ACPI_XSDT + ACPI_HEADER_BYTES, 0xff, 8);
-    acpi_tables_sum(&tables, ACPI_XSDT);
+    acpi_fake_sum(&tables, ACPI_XSDT);
     assert_int_equal(find(), MADT_ERR_UNREACHABLE);
     memcpy(tables.bytes + ACPI_RSDT, "TDSR", 4);
     memset(tables.bytes + ACPI_RSDP + 24, 0, 8);
-    acpi_tables_sum_rsdp(&tables);
+    acpi_fake_sum_rsdp(&tables);
     assert_int_equal(find(), MADT_ERR_SIGNATURE);
 }
 
 TEST("madt: a table that cannot be read does not hide the one behind it") {
     fill();
     memset(tables.bytes + ACPI_XSDT + ACPI_HEADER_BYTES, 0xff, 8);
-    acpi_tables_sum(&tables, ACPI_XSDT);
+    acpi_fake_sum(&tables, ACPI_XSDT);
     assert_found(2, 2, (const uint32_t[]){BOOT_ID, 0});
 }
 
@@ -185,14 +185,14 @@ TEST("madt: entries that are too short for their kind, or end outside, are refus
     };
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         fill();
-        acpi_tables_add(&tables, bad[i], sizeof(bad[i]));
+        acpi_fake_add(&tables, bad[i], sizeof(bad[i]));
         assert_int_equal(find(), MADT_ERR_ENTRY);
     }
     fill();
-    acpi_tables_add(&tables, (const uint8_t[]){77}, 1);
+    acpi_fake_add(&tables, (const uint8_t[]){77}, 1);
     assert_int_equal(find(), MADT_ERR_ENTRY);
     fill();
-    acpi_tables_add(&tables, (const uint8_t[]){77, 2}, 2); // empty, of a kind to come
+    acpi_fake_add(&tables, (const uint8_t[]){77, 2}, 2); // empty, of a kind to come
     assert_int_equal(find(), MADT_OK);
 }
 

@@ -10,7 +10,7 @@
 
 #define ACPI_BASE UINT64_C(0x7fe0000)
 
-// Where the tables lie in acpi_tables.bytes. There is room behind each.
+// Where the tables lie in acpi_fake.bytes. There is room behind each.
 enum {
     ACPI_RSDP = 0x000,
     ACPI_RSDT = 0x100,
@@ -24,27 +24,27 @@ enum {
     ACPI_MADT_ENTRIES = 44,
 };
 
-struct acpi_tables {
+struct acpi_fake {
     uint8_t bytes[ACPI_BYTES];
     void *copies[1024]; // handed out
     unsigned copy_count;
 };
 
 // RSDP of revision 2, RSDT and XSDT with a FADT and the MADT, and no entry in that. Sums are right.
-void acpi_tables_fill(struct acpi_tables *tables);
+void acpi_fake_fill(struct acpi_fake *tables);
 
 // Appends entries to the MADT: a local APIC (type 0), a local x2APIC (type 9), or any bytes.
-void acpi_tables_add_apic(struct acpi_tables *tables, uint8_t id, uint32_t flags);
-void acpi_tables_add_x2apic(struct acpi_tables *tables, uint32_t id, uint32_t flags);
-void acpi_tables_add(struct acpi_tables *tables, const uint8_t *entry, uint32_t bytes);
+void acpi_fake_add_apic(struct acpi_fake *tables, uint8_t id, uint32_t flags);
+void acpi_fake_add_x2apic(struct acpi_fake *tables, uint32_t id, uint32_t flags);
+void acpi_fake_add(struct acpi_fake *tables, const uint8_t *entry, uint32_t bytes);
 
 // Sets the length of the table at `at`, and makes its bytes add up to 0.
-void acpi_tables_set_length(struct acpi_tables *tables, uint32_t at, uint32_t length);
-void acpi_tables_sum(struct acpi_tables *tables, uint32_t at);
+void acpi_fake_set_length(struct acpi_fake *tables, uint32_t at, uint32_t length);
+void acpi_fake_sum(struct acpi_fake *tables, uint32_t at);
 
 // Makes the sums of the RSDP right.
-void acpi_tables_sum_rsdp(struct acpi_tables *tables);
+void acpi_fake_sum_rsdp(struct acpi_fake *tables);
 
-// The memory to hand to madt_find_cpus; acpi_tables_forget frees the copies that it made.
-struct madt_memory acpi_tables_memory(struct acpi_tables *tables);
-void acpi_tables_forget(struct acpi_tables *tables);
+// The memory to hand to madt_find_cpus; acpi_fake_forget frees the copies that it made.
+struct madt_memory acpi_fake_memory(struct acpi_fake *tables);
+void acpi_fake_forget(struct acpi_fake *tables);

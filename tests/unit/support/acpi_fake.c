@@ -1,4 +1,4 @@
-#include "tests/unit/support/acpi_tables.h"
+#include "tests/unit/support/acpi_fake.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static void put64(uint8_t *at, uint64_t value) {
     memcpy(at, &value, sizeof(value));
 }
 
-static uint32_t length_of(const struct acpi_tables *tables, uint32_t at) {
+static uint32_t length_of(const struct acpi_fake *tables, uint32_t at) {
     uint32_t length;
     memcpy(&length, tables->bytes + at + ACPI_TABLE_LENGTH, sizeof(length));
     return length;
@@ -28,29 +28,29 @@ static void sum(uint8_t *piece, uint32_t bytes, uint32_t sum_at) {
     piece[sum_at] = (uint8_t)-total;
 }
 
-void acpi_tables_sum_rsdp(struct acpi_tables *tables) {
+void acpi_fake_sum_rsdp(struct acpi_fake *tables) {
     sum(tables->bytes + ACPI_RSDP, RSDP_BYTES_1, RSDP_SUM);
     sum(tables->bytes + ACPI_RSDP, RSDP_BYTES, RSDP_SUM_2);
 }
 
-void acpi_tables_sum(struct acpi_tables *tables, uint32_t at) {
+void acpi_fake_sum(struct acpi_fake *tables, uint32_t at) {
     uint32_t length = length_of(tables, at);
     uint32_t room = ACPI_BYTES - at;
     sum(tables->bytes + at, length < room ? length : room, TABLE_SUM);
 }
 
-void acpi_tables_set_length(struct acpi_tables *tables, uint32_t at, uint32_t length) {
+void acpi_fake_set_length(struct acpi_fake *tables, uint32_t at, uint32_t length) {
     put32(tables->bytes + at + ACPI_TABLE_LENGTH, length);
-    acpi_tables_sum(tables, at);
+    acpi_fake_sum(tables, at);
 }
 
-static void put_table(struct acpi_tables *tables, uint32_t at, const char *signature,
+static void put_table(struct acpi_fake *tables, uint32_t at, const char *signature,
                       uint32_t length) {
     memcpy(tables->bytes + at, signature, 4);
-    acpi_tables_set_length(tables, at, length);
+    acpi_fake_set_length(tables, at, length);
 }
 
-void acpi_tables_fill(struct acpi_tables *tables) {
+void acpi_fake_fill(struct acpi_fake *tables) {
     memset(tables, 0, sizeof(*tables));
     uint8_t *rsdp = tables->bytes + ACPI_RSDP;
     memcpy(rsdp, "RSD PTR ", 8);
@@ -58,7 +58,7 @@ void acpi_tables_fill(struct acpi_tables *tables) {
     put32(rsdp + 16, (uint32_t)ACPI_BASE + ACPI_RSDT);
     put32(rsdp + 20, RSDP_BYTES);
     put64(rsdp + 24, ACPI_BASE + ACPI_XSDT);
-    acpi_tables_sum_rsdp(tables);
+    acpi_fake_sum_rsdp(tables);
     put32(tables->bytes + ACPI_RSDT + ACPI_HEADER_BYTES, (uint32_t)ACPI_BASE + ACPI_FADT);
     put32(tables->bytes + ACPI_RSDT + ACPI_HEADER_BYTES + 4, (uint32_t)ACPI_BASE + ACPI_MADT);
     put64(tables->bytes + ACPI_XSDT + ACPI_HEADER_BYTES, ACPI_BASE + ACPI_FADT);
@@ -69,27 +69,27 @@ void acpi_tables_fill(struct acpi_tables *tables) {
     put_table(tables, ACPI_MADT, "APIC", ACPI_MADT_ENTRIES);
 }
 
-void acpi_tables_add(struct acpi_tables *tables, const uint8_t *entry, uint32_t bytes) {
+void acpi_fake_add(struct acpi_fake *tables, const uint8_t *entry, uint32_t bytes) {
     uint32_t length = length_of(tables, ACPI_MADT);
     memcpy(tables->bytes + ACPI_MADT + length, entry, bytes);
-    acpi_tables_set_length(tables, ACPI_MADT, length + bytes);
+    acpi_fake_set_length(tables, ACPI_MADT, length + bytes);
 }
 
-void acpi_tables_add_apic(struct acpi_tables *tables, uint8_t id, uint32_t flags) {
+void acpi_fake_add_apic(struct acpi_fake *tables, uint8_t id, uint32_t flags) {
     uint8_t entry[8] = {0, sizeof(entry), 0, id};
     put32(entry + 4, flags);
-    acpi_tables_add(tables, entry, sizeof(entry));
+    acpi_fake_add(tables, entry, sizeof(entry));
 }
 
-void acpi_tables_add_x2apic(struct acpi_tables *tables, uint32_t id, uint32_t flags) {
+void acpi_fake_add_x2apic(struct acpi_fake *tables, uint32_t id, uint32_t flags) {
     uint8_t entry[16] = {9, sizeof(entry)};
     put32(entry + 4, id);
     put32(entry + 8, flags);
-    acpi_tables_add(tables, entry, sizeof(entry));
+    acpi_fake_add(tables, entry, sizeof(entry));
 }
 
 static const void *pointer(void *context, uint64_t phys, uint64_t bytes) {
-    struct acpi_tables *tables = context;
+    struct acpi_fake *tables = context;
     if (phys < ACPI_BASE || phys - ACPI_BASE > ACPI_BYTES ||
         bytes > ACPI_BYTES - (phys - ACPI_BASE))
         return NULL;
@@ -101,11 +101,11 @@ static const void *pointer(void *context, uint64_t phys, uint64_t bytes) {
     return copy;
 }
 
-struct madt_memory acpi_tables_memory(struct acpi_tables *tables) {
+struct madt_memory acpi_fake_memory(struct acpi_fake *tables) {
     return (struct madt_memory){pointer, tables};
 }
 
-void acpi_tables_forget(struct acpi_tables *tables) {
+void acpi_fake_forget(struct acpi_fake *tables) {
     while (tables->copy_count != 0)
         free(tables->copies[--tables->copy_count]);
 }
