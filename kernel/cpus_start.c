@@ -87,7 +87,7 @@ static const void *table_pointer(void *context, uint64_t phys, uint64_t bytes) {
 void cpus_find(unsigned absent) {
     ids[0] = apic_cpuid();
     cpus_set_apic_id(0, ids[0]);
-    struct madt_memory memory = {.pointer = table_pointer};
+    struct acpi_memory memory = {.pointer = table_pointer};
     struct madt_cpus cpus = {.ids = ids, .capacity = CPUS_MAX, .kept = 1, .found = 1};
     enum madt_status status = madt_find_cpus(&memory, boot_info()->rsdp_phys, &cpus);
     if (status != MADT_OK)

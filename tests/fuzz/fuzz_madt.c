@@ -1,5 +1,5 @@
-// ACPI tables of anything: the search ends, reads nothing outside of what it asked for, and what it
-// finds fits.
+// ACPI tables of anything: the search for the MADT's CPUs, or for another table, ends, reads
+// nothing outside of what it asked for, and what it finds fits.
 #include "kernel/madt.h"
 
 #include "tests/fuzz/patch.h"
@@ -11,11 +11,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-enum { CAPACITY = 8, BOOT_ID = 0, WITH_SUMS = 1, RAW_MADT = 2 };
+enum { CAPACITY = 8, BOOT_ID = 0, FADT_BYTES = 116, WITH_SUMS = 1, RAW_MADT = 2 };
 
 static void require(bool condition) {
     if (!condition)
         abort();
+}
+
+static bool adds_up(const uint8_t *bytes, uint32_t count) {
+    uint8_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum = (uint8_t)(sum + bytes[i]);
+    return sum == 0;
 }
 
 static void check_found(const struct madt_cpus *cpus) {
@@ -27,11 +34,11 @@ static void check_found(const struct madt_cpus *cpus) {
     }
 }
 
-static void find(struct acpi_fake *tables) {
+static void find_cpus(struct acpi_fake *tables) {
     uint32_t *ids = malloc(CAPACITY * sizeof(*ids));
     ids[0] = BOOT_ID;
     struct madt_cpus cpus = {.ids = ids, .capacity = CAPACITY};
-    struct madt_memory memory = acpi_fake_memory(tables);
+    struct acpi_memory memory = acpi_fake_memory(tables);
     enum madt_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, &cpus);
     require(strcmp(madt_status_text(status), "unknown") != 0);
     if (status == MADT_OK)
@@ -42,10 +49,23 @@ static void find(struct acpi_fake *tables) {
     free(ids);
 }
 
+static void find_fadt(struct acpi_fake *tables) {
+    struct acpi_memory memory = acpi_fake_memory(tables);
+    struct acpi_table fadt = {NULL, 0};
+    if (acpi_find_table(&memory, ACPI_BASE + ACPI_RSDP, "FACP", FADT_BYTES, &fadt) == ACPI_OK) {
+        require(fadt.length >= FADT_BYTES && memcmp(fadt.bytes, "FACP", 4) == 0);
+        require(adds_up(fadt.bytes, fadt.length)); // and all of it can be read
+    } else {
+        require(fadt.bytes == NULL);
+    }
+    acpi_fake_forget(tables);
+}
+
 static void make_sums(struct acpi_fake *tables) {
     acpi_fake_sum_rsdp(tables);
     acpi_fake_sum(tables, ACPI_RSDT);
     acpi_fake_sum(tables, ACPI_XSDT);
+    acpi_fake_sum(tables, ACPI_FADT);
     acpi_fake_sum(tables, ACPI_MADT);
 }
 
@@ -68,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     }
     if (data[0] & WITH_SUMS)
         make_sums(tables);
-    find(tables);
+    find_cpus(tables);
+    find_fadt(tables);
     free(tables);
     return 0;
 }

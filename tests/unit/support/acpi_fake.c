@@ -101,8 +101,8 @@ static const void *pointer(void *context, uint64_t phys, uint64_t bytes) {
     return copy;
 }
 
-struct madt_memory acpi_fake_memory(struct acpi_fake *tables) {
-    return (struct madt_memory){pointer, tables};
+struct acpi_memory acpi_fake_memory(struct acpi_fake *tables) {
+    return (struct acpi_memory){pointer, tables};
 }
 
 void acpi_fake_forget(struct acpi_fake *tables) {

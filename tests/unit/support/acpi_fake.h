@@ -3,7 +3,7 @@
 // byte too many.
 #pragma once
 
-#include "kernel/madt.h"
+#include "common/acpi/acpi_tables.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +45,6 @@ void acpi_fake_sum(struct acpi_fake *tables, uint32_t at);
 // Makes the sums of the RSDP right.
 void acpi_fake_sum_rsdp(struct acpi_fake *tables);
 
-// The memory to hand to madt_find_cpus; acpi_fake_forget frees the copies that it made.
-struct madt_memory acpi_fake_memory(struct acpi_fake *tables);
+// The memory to hand to acpi_find_table; acpi_fake_forget frees the copies that it made.
+struct acpi_memory acpi_fake_memory(struct acpi_fake *tables);
 void acpi_fake_forget(struct acpi_fake *tables);

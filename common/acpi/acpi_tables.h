@@ -1,0 +1,54 @@
+// The way through ACPI's tables: from the RSDP through XSDT or RSDT to the first table with a
+// signature. Pure: loader, kernel, host tests and a fuzzer run the same file. No table is believed
+// before its length and its checksum are; whatever they hold, the search ends. What a table that is
+// found says behind its header is for the caller to judge.
+//
+// ACPI 6.4: RSDP 5.2.5.3, table header 5.2.6, RSDT and XSDT 5.2.7 and 5.2.8.
+#pragma once
+
+#include "common/base/mem.h"
+
+#include <stdint.h>
+
+enum acpi_status {
+    ACPI_OK,
+    ACPI_ERR_NO_RSDP,     // there is no RSDP
+    ACPI_ERR_UNREACHABLE, // a table lies where it cannot be read
+    ACPI_ERR_SIGNATURE,   // a table is not what it is pointed to as
+    ACPI_ERR_LENGTH,      // a table is shorter than its kind, or longer than ACPI_TABLE_BYTES_MAX
+    ACPI_ERR_CHECKSUM,    // the bytes of a table do not add up to 0
+    ACPI_ERR_ABSENT,      // no table has the signature
+    ACPI_STATUSES,        // how many there are; a table's own errors may follow
+};
+
+// Far more than the lists and the tables that are looked for need on any machine.
+#define ACPI_TABLE_BYTES_MAX (UINT32_C(1) << 20)
+
+// How the tables are reached.
+struct acpi_memory {
+    // The pointer to `bytes` bytes, at most ACPI_TABLE_BYTES_MAX, at a physical address; null if
+    // not all of them can be read.
+    const void *(*pointer)(void *context, uint64_t phys, uint64_t bytes);
+    void *context;
+};
+
+// A whole table, header included, as acpi_memory.pointer gave it.
+struct acpi_table {
+    const uint8_t *bytes;
+    uint32_t length;
+};
+
+// Finds a table through the RSDP at the physical address `rsdp` (0: there is none). The first one
+// with the signature counts, and is refused if it has fewer than `least` bytes, which must be those
+// of a table's header at least. Other tables need not be readable, nor in order. On failure
+// *ret_table is untouched.
+[[nodiscard]] enum acpi_status acpi_find_table(const struct acpi_memory *memory, uint64_t rsdp,
+                                               const char signature[4], uint32_t least,
+                                               struct acpi_table *ret_table);
+
+// Fields lie at any address.
+static inline uint32_t acpi_read32(const uint8_t *at) {
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
