@@ -9,6 +9,6 @@ struct acpi_pm_timer {
     uint32_t mask; // the bits that count: 24 or 32
 };
 
-// Finds the timer through the RSDP at `rsdp` (null: none). Trusts no length that a table states
-// beyond what the field in question needs.
-struct acpi_pm_timer acpi_find_pm_timer(const void *rsdp);
+// Finds the timer through the RSDP at a physical address (0: there is none), while the firmware's
+// identity mapping is in force. No table is believed before its length and its checksum are.
+struct acpi_pm_timer acpi_find_pm_timer(uint64_t rsdp_phys);

@@ -55,7 +55,7 @@ static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     firmware_init(image, system);
     log_init();
     devices_find_tables(&devices);
-    struct acpi_pm_timer timer = acpi_find_pm_timer(firmware_pointer(devices.rsdp_phys));
+    struct acpi_pm_timer timer = acpi_find_pm_timer(devices.rsdp_phys);
     timeline_end(0);
     timeline_use_pm_timer(timer.port, timer.mask);
 }

@@ -2,12 +2,12 @@
 // management timer. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9.
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
+#include "tests/unit/support/acpi_fake.h"
 
 #include <sanitizer/asan_interface.h>
 #include <string.h>
 
 enum {
-    RSDP_BYTES = 36,
     XSDT_BYTES = 36 + 2 * 8,
     FADT_BYTES = 276,
 };
@@ -29,20 +29,25 @@ static void put(char *table, uint64_t offset, uint64_t value, uint64_t bytes) {
 static void put_acpi(void) {
     uint64_t xsdt_phys = FAKE_ACPI_PHYS + 0x100;
     uint64_t fadt_phys = FAKE_ACPI_PHYS + 0x200;
-    char *rsdp = make_readable(FAKE_ACPI_PHYS, RSDP_BYTES);
+    char *rsdp = make_readable(FAKE_ACPI_PHYS, ACPI_RSDP_BYTES);
     memcpy(rsdp, "RSD PTR ", 8);
     put(rsdp, 15, 2, 1); // revision
+    put(rsdp, 20, ACPI_RSDP_BYTES, 4);
     put(rsdp, 24, xsdt_phys, 8);
+    acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES_1, ACPI_RSDP_SUM);
+    acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES, ACPI_RSDP_SUM_2);
     char *xsdt = make_readable(xsdt_phys, XSDT_BYTES);
     memcpy(xsdt, "XSDT", 4);
     put(xsdt, 4, XSDT_BYTES, 4);
     put(xsdt, 36, FAKE_ACPI_PHYS, 8); // not a table that anybody looks for
     put(xsdt, 44, fadt_phys, 8);
+    acpi_fake_sum_bytes(xsdt, XSDT_BYTES, ACPI_TABLE_SUM);
     char *fadt = make_readable(fadt_phys, FADT_BYTES);
     memcpy(fadt, "FACP", 4);
     put(fadt, 4, FADT_BYTES, 4);
     put(fadt, 76, FAKE_PM_TIMER_PORT, 4);
     put(fadt, 91, 4, 1); // bytes of the port
+    acpi_fake_sum_bytes(fadt, FADT_BYTES, ACPI_TABLE_SUM);
 }
 
 void fake_put_tables(EFI_SYSTEM_TABLE *system) {

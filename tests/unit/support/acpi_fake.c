@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RSDP_BYTES = 36, RSDP_BYTES_1 = 20, RSDP_SUM = 8, RSDP_SUM_2 = 32, TABLE_SUM = 9 };
-
 static void put32(uint8_t *at, uint32_t value) {
     memcpy(at, &value, sizeof(value));
 }
@@ -19,24 +17,24 @@ static uint32_t length_of(const struct acpi_fake *tables, uint32_t at) {
     return length;
 }
 
-// Sets the byte `sum` of a piece so that all of them add up to 0.
-static void sum(uint8_t *piece, uint32_t bytes, uint32_t sum_at) {
+void acpi_fake_sum_bytes(void *bytes, uint32_t count, uint32_t sum_at) {
+    uint8_t *piece = bytes;
     uint8_t total = 0;
     piece[sum_at] = 0;
-    for (uint32_t i = 0; i < bytes; i++)
+    for (uint32_t i = 0; i < count; i++)
         total = (uint8_t)(total + piece[i]);
     piece[sum_at] = (uint8_t)-total;
 }
 
 void acpi_fake_sum_rsdp(struct acpi_fake *tables) {
-    sum(tables->bytes + ACPI_RSDP, RSDP_BYTES_1, RSDP_SUM);
-    sum(tables->bytes + ACPI_RSDP, RSDP_BYTES, RSDP_SUM_2);
+    acpi_fake_sum_bytes(tables->bytes + ACPI_RSDP, ACPI_RSDP_BYTES_1, ACPI_RSDP_SUM);
+    acpi_fake_sum_bytes(tables->bytes + ACPI_RSDP, ACPI_RSDP_BYTES, ACPI_RSDP_SUM_2);
 }
 
 void acpi_fake_sum(struct acpi_fake *tables, uint32_t at) {
     uint32_t length = length_of(tables, at);
     uint32_t room = ACPI_BYTES - at;
-    sum(tables->bytes + at, length < room ? length : room, TABLE_SUM);
+    acpi_fake_sum_bytes(tables->bytes + at, length < room ? length : room, ACPI_TABLE_SUM);
 }
 
 void acpi_fake_set_length(struct acpi_fake *tables, uint32_t at, uint32_t length) {
@@ -56,7 +54,7 @@ void acpi_fake_fill(struct acpi_fake *tables) {
     memcpy(rsdp, "RSD PTR ", 8);
     rsdp[15] = 2;
     put32(rsdp + 16, (uint32_t)ACPI_BASE + ACPI_RSDT);
-    put32(rsdp + 20, RSDP_BYTES);
+    put32(rsdp + 20, ACPI_RSDP_BYTES);
     put64(rsdp + 24, ACPI_BASE + ACPI_XSDT);
     acpi_fake_sum_rsdp(tables);
     put32(tables->bytes + ACPI_RSDT + ACPI_HEADER_BYTES, (uint32_t)ACPI_BASE + ACPI_FADT);

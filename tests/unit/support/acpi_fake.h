@@ -19,7 +19,13 @@ enum {
     ACPI_MADT = 0x400,
     ACPI_BYTES = 0x1000,
 
+    ACPI_RSDP_BYTES_1 = 20, // of ACPI 1.0
+    ACPI_RSDP_BYTES = 36,
+    ACPI_RSDP_SUM = 8,    // of the first ones
+    ACPI_RSDP_SUM_2 = 32, // of all
+
     ACPI_TABLE_LENGTH = 4,
+    ACPI_TABLE_SUM = 9,
     ACPI_HEADER_BYTES = 36,
     ACPI_MADT_ENTRIES = 44,
 };
@@ -44,6 +50,9 @@ void acpi_fake_sum(struct acpi_fake *tables, uint32_t at);
 
 // Makes the sums of the RSDP right.
 void acpi_fake_sum_rsdp(struct acpi_fake *tables);
+
+// Sets the byte at `sum_at` of any bytes so that all of them add up to 0.
+void acpi_fake_sum_bytes(void *bytes, uint32_t count, uint32_t sum_at);
 
 // The memory to hand to acpi_find_table; acpi_fake_forget frees the copies that it made.
 struct acpi_memory acpi_fake_memory(struct acpi_fake *tables);
