@@ -65,6 +65,21 @@ TEST("owners: memory that is too small or not aligned is refused") {
 
 // --- Counting ---
 
+TEST("owners: frames at the same place of different arenas and zones have counts of their own") {
+    OWNED_MACHINE(machine, owners, {MIB(8), MIB(10), USABLE, true},
+                  {GIB(4), GIB(4) + MIB(256), USABLE, true});
+    const uint64_t frames[] = {MIB(8) + MIB(1), GIB(4) + MIB(1), GIB(4) + MIB(129)};
+    while (owner_count(&owners, frames[0]) == 0 || owner_count(&owners, frames[2]) == 0)
+        (void)owned(&owners);
+    for (unsigned i = 0; i < ARRAY_LEN(frames); i++)
+        for (unsigned more = 0; more <= i; more++)
+            assert_int_equal(get(&owners, frames[i]), FRAMES_OWNERS_OK);
+    for (unsigned i = 0; i < ARRAY_LEN(frames); i++)
+        assert_int_equal(owner_count(&owners, frames[i]), 2 + i);
+    owners_end(&owners);
+    machine_end(&machine);
+}
+
 TEST("owners: a frame is freed by the last of its owners") {
     OWNED_MACHINE(machine, owners, {MIB(4), MIB(8), USABLE, true});
     uint64_t used = statistics(&machine).used_frames;

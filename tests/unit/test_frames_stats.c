@@ -205,6 +205,11 @@ static const char *plant(struct frames *frames, int which) {
         low->blocks[0].free++;
         frames->used--;
         return "frames: frame 1 of the metadata is free\n";
+    case 22: // and the first
+        low->lines[frames->metadata_first / 64] |= UINT64_C(1) << frames->metadata_first % 64;
+        low->blocks[0].free++;
+        frames->used--;
+        return "frames: frame 0 of the metadata is free\n";
     default:
         return NULL;
     }
