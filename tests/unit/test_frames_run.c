@@ -247,7 +247,7 @@ TEST("frames: all of a region is one run, wherever its blocks are among all bloc
         {{MIB(1), MIB(1) + PAGE(1), USABLE, true},
          {GIB(4) + PAGE(1), GIB(4) + MIB(4), USABLE, false}},
         {{MIB(1), MIB(1) + PAGE(8), USABLE, true},
-         {GIB(4) - MIB(6), GIB(4) + MIB(300), USABLE, false}}};
+         {GIB(4) - MIB(1), GIB(4) + MIB(300), USABLE, false}}};
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++) {
         const struct memmap_region *all = &regions[i][regions[i][0].direct];
         uint64_t count = (all->end - all->start) / FRAME_BYTES;
@@ -330,6 +330,14 @@ TEST("frames: long runs go on where the last one was, until frames come back bef
         assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * i));
     assert_int_equal(machine.frames.cpus[0].long_slot % ARENA_FRAMES, 128 * 39);
     // What is easier to place begins from the bottom; what is harder does not.
+    for (uint64_t i = 128 * 5 + 30; i < 128 * 6 + 10; i++)
+        if (i % 128 < 100)
+            assert_int_equal(free_one(&machine, GIB(4) + PAGE(i)), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 5 + 30));
+    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
+    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
+    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
     for (uint64_t i = 0; i < 70; i++)
         assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 20 + i)), FRAMES_OK);
     assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
