@@ -126,8 +126,8 @@ TEST("frames: CPUs report what they took every 1/256 of memory, all together, or
         uint64_t bytes;
         unsigned cpus;
         int64_t want;
-    } cases[] = {{MIB(2), 1, 64},  {MIB(64), 1, 64}, {MIB(66), 1, 66},
-                 {GIB(1), 8, 128}, {GIB(1), 16, 64}, {GIB(1), 17, 64}};
+    } cases[] = {{MIB(2), 1, 64},  {MIB(64), 1, 64}, {MIB(66), 1, 66}, {GIB(1), 8, 128},
+                 {GIB(1), 16, 64}, {GIB(1), 17, 64}, {GIB(4), 1, 4096}};
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         MACHINE(machine, cases[i].cpus, {GIB(4), GIB(4) + cases[i].bytes, USABLE, true});
         assert_int_equal(machine.frames.report_at, cases[i].want);
