@@ -219,9 +219,12 @@ static struct sample runs_64(struct bench *bench) {
     return runs_from_empty(bench, 64, 1);
 }
 
+// So few calls are over before caches know them: one goes ahead that is not measured, as the others
+// do in the workloads of millions.
 static struct sample fail_blocks(struct bench *bench) {
     struct frames_request request = {.count = FRAMES_PER_2M, .align = FRAMES_PER_2M};
     paddr_t first;
+    expect(frames_alloc_run(&bench->frames, 0, &request, &first) == FRAMES_ERR_NO_MEMORY);
     uint64_t start_ns = begin();
     for (unsigned i = 0; i < FAILS; i++)
         expect(frames_alloc_run(&bench->frames, 0, &request, &first) == FRAMES_ERR_NO_MEMORY);
