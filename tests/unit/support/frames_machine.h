@@ -96,6 +96,12 @@ static inline enum frames_status free_one(struct machine *machine, uint64_t fram
     return frames_free(&machine->frames, machine->cpu, paddr(frame));
 }
 
+// Takes every free frame, one by one.
+static inline void use_all(struct machine *machine) {
+    while (alloc(machine, FRAMES_ANY) != NOTHING)
+        continue;
+}
+
 // Every bit of the allocator's state, but for what CPUs remember for themselves.
 struct snapshot {
     struct frames frames;
