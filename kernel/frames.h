@@ -115,9 +115,8 @@ struct frames {
     enum frames_zone top_zone; // the highest that has arenas
     uint64_t whole_arenas;     // members of the next; seldom written
     struct bit_tree whole;     // arenas with a wholly free block
-    struct bit_tree
-        partial;          // arenas that no CPU owns, with a block neither free nor used as a whole
-    struct bit_tree some; // arenas with a free frame
+    struct bit_tree partial;   // arenas that no CPU owns, with a partly used block
+    struct bit_tree some;      // arenas with a free frame
     struct frames_span *spans; // of consecutive blocks, between holes
     uint64_t *mixed;           // slots / 512 of the blocks that are not of one kind, rising,
     uint64_t *mixed_lines;     // and of each of their frames, whether it is managed: 1

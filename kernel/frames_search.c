@@ -169,11 +169,10 @@ uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum f
 static uint64_t take_crossing_run(struct frames *frames, uint64_t number,
                                   const struct search *search) {
     const struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
-    // The block that 1 MiB cuts in two ends there as well.
-    uint64_t frames_here = arena->zone == FRAMES_BELOW_1M ? FRAME_1M : BLOCK_FRAMES;
-    uint64_t border = frame_of_slot(frames, number * BLOCK_FRAMES + frames_here - 1) + 1;
+    unsigned words = words_of(arena);
+    uint64_t border = frame_of_slot(frames, number * BLOCK_FRAMES + words * 64 - 1) + 1;
     for (;;) {
-        uint64_t last = word_load(&arena_line(arena, number % ARENA_BLOCKS)[frames_here / 64 - 1]);
+        uint64_t last = word_load(&arena_line(arena, number % ARENA_BLOCKS)[words - 1]);
         uint64_t tail = last == UINT64_MAX ? 64 : (uint64_t)__builtin_clzll(~last);
         tail = align_down(min_u64(tail, search->count - 1), search->align);
         uint64_t end = border - tail + search->count;
