@@ -47,7 +47,7 @@ FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 stage       = cmp -s $(1) $(2) || install -D -m 644 $(1) $(2)
 objects     = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(filter %.c,$(2)))) $(patsubst %,$(BUILD)/$(1)/%.o,$(filter %.S,$(2)))
 KERNEL_OBJ := $(call objects,kernel,$(KERNEL_SRC)) $(BUILD)/kernel/font.o
-LOADER_OBJ := $(call objects,loader,$(LOADER_SRC))
+LOADER_OBJ := $(call objects,loader,$(LOADER_SRC)) $(BUILD)/loader/font.o
 HOST_OBJ   := $(call objects,host,$(PURE_SRC))
 FUZZ_OBJ   := $(call objects,fuzz,$(PURE_SRC))
 SUPPORT    := $(call objects,host,$(sort $(wildcard tests/unit/support/*.c)))
@@ -83,6 +83,9 @@ define compile
 $(BUILD)/$(1)/%.o: %.c $(BUILD)/flags.stamp
 	@mkdir -p $$(@D); echo '  CC      $$@'
 	$$(Q)$(2) -c $$< -o $$@
+$(BUILD)/$(1)/font.o: $(BUILD)/gen/font.c $(BUILD)/flags.stamp
+	@mkdir -p $$(@D); echo '  CC      $$@'
+	$$(Q)$(2) -c $$< -o $$@
 $(BUILD)/$(1)/%.S.o: %.S $(BUILD)/flags.stamp
 	@mkdir -p $$(@D); echo '  AS      $$@'
 	$$(Q)$$(CC) $$(ASM_FLAGS) -c $$< -o $$@
@@ -95,9 +98,6 @@ $(eval $(call compile,fuzz,clang $$(FUZZ_CFLAGS)))
 $(BUILD)/gen/font.c: $(FONT) scripts/make-font
 	@mkdir -p $(@D); echo '  GEN     $@'
 	$(Q)scripts/make-font $< >$@.tmp && mv $@.tmp $@
-$(BUILD)/kernel/font.o: $(BUILD)/gen/font.c $(BUILD)/flags.stamp
-	@mkdir -p $(@D); echo '  CC      $@'
-	$(Q)$(CC) $(KERNEL_CFLAGS) -c $< -o $@
 
 $(BUILD)/kernel.sym.elf: $(KERNEL_OBJ) kernel/kernel.ld $(BUILD)/files.stamp
 	@echo '  LINK    $@'

@@ -2,7 +2,7 @@
 // addresses, and a legend with the bytes of each kind.
 #pragma once
 
-#include "kernel/framebuffer.h"
+#include "common/screen/framebuffer.h"
 
 // The screen's background.
 #define PICTURE_PAPER 0x242933

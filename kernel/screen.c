@@ -2,7 +2,7 @@
 
 #include "common/base/arith.h"
 #include "kernel/boot.h"
-#include "kernel/framebuffer.h"
+#include "common/screen/framebuffer.h"
 #include "kernel/picture.h"
 #include "kernel/stages.h"
 

@@ -5,7 +5,7 @@ FW_CFLAGS  := -iquote tests/firmware/machine $(HOST_CFLAGS) -fshort-wchar -DGNU_
 FW_TESTS   := $(sort $(wildcard tests/firmware/test_*.c))
 FW_SRC     := $(filter-out common/base/mem.c loader/enter.S,$(LOADER_SRC)) \
               $(filter-out $(FW_TESTS),$(sort $(wildcard tests/firmware/*.c tests/firmware/*.S)))
-FW_OBJ     := $(call objects,firmware,$(FW_SRC))
+FW_OBJ     := $(call objects,firmware,$(FW_SRC)) $(BUILD)/firmware/font.o
 FW_BIN     := $(FW_TESTS:tests/firmware/%.c=$(BUILD)/host/firmware/%)
 
 $(eval $(call compile,firmware,$$(CC) $$(FW_CFLAGS)))

@@ -1,7 +1,7 @@
 // The screen over a framebuffer in host memory, between two areas that nothing may write.
 // These three are compiled here and not in the library of pure code: they ask the rest of the
 // kernel for what they show, and this file plays the rest of the kernel.
-#include "kernel/framebuffer.c"
+#include "common/screen/framebuffer.c"
 #include "kernel/picture.c"
 #include "kernel/screen.c"
 

@@ -2,7 +2,7 @@
 // a line, the leftmost pixel in bit 7.
 #pragma once
 
-#include "kernel/framebuffer.h"
+#include "common/screen/framebuffer.h"
 
 #define FONT_FIRST ' '
 #define FONT_LAST  '~'

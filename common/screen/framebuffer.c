@@ -1,7 +1,7 @@
-#include "kernel/framebuffer.h"
+#include "common/screen/framebuffer.h"
 
 #include "common/base/arith.h"
-#include "kernel/font.h"
+#include "common/screen/font.h"
 
 #define PIXEL_BYTES 4
 
