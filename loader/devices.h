@@ -4,10 +4,11 @@
 #pragma once
 
 #include "common/boot/slipway_boot.h"
+#include "loader/plan.h"
 
 #include <stdint.h>
 
-enum { DEVICES_FRAMEBUFFERS_MAX = 7 };
+enum { DEVICES_FRAMEBUFFERS_MAX = PLAN_FRAMEBUFFERS_MAX };
 
 struct devices {
     // Of the framebuffers, `address` is set by whoever maps them; `bytes` is whole pages from the

@@ -7,6 +7,7 @@
 
 #include "common/base/addr.h"
 #include "common/boot/slipway_boot.h"
+#include "loader/config.h"
 
 #include <efi.h>
 
@@ -18,8 +19,9 @@ extern EFI_BOOT_SERVICES *BS;
 extern EFI_SYSTEM_TABLE *ST;
 extern EFI_HANDLE firmware_image;
 
-// The modules of a config, the kernel, and a handful of the loader's own.
-enum { FIRMWARE_HELD_MAX = 96 };
+// The config, its modules, the kernel, and of the loader's own: boot_info, scratch memory, the
+// stack and the tables.
+enum { FIRMWARE_HELD_MAX = CONFIG_MODULES_MAX + 6 };
 
 // One range of pages that the loader holds.
 struct firmware_pages {
@@ -44,7 +46,7 @@ void firmware_return_pages(uint64_t start);
 // Gives all pages back.
 void firmware_return_all(void);
 
-// Before returning to the firmware: gives all pages back, and the task priority that it called
+// Before returning to the firmware, with all pages given back: the task priority that it called
 // with.
 void firmware_return(void);
 

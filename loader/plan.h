@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+#define PLAN_FRAMEBUFFERS_MAX 7
+
 // So much of a framebuffer fits below the next one, whatever its offset within 1 GiB.
 #define PLAN_FRAMEBUFFER_BYTES_MAX (UINT64_C(63) << 30)
 

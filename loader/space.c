@@ -10,7 +10,7 @@
 
 enum {
     DEMOTED_MAX = 16,
-    // The pages held, the loader's image, the unused tables, and demoted RAM.
+    // The pages held, of which the tables make two, the loader's image, and demoted RAM.
     RANGES_MAX = FIRMWARE_HELD_MAX + 2 + DEMOTED_MAX,
     // Tables beyond the plan: for RAM that appears or goes between the plan and the exit.
     TABLES_SPARE = 16,

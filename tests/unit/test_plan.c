@@ -142,6 +142,31 @@ TEST(
     }
 }
 
+TEST(
+    "plan: the kernel, machine and displays that need the most mappings need what the bound says") {
+    uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    struct elf_image kernel = {.virt_start = base, .segment_count = ELF_SEGMENTS_MAX};
+    struct slipway_framebuffer framebuffers[PLAN_FRAMEBUFFERS_MAX];
+    // Read-only and writable in turn, three pages each; the second loses its middle page to RELRO.
+    for (uint64_t i = 0; i < ELF_SEGMENTS_MAX; i++)
+        kernel.segments[i] = (struct elf_segment){
+            .virt = base + i * 3 * FRAME_BYTES, .mem_bytes = 3 * FRAME_BYTES, .write = i % 2 == 1};
+    kernel.virt_end = base + ELF_SEGMENTS_MAX * UINT64_C(3) * FRAME_BYTES;
+    kernel.relro_start = base + 4 * FRAME_BYTES;
+    kernel.relro_end = base + 5 * FRAME_BYTES;
+    for (uint64_t i = 0; i < PLAN_FRAMEBUFFERS_MAX; i++)
+        framebuffers[i] =
+            (struct slipway_framebuffer){.address_phys = GIB(2) + i * MIB(16), .bytes = MIB(4)};
+    struct plan_input input = make_input(&kernel);
+    input.framebuffers = framebuffers;
+    input.framebuffer_count = PLAN_FRAMEBUFFERS_MAX;
+    const struct memmap_region regions[] = {{0, 0xa0000, SLIPWAY_MEM_USABLE, true},
+                                            {0x100000, 0x40000000, SLIPWAY_MEM_USABLE, true}};
+    input.regions = regions;
+    input.region_count = ARRAY_LEN(regions);
+    assert_int_equal(plan_make_manifest(&input, mappings), plan_mapping_bound(ARRAY_LEN(regions)));
+}
+
 TEST("plan: a mapping that cannot be is named by its index") {
     struct elf_image kernel = make_kernel();
     struct plan_input input = make_input(&kernel);
