@@ -34,7 +34,7 @@ static void *carve(struct info *info, uint64_t bytes) {
 static struct slipway_array describe_array(const struct info *info, const void *records,
                                            uint64_t count, uint64_t stride) {
     return (struct slipway_array){
-        .address = to_direct(info, records),
+        .address = count == 0 ? 0 : to_direct(info, records),
         .count = (uint32_t)count,
         .stride = (uint32_t)stride,
     };

@@ -35,8 +35,9 @@ static bool text_ok(info_t info, const struct slipway_text *text) {
 }
 
 static bool array_ok(info_t info, const struct slipway_array *array, uint64_t record_bytes) {
-    return array->count == 0 ||
-           (array->stride >= record_bytes && array->stride % 8 == 0 && array->address % 8 == 0 &&
+    if (array->count == 0)
+        return array->address == 0;
+    return (array->stride >= record_bytes && array->stride % 8 == 0 && array->address % 8 == 0 &&
             fits_block(info, array->address, (uint64_t)array->count * array->stride));
 }
 
@@ -355,14 +356,27 @@ static bool check_modules(info_t info, uint64_t *ret_index) {
     return true;
 }
 
-static bool framebuffer_ok(info_t info, const struct slipway_framebuffer *screen) {
+const char *boot_check_framebuffer(const struct slipway_framebuffer *screen) {
     uint32_t red = screen->red_mask;
     uint32_t green = screen->green_mask;
     uint32_t blue = screen->blue_mask;
-    return screen->width != 0 && screen->height != 0 && screen->format <= SLIPWAY_PIXEL_MASKS &&
-           screen->pitch / 4 >= screen->width &&
-           (uint64_t)screen->pitch * screen->height <= screen->bytes && red != 0 && green != 0 &&
-           blue != 0 && (red & green) == 0 && ((red | green) & blue) == 0 &&
+    if (screen->width == 0 || screen->height == 0)
+        return "it has no pixels";
+    if (screen->pitch / 4 < screen->width)
+        return "its lines are longer than its pitch";
+    if ((uint64_t)screen->pitch * screen->height > screen->bytes)
+        return "its picture is larger than its memory";
+    if (screen->format > SLIPWAY_PIXEL_MASKS)
+        return "its pixel format is unknown";
+    if (red == 0 || green == 0 || blue == 0)
+        return "a colour has no bits";
+    if ((red & green) != 0 || ((red | green) & blue) != 0)
+        return "two colours share bits";
+    return NULL;
+}
+
+static bool framebuffer_ok(info_t info, const struct slipway_framebuffer *screen) {
+    return boot_check_framebuffer(screen) == NULL &&
            is_mapped(info, screen->address, screen->address_phys, screen->bytes,
                      SLIPWAY_MAP_FRAMEBUFFER);
 }

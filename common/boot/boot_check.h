@@ -44,5 +44,9 @@ enum boot_check {
 [[nodiscard]] enum boot_check boot_check_info(const struct slipway_boot_info *info,
                                               uint64_t *ret_index);
 
+// What contradicts what in a framebuffer's size, pitch and masks, for people; static text, or null
+// if nothing does. Whether and where it is mapped is not looked at.
+const char *boot_check_framebuffer(const struct slipway_framebuffer *screen);
+
 // What a result means, for people; static text.
 const char *boot_check_text(enum boot_check result);

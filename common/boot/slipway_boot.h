@@ -136,7 +136,8 @@ struct slipway_text {
     uint64_t bytes;
 };
 
-/* `count` records, `stride` bytes from one to the next. Step by stride, not by sizeof. */
+/* `count` records, `stride` bytes from one to the next. Step by stride, not by sizeof. Without
+ * records `address` is 0. */
 struct slipway_array {
     uint64_t address;
     uint32_t count;

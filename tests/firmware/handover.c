@@ -20,7 +20,7 @@ static void move_text(struct slipway_text *text) {
 }
 
 static void move_array(struct slipway_array *array) {
-    array->address += to_copy;
+    array->address += array->count == 0 ? 0 : to_copy; // an empty one has address 0
 }
 
 // The block is self-contained: only the addresses of its texts and arrays point into it.
