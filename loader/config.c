@@ -108,15 +108,46 @@ static enum config_status choose(struct parser *parser, const struct choices *ch
     return fail(parser, CONFIG_ERR_CHOICE);
 }
 
+// The path between the quote that `value` begins with and the next one, and what comes after.
+static enum config_status cut_quoted(struct parser *parser, struct config_text value,
+                                     struct config_text *ret_path, struct config_text *ret_rest) {
+    struct config_text inner = cut(value, 1, value.bytes);
+    uint64_t end = find(inner, '"');
+    if (end == 0)
+        return fail(parser, CONFIG_ERR_NO_VALUE);
+    parser->error.text = value;
+    if (end == inner.bytes)
+        return fail(parser, CONFIG_ERR_NO_QUOTE);
+    struct config_text rest = cut(inner, end + 1, inner.bytes);
+    if (rest.bytes != 0 && !is_blank(rest.text[0]))
+        return fail(parser, CONFIG_ERR_AFTER_QUOTE);
+    *ret_path = cut(inner, 0, end);
+    *ret_rest = trim(rest);
+    return CONFIG_OK;
+}
+
+static enum config_status set_kernel(struct parser *parser, struct config_text value) {
+    struct config *config = &parser->config;
+    struct config_text rest = {0};
+    config->kernel_line = parser->error.line;
+    config->kernel = value;
+    if (value.text[0] != '"')
+        return CONFIG_OK;
+    enum config_status status = cut_quoted(parser, value, &config->kernel, &rest);
+    return status == CONFIG_OK && rest.bytes != 0 ? fail(parser, CONFIG_ERR_AFTER_QUOTE) : status;
+}
+
 static enum config_status add_module(struct parser *parser, struct config_text value) {
     struct config *config = &parser->config;
     if (config->module_count == CONFIG_MODULES_MAX)
         return fail(parser, CONFIG_ERR_MODULES);
+    struct config_module *module = &config->modules[config->module_count++];
+    module->line = parser->error.line;
+    if (value.text[0] == '"')
+        return cut_quoted(parser, value, &module->path, &module->cmdline);
     uint64_t path_end = min_u64(find(value, ' '), find(value, '\t'));
-    config->modules[config->module_count++] = (struct config_module){
-        .path = cut(value, 0, path_end),
-        .cmdline = trim(cut(value, path_end, value.bytes)),
-    };
+    module->path = cut(value, 0, path_end);
+    module->cmdline = trim(cut(value, path_end, value.bytes));
     return CONFIG_OK;
 }
 
@@ -126,7 +157,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
     unsigned choice;
     switch (key) {
     case KEY_KERNEL:
-        config->kernel = value;
+        status = set_kernel(parser, value);
         break;
     case KEY_CMDLINE:
         config->cmdline = value;
@@ -252,6 +283,12 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
         return;
     case CONFIG_ERR_NO_VALUE:
         fmt_print(sink, "key '%.*s' has no value", bytes, text);
+        return;
+    case CONFIG_ERR_NO_QUOTE:
+        fmt_print(sink, "no closing quote in '%.*s'", bytes, text);
+        return;
+    case CONFIG_ERR_AFTER_QUOTE:
+        fmt_print(sink, "text right after the path in '%.*s'", bytes, text);
         return;
     case CONFIG_ERR_UNKNOWN_KEY:
         fmt_print(sink, "unknown key '%.*s'", bytes, text);

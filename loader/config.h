@@ -9,14 +9,18 @@
 // nothing; a '#' anywhere else is an ordinary character. All others are `key = value`, the first
 // '=' counts, and the value must not be empty. No control characters but the tab.
 //
-//   kernel  = PATH               the kernel's file; default \kernel.elf. May contain spaces.
+//   kernel  = PATH               the kernel's file; default \kernel.elf. May contain blanks.
 //   cmdline = TEXT               handed to the kernel; default empty
 //   log     = quiet|info|debug   what the loader says on the firmware's console; default quiet
 //   module  = PATH [TEXT]        a file for the kernel and its command line; any number up to
-//                                CONFIG_MODULES_MAX. The path ends at the first space or tab.
+//                                CONFIG_MODULES_MAX. The path ends at the first space or tab,
+//                                unless it is written in quotes: "PATH" [TEXT].
 //   digest  = none|sha256        digests of the modules; default none
 //
-// Each key but `module` at most once. In paths '/' and '\' are the same (see utf.h).
+// Each key but `module` at most once. In paths '/' and '\' are the same (see utf.h). A path in
+// quotes ends at the next quote; file systems of firmware have no name with a quote in it. A path
+// may be as long as its line allows, but much firmware (edk2's FAT driver) opens none of more than
+// 255 characters.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -43,10 +47,12 @@ enum config_log {
 struct config_module {
     struct config_text path;
     struct config_text cmdline; // may be empty
+    uint32_t line;              // of the file, from 1
 };
 
 struct config {
     struct config_text kernel;
+    uint32_t kernel_line; // of the file, from 1; 0: the default
     struct config_text cmdline;
     enum config_log log;
     bool digest; // modules' SHA-256
@@ -63,6 +69,8 @@ enum config_status {
     CONFIG_ERR_NO_EQUALS,
     CONFIG_ERR_NO_KEY,
     CONFIG_ERR_NO_VALUE,
+    CONFIG_ERR_NO_QUOTE,
+    CONFIG_ERR_AFTER_QUOTE,
     CONFIG_ERR_UNKNOWN_KEY,
     CONFIG_ERR_DUPLICATE,
     CONFIG_ERR_CHOICE,

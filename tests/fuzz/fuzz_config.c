@@ -32,21 +32,30 @@ static void check_error(const struct config_error *error, const uint8_t *data, s
     require(printed > 0);
 }
 
-// Trimmed, valid, without control characters.
-static void check_text(struct config_text text) {
+// Valid, without control characters.
+static void check_characters(struct config_text text) {
     require(utf8_find_invalid(text.text, text.bytes) == text.bytes);
     require(text.bytes <= CONFIG_LINE_MAX_BYTES);
     for (uint64_t i = 0; i < text.bytes; i++) {
         unsigned char byte = (unsigned char)text.text[i];
-        bool at_edge = i == 0 || i + 1 == text.bytes;
         require(byte != 0x7f && (byte >= ' ' || byte == '\t'));
-        require(!at_edge || (byte != ' ' && byte != '\t'));
     }
 }
 
+static bool is_blank_at(struct config_text text, uint64_t at) {
+    return text.text[at] == ' ' || text.text[at] == '\t';
+}
+
+static void check_text(struct config_text text) {
+    check_characters(text);
+    require(text.bytes == 0 || !is_blank_at(text, 0));
+    require(text.bytes == 0 || !is_blank_at(text, text.bytes - 1));
+}
+
+// One with a blank at its edge, or in a module's, was written in quotes.
 static void check_path(struct config_text path) {
     uint16_t units[64];
-    check_text(path);
+    check_characters(path);
     require(path.bytes > 0);
     if (utf_path_convert(path.text, path.bytes, units, 64) != UTF_OK)
         return;

@@ -110,6 +110,40 @@ TEST("config: blanks around, a byte order mark, CRLF and a missing last newline 
     }
 }
 
+TEST("config: a path with blanks is written in quotes, and text may follow that of a module") {
+    struct config config = accept("kernel = \"/my kernel.elf\"\n"
+                                  "module = \" two  blanks \"\n"
+                                  "module = \"/a b\"\t size=16 \"bold\" \n"
+                                  "module = /a\"b c\"\n");
+    expect_text(config.kernel, "/my kernel.elf");
+    expect_text(config.modules[0].path, " two  blanks ");
+    expect_text(config.modules[0].cmdline, "");
+    expect_text(config.modules[1].path, "/a b");
+    expect_text(config.modules[1].cmdline, "size=16 \"bold\"");
+    expect_text(config.modules[2].path, "/a\"b"); // not where the path begins
+    expect_text(config.modules[2].cmdline, "c\"");
+}
+
+TEST("config: a quote that is not closed, text right after one, and an empty path are refused") {
+    refuse("module = \"a b", CONFIG_ERR_NO_QUOTE, "line 1: no closing quote in '\"a b'");
+    refuse("kernel = \"", CONFIG_ERR_NO_VALUE, "line 1: key 'kernel' has no value");
+    refuse("kernel = \"a", CONFIG_ERR_NO_QUOTE, "line 1: no closing quote in '\"a'");
+    refuse("module = \"a\"b", CONFIG_ERR_AFTER_QUOTE,
+           "line 1: text right after the path in '\"a\"b'");
+    refuse("kernel = \"a\" b", CONFIG_ERR_AFTER_QUOTE,
+           "line 1: text right after the path in '\"a\" b'");
+    refuse("module = \"\" text", CONFIG_ERR_NO_VALUE, "line 1: key 'module' has no value");
+    refuse("\nkernel = \"\"", CONFIG_ERR_NO_VALUE, "line 2: key 'kernel' has no value");
+}
+
+TEST("config: kernel and modules know the line that names them") {
+    assert_int_equal(config_default().kernel_line, 0);
+    struct config config = accept("# x\nmodule = a\n\nkernel = k\r\nmodule = \"b\"\n");
+    assert_int_equal(config.kernel_line, 4);
+    assert_int_equal(config.modules[0].line, 2);
+    assert_int_equal(config.modules[1].line, 5);
+}
+
 TEST("config: an unknown key is named with its line") {
     refuse("# x\n\nkernl = a\n", CONFIG_ERR_UNKNOWN_KEY, "line 3: unknown key 'kernl'");
     refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'Kernel'");
