@@ -4,7 +4,21 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 
-static const char path[] = "slipway.conf";
+#define NAME "slipway.conf"
+
+// Why a default holds.
+static const char *silence;
+
+const char *config_file_where(const char *key, uint32_t line) {
+    static char text[80];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    if (line == 0)
+        fmt_print(&sink, " (the default %s: %s)", key, silence);
+    else
+        fmt_print(&sink, " (key '%s', " NAME " line %u)", key, line);
+    return text;
+}
 
 static EFI_STATUS fail(const struct file *file, const struct config_error *error) {
     char text[256];
@@ -37,13 +51,17 @@ EFI_STATUS config_file_read(struct config *ret_config, uint64_t *ret_bytes) {
     static struct file file;
     *ret_config = config_default();
     *ret_bytes = 0;
-    EFI_STATUS status = file_open(&file, path, sizeof(path) - 1);
+    EFI_STATUS status = file_open(&file, (struct config_text){NAME, sizeof(NAME) - 1}, "");
     if (status == EFI_NOT_FOUND) {
-        log_line(CONFIG_LOG_INFO, "%s: not found, defaults hold", path);
+        silence = "there is no " NAME;
+        log_line(CONFIG_LOG_INFO, NAME ": not found, defaults hold");
         return EFI_SUCCESS;
     }
     if (EFI_ERROR(status))
         return status;
+    silence = file.bytes == 0 ? NAME " is empty" : NAME " names none";
+    if (file.bytes == 0)
+        log_line(CONFIG_LOG_INFO, NAME ": is empty, defaults hold");
     *ret_bytes = file.bytes;
     status = parse(&file, ret_config);
     file_close(&file);

@@ -12,7 +12,19 @@ enum {
     CHUNK_FIRST = 1 << 20,
     CHUNK_LEAST = 4096,
     CHUNK_MOST = 1 << 30,
+    // What every file system of firmware opens; edk2's FAT driver takes no longer path, by way of
+    // its folders neither.
+    PATH_CHARACTERS_SAFE = 255,
+    // FAT's names have up to 255 characters.
+    INFO_BYTES_MAX = SIZE_OF_EFI_FILE_INFO + 256 * sizeof(CHAR16),
 };
+
+// A size above that is none: it is what firmware answers that does not know.
+#define SIZE_MAX_BYTES (UINT64_MAX >> 1)
+
+static const char too_long[] =
+    "; firmware may not know paths of more than 255 characters: move the file up";
+_Static_assert(PATH_CHARACTERS_SAFE == 255, "as the text says");
 
 static EFI_FILE *volume;
 
@@ -40,14 +52,19 @@ void file_close_volume(void) {
     volume = NULL;
 }
 
-static void set_name(struct file *file, const char *path, uint64_t bytes) {
-    while (bytes != 0 && (*path == '/' || *path == '\\')) {
-        path++;
-        bytes--;
+// The end of a long path tells more than its start. It is cut between two characters.
+static void set_name(struct file *file, struct config_text path) {
+    static const char mark[] = "...";
+    struct fmt_buffer name = fmt_buffer_make(file->name, sizeof(file->name));
+    struct sink sink = fmt_buffer_sink(&name);
+    uint64_t cut = 0;
+    if (path.bytes >= FILE_NAME_MAX) {
+        cut = path.bytes - (FILE_NAME_MAX - sizeof(mark));
+        while (cut < path.bytes && ((uint8_t)path.text[cut] & 0xc0) == 0x80)
+            cut++;
+        fmt_print(&sink, mark);
     }
-    uint64_t kept = min_u64(bytes, FILE_NAME_MAX - 1);
-    memcpy(file->name, path, kept);
-    file->name[kept] = '\0';
+    fmt_print(&sink, "%.*s", (int)(path.bytes - cut), path.text + cut);
 }
 
 static EFI_STATUS reopen(struct file *file) {
@@ -61,50 +78,112 @@ static EFI_STATUS reopen(struct file *file) {
     return status;
 }
 
-// The size is the position of the end (UEFI 2.9, 13.5 SetPosition); a directory refuses to be
-// positioned.
-static EFI_STATUS find_size(struct file *file) {
-    EFI_STATUS status = file->handle->SetPosition(file->handle, UINT64_MAX);
-    if (status == EFI_UNSUPPORTED)
-        return log_fail(EFI_UNSUPPORTED, "%s: is a directory", file->name);
-    if (!EFI_ERROR(status))
-        status = file->handle->GetPosition(file->handle, &file->bytes);
-    // Not the firmware's own status: EFI_NOT_FOUND would say that there is no file.
-    if (EFI_ERROR(status))
-        return log_fail(EFI_DEVICE_ERROR, "%s: cannot find the size (%s)", file->name,
-                        log_status_text(status));
-    return EFI_SUCCESS;
-}
-
-EFI_STATUS file_open(struct file *file, const char *path, uint64_t bytes) {
-    *file = (struct file){.chunk = CHUNK_FIRST, .chunk_max = CHUNK_MOST};
-    set_name(file, path, bytes);
-    enum utf_status converted = utf_path_convert(path, bytes, file->path, ARRAY_LEN(file->path));
-    if (converted != UTF_OK)
-        return log_fail(EFI_INVALID_PARAMETER, "%s: %s", file->name, utf_status_text(converted));
-    EFI_STATUS status = reopen(file);
-    if (status == EFI_NOT_FOUND)
-        return status;
-    if (EFI_ERROR(status))
-        return log_fail(status, "%s: cannot open (%s)", file->name, log_status_text(status));
-    status = find_size(file);
-    if (EFI_ERROR(status))
-        file_close(file);
-    return status;
-}
-
 // One firmware read. A position or read that fails leaves a handle that cannot be trusted.
 static EFI_STATUS read_piece(struct file *file, uint64_t offset, void *destination, UINTN *bytes) {
     EFI_STATUS status = file->handle->SetPosition(file->handle, offset);
     return EFI_ERROR(status) ? status : file->handle->Read(file->handle, bytes, destination);
 }
 
+// ---- The size
+
+// What the directory entry says (UEFI 2.9, 13.5 GetInfo). EFI_UNSUPPORTED: it is a directory.
+static EFI_STATUS size_by_info(const struct file *file, uint64_t *ret_bytes) {
+    static _Alignas(8) char buffer[INFO_BYTES_MAX];
+    EFI_GUID kind = EFI_FILE_INFO_ID;
+    UINTN bytes = sizeof(buffer);
+    EFI_FILE_INFO *info = (EFI_FILE_INFO *)buffer;
+    EFI_STATUS status = file->handle->GetInfo(file->handle, &kind, &bytes, info);
+    if (EFI_ERROR(status))
+        return status == EFI_UNSUPPORTED ? EFI_DEVICE_ERROR : status;
+    if (info->Attribute & EFI_FILE_DIRECTORY)
+        return EFI_UNSUPPORTED;
+    *ret_bytes = info->FileSize;
+    return info->FileSize > SIZE_MAX_BYTES ? EFI_DEVICE_ERROR : EFI_SUCCESS;
+}
+
+// Where the end is (UEFI 2.9, 13.5 SetPosition). EFI_UNSUPPORTED: it is a directory. Some firmware
+// accepts the call and does not move, some answers with the number it was given.
+static EFI_STATUS size_by_position(const struct file *file, uint64_t *ret_bytes) {
+    EFI_STATUS status = file->handle->SetPosition(file->handle, UINT64_MAX);
+    if (!EFI_ERROR(status))
+        status = file->handle->GetPosition(file->handle, ret_bytes);
+    return !EFI_ERROR(status) && *ret_bytes > SIZE_MAX_BYTES ? EFI_DEVICE_ERROR : status;
+}
+
+// True if a byte can be read there. The handle is a new one where it cannot, or none.
+static bool has_byte(struct file *file, uint64_t offset) {
+    char byte;
+    UINTN got = 1;
+    if (file->handle == NULL)
+        return false;
+    EFI_STATUS status = read_piece(file, offset, &byte, &got);
+    if (EFI_ERROR(status) && EFI_ERROR(reopen(file)))
+        return false;
+    return !EFI_ERROR(status) && got == 1;
+}
+
+// Of two sizes the larger one is right if the file has a last byte there.
+static EFI_STATUS choose_size(struct file *file, uint64_t one, uint64_t other) {
+    uint64_t larger = max_u64(one, other);
+    uint64_t smaller = min_u64(one, other);
+    if (larger == smaller || has_byte(file, larger - 1))
+        file->bytes = larger;
+    else if (smaller != 0 && has_byte(file, smaller - 1))
+        file->bytes = smaller;
+    else
+        return log_fail(EFI_VOLUME_CORRUPTED,
+                        "%s: the firmware gives two sizes, %lu and %lu bytes%s", file->name, one,
+                        other, file->where);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS find_size(struct file *file) {
+    uint64_t by_info = 0;
+    uint64_t by_position = 0;
+    EFI_STATUS info = size_by_info(file, &by_info);
+    EFI_STATUS position = size_by_position(file, &by_position);
+    if (info == EFI_UNSUPPORTED || (EFI_ERROR(info) && position == EFI_UNSUPPORTED))
+        return log_fail(EFI_UNSUPPORTED, "%s: is a directory%s", file->name, file->where);
+    // Not the firmware's own status: EFI_NOT_FOUND would say that there is no file.
+    if (EFI_ERROR(info) && EFI_ERROR(position))
+        return log_fail(EFI_DEVICE_ERROR, "%s: cannot find the size (%s)%s", file->name,
+                        log_status_text(info), file->where);
+    if (EFI_ERROR(info))
+        by_info = by_position;
+    if (EFI_ERROR(position))
+        by_position = by_info;
+    return choose_size(file, by_info, by_position);
+}
+
+EFI_STATUS file_open(struct file *file, struct config_text path, const char *where) {
+    *file = (struct file){.chunk = CHUNK_FIRST, .chunk_max = CHUNK_MOST, .where = where};
+    set_name(file, path);
+    enum utf_status converted =
+        utf_path_convert(path.text, path.bytes, file->path, ARRAY_LEN(file->path));
+    if (converted != UTF_OK)
+        return log_fail(EFI_INVALID_PARAMETER, "%s: %s%s", file->name, utf_status_text(converted),
+                        where);
+    EFI_STATUS status = reopen(file);
+    if (status == EFI_NOT_FOUND)
+        return status;
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: cannot open (%s)%s%s", file->name, log_status_text(status),
+                        where, file->path[PATH_CHARACTERS_SAFE + 1] == 0 ? "" : too_long);
+    status = find_size(file);
+    if (EFI_ERROR(status))
+        file_close(file);
+    return status;
+}
+
+// ---- Contents
+
 EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint64_t bytes) {
     char *to = destination;
     uint64_t at = offset;
     uint64_t left = bytes;
     while (left != 0) {
-        UINTN got = min_u64(left, file->chunk);
+        UINTN asked = min_u64(left, file->chunk);
+        UINTN got = asked;
         EFI_STATUS status = read_piece(file, at, to, &got);
         if (EFI_ERROR(status) && file->chunk > CHUNK_LEAST) {
             file->chunk /= 2;
@@ -116,7 +195,11 @@ EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint
         if (EFI_ERROR(status))
             return log_fail(status, "%s: read of %lu bytes at offset %lu failed (%s)", file->name,
                             left, at, log_status_text(status));
-        if (got == 0 || got > left)
+        if (got > asked)
+            return log_fail(EFI_DEVICE_ERROR,
+                            "%s: read at offset %lu gave %lu bytes, asked for were %lu", file->name,
+                            at, got, asked);
+        if (got == 0)
             return log_fail(EFI_END_OF_FILE,
                             "%s: short read at offset %lu: wanted %lu bytes, got %lu", file->name,
                             offset, bytes, bytes - left);

@@ -2,19 +2,27 @@
 // a read that gives less than the file's size promised is an error, never a success.
 #pragma once
 
+#include "loader/config.h"
+
 #include <efi.h>
 
 #include <stdint.h>
 
-enum { FILE_NAME_MAX = 256 };
+enum {
+    // Every path of a config: at most a unit a byte, a separator before it and a terminator.
+    FILE_PATH_UNITS = CONFIG_LINE_MAX_BYTES + 2,
+    // Of a path in messages, which have room for the cause behind it.
+    FILE_NAME_MAX = 200,
+};
 
 struct file {
     EFI_FILE *handle;
-    uint64_t bytes;               // size when opened
-    uint64_t chunk;               // bytes of one firmware read at most
-    uint64_t chunk_max;           // to which the chunk may grow: less once a read failed
-    char name[FILE_NAME_MAX];     // as in messages: UTF-8, without leading separators
-    uint16_t path[FILE_NAME_MAX]; // UCS-2, as the firmware wants it
+    uint64_t bytes;                 // size when opened
+    uint64_t chunk;                 // bytes of one firmware read at most
+    uint64_t chunk_max;             // to which the chunk may grow: less once a read failed
+    const char *where;              // who named the file: see file_open
+    char name[FILE_NAME_MAX];       // the path for messages, of a long one its end
+    uint16_t path[FILE_PATH_UNITS]; // UCS-2, as the firmware wants it
 };
 
 // Opens the volume of the loader's own image. Call once before the others; close with
@@ -23,10 +31,12 @@ struct file {
 
 void file_close_volume(void);
 
-// Opens `path` (UTF-8, `bytes` bytes, '/' or '\' between names) for reading. EFI_NOT_FOUND is
-// returned without a recorded failure, so that the caller may go on without the file; all else is
-// recorded. On failure nothing is open, but file->name is set for messages.
-[[nodiscard]] EFI_STATUS file_open(struct file *file, const char *path, uint64_t bytes);
+// Opens `path` (UTF-8, '/' or '\' between names) for reading and finds its size. `where` follows
+// the cause in the messages of this function; it is empty or says who named the file, as
+// ` (key 'kernel', slipway.conf line 3)`, and must outlive the call. EFI_NOT_FOUND is returned
+// without a recorded failure, so that the caller may go on without the file; all else is recorded.
+// On failure nothing is open, but file->name is set for messages.
+[[nodiscard]] EFI_STATUS file_open(struct file *file, struct config_text path, const char *where);
 
 // Reads exactly `bytes` bytes at `offset` to `destination`. Starts with 1 MiB at a time and doubles
 // it while reads succeed. Where the firmware fails, the file is opened again and the piece halved

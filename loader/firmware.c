@@ -22,7 +22,6 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
 }
 
 void firmware_return(void) {
-    firmware_return_all();
     if (caller_tpl != TPL_APPLICATION)
         BS->RaiseTPL(caller_tpl);
 }

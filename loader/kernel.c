@@ -2,6 +2,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "loader/config_file.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -119,11 +120,12 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     return EFI_SUCCESS;
 }
 
-EFI_STATUS kernel_load(struct config_text path, struct kernel *ret_kernel) {
+EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel) {
     static struct file file;
-    EFI_STATUS status = file_open(&file, path.text, path.bytes);
+    const char *where = config_file_where("kernel", config->kernel_line);
+    EFI_STATUS status = file_open(&file, config->kernel, where);
     if (status == EFI_NOT_FOUND)
-        return log_fail(status, "%s: not found", file.name);
+        return log_fail(status, "%s: not found%s", file.name, where);
     if (EFI_ERROR(status))
         return status;
     *ret_kernel = (struct kernel){0};

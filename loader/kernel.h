@@ -15,6 +15,6 @@ struct kernel {
     uint64_t file_bytes;
 };
 
-// Loads the kernel that `path` names. The image's pages are taken for SLIPWAY_RANGE_KERNEL.
+// Loads the kernel that `config` names. The image's pages are taken for SLIPWAY_RANGE_KERNEL.
 // Failures are recorded; what was taken stays with firmware_return_all.
-[[nodiscard]] EFI_STATUS kernel_load(struct config_text path, struct kernel *ret_kernel);
+[[nodiscard]] EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel);

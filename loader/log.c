@@ -3,6 +3,7 @@
 #include "common/base/arith.h"
 #include "common/base/fmt.h"
 #include "common/x86/uart.h"
+#include "loader/console.h"
 #include "loader/firmware.h"
 
 enum {
@@ -21,6 +22,7 @@ void log_init(void) {
     failure = fmt_buffer_make(failure_storage, sizeof(failure_storage));
     log_level = CONFIG_LOG_QUIET;
     firmware_paused = false;
+    console_init();
     uart_init();
 }
 
@@ -28,40 +30,15 @@ void log_set_level(enum config_log level) {
     log_level = level;
 }
 
-// True when the firmware's console is most likely a terminal on COM1, where all that is printed
-// appears already: there is a COM1, and no graphics output.
-static bool firmware_console_is_serial_only(void) {
-    if (firmware_paused || BS == NULL)
-        return true;
-    static const EFI_GUID gop = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
-    void *interface;
-    EFI_GUID guid = gop; // LocateProtocol takes a pointer to non-const
-    return uart_present() && EFI_ERROR(BS->LocateProtocol(&guid, NULL, &interface));
-}
-
-static void print_on_firmware(const char *text, size_t bytes) {
-    if (firmware_paused || ST == NULL || ST->ConOut == NULL)
+// Once on COM1, and once on each of the firmware's other consoles.
+static void print_line(const char *text, size_t bytes) {
+    if (firmware_paused || BS == NULL) {
+        uart_write(text, bytes);
         return;
-    CHAR16 wide[64];
-    size_t used = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        if (text[i] == '\n')
-            wide[used++] = L'\r';
-        wide[used++] = (unsigned char)text[i] < 0x80 ? (CHAR16)text[i] : L'?';
-        if (used >= ARRAY_LEN(wide) - 2 || i + 1 == bytes) {
-            wide[used] = 0;
-            ST->ConOut->OutputString(ST->ConOut, wide);
-            used = 0;
-        }
     }
-}
-
-// A failure goes to the firmware's console whatever that is: it may be another serial port, or the
-// network.
-static void print_line(enum config_log level, const char *text, size_t bytes) {
-    uart_write(text, bytes);
-    if (level == CONFIG_LOG_QUIET || !firmware_console_is_serial_only())
-        print_on_firmware(text, bytes);
+    if (!console_is_on_com1())
+        uart_write(text, bytes);
+    console_write(text, bytes);
 }
 
 void log_line(enum config_log level, const char *format, ...) {
@@ -77,7 +54,7 @@ void log_line(enum config_log level, const char *format, ...) {
     struct sink log = fmt_buffer_sink(&log_buffer);
     log.write(log.context, storage, line.used);
     if (log_level >= level)
-        print_line(level, storage, line.used);
+        print_line(storage, line.used);
 }
 
 EFI_STATUS log_fail(EFI_STATUS status, const char *format, ...) {
@@ -93,6 +70,10 @@ EFI_STATUS log_fail(EFI_STATUS status, const char *format, ...) {
 
 void log_print_failure(void) {
     log_line(CONFIG_LOG_QUIET, "%.*s", (int)failure.used, failure.text);
+}
+
+const char *log_failure(void) {
+    return failure.text;
 }
 
 void log_end(void) {
@@ -112,33 +93,52 @@ void log_resume_firmware(void) {
     firmware_paused = false;
 }
 
+// UEFI 2.9, appendix D; static text in the order of the numbers.
 const char *log_status_text(EFI_STATUS status) {
-    static const struct {
-        EFI_STATUS status;
-        char text[24];
-    } texts[] = {
-        {EFI_LOAD_ERROR, "load error"},
-        {EFI_INVALID_PARAMETER, "invalid parameter"},
-        {EFI_UNSUPPORTED, "unsupported"},
-        {EFI_BUFFER_TOO_SMALL, "buffer too small"},
-        {EFI_NOT_READY, "not ready"},
-        {EFI_DEVICE_ERROR, "device error"},
-        {EFI_OUT_OF_RESOURCES, "out of memory"},
-        {EFI_VOLUME_CORRUPTED, "volume corrupted"},
-        {EFI_NO_MEDIA, "no medium"},
-        {EFI_MEDIA_CHANGED, "medium changed"},
-        {EFI_NOT_FOUND, "not found"},
-        {EFI_ACCESS_DENIED, "access denied"},
-        {EFI_NO_MAPPING, "no mapping"},
-        {EFI_TIMEOUT, "timeout"},
-        {EFI_ABORTED, "aborted"},
-        {EFI_SECURITY_VIOLATION, "security violation"},
-        {EFI_CRC_ERROR, "CRC error"},
-        {EFI_END_OF_FILE, "end of file"},
+    static const char texts[][24] = {
+        "",
+        "load error",
+        "invalid parameter",
+        "unsupported",
+        "bad buffer size",
+        "buffer too small",
+        "not ready",
+        "device error",
+        "write protected",
+        "out of memory",
+        "volume corrupted",
+        "volume full",
+        "no medium",
+        "medium changed",
+        "not found",
+        "access denied",
+        "no response",
+        "no mapping",
+        "timeout",
+        "not started",
+        "already started",
+        "aborted",
+        "ICMP error",
+        "TFTP error",
+        "protocol error",
+        "incompatible version",
+        "security violation",
+        "CRC error",
+        "end of medium",
+        "",
+        "",
+        "end of file",
+        "invalid language",
+        "compromised data",
+        "address conflict",
+        "HTTP error",
     };
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        if (texts[i].status == status)
-            return texts[i].text;
-    }
-    return "firmware error";
+    static char unknown[32];
+    uint64_t number = status ^ EFIERR(0);
+    if (number < ARRAY_LEN(texts) && texts[number][0] != '\0')
+        return texts[number];
+    struct fmt_buffer buffer = fmt_buffer_make(unknown, sizeof(unknown));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    fmt_print(&sink, "status 0x%lx", status);
+    return unknown;
 }

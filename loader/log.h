@@ -1,8 +1,9 @@
 // What the loader says, and where: COM1, the firmware's text console, and a log that goes to the
 // kernel.
 //
-// Quiet by default: a line on the firmware's console costs hundreds of thousands of instructions
-// with a display. Every message is kept in the log, whatever is printed.
+// A line appears once on COM1, be it one of the firmware's consoles or not, and once on each other
+// console. Quiet by default: a line on the firmware's console costs hundreds of thousands of
+// instructions with a display. Every message is kept in the log, whatever is printed.
 #pragma once
 
 #include "loader/config.h"
@@ -31,6 +32,9 @@ void log_set_level(enum config_log level);
 // Prints the recorded failure, prefixed with the loader's name, on COM1 and the firmware's console.
 void log_print_failure(void);
 
+// The recorded failure, without the loader's name and a newline; empty if there is none.
+const char *log_failure(void);
+
 // Gives COM1 back to the firmware as it was.
 void log_end(void);
 
@@ -43,5 +47,5 @@ void log_pause_firmware(void);
 // The firmware's console may be used again.
 void log_resume_firmware(void);
 
-// A short name of an EFI status for messages; static text.
+// A short name of an EFI status for messages, or its number; good until the next call.
 const char *log_status_text(EFI_STATUS status);

@@ -1,6 +1,7 @@
 // The loader, top to bottom: from the firmware's first call to the kernel's first instruction.
 #include "loader/acpi.h"
 #include "loader/config_file.h"
+#include "loader/console.h"
 #include "loader/devices.h"
 #include "loader/enter.h"
 #include "loader/exit.h"
@@ -45,6 +46,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
 
     log_print_failure();
     log_end();
+    firmware_return_all();
+    console_wait_for_key(); // the next boot option may clear the screen
     firmware_return();
     return status; // an error, so that the firmware goes on to its next boot option
 }
@@ -84,7 +87,7 @@ static EFI_STATUS read_config(void) {
 
 static EFI_STATUS read_kernel(void) {
     timeline_begin("kernel");
-    EFI_STATUS status = kernel_load(config.kernel, &kernel);
+    EFI_STATUS status = kernel_load(&config, &kernel);
     timeline_end(kernel.file_bytes);
     if (!EFI_ERROR(status))
         log_line(CONFIG_LOG_INFO, "kernel %.*s: %lu bytes at 0x%lx, entry 0x%lx",

@@ -3,6 +3,7 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "common/hash/sha256.h"
+#include "loader/config_file.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -25,10 +26,12 @@ static EFI_STATUS read_module(struct file *file, struct module *module) {
 
 static EFI_STATUS load_module(const struct config *config, struct module *module) {
     static struct file file;
-    struct config_text path = module->config->path;
-    EFI_STATUS status = file_open(&file, path.text, path.bytes);
+    const struct config_module *named = module->config;
+    const char *where = config_file_where("module", named->line);
+    EFI_STATUS status = file_open(&file, named->path, where);
     if (status == EFI_NOT_FOUND)
-        return log_fail(status, "%s: not found", file.name);
+        return log_fail(status, "%s: not found%s%s", file.name, where,
+                        named->cmdline.bytes == 0 ? "" : "; a path with blanks wants quotes");
     if (EFI_ERROR(status))
         return status;
     module->bytes = file.bytes;

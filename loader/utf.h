@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Longest path for utf_path_convert, in 16-bit units, terminator included.
-#define UTF_PATH_UNITS 512
-
 // Decodes the code point at `text`, of which `bytes` bytes may be read. Returns its length in
 // bytes, 1 to 4, or 0 if there is no valid one.
 unsigned utf8_decode(const char *text, uint64_t bytes, uint32_t *ret_code_point);

@@ -3,13 +3,19 @@
 //
 // Each run sees a volume of its own whose root is the case's folder: a handle with a device path
 // and a file system that prefixes every path and passes it on to the real volume. What is not in
-// the folder is looked for in \common. The firmware's console says what it is told on COM1 instead,
-// each piece after `console: `, so that the test can tell it from what the loader says there
-// itself.
+// the folder is looked for in \common. The firmware has no console but one that says what it is
+// told on COM1, each piece after `console: `, so that the test can tell it from what the loader
+// says there itself, and on which a key is always held down.
 #include "tests/apps/serial.h"
 
 enum { PIC_SLAVE_MASK = 0xa1 };
-enum { PATH_MAX_CHARS = 256, MAP_BYTES_MAX = 65536, INFO_BYTES_MAX = 1024, EXIT_DONE = 0x22 };
+enum {
+    PATH_MAX_CHARS = 256,
+    MAP_BYTES_MAX = 65536,
+    INFO_BYTES_MAX = 1024,
+    HANDLES_MAX = 16,
+    EXIT_DONE = 0x22
+};
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
@@ -145,6 +151,25 @@ static EFI_STATUS EFIAPI console_output(SIMPLE_TEXT_OUTPUT_INTERFACE *self, CHAR
     return EFI_SUCCESS;
 }
 
+static EFI_STATUS EFIAPI console_read(SIMPLE_INPUT_INTERFACE *self, EFI_INPUT_KEY *key) {
+    (void)self;
+    *key = (EFI_INPUT_KEY){.UnicodeChar = ' '};
+    return EFI_SUCCESS;
+}
+
+// Takes its mark from every console of the firmware's, so that COM1 is none (see loader/console.c).
+static void remove_consoles(void) {
+    EFI_GUID mark = {0xd3b36f2c, 0xd551, 0x11d4, {0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
+    EFI_HANDLE handles[HANDLES_MAX];
+    UINTN bytes = sizeof(handles);
+    void *interface;
+    need("consoles", services->LocateHandle(ByProtocol, &mark, NULL, &bytes, handles));
+    for (UINTN i = 0; i < bytes / sizeof(handles[0]); i++) {
+        need("console", services->HandleProtocol(handles[i], &mark, &interface));
+        need("console's mark", services->UninstallProtocolInterface(handles[i], &mark, interface));
+    }
+}
+
 static void run_case(EFI_HANDLE parent, const CHAR16 *name) {
     EFI_HANDLE loader = NULL;
     join(case_folder, L"\\cases", name);
@@ -198,7 +223,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
                                                            EFI_NATIVE_INTERFACE, &file_system));
     need("device path", services->InstallProtocolInterface(&volume, &device_path_id,
                                                            EFI_NATIVE_INTERFACE, &volume_path));
+    remove_consoles();
     system->ConOut->OutputString = console_output;
+    system->ConIn->ReadKeyStroke = console_read;
     run_cases(image);
     serial_text("CASES DONE\r\n");
     machine_exit(EXIT_DONE);

@@ -11,9 +11,10 @@ import pytest
 
 from fixtures import elf
 from fixtures.elf import BASE, PAGE, Elf, R, Segment, W, X
-from qemu import boot, make_image
+from qemu import Machine, boot, make_image
 from support import EXIT_CASES_DONE, EXIT_NEXT, LAUNCHER, LOADER, MIB, NEXT_APP, volume
 
+KEY = "slipway: press a key to go back to the firmware, which goes on in 10 seconds"
 WINDOW = "[0xffffc80000000000, 0xfffffffffffff000)"
 
 
@@ -165,18 +166,27 @@ def configs():
 
 def cases():
     """name: (files, message)"""
-    yield "kernel-missing", {"placeholder": b"x"}, "kernel.elf: not found"
+    default = "(the default kernel: there is no slipway.conf)"
+    yield "kernel-missing", {"placeholder": b"x"}, f"\\kernel.elf: not found {default}"
+    yield ("kernel-missing-empty-config", {"slipway.conf": b""},
+           "\\kernel.elf: not found (the default kernel: slipway.conf is empty)")
     yield ("kernel-elsewhere", {"slipway.conf": b"kernel = /boot/mine.elf\n"},
-           "boot/mine.elf: not found")
-    yield "kernel-folder", {"kernel.elf/file": b"x"}, "kernel.elf: is a directory"
+           "/boot/mine.elf: not found (key 'kernel', slipway.conf line 1)")
+    yield "kernel-folder", {"kernel.elf/file": b"x"}, f"\\kernel.elf: is a directory {default}"
     for generator in (truncated_kernels, header_kernels, segment_kernels, note_kernels):
         for name, kernel, message in generator():
-            yield name, {"kernel.elf": kernel}, f"kernel.elf: {message}"
+            yield name, {"kernel.elf": kernel}, f"\\kernel.elf: {message}"
     for name, config, message in configs():
         yield (f"config-{name}", {"slipway.conf": config, "kernel.elf": Elf().bytes()},
                f"slipway.conf: {message}")
-    yield ("module-missing", {"slipway.conf": b"module = initrd.img\n",
-                              "kernel.elf": Elf().bytes()}, "initrd.img: not found")
+    yield ("module-missing", {"slipway.conf": b"\nmodule = my initrd.img\n",
+                              "kernel.elf": Elf().bytes()},
+           "my: not found (key 'module', slipway.conf line 2); a path with blanks wants quotes")
+    path = "/".join(["a" * 70] * 4 + ["module"])
+    yield ("module-path-too-long", {"slipway.conf": f"module = {path}\n".encode(), path: b"x",
+                                    "kernel.elf": Elf().bytes()},
+           f"...{path[-196:]}: cannot open (invalid parameter) (key 'module', slipway.conf line 1); "
+           "firmware may not know paths of more than 255 characters: move the file up")
     # Wishes that this machine cannot grant. q35 and OVMF keep 896 KiB of the 256 MiB.
     yield ("note-ram", {"kernel.elf": elf.with_note(ram_floor_bytes=1 << 40).bytes()},
            f"the kernel wants {1 << 40} bytes of RAM, the machine has {256 * MIB - (896 << 10)}")
@@ -218,7 +228,7 @@ def test_the_loader_says_why_gives_everything_back_and_returns(said, name):
     assert on_serial == [message], text
     on_console = [line.replace("console: ", "") for line in text.splitlines()
                   if line.startswith("console: ")]
-    assert on_console == [message], text
+    assert on_console == [message, KEY], text
 
     status = int(re.search(r"^RETURNED (0x[0-9a-f]+)$", text, re.M)[1], 16)
     assert status >> 63, f"{status:#x} is no error"
@@ -238,8 +248,14 @@ def test_the_firmware_goes_on_to_its_next_boot_option(tmp_path, name, disk):
     files, message = CASES[name]
     first = volume(tmp_path, files=files)
     second = make_image(tmp_path / "next.img", {"EFI/BOOT/BOOTX64.EFI": NEXT_APP}, size=16 * MIB)
-    result = boot([first, second], memory="128M", disk=disk)
-    assert f"slipway: {message}\n" in result.serial
+    with Machine([first, second], memory="128M", disk=disk) as machine:
+        machine.wait_for(KEY)
+        assert "NEXT BOOT OPTION" not in machine.serial
+        machine.send(" ")
+        machine.wait_end()
+    result = machine.result()
+    # Once, although COM1 is the firmware's console, too.
+    assert result.serial.count(f"slipway: {message}\n") == 1
     assert result.serial.index(message) < result.serial.index("NEXT BOOT OPTION REACHED")
     assert result.debug_exit == EXIT_NEXT
 

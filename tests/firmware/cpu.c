@@ -8,21 +8,25 @@
 
 enum {
     COM1 = 0x3f8,
-    COM1_FCR = COM1 + 2,
+    COM1_FCR = COM1 + 2, // when written; the IIR when read
     COM1_LCR = COM1 + 3,
     COM1_LSR = COM1 + 5,
     COM1_SCRATCH = COM1 + 7,
     LCR_DIVISOR = 0x80,
+    IIR_NONE = 0x01,
+    IIR_FIFOS = 0xc0,
     LSR_ROOM = 0x20,
+    LSR_EMPTY = 0x40,
     PIC_MASTER = 0x21,
     PIC_SLAVE = 0xa1,
+    TSC_START = 5000000,
     TSC_STEP = 1000, // counts between two readings
     NOTHING = 0xff,  // what a port without a device gives
 };
 
 static uint64_t tsc;
 void fake_reset_cpu(void) {
-    tsc = 5000000;
+    tsc = TSC_START;
 }
 
 struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
@@ -48,6 +52,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
 }
 
 uint64_t cpu_rdtsc(void) {
+    if (fake.tsc_steps_back && tsc >= TSC_START + 20 * TSC_STEP)
+        tsc = TSC_START / 2;
     return tsc += TSC_STEP;
 }
 
@@ -65,13 +71,19 @@ static uint8_t *com1_register(uint16_t port) {
 uint8_t cpu_in8(uint16_t port) {
     if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
         return NOTHING;
+    if (port == COM1_FCR)
+        return IIR_NONE | (fake.com1_has_fifos ? IIR_FIFOS : 0);
     if (port != COM1_LSR)
         return *com1_register(port);
     fake.com1_polls++;
-    return fake.uart_is_stuck ? 0 : LSR_ROOM;
+    fake.com1_busy -= fake.com1_busy != 0;
+    if (fake.uart_is_stuck)
+        return 0;
+    return LSR_ROOM | (fake.com1_busy == 0 ? LSR_EMPTY : 0);
 }
 
-static void send_to_com1(uint8_t byte) {
+void fake_send_to_com1(uint8_t byte) {
+    fake.com1_busy += fake.com1_busy_a_byte;
     if (byte != '\r' && fake.com1_bytes != sizeof(fake.com1) - 1)
         fake.com1[fake.com1_bytes++] = (char)byte;
 }
@@ -82,8 +94,12 @@ void cpu_out8(uint16_t port, uint8_t value) {
     if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
         return;
     uint8_t *slot = com1_register(port);
+    bool is_divisor = slot == &fake.com1_divisor[0] || slot == &fake.com1_divisor[1];
+    if (fake.com1_busy != 0 && (port == COM1_FCR || is_divisor))
+        fake_record_breach("port 0x%x was written while COM1 was sending", port);
+    fake.com1_has_fifos |= port == COM1_FCR && (value & 1);
     if (slot == &fake.com1_registers[0])
-        send_to_com1(value);
+        fake_send_to_com1(value);
     else if (port != COM1_FCR) // write-only
         *slot = value;
 }

@@ -45,6 +45,8 @@ enum fake_call {
     FAKE_LOCATE_HANDLE,
     FAKE_LOCATE_PROTOCOL,
     FAKE_OUTPUT,
+    FAKE_READ_KEY,
+    FAKE_STALL,
     FAKE_GET_TIME,
     FAKE_OPEN_VOLUME,
     FAKE_OPEN,
@@ -52,6 +54,7 @@ enum fake_call {
     FAKE_READ,
     FAKE_SET_POSITION,
     FAKE_GET_POSITION,
+    FAKE_GET_INFO,
     FAKE_CALLS,
 };
 
@@ -70,12 +73,20 @@ struct fake_file {
     uint64_t gives_at_most; // reads give no more bytes than that
     uint64_t ends_early;    // reads from that offset on give nothing
     uint64_t bad_offset;    // reads that touch the byte at this offset fail
+    uint64_t claims_more;   // reads say that they gave so many bytes more than they did
+    bool has_no_info;       // GetInfo fails
+    bool lies_by_info;      // GetInfo says info_bytes
+    uint64_t info_bytes;
+    bool end_is_fixed;   // SetPosition to the end succeeds and does not move
+    bool end_is_unknown; // GetPosition at the end answers ~0
 };
 
 struct fake_display {
     EFI_GRAPHICS_OUTPUT_MODE_INFORMATION mode;
     uint64_t base;
     uint64_t bytes;
+    bool has_no_mode;
+    bool has_no_info;
 };
 
 enum fake_end {
@@ -97,6 +108,7 @@ struct fake {
     void (*before_map)(uint32_t reading); // before the map is read, probes not counted, from 1
     void (*in_exit)(uint32_t attempt);    // when ExitBootServices is called, from 1
     EFI_TPL tpl;                          // at which the loader is started
+    uint64_t path_max;                    // units of a path that can be opened; 0: any number
     struct fake_file files[FAKE_FILES_MAX];
     uint32_t file_count;
     struct fake_display displays[FAKE_DISPLAYS_MAX];
@@ -111,6 +123,14 @@ struct fake {
     bool has_uart;
     bool has_pm_timer; // and an RSDP that leads to it
     bool has_console;
+    bool has_keyboard;
+    bool console_is_com1;      // one of the firmware's consoles, that is
+    uint32_t keys_before;      // that wait when the loader starts
+    uint32_t key_at_stall;     // of which number, from 1, a key is typed; 0: none is
+    uint32_t com1_busy;        // so many looks at COM1's status until all is sent,
+    uint32_t com1_busy_a_byte; // and so many more for each byte
+    bool com1_has_fifos;       // on
+    bool tsc_steps_back;       // after the loader's first readings
 
     // ---- Seen
     enum fake_end end;
@@ -128,6 +148,9 @@ struct fake {
     uint8_t com1_registers[8]; // as they stand, the divisor's apart
     uint8_t com1_divisor[2];
     uint64_t com1_polls;
+    uint32_t keys_read;
+    uint32_t stalls;
+    uint64_t stalled_us;
     bool s_cet_was_cleared;
     uint32_t open_handles;
     char breach[160];
@@ -186,6 +209,7 @@ void fake_reset_memory(void);
 void fake_reset_cpu(void);
 uint64_t fake_map_key(void);
 void fake_change_map_key(void);
+void fake_send_to_com1(uint8_t byte);
 void fake_put_tables(EFI_SYSTEM_TABLE *system);
 EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
                                       EFI_PHYSICAL_ADDRESS *address);

@@ -10,6 +10,7 @@ struct handle {
     const struct fake_file *file; // null: the volume
     uint64_t position;
     bool is_broken;
+    bool is_lost; // the position is what firmware does not know
 };
 
 static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handle);
@@ -47,6 +48,11 @@ static EFI_STATUS EFIAPI open_file(EFI_FILE *self, EFI_FILE **ret_handle, CHAR16
         fake_record_breach("Open for more than reading, or not from the volume");
     if (EFI_ERROR(status))
         return status;
+    size_t units = 0;
+    while (path[units] != 0)
+        units++;
+    if (fake.path_max != 0 && units > fake.path_max)
+        return EFI_INVALID_PARAMETER;
     return file == NULL ? EFI_NOT_FOUND : make_handle(file, ret_handle);
 }
 
@@ -83,6 +89,7 @@ static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
         *bytes = left;
     memcpy(buffer, (const char *)file->contents + handle->position, *bytes);
     handle->position += *bytes;
+    *bytes += file->claims_more;
     return EFI_SUCCESS;
 }
 
@@ -93,7 +100,12 @@ static EFI_STATUS EFIAPI set_position(EFI_FILE *self, UINT64 position) {
         return status;
     if (handle->file->is_directory)
         return EFI_UNSUPPORTED;
-    handle->position = position == UINT64_MAX ? handle->file->bytes : position;
+    bool is_end = position == UINT64_MAX;
+    handle->is_lost = is_end && handle->file->end_is_unknown;
+    if (!is_end)
+        handle->position = position;
+    else if (!handle->file->end_is_fixed)
+        handle->position = handle->file->bytes;
     return EFI_SUCCESS;
 }
 
@@ -101,8 +113,31 @@ static EFI_STATUS EFIAPI get_position(EFI_FILE *self, UINT64 *ret_position) {
     struct handle *handle = (struct handle *)self;
     EFI_STATUS status = begin(FAKE_GET_POSITION, handle);
     if (!EFI_ERROR(status))
-        *ret_position = handle->position;
+        *ret_position = handle->is_lost ? UINT64_MAX : handle->position;
     return status;
+}
+
+// The name is not part of the answer: nobody asks for it.
+static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, void *ret_info) {
+    struct handle *handle = (struct handle *)self;
+    const struct fake_file *file = handle->file;
+    EFI_GUID file_info = EFI_FILE_INFO_ID;
+    EFI_STATUS status = begin(FAKE_GET_INFO, handle);
+    if (EFI_ERROR(status))
+        return status;
+    if (file->has_no_info || memcmp(kind, &file_info, sizeof(file_info)) != 0)
+        return EFI_UNSUPPORTED;
+    UINTN capacity = *bytes;
+    *bytes = SIZE_OF_EFI_FILE_INFO + sizeof(CHAR16);
+    if (capacity < *bytes)
+        return EFI_BUFFER_TOO_SMALL;
+    EFI_FILE_INFO info = {
+        .Size = *bytes,
+        .FileSize = file->lies_by_info ? file->info_bytes : file->bytes,
+        .Attribute = file->is_directory ? EFI_FILE_DIRECTORY : 0,
+    };
+    memcpy(ret_info, &info, *bytes);
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handle) {
@@ -115,7 +150,8 @@ static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handl
                      .Close = close_file,
                      .Read = read_file,
                      .SetPosition = set_position,
-                     .GetPosition = get_position},
+                     .GetPosition = get_position,
+                     .GetInfo = get_info},
         .file = file,
     };
     fake.open_handles++;

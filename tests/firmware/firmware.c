@@ -19,6 +19,7 @@ static EFI_FILE_IO_INTERFACE file_system;
 static EFI_GRAPHICS_OUTPUT_PROTOCOL outputs[FAKE_DISPLAYS_MAX];
 static EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE modes[FAKE_DISPLAYS_MAX];
 static SIMPLE_TEXT_OUTPUT_INTERFACE console;
+static SIMPLE_INPUT_INTERFACE keyboard;
 static char device; // its address is the boot device's handle
 
 static const char *const call_names[FAKE_CALLS] = {
@@ -34,6 +35,8 @@ static const char *const call_names[FAKE_CALLS] = {
     "LocateHandle",
     "LocateProtocol",
     "OutputString",
+    "ReadKeyStroke",
+    "Stall",
     "GetTime",
     "OpenVolume",
     "Open",
@@ -41,7 +44,34 @@ static const char *const call_names[FAKE_CALLS] = {
     "Read",
     "SetPosition",
     "GetPosition",
+    "GetInfo",
 };
+
+// The way to a console on COM1, as OVMF's, and to a display.
+static const struct {
+    ACPI_HID_DEVICE_PATH bridge;
+    PCI_DEVICE_PATH controller;
+    ACPI_HID_DEVICE_PATH port;
+    EFI_DEVICE_PATH end;
+} __attribute__((packed)) com1_path = {
+    {{ACPI_DEVICE_PATH, ACPI_DP, {sizeof(ACPI_HID_DEVICE_PATH), 0}}, EISA_PNP_ID(0xa03), 0},
+    {{HARDWARE_DEVICE_PATH, HW_PCI_DP, {sizeof(PCI_DEVICE_PATH), 0}}, 0, 0x1f},
+    {{ACPI_DEVICE_PATH, ACPI_DP, {sizeof(ACPI_HID_DEVICE_PATH), 0}}, EISA_PNP_ID(0x501), 0},
+    {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(EFI_DEVICE_PATH), 0}},
+};
+static const struct {
+    ACPI_HID_DEVICE_PATH bridge;
+    ACPI_HID_DEVICE_PATH second_port; // UID 1: COM2
+    EFI_DEVICE_PATH end;
+} __attribute__((packed)) com2_path = {
+    {{ACPI_DEVICE_PATH, ACPI_DP, {sizeof(ACPI_HID_DEVICE_PATH), 0}}, EISA_PNP_ID(0xa03), 0},
+    {{ACPI_DEVICE_PATH, ACPI_DP, {sizeof(ACPI_HID_DEVICE_PATH), 0}}, EISA_PNP_ID(0x501), 1},
+    {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(EFI_DEVICE_PATH), 0}},
+};
+static const EFI_GUID console_device = {
+    0xd3b36f2c, 0xd551, 0x11d4, {0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
+// The handles of the two consoles that COM1 and another port are, if they are.
+static char com1_console, com2_console;
 
 void fake_record_breach(const char *format, ...) {
     if (fake.breach[0] != '\0')
@@ -105,6 +135,10 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
         return &loaded_image;
     if (handle == &device && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
         return &file_system;
+    if (handle == &com1_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
+        return (void *)(uintptr_t)&com1_path;
+    if (handle == &com2_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
+        return (void *)(uintptr_t)&com2_path;
     for (uint32_t i = 0; i < fake.display_count; i++) {
         if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID))
             return &outputs[i];
@@ -126,25 +160,24 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
     EFI_STATUS status = fake_begin_call(FAKE_LOCATE_HANDLE, NULL);
     if (EFI_ERROR(status))
         return status;
-    if (how != ByProtocol || !is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID) ||
-        fake.display_count == 0)
+    EFI_HANDLE found[FAKE_DISPLAYS_MAX + 2];
+    UINTN count = 0;
+    if (is_guid(guid, console_device)) {
+        found[count++] = &com2_console;
+        if (fake.console_is_com1)
+            found[count++] = &com1_console;
+    }
+    bool is_display = is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID);
+    for (uint32_t i = 0; i < fake.display_count && is_display; i++)
+        found[count++] = &outputs[i];
+    if (how != ByProtocol || count == 0)
         return EFI_NOT_FOUND;
     UINTN capacity = *bytes;
-    *bytes = fake.display_count * sizeof(*ret_handles);
+    *bytes = count * sizeof(*ret_handles);
     if (capacity < *bytes)
         return EFI_BUFFER_TOO_SMALL;
-    for (uint32_t i = 0; i < fake.display_count; i++)
-        ret_handles[i] = &outputs[i];
+    memcpy(ret_handles, found, *bytes);
     return EFI_SUCCESS;
-}
-
-static EFI_STATUS EFIAPI locate_protocol(EFI_GUID *guid, [[maybe_unused]] void *registration,
-                                         void **ret_interface) {
-    EFI_STATUS status = fake_begin_call(FAKE_LOCATE_PROTOCOL, NULL);
-    if (EFI_ERROR(status))
-        return status;
-    *ret_interface = find_protocol(&outputs[0], guid);
-    return *ret_interface == NULL ? EFI_NOT_FOUND : EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFACE *self,
@@ -153,7 +186,29 @@ static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTER
     for (; *text != 0 && !EFI_ERROR(status); text++) {
         if (*text != '\r' && fake.console_bytes < sizeof(fake.console) - 1)
             fake.console[fake.console_bytes++] = (char)*text;
+        if (fake.console_is_com1)
+            fake_send_to_com1((uint8_t)*text);
     }
+    return status;
+}
+
+static EFI_STATUS EFIAPI read_key([[maybe_unused]] SIMPLE_INPUT_INTERFACE *self,
+                                  EFI_INPUT_KEY *ret_key) {
+    EFI_STATUS status = fake_begin_call(FAKE_READ_KEY, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    bool is_typed = fake.key_at_stall != 0 && fake.stalls >= fake.key_at_stall;
+    if (fake.keys_read == fake.keys_before + is_typed)
+        return EFI_NOT_READY;
+    fake.keys_read++;
+    *ret_key = (EFI_INPUT_KEY){.UnicodeChar = ' '};
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI stall(UINTN microseconds) {
+    EFI_STATUS status = fake_begin_call(FAKE_STALL, NULL);
+    fake.stalls++;
+    fake.stalled_us += microseconds;
     return status;
 }
 
@@ -192,6 +247,8 @@ void fake_reset(void) {
         .has_uart = true,
         .has_pm_timer = true,
         .has_console = true,
+        .has_keyboard = true,
+        .key_at_stall = 1,
     };
     fake_reset_cpu();
     fake_reset_memory();
@@ -231,20 +288,23 @@ static void make_services(void) {
         .LocateHandle = locate_handle,
         .ExitBootServices = exit_boot,
         .SetWatchdogTimer = set_watchdog,
-        .LocateProtocol = locate_protocol,
+        .Stall = stall,
     };
     runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
     file_system = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};
     console = (SIMPLE_TEXT_OUTPUT_INTERFACE){.OutputString = output_string};
+    keyboard = (SIMPLE_INPUT_INTERFACE){.ReadKeyStroke = read_key};
     loaded_image = (EFI_LOADED_IMAGE){
         .DeviceHandle = &device,
         .ImageBase = (void *)(uintptr_t)FAKE_IMAGE_PHYS,
         .ImageSize = FAKE_IMAGE_BYTES,
     };
     for (uint32_t i = 0; i < fake.display_count; i++) {
-        outputs[i] = (EFI_GRAPHICS_OUTPUT_PROTOCOL){.Mode = &modes[i]};
+        struct fake_display *display = &fake.displays[i];
+        outputs[i] =
+            (EFI_GRAPHICS_OUTPUT_PROTOCOL){.Mode = display->has_no_mode ? NULL : &modes[i]};
         modes[i] = (EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE){
-            .Info = &fake.displays[i].mode,
+            .Info = display->has_no_info ? NULL : &display->mode,
             .SizeOfInfo = sizeof(fake.displays[i].mode),
             .FrameBufferBase = fake.displays[i].base,
             .FrameBufferSize = fake.displays[i].bytes,
@@ -259,6 +319,7 @@ void fake_end_boot(enum fake_end end) {
 
 void fake_boot(void) {
     EFI_SYSTEM_TABLE system = {
+        .ConIn = fake.has_keyboard ? &keyboard : NULL,
         .ConOut = fake.has_console ? &console : NULL,
         .RuntimeServices = &runtime_services,
         .BootServices = &boot_services,

@@ -15,6 +15,9 @@
 
 #define SETUP_MODULE_BYTES 150000
 
+// After what is wrong with the default kernel, without a config.
+#define DEFAULT_KERNEL " (the default kernel: there is no slipway.conf)"
+
 // The kernel on the volume as \kernel.elf; a test may change it before the boot.
 extern struct elf_file setup_kernel;
 

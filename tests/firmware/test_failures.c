@@ -33,6 +33,7 @@ static void expect_message(enum fake_call call) {
     const char *line;
     setup_expect_return(&line);
     const char *path = fake.failed_file == NULL ? NULL : fake.failed_file->path + 1;
+    line += line[0] == '\\';
     bool names_it = path == NULL ? speaks_of(line, call) : strncmp(line, path, strlen(path)) == 0;
     if (!names_it)
         fail_msg("call %lu, of kind %d, failed with %lx: '%s'", fake.fail_at, (int)call,

@@ -31,7 +31,7 @@ TEST("firmware that fails on reads above 4095 bytes is given up with a message")
     setup_file(INITRD)->fails_above = 4095;
     fake_boot();
     setup_expect_failure(
-        "boot\\initrd.img: read of 150000 bytes at offset 0 failed (device error)");
+        "\\boot\\initrd.img: read of 150000 bytes at offset 0 failed (device error)");
 }
 
 TEST("firmware that gives less than it was asked for is asked again") {
@@ -48,11 +48,11 @@ TEST("a file that ends before its size is refused: file, offset, bytes wanted an
     setup_file(INITRD)->ends_early = 100000;
     fake_boot();
     setup_expect_failure(
-        "boot\\initrd.img: short read at offset 0: wanted 150000 bytes, got 100000");
+        "\\boot\\initrd.img: short read at offset 0: wanted 150000 bytes, got 100000");
     setup_boot(SETUP_CONFIG);
     setup_file("\\kernel.elf")->ends_early = 0x3100;
     fake_boot();
-    setup_expect_failure("kernel.elf: short read at offset 12288: wanted 6144 bytes, got 256");
+    setup_expect_failure("\\kernel.elf: short read at offset 12288: wanted 6144 bytes, got 256");
 }
 
 TEST("a bad sector in a module is named by its offset") {
@@ -60,7 +60,7 @@ TEST("a bad sector in a module is named by its offset") {
     setup_file(INITRD)->bad_offset = 123456;
     fake_boot();
     setup_expect_failure(
-        "boot\\initrd.img: read of 27120 bytes at offset 122880 failed (device error)");
+        "\\boot\\initrd.img: read of 27120 bytes at offset 122880 failed (device error)");
 }
 
 TEST("a module's pages are its bytes and zeros, in its range") {
@@ -143,44 +143,46 @@ TEST("a config that is too large, wrong or a directory is refused") {
 TEST("a kernel that is missing, empty, cut off, a directory or none is refused") {
     setup_boot("kernel = \\os\\kernel");
     fake_boot();
-    setup_expect_failure("os\\kernel: not found");
+    setup_expect_failure("\\os\\kernel: not found (key 'kernel', slipway.conf line 1)");
     assert_int_equal(fake.status, EFI_NOT_FOUND);
 
     setup_boot(NULL);
     setup_file("\\kernel.elf")->bytes = 0;
     fake_boot();
-    setup_expect_failure("kernel.elf: 0 bytes are too few for an ELF header");
+    setup_expect_failure("\\kernel.elf: 0 bytes are too few for an ELF header");
 
     setup_boot(NULL);
     setup_file("\\kernel.elf")->is_directory = true;
     fake_boot();
-    setup_expect_failure("kernel.elf: is a directory");
+    setup_expect_failure("\\kernel.elf: is a directory" DEFAULT_KERNEL);
 
     setup_boot(NULL);
     setup_kernel.header.machine = 183;
     fake_boot();
-    setup_expect_failure("kernel.elf: not for x86-64 (machine 183)");
+    setup_expect_failure("\\kernel.elf: not for x86-64 (machine 183)");
 }
 
 TEST("a kernel that has no room in memory is refused") {
     setup_boot(NULL);
     setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = MIB(64);
     fake_boot();
-    setup_expect_failure("kernel.elf: no room for the image of 67117056 bytes (out of memory)");
+    setup_expect_failure("\\kernel.elf: no room for the image of 67117056 bytes (out of memory)");
 }
 
 TEST("a module that is missing, a directory or has no room is refused") {
     setup_boot("module = \\no\\such.img text\n");
     fake_boot();
-    setup_expect_failure("no\\such.img: not found");
+    setup_expect_failure(
+        "\\no\\such.img: not found (key 'module', slipway.conf line 1); a path with "
+        "blanks wants quotes");
 
     setup_boot("module = \\empty\n");
     setup_file("\\empty")->is_directory = true;
     fake_boot();
-    setup_expect_failure("empty: is a directory");
+    setup_expect_failure("\\empty: is a directory (key 'module', slipway.conf line 1)");
 
     setup_boot("module = \\huge\n");
     fake_add_file("\\huge", "", GIB(1));
     fake_boot();
-    setup_expect_failure("huge: no room for the module of 1073741824 bytes (out of memory)");
+    setup_expect_failure("\\huge: no room for the module of 1073741824 bytes (out of memory)");
 }

@@ -1,9 +1,18 @@
 // What the loader says, where, and when it says nothing.
+#include "common/base/arith.h"
 #include "tests/firmware/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define MISSING "slipway: kernel.elf: not found\n"
+#define MISSING "slipway: \\kernel.elf: not found" DEFAULT_KERNEL "\n"
+#define KEY     "slipway: press a key to go back to the firmware, which goes on in 10 seconds\n"
+
+// The console has what COM1 has, and waits for a key.
+static void expect_console_as_com1(void) {
+    assert_memory_equal(fake.console, fake.com1, fake.com1_bytes);
+    assert_string_equal(fake.console + fake.com1_bytes, KEY);
+}
 
 static void boot_without_kernel(void) {
     setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
@@ -55,41 +64,52 @@ TEST("a failure is printed once on COM1 and once on the firmware's console, what
         boot_without_kernel();
         assert_int_equal(fake.status, EFI_NOT_FOUND);
         assert_string_equal(fake.com1, MISSING);
-        assert_string_equal(fake.console, MISSING);
+        assert_string_equal(fake.console, MISSING KEY);
     }
 }
 
-TEST("without a display the firmware's console is taken for COM1, and spared what COM1 has") {
+TEST("a console of the firmware's that is COM1 has every line once, by the firmware") {
     setup_boot("log = debug\n");
+    fake.console_is_com1 = true;
     fake_boot();
-    setup_expect_kernel();
-    assert_non_null(strstr(fake.com1, "ExitBootServices, attempt 1"));
-    assert_string_equal(fake.console, "");
-}
-
-TEST("a UART that takes nothing is given up after one wait") {
-    setup_boot("log = debug\n");
-    fake.uart_is_stuck = true;
-    fake_boot();
-    setup_expect_kernel();
-    assert_string_equal(fake.com1, "");
-    assert_int_equal(fake.com1_polls, 10000);
-}
-
-TEST("after a failure COM1 and the task priority are as they were") {
-    const uint8_t registers[8] = {0, 0x0f, 0, 0x07, 0x03, 0, 0, 0};
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    setup_expect_text(&info->log, fake.com1);
     setup_boot(NULL);
-    memcpy(fake.com1_registers, registers, sizeof(registers));
-    fake.com1_divisor[0] = 12;
-    fake.com1_divisor[1] = 1;
-    fake.tpl = TPL_CALLBACK;
+    fake.console_is_com1 = true;
     boot_without_kernel();
-    assert_string_equal(fake.com1, MISSING);
-    fake.com1_registers[7] = 0; // the scratch register
-    assert_memory_equal(fake.com1_registers, registers, sizeof(registers));
-    assert_int_equal(fake.com1_divisor[0], 12);
-    assert_int_equal(fake.com1_divisor[1], 1);
-    assert_int_equal(fake.tpl, TPL_CALLBACK);
+    assert_string_equal(fake.com1, MISSING KEY);
+    assert_string_equal(fake.console, MISSING KEY);
+}
+
+TEST("a failure stays on the console until a key is typed, and nothing is held meanwhile") {
+    setup_boot(NULL);
+    fake.keys_before = 3; // to get into a boot menu, say
+    fake.key_at_stall = 7;
+    boot_without_kernel();
+    assert_string_equal(fake.console, MISSING KEY);
+    assert_int_equal(fake.keys_read, 4);
+    assert_int_equal(fake.stalls, 7);
+    for (uint64_t i = 0; i < fake.calls; i++)
+        assert_true(fake.kinds[i] != FAKE_FREE_PAGES || i < fake.calls - 7);
+}
+
+TEST("a failure stays on the console for ten seconds when no key is typed, or none can be") {
+    for (int keyboard = 0; keyboard < 2; keyboard++) {
+        setup_boot(NULL);
+        fake.has_keyboard = keyboard;
+        fake.key_at_stall = 0;
+        boot_without_kernel();
+        assert_int_equal(fake.stalled_us, 10000000);
+        assert_int_equal(fake.keys_read, 0);
+    }
+}
+
+TEST("a key that is held down does not keep the loader") {
+    setup_boot(NULL);
+    fake.keys_before = UINT32_MAX - 1;
+    boot_without_kernel();
+    assert_int_equal(fake.stalls, 0);
+    assert_in_range(fake.keys_read, 2, 100);
 }
 
 TEST("a long value leaves room for the cause") {
@@ -105,7 +125,7 @@ TEST("without COM1 a failure goes to the firmware's console") {
     fake.has_uart = false;
     boot_without_kernel();
     assert_string_equal(fake.com1, "");
-    assert_string_equal(fake.console, MISSING);
+    assert_string_equal(fake.console, MISSING KEY);
 }
 
 TEST("without any console the loader goes on silently") {
@@ -120,6 +140,7 @@ TEST("without any console the loader goes on silently") {
     boot_without_kernel();
     assert_int_equal(fake.status, EFI_NOT_FOUND);
     assert_int_equal(fake_held_pages(), 0);
+    assert_int_equal(fake.stalls, 0);
 }
 
 TEST("a line that is longer than the console's buffer arrives whole") {
@@ -127,8 +148,9 @@ TEST("a line that is longer than the console's buffer arrives whole") {
                "the loader hands to the firmware at a time, nor into two.elf\n");
     fake_add_display(0xc0000000, 640, 480);
     fake_boot();
-    assert_string_equal(fake.console, fake.com1);
-    assert_non_null(strstr(fake.com1, "into two.elf: not found\n"));
+    expect_console_as_com1();
+    assert_non_null(
+        strstr(fake.com1, "into two.elf: not found (key 'kernel', slipway.conf line 1)\n"));
 }
 
 // RAM turns up where a framebuffer is: it would be mapped with two cache types.
@@ -146,5 +168,59 @@ TEST("what the audit finds is told in one line, and the boot ends") {
     setup_expect_return(&line);
     assert_int_equal(fake.status, EFI_COMPROMISED_DATA);
     assert_non_null(strstr(line, "audit 4: frame c0000000: mapped with cache type 5 by "));
-    assert_string_equal(fake.console, fake.com1);
+    expect_console_as_com1();
+}
+
+TEST("why the default kernel is looked for is said: no config, an empty one, one without the key") {
+    static const char *const configs[] = {NULL, "", "cmdline = x\n"};
+    static const char *const reasons[] = {"there is no slipway.conf", "slipway.conf is empty",
+                                          "slipway.conf names none"};
+    for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+        char want[200];
+        snprintf(want, sizeof(want), "\\kernel.elf: not found (the default kernel: %s)",
+                 reasons[i]);
+        setup_boot(configs[i]);
+        boot_without_kernel();
+        setup_expect_failure(want);
+    }
+}
+
+TEST(
+    "a path that is longer than a message shows its end, cut between two characters, and the cause") {
+    char config[1025];
+    for (size_t start = 9; start < 11; start++) {
+        memcpy(config, "kernel = /", 10);
+        for (size_t at = start; at + 2 < sizeof(config); at += 2)
+            memcpy(config + at, "\xc3\xa4", 3);
+        setup_boot(config);
+        fake_boot();
+        const char *line;
+        setup_expect_return(&line);
+        assert_memory_equal(line, "...\xc3\xa4\xc3\xa4", 7);
+        const char *end = strstr(line, "\xa4: not found (key 'kernel', slipway.conf line 1)");
+        assert_non_null(end);
+        assert_in_range(end - line, 190, 200);
+    }
+}
+
+TEST("a status that has no name is printed with its number") {
+    static const struct {
+        EFI_STATUS status;
+        const char *text;
+    } cases[] = {{EFI_BAD_BUFFER_SIZE, "bad buffer size"},
+                 {EFI_DEVICE_ERROR, "device error"},
+                 {EFIERR(35), "HTTP error"},
+                 {EFIERR(29), "status 0x800000000000001d"},
+                 {EFIERR(36), "status 0x8000000000000024"},
+                 {EFIERR(0), "status 0x8000000000000000"},
+                 {~UINT64_C(0), "status 0xffffffffffffffff"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char want[100];
+        snprintf(want, sizeof(want), "boot device: cannot open the volume (%s)", cases[i].text);
+        setup_boot(NULL);
+        fake.refused = FAKE_OPEN_VOLUME;
+        fake.fail_status = cases[i].status;
+        fake_boot();
+        setup_expect_failure(want);
+    }
 }

@@ -87,5 +87,5 @@ TEST("a note that is wrong is refused, naming the kernel") {
     boot_with((struct slipway_note_wishes){.stack_bytes = 100});
     const char *line;
     setup_expect_return(&line);
-    assert_memory_equal(line, "kernel.elf: ", 12);
+    assert_memory_equal(line, "\\kernel.elf: ", 13);
 }

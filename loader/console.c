@@ -1,0 +1,106 @@
+#include "loader/console.h"
+
+#include "common/base/arith.h"
+#include "loader/firmware.h"
+
+enum {
+    CONSOLES_MAX = 16,
+    PATH_NODES_MAX = 32,
+    KEYS_DROPPED_MAX = 64,
+    WAIT_SECONDS = 10,
+    POLLS_A_SECOND = 20,
+};
+
+// The device that edk2's console splitter marks a console's handle with, as all firmware that is
+// made of edk2 does.
+#define CONSOLE_OUT_DEVICE_GUID                                                                    \
+    {                                                                                              \
+        0xd3b36f2c, 0xd551, 0x11d4, {                                                              \
+            0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d                                         \
+        }                                                                                          \
+    }
+
+static bool is_known;
+static bool is_on_com1;
+
+void console_init(void) {
+    is_known = false;
+}
+
+void console_write(const char *text, size_t bytes) {
+    if (ST == NULL || ST->ConOut == NULL)
+        return;
+    CHAR16 wide[64];
+    size_t used = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] == '\n')
+            wide[used++] = L'\r';
+        wide[used++] = (unsigned char)text[i] < 0x80 ? (CHAR16)text[i] : L'?';
+        if (used >= ARRAY_LEN(wide) - 2 || i + 1 == bytes) {
+            wide[used] = 0;
+            ST->ConOut->OutputString(ST->ConOut, wide);
+            used = 0;
+        }
+    }
+}
+
+// ---- Whether COM1 is among the consoles
+
+// True if the path leads through the first PNP0501, a 16550 (UEFI 2.9, 10.3.3: the ACPI node).
+static bool leads_to_com1(const EFI_DEVICE_PATH *path) {
+    for (unsigned i = 0; i < PATH_NODES_MAX && !IsDevicePathEndType(path); i++) {
+        const ACPI_HID_DEVICE_PATH *acpi = (const ACPI_HID_DEVICE_PATH *)path;
+        bool is_acpi = DevicePathType(path) == ACPI_DEVICE_PATH &&
+                       DevicePathSubType(path) == ACPI_DP &&
+                       DevicePathNodeLength(path) >= (int)sizeof(*acpi);
+        if (is_acpi && acpi->HID == EISA_PNP_ID(0x501) && acpi->UID == 0)
+            return true;
+        if (DevicePathNodeLength(path) < (int)sizeof(*path))
+            return false;
+        path = (const EFI_DEVICE_PATH *)((const char *)path + DevicePathNodeLength(path));
+    }
+    return false;
+}
+
+static bool find_com1(void) {
+    EFI_GUID console = CONSOLE_OUT_DEVICE_GUID;
+    EFI_GUID device_path = DEVICE_PATH_PROTOCOL;
+    EFI_HANDLE handles[CONSOLES_MAX];
+    EFI_DEVICE_PATH *path;
+    UINTN bytes = sizeof(handles);
+    if (EFI_ERROR(BS->LocateHandle(ByProtocol, &console, NULL, &bytes, handles)))
+        return false;
+    for (UINTN i = 0; i < bytes / sizeof(handles[0]); i++) {
+        EFI_STATUS status = BS->HandleProtocol(handles[i], &device_path, (void **)&path);
+        if (!EFI_ERROR(status) && path != NULL && leads_to_com1(path))
+            return true;
+    }
+    return false;
+}
+
+bool console_is_on_com1(void) {
+    if (!is_known)
+        is_on_com1 = find_com1();
+    is_known = true;
+    return is_on_com1;
+}
+
+// ---- Keys
+
+static bool take_key(void) {
+    EFI_INPUT_KEY key;
+    return ST->ConIn != NULL && !EFI_ERROR(ST->ConIn->ReadKeyStroke(ST->ConIn, &key));
+}
+
+void console_wait_for_key(void) {
+    static const char text[] =
+        "slipway: press a key to go back to the firmware, which goes on in 10 seconds\n";
+    _Static_assert(WAIT_SECONDS == 10, "as the text says");
+    if (ST == NULL || ST->ConOut == NULL)
+        return;
+    for (unsigned i = 0; i < KEYS_DROPPED_MAX && take_key();)
+        i++;
+    console_write(text, sizeof(text) - 1);
+    for (unsigned i = 0; i < WAIT_SECONDS * POLLS_A_SECOND && !take_key(); i++)
+        BS->Stall(1000000 / POLLS_A_SECOND);
+}
