@@ -6,56 +6,101 @@
 enum {
     UART_DATA = 0,
     UART_IER = 1,
-    UART_FCR = 2,
+    UART_FCR = 2, // write-only; reading gives the IIR
+    UART_IIR = 2,
     UART_LCR = 3,
     UART_MCR = 4,
     UART_LSR = 5,
     UART_SCRATCH = 7,
 
     LCR_8N1 = 0x03,
+    LCR_FRAME = 0x3F, // word length, stop bits, parity; 0 (5N1) after a reset
     LCR_DIVISOR = 0x80,
     FCR_ENABLE_CLEAR = 0x07,
+    IIR_FIFOS_ENABLED = 0xC0,
     MCR_DTR_RTS_OUT2 = 0x0B,
+    MCR_LOOP = 0x10,
     LSR_DATA_READY = 0x01,
     LSR_ROOM = 0x20,
+    LSR_EMPTY = 0x40, // nothing left to send, in the FIFO or on the line
 
     // At 115200 baud a byte takes 87 us; a port access takes about 1 us on hardware. A UART that
-    // stays full a hundred times longer is not draining, and output to it must not hang the boot.
+    // stays full a hundred times longer, six times as long as a FIFO of 16 bytes takes, is not
+    // draining, and output to it must not hang the boot. Slower ports get as much longer, down to
+    // 1200 baud.
     POLLS_MAX = 10000,
+    DIVISOR_115200 = 1,
+    DIVISOR_1200 = 96,
 };
 
 static bool uart_found;
+static unsigned polls_max;
 
-// The registers as uart_init found them.
-static struct { uint8_t ier, lcr, mcr, divisor_low, divisor_high; } before;
+// The registers as uart_init found them; `set_up`: firmware uses the port, its speed stays.
+static struct {
+    uint8_t ier, lcr, mcr, divisor_low, divisor_high;
+    bool set_up;
+} before;
+
+static bool wait_for(uint8_t status) {
+    for (unsigned polls = 0; polls < polls_max; polls++) {
+        if (cpu_in8(UART_COM1 + UART_LSR) & status)
+            return true;
+    }
+    return false;
+}
+
+static void write_divisor(uint8_t low, uint8_t high, uint8_t lcr) {
+    cpu_out8(UART_COM1 + UART_LCR, LCR_DIVISOR | LCR_8N1);
+    cpu_out8(UART_COM1 + UART_DATA, low);
+    cpu_out8(UART_COM1 + UART_IER, high);
+    cpu_out8(UART_COM1 + UART_LCR, lcr);
+}
+
+// Reading the divisor does not disturb what is being sent.
+static void remember(void) {
+    before.lcr = cpu_in8(UART_COM1 + UART_LCR);
+    cpu_out8(UART_COM1 + UART_LCR, before.lcr & (uint8_t)~LCR_DIVISOR);
+    before.ier = cpu_in8(UART_COM1 + UART_IER);
+    before.mcr = cpu_in8(UART_COM1 + UART_MCR);
+    cpu_out8(UART_COM1 + UART_LCR, before.lcr | LCR_DIVISOR);
+    before.divisor_low = cpu_in8(UART_COM1 + UART_DATA);
+    before.divisor_high = cpu_in8(UART_COM1 + UART_IER);
+    cpu_out8(UART_COM1 + UART_LCR, before.lcr & (uint8_t)~LCR_DIVISOR);
+    unsigned divisor = before.divisor_low | (unsigned)before.divisor_high << 8;
+    before.set_up = (before.lcr & LCR_FRAME) != 0 && divisor != 0;
+    if (!before.set_up)
+        divisor = DIVISOR_115200;
+    polls_max = POLLS_MAX * (divisor < DIVISOR_1200 ? divisor : DIVISOR_1200);
+}
 
 bool uart_init(void) {
     cpu_out8(UART_COM1 + UART_SCRATCH, 0xA5);
     uart_found = cpu_in8(UART_COM1 + UART_SCRATCH) == 0xA5;
     if (!uart_found)
         return false;
-    before.ier = cpu_in8(UART_COM1 + UART_IER);
-    before.lcr = cpu_in8(UART_COM1 + UART_LCR);
-    before.mcr = cpu_in8(UART_COM1 + UART_MCR);
+    remember();
     cpu_out8(UART_COM1 + UART_IER, 0);
-    cpu_out8(UART_COM1 + UART_LCR, LCR_DIVISOR | LCR_8N1);
-    before.divisor_low = cpu_in8(UART_COM1 + UART_DATA);
-    before.divisor_high = cpu_in8(UART_COM1 + UART_IER);
-    cpu_out8(UART_COM1 + UART_DATA, 1); // divisor 1: 115200
-    cpu_out8(UART_COM1 + UART_IER, 0);
-    cpu_out8(UART_COM1 + UART_LCR, LCR_8N1);
-    cpu_out8(UART_COM1 + UART_FCR, FCR_ENABLE_CLEAR);
-    cpu_out8(UART_COM1 + UART_MCR, MCR_DTR_RTS_OUT2);
+    // Another speed, or other FIFOs, would lose what is still being sent.
+    uart_found = wait_for(LSR_EMPTY);
+    if (!uart_found) {
+        cpu_out8(UART_COM1 + UART_IER, before.ier);
+        return false;
+    }
+    if (!before.set_up)
+        write_divisor(DIVISOR_115200, 0, LCR_8N1);
+    if ((cpu_in8(UART_COM1 + UART_IIR) & IIR_FIFOS_ENABLED) != IIR_FIFOS_ENABLED)
+        cpu_out8(UART_COM1 + UART_FCR, FCR_ENABLE_CLEAR);
+    cpu_out8(UART_COM1 + UART_MCR, (before.mcr | MCR_DTR_RTS_OUT2) & (uint8_t)~MCR_LOOP);
     return true;
 }
 
 void uart_restore(void) {
     if (!uart_found)
         return;
-    cpu_out8(UART_COM1 + UART_LCR, LCR_DIVISOR | LCR_8N1);
-    cpu_out8(UART_COM1 + UART_DATA, before.divisor_low);
-    cpu_out8(UART_COM1 + UART_IER, before.divisor_high);
-    cpu_out8(UART_COM1 + UART_LCR, before.lcr);
+    (void)wait_for(LSR_EMPTY);
+    if (!before.set_up)
+        write_divisor(before.divisor_low, before.divisor_high, before.lcr);
     cpu_out8(UART_COM1 + UART_MCR, before.mcr);
     cpu_out8(UART_COM1 + UART_IER, before.ier);
     uart_found = false;
@@ -65,17 +110,9 @@ bool uart_present(void) {
     return uart_found;
 }
 
-static bool wait_for_room(void) {
-    for (unsigned polls = 0; polls < POLLS_MAX; polls++) {
-        if (cpu_in8(UART_COM1 + UART_LSR) & LSR_ROOM)
-            return true;
-    }
-    return false;
-}
-
 // A UART that does not drain is none from then on: waiting for every byte would take minutes.
 static void uart_put(char byte) {
-    uart_found = uart_found && wait_for_room();
+    uart_found = uart_found && wait_for(LSR_ROOM);
     if (uart_found)
         cpu_out8(UART_COM1 + UART_DATA, (uint8_t)byte);
 }

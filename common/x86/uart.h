@@ -1,5 +1,5 @@
-// The 16550 at COM1 (I/O port 0x3F8): output by polling, 115200 8N1. Owns the port's registers;
-// buffers nothing. Output to a machine without a UART returns at once.
+// The 16550 at COM1 (I/O port 0x3F8): output by polling. Owns the port's registers; buffers
+// nothing. Output to a machine without a UART returns at once.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -9,12 +9,14 @@
 
 #define UART_COM1 0x3F8
 
-// Sets 115200 8N1 with FIFOs, interrupts off. False if no UART answers at the port (its scratch
-// register does not keep a value); output is then dropped.
+// Takes the port: interrupts off, FIFOs on. A port that was set up, by firmware or by a loader,
+// keeps speed and frame; another one gets 115200 8N1. What others have left to be sent is sent
+// first. False if no UART answers at the port (its scratch register does not keep a value), or if
+// it does not send; output is then dropped.
 bool uart_init(void);
 
-// Puts the port back as uart_init found it, for those who use it next; output is dropped from then
-// on.
+// Waits until all is sent and puts the port back as uart_init found it, for those who use it next;
+// output is dropped from then on.
 void uart_restore(void);
 
 // True after a successful uart_init, until output got stuck.
