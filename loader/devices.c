@@ -2,6 +2,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "common/boot/boot_check.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
 
@@ -33,31 +34,33 @@ static void set_format(struct slipway_framebuffer *framebuffer,
     }
 }
 
-// False for a mode without linear memory, or whose pixels have not 32 bits (UEFI 2.9, 12.9: a pixel
-// is as wide as its masks).
-static bool describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode,
-                     struct slipway_framebuffer *ret_framebuffer) {
+// Describes a mode. Null, or why it is none to hand over: it has no linear memory, its pixels have
+// not 32 bits (UEFI 2.9, 12.9: a pixel is as wide as its masks), or its numbers contradict each
+// other.
+static const char *describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode,
+                            struct slipway_framebuffer *ret_framebuffer) {
     const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info = mode->Info;
     const EFI_PIXEL_BITMASK *masks = &info->PixelInformation;
     uint32_t bits = masks->RedMask | masks->GreenMask | masks->BlueMask | masks->ReservedMask;
-    if (info->PixelFormat >= PixelBltOnly || mode->FrameBufferBase == 0 ||
-        (info->PixelFormat == PixelBitMask && bits >> 24 == 0))
-        return false;
-    uint64_t picture = (uint64_t)info->PixelsPerScanLine * 4 * info->VerticalResolution;
+    if (info->PixelFormat >= PixelBltOnly || mode->FrameBufferBase == 0)
+        return "it has no linear memory";
+    if (info->PixelFormat == PixelBitMask && bits >> 24 == 0)
+        return "its pixels have not 32 bits";
+    uint64_t pitch = (uint64_t)info->PixelsPerScanLine * 4;
+    uint64_t picture = pitch * info->VerticalResolution; // below 2^64 if the pitch is below 2^32
     uint64_t end;
-    if (picture == 0 || info->PixelsPerScanLine < info->HorizontalResolution ||
-        add_overflows(mode->FrameBufferBase, picture + FRAME_BYTES, &end))
-        return false;
+    if (pitch > UINT32_MAX || add_overflows(mode->FrameBufferBase, picture + FRAME_BYTES, &end))
+        return "it is too large";
     *ret_framebuffer = (struct slipway_framebuffer){
         .address_phys = mode->FrameBufferBase,
         .bytes = align_up(mode->FrameBufferBase + picture, FRAME_BYTES) -
                  align_down(mode->FrameBufferBase, FRAME_BYTES),
         .width = info->HorizontalResolution,
         .height = info->VerticalResolution,
-        .pitch = info->PixelsPerScanLine * 4,
+        .pitch = (uint32_t)pitch,
     };
     set_format(ret_framebuffer, info);
-    return true;
+    return boot_check_framebuffer(ret_framebuffer);
 }
 
 static bool is_known(const struct devices *devices, uint64_t address_phys) {
@@ -76,7 +79,13 @@ static void add_display(struct devices *devices, EFI_HANDLE handle) {
         return;
     if (display->Mode == NULL || display->Mode->Info == NULL)
         return;
-    if (!describe(display->Mode, &framebuffer) || is_known(devices, framebuffer.address_phys))
+    const char *fault = describe(display->Mode, &framebuffer);
+    if (fault != NULL) {
+        log_line(CONFIG_LOG_INFO, "display at 0x%lx left out: %s", display->Mode->FrameBufferBase,
+                 fault);
+        return;
+    }
+    if (is_known(devices, framebuffer.address_phys))
         return;
     if (devices->framebuffer_count == DEVICES_FRAMEBUFFERS_MAX) {
         log_line(CONFIG_LOG_INFO, "display at 0x%lx left out: more than %d displays",

@@ -4,6 +4,7 @@
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct slipway_framebuffer *boot_for_framebuffer(uint32_t count) {
@@ -59,6 +60,56 @@ TEST("displays without memory, with narrow pixels, or known already are left out
     assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
 }
 
+TEST("a display whose numbers contradict each other is left out, with the reason in the log") {
+    enum { COUNT = 9 };
+    static const char *const reasons[COUNT] = {
+        "it has no pixels",     "it has no pixels",       "its lines are longer than its pitch",
+        "it is too large",      "it is too large",        "a colour has no bits",
+        "a colour has no bits", "two colours share bits", "two colours share bits",
+    };
+    static const EFI_PIXEL_BITMASK masks[COUNT] = {
+        [5] = {0, 0xff00, 0xff, 0xff000000},
+        [6] = {0xff0000, 0xff00, 0, 0xff000000},
+        [7] = {0xff0000, 0x1ff00, 0xff, 0xff000000},
+        [8] = {0xff0000, 0xff00, 0x800000, 0xff000000},
+    };
+    for (uint64_t i = 0; i < COUNT; i++) {
+        setup_boot(NULL);
+        uint64_t base = i == 4 ? UINT64_MAX - 640 * 480 * 4 : 0x80000000; // ends beyond 2^64
+        EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = &fake_add_display(base, 640, 480)->mode;
+        mode->HorizontalResolution = i == 0 ? 0 : 640;
+        mode->VerticalResolution = i == 1 ? 0 : 480;
+        mode->PixelsPerScanLine = i == 2 ? 639 : i == 3 ? 1 << 30 : 640;
+        if (i >= 5)
+            mode->PixelFormat = PixelBitMask;
+        mode->PixelInformation = masks[i];
+        fake_add_display(0xc0000000, 640, 480);
+        assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
+        char want[120];
+        snprintf(want, sizeof(want), "slipway: display at 0x%lx left out: %s\n", base, reasons[i]);
+        const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
+        if (strstr(log, want) == NULL)
+            fail_msg("no '%s' in '%s'", want, log);
+    }
+}
+
+TEST("a display without a mode, or whose mode has no description, is left out") {
+    setup_boot(NULL);
+    fake_add_display(0x80000000, 640, 480)->has_no_mode = true;
+    fake_add_display(0x90000000, 640, 480)->has_no_info = true;
+    fake_add_display(0xc0000000, 640, 480);
+    assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
+}
+
+TEST("a kernel without modules and displays finds arrays at address 0") {
+    setup_boot(NULL);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->framebuffers.address, 0);
+    assert_int_equal(info->framebuffers.count, 0);
+    assert_int_equal(info->modules.address, 0);
+}
+
 TEST("more displays than the hand-over holds are left out, and the log says so") {
     setup_boot(NULL);
     for (uint64_t i = 0; i < 9; i++)
@@ -78,12 +129,15 @@ TEST("displays whose memory overlaps are two framebuffers, mapped twice with one
 
 TEST("a display that cannot be mapped is left out, and the boot goes on") {
     setup_boot(NULL);
-    fake_add_display(UINT64_C(1) << 50, 640, 480);  // beyond the CPU's physical addresses
-    fake_add_display(0xd0000000, 1 << 17, 1 << 17); // 64 GiB
-    fake_add_display(0xc0000000, 640, 480);
-    assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
+    fake_add_display(UINT64_C(1) << 50, 640, 480);            // beyond the CPU's physical addresses
+    fake_add_display((UINT64_C(1) << 48) - MIB(1), 640, 480); // over their end
+    fake_add_display(0xd0000000, 1 << 17, 1 << 17);           // 64 GiB
+    fake_add_display((UINT64_C(1) << 48) - 640 * 480 * 4, 640, 480); // up to it
+    assert_int_equal(boot_for_framebuffer(1)->address_phys, (UINT64_C(1) << 48) - 640 * 480 * 4);
     const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
     assert_non_null(strstr(log, "framebuffer at 0x4000000000000 left out: it lies beyond the CPU's "
+                                "physical addresses"));
+    assert_non_null(strstr(log, "framebuffer at 0xfffffff00000 left out: it lies beyond the CPU's "
                                 "physical addresses"));
     assert_non_null(strstr(log, "framebuffer at 0xd0000000 left out: it is too large"));
 }

@@ -1,0 +1,96 @@
+// Limits: as many modules, ranges and bytes as there can be, and one more.
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "loader/firmware.h"
+#include "tests/firmware/setup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { DEMOTED = 16, REREAD = 3 };
+
+static char config[CONFIG_FILE_MAX_BYTES + 1];
+
+// A config of `count` modules, all the same file, each with a text of `bytes` bytes.
+static void write_config(uint32_t count, uint32_t bytes) {
+    size_t at = (size_t)snprintf(config, sizeof(config), "cmdline = %0*u\n", (int)bytes + 1, 0);
+    for (uint32_t i = 0; i < count; i++)
+        at += (size_t)snprintf(config + at, sizeof(config) - at, "module = \\m %0*u\n",
+                               (int)bytes + 1, i);
+}
+
+static void boot_modules(uint32_t count, uint32_t bytes) {
+    write_config(count, bytes);
+    setup_boot(config);
+    fake_add_file("\\m", setup_module, 5000);
+    fake_add_display(0xc0000000, 640, 480);
+}
+
+static void demote(uint32_t reading) {
+    for (uint64_t i = 0; reading == REREAD && i < DEMOTED; i++)
+        fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
+}
+
+TEST("limits: with all modules, and all the RAM that can be demoted, every range is listed") {
+    boot_modules(CONFIG_MODULES_MAX, 1);
+    fake.exit_refusals = 1;
+    fake.before_map = demote;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->modules.count, CONFIG_MODULES_MAX);
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_MODULE, CONFIG_MODULES_MAX - 1));
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+    // All that is held, the tables in two, the loader's image, and what was demoted.
+    assert_int_equal(info->ranges.count, FIRMWARE_HELD_MAX + 2 + DEMOTED);
+}
+
+TEST("limits: texts of every length have room in the hand-over, and are whole") {
+    for (uint32_t bytes = 0; bytes < 900; bytes += 13) {
+        boot_modules(CONFIG_MODULES_MAX, bytes);
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        for (uint32_t i = 0; i < CONFIG_MODULES_MAX; i++) {
+            char want[1000];
+            snprintf(want, sizeof(want), "%0*u", (int)bytes + 1, i);
+            const struct slipway_module *module = setup_record(&info->modules, i);
+            setup_expect_text(&module->cmdline, want);
+            setup_expect_text(&module->path, "\\m");
+        }
+    }
+}
+
+TEST("limits: when page 0 is given and no other run is left, nothing is held and it is said") {
+    setup_boot(NULL);
+    fake_boot();
+    uint64_t second = 0;
+    while (fake.kinds[second] != FAKE_ALLOCATE_PAGES)
+        second++;
+    setup_boot(NULL);
+    fake.gives_page_0 = true;
+    fake.fail_at = second + 2; // numbers of calls begin at 1
+    fake.fail_status = EFI_OUT_OF_RESOURCES;
+    fake_boot();
+    const char *line;
+    setup_expect_return(&line);
+    assert_non_null(strstr(line, "no room for "));
+    assert_int_equal(fake.status, EFI_OUT_OF_RESOURCES);
+}
+
+TEST("limits: sizes near 2^64, and none, are refused without asking the firmware") {
+    static const uint64_t sizes[] = {0, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - FRAME_BYTES + 2};
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot(); // which leaves the firmware's tables known
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        uint64_t calls = fake.calls;
+        uint64_t start = 4242;
+        EFI_STATUS status =
+            firmware_take_pages(sizes[i], FRAME_BYTES, SLIPWAY_RANGE_MODULE, &start);
+        assert_int_equal(status, EFI_OUT_OF_RESOURCES);
+        assert_int_equal(start, 4242);
+        assert_int_equal(fake.calls, calls);
+    }
+    uint64_t start;
+    assert_int_equal(firmware_take_pages(UINT64_MAX - MIB(2) + 2, MIB(2), 1, &start),
+                     EFI_OUT_OF_RESOURCES);
+}
