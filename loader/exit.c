@@ -3,6 +3,7 @@
 #include "common/x86/cpu.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
+#include "loader/screen.h"
 #include "loader/timeline.h"
 
 enum {
@@ -11,10 +12,23 @@ enum {
     REPLANS_MAX = 4,
 };
 
+// On COM1, and on every display that the kernel would have been given: firmware's console must not
+// be called any more.
+static void print_failure(const struct space *space) {
+    struct sink sink = screen_sink();
+    log_print_failure();
+    for (uint32_t i = 0; i < space->plan.framebuffer_count; i++) {
+        struct slipway_framebuffer framebuffer = space->plan.framebuffers[i];
+        framebuffer.address = framebuffer.address_phys; // in the firmware's identity mapping
+        if (screen_start(&framebuffer))
+            fmt_print(&sink, "slipway: %s\n", log_failure());
+    }
+}
+
 // Before the first attempt a failure goes back to the caller, after it the machine stops.
-static EFI_STATUS give_up(uint32_t attempts, EFI_STATUS status) {
+static EFI_STATUS give_up(const struct space *space, uint32_t attempts, EFI_STATUS status) {
     if (attempts != 0) {
-        log_print_failure();
+        print_failure(space);
         cpu_stop();
     }
     log_resume_firmware();
@@ -63,13 +77,13 @@ EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts, uint6
     for (uint32_t attempts = 0; attempts < ATTEMPTS_MAX;) {
         EFI_STATUS status = prove(space, attempts == 0);
         if (EFI_ERROR(status))
-            return give_up(attempts, status);
+            return give_up(space, attempts, status);
         if (attempts++ == 0)
             timeline_begin("exit");
         log_line(CONFIG_LOG_DEBUG, "ExitBootServices, attempt %u, with a map of %lu bytes",
                  attempts, space->map.bytes);
         status = BS->ExitBootServices(firmware_image, space->map.key);
-        *ret_tsc = cpu_rdtsc();
+        *ret_tsc = timeline_now();
         if (!EFI_ERROR(status)) {
             cpu_interrupts_off(); // the firmware's handlers lie in memory that is the kernel's now
             timeline_end(0);
@@ -79,6 +93,6 @@ EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts, uint6
             return EFI_SUCCESS;
         }
     }
-    return give_up(ATTEMPTS_MAX,
+    return give_up(space, ATTEMPTS_MAX,
                    log_fail(EFI_ABORTED, "ExitBootServices failed %d times", ATTEMPTS_MAX));
 }

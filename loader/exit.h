@@ -16,6 +16,6 @@
 // Reads the last memory map, settles the address space with it, and leaves the boot services. On
 // success *ret_attempts counts the calls of ExitBootServices. A failure before the first of these
 // calls is recorded and returned; after it there is no firmware to return to: the cause goes to
-// COM1 and the machine stops.
+// COM1 and to the displays, and the machine stops.
 [[nodiscard]] EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts,
                                             uint64_t *ret_tsc);

@@ -1,5 +1,6 @@
 #include "loader/timeline.h"
 
+#include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
@@ -30,8 +31,16 @@ static uint64_t last_tsc;
 static uint64_t sum_ticks;
 static uint64_t sum_tsc;
 
+static uint64_t highest_tsc; // that timeline_now has given
+
+uint64_t timeline_now(void) {
+    highest_tsc = max_u64(highest_tsc, cpu_rdtsc());
+    return highest_tsc;
+}
+
 void timeline_init(void) {
-    entry_tsc = cpu_rdtsc();
+    highest_tsc = 0;
+    entry_tsc = timeline_now();
     stage_count = 0;
     pm_port = 0;
     sum_ticks = 0;
@@ -62,14 +71,14 @@ void timeline_begin(const char *name) {
     memset(stage, 0, sizeof(*stage));
     for (size_t i = 0; i < sizeof(stage->name) - 1 && name[i] != '\0'; i++)
         stage->name[i] = name[i];
-    stage->tsc_start = cpu_rdtsc();
+    stage->tsc_start = timeline_now();
 }
 
 void timeline_end(uint64_t bytes) {
     if (stage_count == TIMELINE_STAGES_MAX)
         return;
     stages[stage_count].bytes = bytes;
-    stages[stage_count++].tsc_end = cpu_rdtsc();
+    stages[stage_count++].tsc_end = timeline_now();
     look_at_pm_timer();
 }
 

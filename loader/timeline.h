@@ -15,6 +15,10 @@ enum { TIMELINE_STAGES_MAX = 16 };
 // Forgets everything and takes the first time stamp.
 void timeline_init(void);
 
+// The TSC, but never less than it was before: firmware is known that writes it, and a stage must
+// not end before it starts.
+uint64_t timeline_now(void);
+
 // TSC of timeline_init: the loader's first instructions.
 uint64_t timeline_entry(void);
 

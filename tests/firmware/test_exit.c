@@ -1,9 +1,11 @@
 // The way out of the boot services: stale keys, and memory maps that change under the loader.
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/screen/font.h"
 #include "tests/firmware/setup.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #define SCATTER_PHYS  UINT64_C(0x1000000000) // 64 GiB: nothing is there
 #define SPARE_TABLES  16                     // of the loader's pool
@@ -50,6 +52,95 @@ TEST("when ExitBootServices fails for ever the machine stops with a message") {
     setup_expect_stop("ExitBootServices failed 128 times");
     assert_int_equal(fake.exits, 128);
     assert_string_equal(fake.console, "");
+}
+
+// The framebuffer of a display, in host memory, as the firmware's identity mapping has it. The
+// address sanitizer leaves addresses below 2 GiB to others.
+static uint32_t *map_display(uint64_t base, uint32_t width, uint32_t height) {
+    fake_add_display(base, width, height);
+    void *pixels = mmap((void *)(uintptr_t)base, (size_t)width * height * 4, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    assert_ptr_equal(pixels, (void *)(uintptr_t)base);
+    return pixels;
+}
+
+// The character that is drawn in a cell of a picture; 0: none is.
+static char read_cell(const uint32_t *pixels, uint32_t width, uint32_t column, uint32_t row) {
+    for (char character = FONT_FIRST; character <= FONT_LAST; character++) {
+        uint32_t wrong = 0;
+        for (uint32_t y = 0; y < GLYPH_HEIGHT; y++) {
+            for (uint32_t x = 0; x < GLYPH_WIDTH; x++) {
+                bool ink = font_glyphs[character - FONT_FIRST][y] >> (GLYPH_WIDTH - 1 - x) & 1;
+                uint32_t at = (row * GLYPH_HEIGHT + y) * width + column * GLYPH_WIDTH + x;
+                wrong += pixels[at] != (ink ? 0xffffff : 0x7f0000);
+            }
+        }
+        if (wrong == 0)
+            return character;
+    }
+    return 0;
+}
+
+TEST("what stops the machine after the first exit stands on every display, wrapped at its edge") {
+    static const char want[] = "slipway: ExitBootServices failed 128 times";
+    setup_boot(SETUP_CONFIG);
+    const uint32_t widths[] = {640, 200}; // 80 and 25 characters
+    uint32_t *pixels[] = {map_display(0x40000000, 640, 480), map_display(0x50000000, 200, 100)};
+    fake.exit_refusals = UINT32_MAX;
+    fake_boot();
+    setup_expect_stop("ExitBootServices failed 128 times");
+    for (size_t display = 0; display < 2; display++) {
+        uint32_t columns = widths[display] / GLYPH_WIDTH;
+        for (uint32_t i = 0; i < sizeof(want) - 1; i++)
+            assert_int_equal(read_cell(pixels[display], widths[display], i % columns, i / columns),
+                             want[i]);
+        uint32_t last = (uint32_t)(sizeof(want) - 2) / columns;
+        assert_int_equal(pixels[display][(last + 1) * GLYPH_HEIGHT * widths[display]], 0);
+        munmap(pixels[display], (size_t)widths[display] * 100 * 4);
+    }
+    assert_string_equal(fake.console, "");
+}
+
+TEST("a boot that succeeds, and a failure before the first exit, draw nothing") {
+    for (int fails = 0; fails < 2; fails++) {
+        setup_boot(NULL);
+        uint32_t *pixels = map_display(0x40000000, 640, 480);
+        if (fails)
+            setup_file("\\kernel.elf")->bytes = 10;
+        fake_boot();
+        assert_int_equal(fake.end, fails ? FAKE_RETURNED : FAKE_ENTERED);
+        for (size_t i = 0; i < 640 * 480; i++)
+            assert_int_equal(pixels[i], 0);
+        munmap(pixels, 640 * 480 * 4);
+    }
+}
+
+// RAM turns up where a framebuffer is: it would be mapped with two cache types.
+static void put_ram_under_display(uint32_t reading) {
+    if (reading == READING_AGAIN)
+        fake_add_memory(0x40000000, 0x200000, EfiConventionalMemory);
+}
+
+TEST("every attempt is audited: what is wrong with the second map stops the machine") {
+    setup_boot(NULL);
+    uint32_t *pixels = map_display(0x40000000, 640, 480);
+    fake.exit_refusals = 1;
+    fake.before_map = put_ram_under_display;
+    fake_boot();
+    assert_int_equal(fake.end, FAKE_STOPPED);
+    assert_int_equal(fake.exits, 1);
+    assert_string_equal(fake.breach, "");
+    assert_non_null(strstr(fake.com1, "slipway: audit: "));
+    munmap(pixels, 640 * 480 * 4);
+}
+
+TEST("a TSC that steps back makes no stage that ends before it starts") {
+    setup_boot(SETUP_CONFIG);
+    fake.tsc_steps_back = true;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel(); // boot_check looks at the stages
+    assert_true(info->stages.count >= 8);
+    assert_true(info->tsc_exit_done >= info->tsc_loader_entry);
 }
 
 TEST("a loader that is started above TPL_APPLICATION leaves from TPL_APPLICATION") {
