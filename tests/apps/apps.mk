@@ -5,7 +5,7 @@ TA_NAMES := next launcher usermap
 .PHONY: test-apps
 test-apps: $(TA_NAMES:%=$(TA)/%.efi)
 
-$(TA)/%.o: tests/apps/%.c tests/apps/serial.h tests/apps/apps.mk
+$(TA)/%.o: tests/apps/%.c tests/apps/apps.mk
 	@mkdir -p $(@D); echo '  CC      $@'
 	$(Q)$(CC) $(LOADER_CFLAGS) -c $< -o $@
 $(TA)/%.so: $(TA)/%.o

@@ -6,7 +6,7 @@
 // the folder is looked for in \common. The firmware has no console but one that says what it is
 // told on COM1, each piece after `console: `, so that the test can tell it from what the loader
 // says there itself, and on which a key is always held down.
-#include "tests/apps/serial.h"
+#include "tests/apps/start.h"
 
 enum { PIC_SLAVE_MASK = 0xa1 };
 enum {
@@ -23,20 +23,6 @@ static EFI_BOOT_SERVICES *services;
 static EFI_FILE *real_root;
 static CHAR16 case_folder[PATH_MAX_CHARS];
 static CHAR16 common_folder[] = L"\\common";
-
-static _Noreturn void stop(const char *what, EFI_STATUS status) {
-    serial_text("LAUNCHER FAILED: ");
-    serial_text(what);
-    serial_text(" ");
-    serial_hex(status);
-    serial_text("\r\n");
-    machine_exit(EXIT_DONE + 1);
-}
-
-static void need(const char *what, EFI_STATUS status) {
-    if (EFI_ERROR(status))
-        stop(what, status);
-}
 
 // Joins folder and path with one backslash between them.
 static void join(CHAR16 to[PATH_MAX_CHARS], const CHAR16 *folder, const CHAR16 *path) {
