@@ -57,12 +57,16 @@ enter_switch_end:
 # Here only the kernel half is mapped. RDI: *cpu.
 enter_kernel_half:
         movq    ENTER_STACK_TOP(%rdi), %rsp
-        pushq   $2                      # RFLAGS: all clear but the bit that is always set
-        popfq
         movq    %rdi, %rbx
         movq    ENTER_IDT(%rbx), %rsi
         movq    ENTER_GDT(%rbx), %rdi
-        call    trap_load
+        call    trap_load               # clears the bases of FS and GS, too (SDM 3A 3.4.4)
+        movl    $MSR_KERNEL_GS, %ecx
+        xorl    %eax, %eax
+        xorl    %edx, %edx
+        wrmsr
+        movl    $DR7_RESET, %eax
+        movq    %rax, %dr7
         fninit
         ldmxcsr initial_mxcsr(%rip)
 
@@ -86,6 +90,8 @@ enter_kernel_half:
         xorl    %r13d, %r13d
         xorl    %r14d, %r14d
         xorl    %r15d, %r15d
+        pushq   $2                      # RFLAGS: all clear but the bit that is always set
+        popfq
         ret
 
         .section .rodata

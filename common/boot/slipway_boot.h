@@ -7,17 +7,21 @@
  * State at entry (x86-64, one CPU):
  *
  *   RDI         const struct slipway_boot_info *, an address in the direct map
- *   others      RAX, RBX, RCX, RDX, RSI, RBP, R8 to R15 are 0; DF = 0, IF = 0
+ *   others      RAX, RBX, RCX, RDX, RSI, RBP, R8 to R15 are 0
+ *   RFLAGS      2: every flag is clear, IF and DF too
  *   RSP         top of a stack in a window of its own: RW, NX, an unmapped guard page below and
  *               above; 16-byte aligned minus 8, as after a call, with return address 0
  *   CR3         the tables listed as SLIPWAY_RANGE_PAGE_TABLES; the lower half maps nothing at all
  *   CR0         PE MP ET NE WP PG set; EM TS CD NW clear
  *   CR4         PAE PGE OSFXSR OSXMMEXCPT set; SMEP SMAP UMIP where the CPU has them; LA57 with 5
  *               levels
- *   EFER        LME LMA NXE
+ *   EFER        LME LMA NXE; in EFER, CR0 and CR4 no bit is set that is not named here
+ *   FPU, SSE    as after FNINIT, with control word 0x37f; MXCSR is 0x1f80. XCR0 is not defined: a
+ *               kernel that sets CR4.OSXSAVE writes it
+ *   debug       DR7 is 0x400: no breakpoint is enabled; the other debug registers are not defined
  *   PAT         SLIPWAY_PAT
  *   GDT         SLIPWAY_CS (64-bit code) loaded in CS, SLIPWAY_DS in SS DS ES FS GS; a TSS is
- *               loaded
+ *               loaded. The bases of FS and GS and the one that SWAPGS swaps in are 0
  *   IDT         valid until the kernel loads its own: a fault prints registers, CR2 and the walk of
  *               CR2 on COM1, and the machine stops. GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER
  *               memory.

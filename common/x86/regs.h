@@ -29,6 +29,8 @@
 #define EFER_LMA (1 << 10)
 #define EFER_NXE (1 << 11)
 
+#define DR7_RESET 0x400 /* no breakpoint is enabled; the bit that is always set (SDM 3B 18.2.4) */
+
 #define RFLAGS_IF (1 << 9)
 #define RFLAGS_DF (1 << 10)
 
@@ -39,6 +41,7 @@
 #define MSR_PAT       0x277
 #define MSR_EFER      0xC0000080
 #define MSR_GS_BASE   0xC0000101
+#define MSR_KERNEL_GS 0xC0000102 /* the base that SWAPGS swaps in */
 
 #define APIC_BASE_X2APIC  (1 << 10) /* SDM 3A 11.4.4, 11.12.1 */
 #define APIC_BASE_ENABLED (1 << 11)

@@ -19,9 +19,8 @@ void check_registers(void) {
         if (i != ENTRY_RDI && i != ENTRY_RSP)
             CHECK_EQUAL(entry_state.registers[i], 0);
 
-    check_begin("interrupts are off and strings go upwards");
-    CHECK(!(entry_state.rflags & RFLAGS_IF), entry_state.rflags);
-    CHECK(!(entry_state.rflags & RFLAGS_DF), entry_state.rflags);
+    check_begin("every flag is clear: interrupts are off and strings go upwards");
+    CHECK_EQUAL(entry_state.rflags, RFLAGS_ALWAYS);
 
     check_begin("RSP is the stack's top, 16-byte aligned minus 8, with return address 0");
     uint64_t rsp = entry_state.registers[ENTRY_RSP];
@@ -43,21 +42,44 @@ static void check_cr4(void) {
     CHECK_EQUAL(!!(cr4 & CR4_SMEP), !!(features.ebx & 1U << 7));
     CHECK_EQUAL(!!(cr4 & CR4_SMAP), !!(features.ebx & 1U << 20));
     CHECK_EQUAL(!!(cr4 & CR4_UMIP), !!(features.ecx & 1U << 2));
+    check_begin("CR4 has nothing else");
+    CHECK_EQUAL(cr4 & ~(always | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_UMIP), 0);
     kit_fact("cr4", cr4);
 }
 
+// What FNSTENV stores in 64-bit mode, SDM 1 figure 8-9.
+struct fpu_environment {
+    uint32_t control, status, tags, instruction[2], operand[2];
+};
+
+static void check_fpu(void) {
+    struct fpu_environment fpu;
+    uint32_t mxcsr;
+    __asm__ volatile("fnstenv %0" : "=m"(fpu));
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    check_begin("the FPU is as after FNINIT, its control word 0x37f");
+    CHECK_EQUAL(fpu.control & 0xffff, 0x37f);
+    CHECK_EQUAL(fpu.status & 0xffff, 0);
+    CHECK_EQUAL(fpu.tags & 0xffff, 0xffff);
+    check_begin("MXCSR is 0x1f80");
+    CHECK_EQUAL(mxcsr, 0x1f80);
+
+    check_begin("SSE instructions work");
+    CHECK(fault_sse_works(), 0);
+}
+
 void check_control(void) {
-    check_begin("CR0 has PE MP ET NE WP PG and not EM TS CD NW");
-    uint64_t cr0 = read_cr0();
-    uint64_t set = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
-    CHECK_EQUAL(cr0 & set, set);
-    CHECK_EQUAL(cr0 & (CR0_EM | CR0_TS | CR0_CD | CR0_NW), 0);
+    check_begin("CR0 has PE MP ET NE WP PG and nothing else");
+    CHECK_EQUAL(read_cr0(), CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
 
     check_cr4();
+    check_fpu();
 
-    check_begin("EFER has LME LMA NXE");
-    uint64_t efer = read_msr(MSR_EFER);
-    CHECK_EQUAL(efer & (EFER_LME | EFER_LMA | EFER_NXE), EFER_LME | EFER_LMA | EFER_NXE);
+    check_begin("EFER has LME LMA NXE and nothing else");
+    CHECK_EQUAL(read_msr(MSR_EFER), EFER_LME | EFER_LMA | EFER_NXE);
+
+    check_begin("no breakpoint is enabled");
+    CHECK_EQUAL(read_dr7(), DR7_RESET);
 
     check_begin("the PAT is SLIPWAY_PAT");
     CHECK_EQUAL(read_msr(MSR_PAT), SLIPWAY_PAT);
@@ -66,9 +88,6 @@ void check_control(void) {
     CHECK_EQUAL(read_cr3(), boot->root_phys);
     CHECK(boot->paging_levels == 4 || boot->paging_levels == 5, boot->paging_levels);
 
-    check_begin("SSE instructions work");
-    CHECK(fault_sse_works(), 0);
-
     check_begin("the legacy PIC is masked");
     CHECK_EQUAL(in8(0x21), 0xff);
     CHECK_EQUAL(in8(0xa1), 0xff);
@@ -76,7 +95,7 @@ void check_control(void) {
 
 // Segment and system descriptors, SDM 3A 3.4.5 and 8.2.3.
 enum { GDT_PRESENT = 0x80, GDT_CODE = 0x18, GDT_DATA_WRITABLE = 0x12, GDT_LONG = 0x20 };
-enum { TSS_BUSY = 0x8b, TSS_BYTES = 104, TSS_IST1 = 36 };
+enum { TSS_BUSY = 0x8b, TSS_BYTES = 104, TSS_IST1 = 36, INTERRUPT_STACKS = 7 };
 enum { GATE_BYTES = 16, EXCEPTIONS = 32, GATE_INTERRUPT = 0x8e };
 
 static uint8_t access_of(uint64_t descriptor) {
@@ -88,10 +107,15 @@ static void check_selectors(void) {
     CHECK_EQUAL(entry_state.selectors[0], SLIPWAY_CS);
     for (unsigned i = 1; i < 6; i++)
         CHECK_EQUAL(entry_state.selectors[i], SLIPWAY_DS);
+
+    check_begin("the bases of FS and GS and the one that SWAPGS swaps in are 0");
+    CHECK_EQUAL(read_msr(MSR_FS_BASE), 0);
+    CHECK_EQUAL(read_msr(MSR_GS_BASE), 0);
+    CHECK_EQUAL(read_msr(MSR_KERNEL_GS), 0);
 }
 
 static void check_tss(const uint64_t *gdt) {
-    check_begin("a TSS is loaded, in loader memory, its interrupt stacks mapped writable");
+    check_begin("a TSS is loaded, in loader memory, its interrupt stacks mapped writable, apart");
     uint16_t selector;
     __asm__ volatile("str %0" : "=r"(selector));
     CHECK_EQUAL(selector, SLIPWAY_TSS);
@@ -100,11 +124,13 @@ static void check_tss(const uint64_t *gdt) {
     CHECK_EQUAL(access_of(low), TSS_BUSY);
     CHECK((low & 0xffff) >= TSS_BYTES - 1, low & 0xffff);
     CHECK(manifest_in_range(base, TSS_BYTES, SLIPWAY_RANGE_LOADER), base);
-    for (unsigned i = 0; i < 7; i++) {
-        uint64_t stack;
-        memcpy(&stack, (const char *)base + TSS_IST1 + 8 * (uint64_t)i, sizeof(stack));
-        const struct slipway_mapping *mapping = manifest_find(stack - 1);
-        CHECK(!stack || (mapping && mapping->rights == SLIPWAY_RIGHT_WRITE), stack);
+    uint64_t tops[INTERRUPT_STACKS];
+    memcpy(tops, (const char *)base + TSS_IST1, sizeof(tops));
+    for (unsigned i = 0; i < INTERRUPT_STACKS; i++) {
+        const struct slipway_mapping *mapping = manifest_find(tops[i] - 1);
+        CHECK(!tops[i] || (mapping && mapping->rights == SLIPWAY_RIGHT_WRITE), tops[i]);
+        for (unsigned j = 0; j < i; j++)
+            CHECK(!tops[i] || tops[i] - tops[j] + PAGE_BYTES > 2 * PAGE_BYTES, tops[i]);
     }
 }
 

@@ -36,6 +36,12 @@ CPU_READ_CONTROL(0)
 CPU_READ_CONTROL(3)
 CPU_READ_CONTROL(4)
 
+static inline uint64_t read_dr7(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%dr7, %0" : "=r"(value));
+    return value;
+}
+
 static inline void write_cr4(uint64_t value) {
     __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
 }
@@ -61,13 +67,9 @@ struct table_register {
 // Control registers, SDM 3A 2.5.
 #define CR0_PE         (UINT64_C(1) << 0)
 #define CR0_MP         (UINT64_C(1) << 1)
-#define CR0_EM         (UINT64_C(1) << 2)
-#define CR0_TS         (UINT64_C(1) << 3)
 #define CR0_ET         (UINT64_C(1) << 4)
 #define CR0_NE         (UINT64_C(1) << 5)
 #define CR0_WP         (UINT64_C(1) << 16)
-#define CR0_NW         (UINT64_C(1) << 29)
-#define CR0_CD         (UINT64_C(1) << 30)
 #define CR0_PG         (UINT64_C(1) << 31)
 #define CR4_PAE        (UINT64_C(1) << 5)
 #define CR4_PGE        (UINT64_C(1) << 7)
@@ -80,7 +82,10 @@ struct table_register {
 #define EFER_LME       (UINT64_C(1) << 8)
 #define EFER_LMA       (UINT64_C(1) << 10)
 #define EFER_NXE       (UINT64_C(1) << 11)
-#define RFLAGS_IF      (UINT64_C(1) << 9)
-#define RFLAGS_DF      (UINT64_C(1) << 10)
+#define RFLAGS_ALWAYS  (UINT64_C(1) << 1)
+#define DR7_RESET      UINT64_C(0x400)
 #define MSR_PAT        0x277
 #define MSR_EFER       0xc0000080
+#define MSR_FS_BASE    0xc0000100
+#define MSR_GS_BASE    0xc0000101
+#define MSR_KERNEL_GS  0xc0000102
