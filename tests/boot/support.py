@@ -16,6 +16,7 @@ KERNELS = BUILD / "tests/kernels"
 NEXT_APP = BUILD / "tests/apps/next.efi"
 LAUNCHER = BUILD / "tests/apps/launcher.efi"
 USERMAP = BUILD / "tests/apps/usermap.efi"
+BADCPU = BUILD / "tests/apps/badcpu.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30
