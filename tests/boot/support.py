@@ -17,6 +17,7 @@ NEXT_APP = BUILD / "tests/apps/next.efi"
 LAUNCHER = BUILD / "tests/apps/launcher.efi"
 USERMAP = BUILD / "tests/apps/usermap.efi"
 BADCPU = BUILD / "tests/apps/badcpu.efi"
+LA57 = BUILD / "tests/apps/la57.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -1,17 +1,23 @@
-"""A CPU in a state that the loader is not used to: registers that firmware has left in disorder. An
-application that starts the loader (tests/apps) makes it so; what it did is checked before what came
-of it. Cold boots.
+"""A CPU in a state that the loader is not used to: registers that firmware has left in disorder, and 5
+paging levels. Applications that start the loader (tests/apps) make it so; what they did is checked
+before what came of it. Cold boots.
 """
 
 import re
+import struct
 
 import pytest
 
-from support import BADCPU, LOADER, boot_contract_kernel
+from fixtures import elf
+from qemu import boot, make_image
+from support import (BADCPU, EXIT_GOOD, KERNEL, KERNELS, LA57, LAUNCHER, LOADER, MIB, KernelOutput,
+                     boot_contract_kernel, volume)
 from test_contract import ALWAYS, FAULTS, assert_checked
+from test_reference import assert_frames, assert_frames_now, assert_stress
 
 # PE ET AM CD PG, without MP NE WP; then also EM TS.
 CR0 = {"start": 0xC0040011, "exit": 0xC004001D}
+CR4_LA57 = 1 << 12
 CR4_CLEAR, CR4_SET = 1 << 10, 1 << 2 | 1 << 3 | 1 << 7 | 1 << 8  # OSXMMEXCPT; TSD DE PGE PCE
 CR4_OSXSAVE = 1 << 18
 # IOPL AC ID, and NT.
@@ -42,3 +48,51 @@ def test_a_kernel_finds_the_contract_whatever_the_firmware_left_in_the_cpu(tmp_p
     for when in ("start", "exit"):
         assert_bad(said, when, has_xsave=cpu == "max")
     assert_checked(output, ALWAYS + FAULTS)
+
+
+def assert_5_levels(said):
+    cr4, = re.findall(r"^LA57 cr4=(0x[0-9a-f]+) ", said, re.M)
+    assert int(cr4, 16) & CR4_LA57
+
+
+def five_level_kernel():
+    """The contract kernel with a note, which wants 5 levels, and the direct map where there is
+    nothing with 4."""
+    kernel = (KERNELS / "wishes.elf").read_bytes()
+    old = struct.pack("<QQI", 0xFFFF888000000000, 16 * MIB, 0)
+    assert kernel.count(old) == 1
+    return kernel.replace(old, struct.pack("<QQI", 0xFF11000000000000, 16 * MIB, 5))
+
+
+def test_with_5_levels_a_wish_for_4_is_refused_and_one_for_5_finds_the_contract(tmp_path):
+    files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LAUNCHER,
+             "common/loader.efi": LOADER,
+             "cases/1/kernel.elf": elf.with_note(paging_levels=4).bytes(),
+             "cases/2/kernel.elf": five_level_kernel(),
+             "cases/2/slipway.conf": b"cmdline = faults\n"}
+    image = make_image(tmp_path / "cases.img", files, size=32 * MIB)
+    result = boot([image], memory="256M", cpu="max")
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    assert_5_levels(result.serial)
+    refused, granted = result.serial.split("CASE 2\n")
+    assert "slipway: the kernel wants 4 paging levels, the machine runs with 5\n" in refused
+    assert "RETURNED 0x8000000000000003\n" in refused  # EFI_UNSUPPORTED
+    assert "slipway: " not in granted
+    output = KernelOutput(result)
+    assert_checked(output, ALWAYS + FAULTS)
+    assert output.fact("hhdm.base") == 0xFF11000000000000
+    assert output.fact("cr4") & CR4_LA57
+
+
+def test_the_reference_kernel_runs_all_its_cpus_with_5_levels(tmp_path):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=debug\n",
+                   {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER})
+    result = boot([image], memory="5G", cpu="max", smp=2)
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    assert_5_levels(result.serial)
+    report = result.report()
+    assert (report["paging.levels"], report["audit.violations"], report["selftest"],
+            report["map.differences"]) == (5, 0, "ok", 0)
+    assert_frames(report)
+    assert_frames_now(report)
+    assert_stress(report, cpus=2)
