@@ -7,7 +7,7 @@ import time
 import pytest
 
 from qemu import Machine
-from support import KERNELS, KernelOutput, volume, walk_of
+from support import KERNELS, LA57, LOADER, KernelOutput, volume, walk_of
 
 ABSENT, REFUSED = "not present", "without that right"
 RFLAGS_IF = 1 << 9
@@ -61,6 +61,15 @@ def test_the_loader_reports_an_invalid_opcode(tmp_path):
     assert registers(report)["rip"] - facts["text"][0] in range(1 << 20)
 
 
+def test_the_report_ends_the_walk_at_a_table_behind_the_direct_map(tmp_path):
+    """Here one of 5 levels: the kernel has put the address into the root."""
+    files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER}
+    _, report = report_of(tmp_path, "table-outside", files, cpu="max")
+    walk = walk_of(report, 0)
+    assert walk[0].startswith("level 5 [  0] 00000000080000")
+    assert walk[1:] == ["level 4: no table at 0000008000000"]
+
+
 def test_a_fault_in_the_report_is_said_once(tmp_path):
     """The report reads page tables through the direct map, which this kernel has taken away."""
     image = volume(tmp_path, KERNELS / "exec.elf", "cmdline = fault=in-report\n")
@@ -83,10 +92,10 @@ def test_a_fault_in_the_report_is_said_once(tmp_path):
     assert report.endswith(f"{second}\n")
 
 
-def report_of(folder, fault):
+def report_of(folder, fault, files=None, **options):
     """The kernel's facts and the loader's report, after the machine has stopped for good."""
-    image = volume(folder, KERNELS / "exec.elf", f"cmdline = fault={fault}\n")
-    with Machine([image], memory="128M", timeout=30) as machine:
+    image = volume(folder, KERNELS / "exec.elf", f"cmdline = fault={fault}\n", files)
+    with Machine([image], memory="128M", timeout=30, **options) as machine:
         machine.wait_for("slipway: stopped")
         wait_halted(machine)
         output = KernelOutput(machine.result())

@@ -100,6 +100,13 @@ static void read_null_without_direct_map(void) {
     read_null();
 }
 
+// The first byte behind the direct map is where a table would be that the report cannot read.
+static void read_null_through_table_outside(void) {
+    volatile uint64_t *root = kit_direct(read_cr3() & ENTRY_ADDRESS);
+    root[0] = (boot->hhdm_end - boot->hhdm_base) | ENTRY_PRESENT;
+    read_null();
+}
+
 bool task_fault_into_loader(void) {
     volatile char *at = NULL;
     uint64_t alias = alias_of((uint64_t)link_image_start);
@@ -111,7 +118,7 @@ bool task_fault_into_loader(void) {
         at = (char *)alias;
     else if (!kit_cmdline_has("fault=null") && !kit_cmdline_has("fault=execute") &&
              !kit_cmdline_has("fault=overflow") && !kit_cmdline_has("fault=opcode") &&
-             !kit_cmdline_has("fault=in-report"))
+             !kit_cmdline_has("fault=in-report") && !kit_cmdline_has("fault=table-outside"))
         return false;
 
     kit_fact("text", (uint64_t)link_image_start);
@@ -130,6 +137,8 @@ bool task_fault_into_loader(void) {
         read_null();
     else if (kit_cmdline_has("fault=in-report"))
         read_null_without_direct_map();
+    else if (kit_cmdline_has("fault=table-outside"))
+        read_null_through_table_outside();
     else
         *at = 1;
     kit_print("survived\n");
