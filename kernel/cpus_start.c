@@ -128,6 +128,7 @@ static bool say(enum answer answer) {
 // temporary page tables.
 [[gnu::noreturn]] static void enter(struct start *order) {
     descriptors_load(order->cpu);
+    cpu_write_cr4(order->registers.cr4); // machine checks have waited for an IDT
     tlb_load_root(order->root);
     bool is_right =
         registers_are_right(&order->registers) && apic_start_other() && apic_id() == order->id;
@@ -201,7 +202,7 @@ static struct trampoline_orders *write_trampoline(paddr_t page, paddr_t root) {
     *orders = (struct trampoline_orders){
         .root = (uint32_t)root.value,
         .cr0 = (uint32_t)start.registers.cr0,
-        .cr4 = (uint32_t)start.registers.cr4,
+        .cr4 = (uint32_t)start.registers.cr4 & ~(uint32_t)CR4_MCE,
         .efer = (uint32_t)start.registers.efer & ~(uint32_t)EFER_LMA,
         .pat = start.registers.pat,
         .entry = (uint64_t)(uintptr_t)enter,

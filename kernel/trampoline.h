@@ -18,7 +18,7 @@
 struct trampoline_orders {
     uint32_t root; /* of page tables that map this page at its physical address, and the kernel */
     uint32_t cr0;
-    uint32_t cr4;
+    uint32_t cr4;  /* without MCE: there is no IDT yet */
     uint32_t efer; /* without LMA, which is the CPU's to set */
     uint64_t pat;
     uint64_t stack;    /* its end */

@@ -119,9 +119,9 @@ static void prepare_traps(const struct enter_target *target, uint64_t slide) {
 }
 
 static uint64_t cr4_of(struct cpu_features features) {
-    return CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.smep ? CR4_SMEP : 0) |
-           (features.smap ? CR4_SMAP : 0) | (features.umip ? CR4_UMIP : 0) |
-           (features.paging_levels == 5 ? CR4_LA57 : 0);
+    return CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.mce ? CR4_MCE : 0) |
+           (features.smep ? CR4_SMEP : 0) | (features.smap ? CR4_SMAP : 0) |
+           (features.umip ? CR4_UMIP : 0) | (features.paging_levels == 5 ? CR4_LA57 : 0);
 }
 
 void enter_kernel(const struct enter_target *target) {

@@ -13,8 +13,8 @@
  *               above; 16-byte aligned minus 8, as after a call, with return address 0
  *   CR3         the tables listed as SLIPWAY_RANGE_PAGE_TABLES; the lower half maps nothing at all
  *   CR0         PE MP ET NE WP PG set; EM TS CD NW clear
- *   CR4         PAE PGE OSFXSR OSXMMEXCPT set; SMEP SMAP UMIP where the CPU has them; LA57 with 5
- *               levels
+ *   CR4         PAE PGE OSFXSR OSXMMEXCPT set; MCE SMEP SMAP UMIP where the CPU has them; LA57
+ *               with 5 levels
  *   EFER        LME LMA NXE; in EFER, CR0 and CR4 no bit is set that is not named here
  *   FPU, SSE    as after FNINIT, with control word 0x37f; MXCSR is 0x1f80. XCR0 is not defined: a
  *               kernel that sets CR4.OSXSAVE writes it
@@ -23,8 +23,8 @@
  *   GDT         SLIPWAY_CS (64-bit code) loaded in CS, SLIPWAY_DS in SS DS ES FS GS; a TSS is
  *               loaded. The bases of FS and GS and the one that SWAPGS swaps in are 0
  *   IDT         valid until the kernel loads its own: a fault prints registers, CR2 and the walk of
- *               CR2 on COM1, and the machine stops. GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER
- *               memory.
+ *               CR2 on COM1, a machine check the banks that report an error, and the machine stops.
+ *               GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER memory.
  *   PIC         the legacy PIC is masked
  *   segments    mapped with exactly the ELF permissions, never writable and executable; RELRO
  *               honoured

@@ -4,6 +4,7 @@
 #include "common/x86/regs.h"
 
 enum {
+    LEAF_FEATURES = 1,
     LEAF_STRUCTURED = 7,
     LEAF_TDX = 0x21,
     LEAF_EXTENDED_FEATURES = 0x80000001,
@@ -25,6 +26,7 @@ static bool is_memory_encrypted(uint32_t basic_leaves, uint32_t extended_leaves)
 struct cpu_features cpu_find_features(void) {
     struct cpu_features features = {.paging.paddr_bits = PADDR_BITS_DEFAULT};
     features.paging_levels = cpu_read_cr4() & CR4_LA57 ? 5 : 4;
+    features.mce = cpu_cpuid(LEAF_FEATURES, 0).edx & CPUID_1_EDX_MCE;
     uint32_t basic = cpu_cpuid(0, 0).eax;
     if (basic >= LEAF_STRUCTURED) {
         struct cpuid structured = cpu_cpuid(LEAF_STRUCTURED, 0);

@@ -11,6 +11,7 @@ struct cpu_features {
     bool smep;
     bool smap;
     bool umip;
+    bool mce;               // machine checks
     bool cet;               // shadow stacks or indirect branch tracking
     bool memory_encrypted;  // a guest under SEV or TDX
     unsigned paging_levels; // in use now: 5 when CR4.LA57 is set, else 4

@@ -17,6 +17,7 @@
 #define CR3_ROOT 0x000ffffffffff000
 
 #define CR4_PAE        (1 << 5)
+#define CR4_MCE        (1 << 6)
 #define CR4_PGE        (1 << 7)
 #define CR4_OSFXSR     (1 << 9)
 #define CR4_OSXMMEXCPT (1 << 10)
@@ -43,10 +44,23 @@
 #define MSR_GS_BASE   0xC0000101
 #define MSR_KERNEL_GS 0xC0000102 /* the base that SWAPGS swaps in */
 
+/* Machine checks, SDM 3B 16.3. */
+#define MSR_MCG_CAP           0x179
+#define MSR_MCG_STATUS        0x17A
+#define MSR_MC_STATUS(bank)   (0x401 + 4 * (bank))
+#define MSR_MC_ADDRESS(bank)  (0x402 + 4 * (bank))
+#define MCG_CAP_BANKS         0xFF
+#define MC_BANKS_MAX          32 /* the MSRs that follow mean something else */
+#define MC_STATUS_VALID       (1ULL << 63)
+#define MC_STATUS_UNCORRECTED (1ULL << 61)
+#define MC_STATUS_ADDRESS     (1ULL << 58) /* the bank's address is valid */
+
 #define APIC_BASE_X2APIC  (1 << 10) /* SDM 3A 11.4.4, 11.12.1 */
 #define APIC_BASE_ENABLED (1 << 11)
 
+#define CPUID_1_EDX_MCE        (1 << 7)
 #define CPUID_1_EDX_APIC       (1 << 9)
+#define CPUID_1_EDX_MCA        (1 << 14)
 #define CPUID_7_EBX_SMEP       (1 << 7)
 #define CPUID_7_EBX_SMAP       (1 << 20)
 #define CPUID_7_ECX_UMIP       (1 << 2)

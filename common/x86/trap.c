@@ -20,6 +20,8 @@ enum {
     VECTOR_MACHINE_CHECK = 18,
     VECTOR_CONTROL_PROTECTION = 21,
     EXCEPTIONS = 32,
+
+    LEAF_FEATURES = 1,
 };
 
 _Static_assert(sizeof(struct trap_tss) == 104, "SDM 3A figure 8-11");
@@ -158,6 +160,24 @@ static void report_registers(const struct sink *sink, const struct trap_frame *f
     fmt_print(sink, "  cr2 %016lx  cr3 %016lx\n", cpu_read_cr2(), cpu_read_cr3());
 }
 
+// SDM 3B 16.3.1, 16.3.2. A CPU with machine checks may lack the registers that say more.
+static void report_machine_check(const struct sink *sink) {
+    if (!(cpu_cpuid(LEAF_FEATURES, 0).edx & CPUID_1_EDX_MCA))
+        return;
+    fmt_print(sink, "  machine-check status 0x%lx\n", cpu_rdmsr(MSR_MCG_STATUS));
+    uint32_t banks = cpu_rdmsr(MSR_MCG_CAP) & MCG_CAP_BANKS;
+    for (uint32_t bank = 0; bank < banks && bank < MC_BANKS_MAX; bank++) {
+        uint64_t status = cpu_rdmsr(MSR_MC_STATUS(bank));
+        if (!(status & MC_STATUS_VALID))
+            continue;
+        fmt_print(sink, "  bank %u: status 0x%lx, %s", bank, status,
+                  status & MC_STATUS_UNCORRECTED ? "uncorrected" : "corrected");
+        if (status & MC_STATUS_ADDRESS)
+            fmt_print(sink, ", address 0x%lx", cpu_rdmsr(MSR_MC_ADDRESS(bank)));
+        fmt_print(sink, "\n");
+    }
+}
+
 void trap_report(const struct sink *sink, const struct trap_frame *frame,
                  const struct vmem *space) {
     fmt_print(sink, "\nCPU exception: %s (vector %lu) at rip 0x%lx\n",
@@ -166,4 +186,6 @@ void trap_report(const struct sink *sink, const struct trap_frame *frame,
     report_registers(sink, frame);
     if (frame->vector == VECTOR_PAGE_FAULT && space != NULL)
         vmem_dump_walk(space, vaddr(cpu_read_cr2()), sink);
+    if (frame->vector == VECTOR_MACHINE_CHECK)
+        report_machine_check(sink);
 }

@@ -84,5 +84,6 @@ void trap_handle(struct trap_frame *frame);
 void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt);
 
 // Prints what happened in words: exception name and vector, error code decoded, registers, control
-// registers, and for a page fault CR2 and its walk through `space` (null: no walk).
+// registers; for a page fault CR2 and its walk through `space` (null: no walk); for a machine check
+// the banks of this CPU that report an error.
 void trap_report(const struct sink *sink, const struct trap_frame *frame, const struct vmem *space);

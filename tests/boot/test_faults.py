@@ -10,7 +10,7 @@ from qemu import Machine
 from support import KERNELS, LA57, LOADER, KernelOutput, volume, walk_of
 
 ABSENT, REFUSED = "not present", "without that right"
-RFLAGS_IF = 1 << 9
+RFLAGS_IF, CR4_MCE = 1 << 9, 1 << 6
 READ_ONLY = "effective r---"
 
 
@@ -64,7 +64,7 @@ def test_the_loader_reports_an_invalid_opcode(tmp_path):
 def test_the_report_ends_the_walk_at_a_table_behind_the_direct_map(tmp_path):
     """Here one of 5 levels: the kernel has put the address into the root."""
     files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER}
-    _, report = report_of(tmp_path, "table-outside", files, cpu="max")
+    _, report = report_of(tmp_path, "table-outside", files=files, cpu="max")
     walk = walk_of(report, 0)
     assert walk[0].startswith("level 5 [  0] 00000000080000")
     assert walk[1:] == ["level 4: no table at 0000008000000"]
@@ -92,10 +92,26 @@ def test_a_fault_in_the_report_is_said_once(tmp_path):
     assert report.endswith(f"{second}\n")
 
 
-def report_of(folder, fault, files=None, **options):
-    """The kernel's facts and the loader's report, after the machine has stopped for good."""
+def test_the_loader_reports_a_machine_check_with_the_banks_that_tell_of_it(tmp_path):
+    """Bank 2 has an error without an address from before, the others, but for bank 1, none."""
+    _, report = report_of(tmp_path, "wait", ["mce 0 2 0x8000000000000136 0 0x5678 0",
+                                             "mce 0 1 0xbd00000000000000 0x7 0x1234 0"])
+    assert "CPU exception: machine check (vector 18)" in report
+    assert registers(report)["cr4"] & CR4_MCE
+    status, *banks = re.findall(r"^  (machine-check status|bank) (.*)$", report, re.M)
+    assert status == ("machine-check status", "0x7")
+    assert banks == [("bank", "1: status 0xbd00000000000000, uncorrected, address 0x1234"),
+                     ("bank", "2: status 0x8000000000000136, corrected")]
+
+
+def report_of(folder, fault, monitor_lines=(), files=None, **options):
+    """The kernel's facts and the loader's report, after the machine has stopped for good. The lines
+    go to QEMU's monitor when the kernel is about to fault."""
     image = volume(folder, KERNELS / "exec.elf", f"cmdline = fault={fault}\n", files)
     with Machine([image], memory="128M", timeout=30, **options) as machine:
+        machine.wait_for("about to fault\n")
+        for line in monitor_lines:
+            assert machine.monitor(line) == ""
         machine.wait_for("slipway: stopped")
         wait_halted(machine)
         output = KernelOutput(machine.result())

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from qemu import boot
+from qemu import Machine, boot
 from support import BUILD, EXIT_BAD, KERNEL, run, volume, walk_of
 
 ABSENT = "a page that is not present, in supervisor mode"
@@ -80,3 +80,19 @@ def test_other_failures_are_reported_with_a_backtrace(tmp_path, symbols, test):
     assert OTHER_FAILURES[test] in report
     functions = functions_of(report, symbols)
     assert functions[0] == "provoke_failure" and "kernel_main" in functions
+
+
+@pytest.mark.parametrize("cpu", [0, 1])
+def test_a_machine_check_is_reported_by_the_cpu_that_it_struck(tmp_path, cpu):
+    """While one CPU waits at the prompt and the other sleeps."""
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
+    with Machine([image], memory="128M", smp=2) as qemu:
+        since = qemu.wait_for("slipway> ")
+        assert qemu.monitor(f"mce {cpu} 1 0xbd00000000000000 0x7 0x1234 0") == ""
+        qemu.wait_for("\nStopped.\n", since)
+        report = qemu.serial[since:]
+    assert "CPU exception: machine check (vector 18)" in report
+    assert "  machine-check status 0x7\n" in report
+    assert "  bank 1: status 0xbd00000000000000, uncorrected, address 0x1234\n" in report
+    assert f"  on CPU {cpu} (APIC ID {cpu}) of 2\n" in report
+    assert len(re.findall("CPU exception", report)) == 1 and "backtrace" in report

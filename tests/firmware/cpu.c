@@ -33,6 +33,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
     switch (leaf) {
     case 0:
         return (struct cpuid){.eax = 7};
+    case 1:
+        return (struct cpuid){.edx = fake.has_mce ? CPUID_1_EDX_MCE : 0};
     case 7:
         return (struct cpuid){.ebx = CPUID_7_EBX_SMEP,
                               .ecx = CPUID_7_ECX_UMIP,

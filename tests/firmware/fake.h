@@ -118,6 +118,7 @@ struct fake {
     unsigned paddr_bits;
     bool has_1g;
     bool has_cet;
+    bool has_mce;
     bool is_sev_guest;
     bool uart_is_stuck; // never takes a byte
     bool has_uart;

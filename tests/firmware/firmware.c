@@ -244,6 +244,7 @@ void fake_reset(void) {
         .paging_levels = 4,
         .paddr_bits = 48,
         .has_1g = true,
+        .has_mce = true,
         .has_uart = true,
         .has_pm_timer = true,
         .has_console = true,

@@ -122,7 +122,8 @@ static void check_cpu(void) {
     assert_int_equal(cpu->cr0, 0x80010033);
     assert_int_equal(cpu->efer, 0xd00);
     assert_int_equal(cpu->cr4, CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_SMEP |
-                                   CR4_UMIP | (fake.paging_levels == 5 ? CR4_LA57 : 0));
+                                   CR4_UMIP | (fake.has_mce ? CR4_MCE : 0) |
+                                   (fake.paging_levels == 5 ? CR4_LA57 : 0));
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.pic_masks[0], 0xff);
     assert_int_equal(fake.pic_masks[1], 0xff);

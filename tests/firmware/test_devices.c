@@ -230,6 +230,15 @@ TEST("CET's state is cleared where the CPU has it, and let alone elsewhere") {
     }
 }
 
+TEST("machine checks are on where the CPU has them, and the bit is clear elsewhere") {
+    for (int mce = 0; mce < 2; mce++) {
+        setup_boot(NULL);
+        fake.has_mce = mce;
+        fake_boot();
+        setup_expect_kernel(); // checks CR4
+    }
+}
+
 TEST("a guest with encrypted memory is refused, and the firmware goes on") {
     setup_boot(NULL);
     fake.is_sev_guest = true;

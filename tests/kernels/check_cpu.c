@@ -38,12 +38,13 @@ static void check_cr4(void) {
     check_begin("CR4 has PAE PGE OSFXSR OSXMMEXCPT, and LA57 only with 5 levels");
     CHECK_EQUAL(cr4 & always, always);
     CHECK_EQUAL(!!(cr4 & CR4_LA57), boot->paging_levels == 5);
-    check_begin("CR4 has SMEP SMAP UMIP exactly where the CPU has them");
+    check_begin("CR4 has MCE SMEP SMAP UMIP exactly where the CPU has them");
+    CHECK_EQUAL(!!(cr4 & CR4_MCE), !!(cpuid(1).edx & 1U << 7));
     CHECK_EQUAL(!!(cr4 & CR4_SMEP), !!(features.ebx & 1U << 7));
     CHECK_EQUAL(!!(cr4 & CR4_SMAP), !!(features.ebx & 1U << 20));
     CHECK_EQUAL(!!(cr4 & CR4_UMIP), !!(features.ecx & 1U << 2));
     check_begin("CR4 has nothing else");
-    CHECK_EQUAL(cr4 & ~(always | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_UMIP), 0);
+    CHECK_EQUAL(cr4 & ~(always | CR4_LA57 | CR4_MCE | CR4_SMEP | CR4_SMAP | CR4_UMIP), 0);
     kit_fact("cr4", cr4);
 }
 

@@ -72,6 +72,7 @@ struct table_register {
 #define CR0_WP         (UINT64_C(1) << 16)
 #define CR0_PG         (UINT64_C(1) << 31)
 #define CR4_PAE        (UINT64_C(1) << 5)
+#define CR4_MCE        (UINT64_C(1) << 6)
 #define CR4_PGE        (UINT64_C(1) << 7)
 #define CR4_OSFXSR     (UINT64_C(1) << 9)
 #define CR4_OSXMMEXCPT (UINT64_C(1) << 10)

@@ -118,7 +118,8 @@ bool task_fault_into_loader(void) {
         at = (char *)alias;
     else if (!kit_cmdline_has("fault=null") && !kit_cmdline_has("fault=execute") &&
              !kit_cmdline_has("fault=overflow") && !kit_cmdline_has("fault=opcode") &&
-             !kit_cmdline_has("fault=in-report") && !kit_cmdline_has("fault=table-outside"))
+             !kit_cmdline_has("fault=in-report") && !kit_cmdline_has("fault=table-outside") &&
+             !kit_cmdline_has("fault=wait"))
         return false;
 
     kit_fact("text", (uint64_t)link_image_start);
@@ -133,6 +134,8 @@ bool task_fault_into_loader(void) {
         __asm__ volatile("1: push %%rax; jmp 1b" ::: "memory");
     else if (kit_cmdline_has("fault=opcode"))
         __asm__ volatile("ud2");
+    else if (kit_cmdline_has("fault=wait")) // for one that comes from outside
+        __asm__ volatile("1: hlt; jmp 1b");
     else if (kit_cmdline_has("fault=null"))
         read_null();
     else if (kit_cmdline_has("fault=in-report"))
