@@ -13,13 +13,16 @@ enum {
     REGISTER_TASK_PRIORITY = 0x80,
     REGISTER_END_OF_INTERRUPT = 0xB0,
     REGISTER_SPURIOUS = 0xF0,
+    REGISTER_IN_SERVICE = 0x100, // the first of eight, a bit for each vector
     REGISTER_COMMAND = 0x300,
     REGISTER_COMMAND_HIGH = 0x310, // of the page alone
     REGISTER_TIMER = 0x320,
     REGISTER_INITIAL_COUNT = 0x380,
     REGISTER_CURRENT_COUNT = 0x390,
     REGISTER_DIVIDE = 0x3E0,
+    REGISTER_STEP = 0x10, // from one to the next
 
+    VECTORS = 256,
     ID_SHIFT = 24, // in the page
     SPURIOUS_ENABLE = 1 << 8,
     TIMER_MASKED = 1 << 16, // one-shot when nothing else is set
@@ -85,8 +88,16 @@ bool apic_can_reach(uint32_t id) {
     return mode == MODE_X2APIC || id < XAPIC_ID_ALL;
 }
 
+void apic_end_of_interrupt(uint8_t vector) {
+    if (read(REGISTER_IN_SERVICE + vector / 32u * REGISTER_STEP) >> vector % 32 & 1)
+        write(REGISTER_END_OF_INTERRUPT, 0);
+}
+
 // Lets interrupts in. What the firmware set up for the legacy controller's, on the boot CPU, stays.
+// What it has taken and not ended is ended, the highest first, as each end is that of the highest.
 static void enable(void) {
+    for (unsigned vector = VECTORS; vector-- != 0;)
+        apic_end_of_interrupt((uint8_t)vector);
     write(REGISTER_TASK_PRIORITY, 0);
     write(REGISTER_SPURIOUS, SPURIOUS_ENABLE | APIC_SPURIOUS_VECTOR);
     write(REGISTER_TIMER, TIMER_MASKED);
@@ -174,10 +185,6 @@ void apic_send_init(uint32_t id) {
 
 void apic_send_startup(uint32_t id, uint8_t page) {
     command(id, COMMAND_STARTUP | page);
-}
-
-void apic_end_of_interrupt(void) {
-    write(REGISTER_END_OF_INTERRUPT, 0);
 }
 
 void apic_timer_once(uint8_t vector, uint64_t microseconds) {

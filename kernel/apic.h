@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The vector that a local APIC raises when an interrupt went away meanwhile (SDM 3A 11.9). It wants
-// no end of interrupt.
+// The vector that a local APIC raises when an interrupt went away meanwhile (SDM 3A 11.9). It is
+// never in service.
 #define APIC_SPURIOUS_VECTOR 0xFF
 
 // On the boot CPU: finds the mode, maps the registers, measures the timer. Needs the frame
@@ -44,8 +44,10 @@ void apic_send_nmi(uint32_t id);
 void apic_send_init(uint32_t id);
 void apic_send_startup(uint32_t id, uint8_t page);
 
-// Ends an interrupt of the timer or of another CPU.
-void apic_end_of_interrupt(void);
+// Ends the interrupt that has come last, with `vector`, if the local APIC has it in service. Until
+// then no other of its priority or below comes. One that is not in service, spurious, of the legacy
+// controller or raised by INT, wants no end: it would be another's.
+void apic_end_of_interrupt(uint8_t vector);
 
 // Raises `vector` here once, after so many microseconds, in place of what the timer was to do.
 void apic_timer_once(uint8_t vector, uint64_t microseconds);

@@ -17,7 +17,10 @@ enum {
     ICW3_SLAVE_ON_2 = 0x04,
     ICW3_SLAVE_ID = 0x02,
     ICW4_8086 = 0x01,
-    OCW2_END_OF_INTERRUPT = 0x20,
+    OCW2_END_OF = 0x60, // and the line
+    OCW3_READ_IN_SERVICE = 0x0B,
+    PIC_LINES = 8,
+    PIC1_LINE_OF_PIC2 = 2,
 
     PIC1_VECTOR = 0x20, // vectors below are the CPU's own
     PIC2_VECTOR = 0x28,
@@ -66,7 +69,6 @@ static void handle_com1(void) {
     interrupt_seen = true;
     (void)cpu_in8(UART_IIR); // acknowledges "transmitter empty"
     receive();
-    cpu_out8(PIC1_COMMAND, OCW2_END_OF_INTERRUPT);
 }
 
 // One more may come after interrupts_try_stop, for which it was too late to be stopped.
@@ -76,23 +78,40 @@ static void handle_timer(void) {
         tried[cpu].handler(INTERRUPTS_TIMER);
         apic_timer_once(TIMER_VECTOR, tried[cpu].microseconds);
     }
-    apic_end_of_interrupt();
 }
 
-// Any other vector is spurious, from the 8259A or a local APIC, which want no end of interrupt
-// then.
+// Ends a line's interrupt at one controller, if that has it in service: a spurious one, which comes
+// as line 7, is not.
+static void pic_end_line(uint16_t command, unsigned line) {
+    cpu_out8(command, OCW3_READ_IN_SERVICE);
+    if (cpu_in8(command) >> line & 1)
+        cpu_out8(command, (uint8_t)(OCW2_END_OF | line));
+}
+
+// The second controller's are the first one's as well, a spurious one of the second too.
+static void pic_end(unsigned irq) {
+    if (irq >= PIC_LINES)
+        pic_end_line(PIC2_COMMAND, irq - PIC_LINES);
+    pic_end_line(PIC1_COMMAND, irq >= PIC_LINES ? PIC1_LINE_OF_PIC2 : irq);
+}
+
+// A vector that means nothing here may be the firmware's, still on its way when that left: it ends
+// as all do, or it would hold up the others for good.
 void interrupts_handle(uint64_t vector) {
     if (vector == COM1_VECTOR)
         handle_com1();
     else if (vector == TIMER_VECTOR)
         handle_timer();
-    else if (vector == INTERRUPTS_WAKE_VECTOR)
-        apic_end_of_interrupt();
     else if (vector == RAISED_VECTOR && tried[cpus_current()].handler != NULL)
         tried[cpus_current()].handler(INTERRUPTS_RAISED);
+    if (vector >= PIC1_VECTOR && vector < PIC2_VECTOR + PIC_LINES)
+        pic_end((unsigned)vector - PIC1_VECTOR);
+    if (apic_is_on())
+        apic_end_of_interrupt((uint8_t)vector);
 }
 
-// Starts both controllers with COM1's interrupt alone let through.
+// Starts both controllers with COM1's interrupt alone let through and none in service: the data
+// sheet does not say that a start ends any.
 static void pic_start(void) {
     cpu_out8(PIC1_COMMAND, ICW1_EDGE_CASCADE_ICW4);
     cpu_out8(PIC2_COMMAND, ICW1_EDGE_CASCADE_ICW4);
@@ -104,6 +123,8 @@ static void pic_start(void) {
     cpu_out8(PIC2_DATA, ICW4_8086);
     cpu_out8(PIC1_DATA, (uint8_t) ~(1u << COM1_IRQ));
     cpu_out8(PIC2_DATA, ALL_MASKED);
+    for (unsigned irq = 0; irq < 2 * PIC_LINES; irq++)
+        pic_end(irq);
 }
 
 bool input_start(void) {

@@ -37,5 +37,6 @@ void interrupts_raise(void);
 // Turns interrupts off, on this CPU, and its timer with them.
 void interrupts_try_stop(void);
 
-// Called by trap_handle for every vector that is not an exception.
+// Called by trap_handle for every vector that is not an exception. Ends the interrupt at whichever
+// controller has it in service.
 void interrupts_handle(uint64_t vector);

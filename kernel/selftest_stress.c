@@ -2,7 +2,9 @@
 
 #include "common/base/arith.h"
 #include "common/x86/cpu.h"
+#include "kernel/apic.h"
 #include "kernel/check.h"
+#include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/interrupts.h"
 #include "kernel/memory.h"
@@ -14,6 +16,7 @@ enum {
     OPERATIONS = 80000, // of the running code of all CPUs; each interrupt adds one
     OPERATIONS_PER_RAISE = 8,
     TIMER_US = 20,
+    TIMER_LIMIT_US = 2000000, // a virtual CPU waits for a turn on a busy machine
 };
 
 // What each CPU does it with, in frames for as long as it takes.
@@ -63,6 +66,13 @@ static void handle(enum interrupts_source source) {
         panic("stress: interrupts are on in an interrupt");
 }
 
+// With little work for each CPU the first timer interrupt may come after it.
+static void wait_for_timer(const struct workplace *here) {
+    uint64_t end = clock_after(TIMER_LIMIT_US);
+    while (here->interrupts[INTERRUPTS_TIMER] == 0 && !clock_reached(end))
+        cpu_pause();
+}
+
 static void work_here(void *argument) {
     (void)argument;
     struct workplace *here = workplace_of(cpus_current());
@@ -74,6 +84,8 @@ static void work_here(void *argument) {
         if (i % OPERATIONS_PER_RAISE == 0)
             interrupts_raise();
     }
+    if (apic_is_on())
+        wait_for_timer(here);
     interrupts_try_stop();
 }
 
@@ -107,6 +119,8 @@ static struct selftest_stress sum_up(uint64_t *ret_refusals) {
         check(stress.cpu[cpu].raised_interrupts ==
                   OPERATIONS / cpus_started() / OPERATIONS_PER_RAISE,
               "every interrupt that was raised came");
+        check(stress.cpu[cpu].timer_interrupts != 0 || !apic_is_on(),
+              "the timer interrupted every CPU that has one");
     }
     return stress;
 }

@@ -18,6 +18,7 @@ LAUNCHER = BUILD / "tests/apps/launcher.efi"
 USERMAP = BUILD / "tests/apps/usermap.efi"
 BADCPU = BUILD / "tests/apps/badcpu.efi"
 LA57 = BUILD / "tests/apps/la57.efi"
+UNENDED = BUILD / "tests/apps/unended.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from qemu import Machine, boot
-from support import EXIT_GOOD, GIB, KERNEL, MIB, ROOT, screen, volume
+from support import EXIT_GOOD, GIB, KERNEL, LOADER, MIB, ROOT, UNENDED, screen, volume
 
 PAGE = 4096
 SIZES = {"M": MIB, "G": GIB}
@@ -191,6 +191,15 @@ def test_the_screen_shows_the_report(tmp_path, machine):
     assert len(colours) >= 5 and colours != {b"\0\0\0"}
     lit = sum(pixels[i:i + 3] != b"\0\0\0" for i in range(0, len(pixels), 3))
     assert lit > width * height // 50
+
+
+def test_an_interrupt_that_the_firmware_never_ended_holds_up_no_other(tmp_path):
+    files = {"EFI/BOOT/BOOTX64.EFI": UNENDED, "EFI/BOOT/LOADER.EFI": LOADER}
+    image = volume(tmp_path, KERNEL, "cmdline = exit=debug\n", files)
+    result = boot([image], memory="128M", smp=2)
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    assert "UNENDED INTERRUPT\n" in result.serial
+    assert_stress(result.report(), cpus=2)
 
 
 def human_bytes(text):

@@ -17,6 +17,7 @@ static struct {
     uint64_t msr[MSRS];
     uint64_t base_writes[4]; // to MSR_APIC_BASE, in order
     unsigned base_write_count;
+    unsigned ends; // of interrupts in service, by MSR
     bool has_apic;
     uint32_t leaf_1_ebx;
     struct cpuid topology;
@@ -30,8 +31,23 @@ static uint64_t fake_rdmsr(uint32_t msr) {
     return fake.msr[msr];
 }
 
+// Ends the interrupt of highest priority that is in service.
+static void end_highest(void) {
+    for (unsigned word = 8; word-- != 0;) {
+        uint32_t bits = (uint32_t)fake.msr[0x810 + word];
+        if (bits == 0)
+            continue;
+        fake.msr[0x810 + word] = bits & ~(UINT32_C(1) << (31 - __builtin_clz(bits)));
+        fake.ends++;
+        return;
+    }
+    fail_msg("an end of no interrupt");
+}
+
 static void fake_wrmsr(uint32_t msr, uint64_t value) {
     assert_true(msr < MSRS);
+    if (msr == 0x80B)
+        end_highest();
     if (msr == MSR_APIC_BASE)
         fake.base_writes[fake.base_write_count++] = value;
     fake.msr[msr] = value;
@@ -227,7 +243,42 @@ TEST("apic: the timer counts what was measured, at least one, and no more than i
     apic_timer_once(0x31, 20);
     assert_int_equal(fake.msr[0x832], 0x31);
     assert_int_equal(fake.msr[0x838], 20000);
-    fake.msr[0x80B] = 7;
-    apic_end_of_interrupt();
-    assert_int_equal(fake.msr[0x80B], 0);
+}
+
+TEST("apic: what is in service is ended, and nothing else is") {
+    start_in_page();
+    fake.page[0xB0 / 4] = 7;
+    fake.page[0x110 / 4] = 1 << 0x11; // vector 0x31
+    apic_end_of_interrupt(0x30);
+    apic_end_of_interrupt(0x11);
+    apic_end_of_interrupt(0x51);
+    apic_end_of_interrupt(0xFF);
+    assert_int_equal(page_register(0xB0), 7);
+    apic_end_of_interrupt(0x31);
+    assert_int_equal(page_register(0xB0), 0);
+    start_in_msrs();
+    fake.msr[0x811] = 1 << 0x11;
+    apic_end_of_interrupt(0x30);
+    assert_int_equal(fake.ends, 0);
+    apic_end_of_interrupt(0x31);
+    assert_int_equal(fake.ends, 1);
+    assert_int_equal(fake.msr[0x811], 0);
+}
+
+TEST("apic: what was in service before the start is ended, on every CPU") {
+    reset(BASE | APIC_BASE_ENABLED);
+    fake.page[0xB0 / 4] = 7;
+    fake.page[0x170 / 4] = UINT32_C(1) << 0x1F;
+    assert_true(apic_start());
+    assert_int_equal(page_register(0xB0), 0);
+    fake.page[0xB0 / 4] = 7;
+    assert_true(apic_start_other());
+    assert_int_equal(page_register(0xB0), 0);
+    reset(BASE | APIC_BASE_ENABLED | APIC_BASE_X2APIC);
+    for (unsigned word = 0; word < 8; word++)
+        fake.msr[0x810 + word] = UINT32_C(0x80000001);
+    assert_true(apic_start());
+    assert_int_equal(fake.ends, 16);
+    for (unsigned word = 0; word < 8; word++)
+        assert_int_equal(fake.msr[0x810 + word], 0);
 }
