@@ -7,6 +7,11 @@
 //                   33, or 35 after a panic or a fault
 //   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names;
 //                   absent-cpu is none, it makes up a CPU that never answers
+//   note=TEXT       nothing: like all of the command line it stands in the report
+//
+// A word that means nothing is a mistake, and who made it may wait for what never comes. So it ends
+// the boot like any failure, by a panic that says what would be right: with exit=debug QEMU ends
+// with status 35, else, with exit=poweroff too, the machine stops and the message stays in sight.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -42,8 +47,14 @@ enum cmdline_test {
 struct cmdline {
     enum cmdline_exit exit;
     enum cmdline_test test;
+    const char *unknown;    // the first word in the text that means nothing; null: there is none
+    uint64_t unknown_bytes; // its length
 };
 
-// Parses `bytes` bytes of text. A word that means nothing is reported to `sink`, a line each, and
-// otherwise ignored; of two words with one key the later counts.
-struct cmdline cmdline_parse(const char *text, uint64_t bytes, const struct sink *sink);
+// Parses `bytes` bytes of text, to its end. Of two words with one key the later counts.
+struct cmdline cmdline_parse(const char *text, uint64_t bytes);
+
+// Says what the unknown word is, and what would be right in its place: below CMDLINE_REFUSAL_MAX
+// bytes, without a newline.
+#define CMDLINE_REFUSAL_MAX 512
+void cmdline_explain_unknown(const struct cmdline *cmdline, const struct sink *sink);

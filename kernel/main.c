@@ -19,12 +19,21 @@
 #include "kernel/space.h"
 #include "kernel/stacks.h"
 
+#include <stddef.h>
+
 [[gnu::noreturn]] void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry);
 
 static struct cmdline parse_cmdline(const struct slipway_boot_info *info) {
     const char *text = (const char *)(uintptr_t)info->cmdline.address;
-    struct cmdline options = cmdline_parse(text, info->cmdline.bytes, console_sink());
+    struct cmdline options = cmdline_parse(text, info->cmdline.bytes);
     power_set_exit(options.exit);
+    if (options.unknown != NULL) {
+        char refusal[CMDLINE_REFUSAL_MAX];
+        struct fmt_buffer buffer = fmt_buffer_make(refusal, sizeof(refusal));
+        struct sink sink = fmt_buffer_sink(&buffer);
+        cmdline_explain_unknown(&options, &sink);
+        panic("command line: %s", refusal);
+    }
     return options;
 }
 

@@ -115,10 +115,10 @@ def test_run_without_a_terminal_prints_the_report_and_powers_off(make):
 @pytest.mark.weight(8)
 def test_run_gives_qemu_the_machine_and_the_kernel_the_command_line_it_is_told(make):
     done = make("run", "MEM=1G", "SMP=2", "CPU=max", "MACHINE=pc", "DISK=ahci", "DISPLAY_MODE=off",
-                "CMDLINE=words for the kernel")
+                "CMDLINE=note=words  note=with=two note=blanks")
     report = parse_report(done.stdout.replace("\r", ""))
     assert 1000 * MIB < report["ram.bytes"] <= 1024 * MIB
-    assert report["cmdline"] == "words for the kernel exit=poweroff"
+    assert report["cmdline"] == "note=words  note=with=two note=blanks exit=poweroff"
     assert report["framebuffers"] == 1
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from qemu import Machine, boot
-from support import BUILD, EXIT_BAD, KERNEL, run, volume, walk_of
+from support import BUILD, EXIT_BAD, KERNEL, run, screen, volume, walk_of
 
 ABSENT = "a page that is not present, in supervisor mode"
 REFUSED = "a page without that right, in supervisor mode"
@@ -80,6 +80,25 @@ def test_other_failures_are_reported_with_a_backtrace(tmp_path, symbols, test):
     assert OTHER_FAILURES[test] in report
     functions = functions_of(report, symbols)
     assert functions[0] == "provoke_failure" and "kernel_main" in functions
+
+
+def test_an_unknown_option_is_refused_and_ends_with_a_failure(tmp_path):
+    result = boot([volume(tmp_path, KERNEL, "cmdline = bogus exit=debug exit=bogus\n")], memory="128M")
+    assert result.debug_exit == EXIT_BAD, result.serial
+    assert ('PANIC: command line: unknown option "bogus": an option begins with exit=, test=, note=\n'
+            in result.serial)
+    assert "BOOT-REPORT" not in result.serial
+
+
+def test_an_unknown_option_stops_a_machine_that_was_to_power_off_with_the_message_in_sight(tmp_path):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=poweroff exit=bogus\n")
+    with Machine([image], memory="128M", display=True) as qemu:
+        qemu.wait_for("\nStopped.\n")
+        _, _, pixels = screen(qemu, tmp_path)
+        said = qemu.serial
+    assert ('PANIC: command line: unknown option "exit=bogus": exit= is one of prompt, poweroff, debug\n'
+            in said)
+    assert any(pixels)
 
 
 @pytest.mark.parametrize("cpu", [0, 1])
