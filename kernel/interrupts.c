@@ -53,9 +53,11 @@ static struct {
     unsigned microseconds;
 } tried[CPUS_MAX];
 
+// The last place that is free is for the news that there was no room.
 static void ring_put(char byte) {
-    if (ring_written - ring_read < RING_BYTES)
-        ring[ring_written++ % RING_BYTES] = byte;
+    unsigned waiting = ring_written - ring_read;
+    if (waiting < RING_BYTES)
+        ring[ring_written++ % RING_BYTES] = waiting + 1 < RING_BYTES ? byte : INPUT_LOST;
 }
 
 // Empties the UART: its interrupt is edge triggered here, so a byte left behind would silence it.
@@ -63,6 +65,8 @@ static void receive(void) {
     int byte;
     while ((byte = uart_read()) >= 0)
         ring_put((char)byte);
+    if (uart_overrun()) // those that the UART had still room for came before
+        ring_put(INPUT_LOST);
 }
 
 static void handle_com1(void) {

@@ -16,7 +16,9 @@
 // input is then polled. Needs a UART.
 bool input_start(void);
 
-// Waits for one byte from COM1.
+// Waits for one byte from COM1; INPUT_LOST where others were lost, because they came faster than
+// they were read. (A terminal sends that byte for a break, if ever.)
+#define INPUT_LOST '\0'
 char input_read(void);
 
 enum interrupts_source {

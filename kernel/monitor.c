@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 enum {
-    LINE_MAX = 64, // with the prompt it fits in one line of the screen
+    LINE_MAX = 63, // characters: with the prompt they fit in one line of the screen
+    KEY_BELL = '\a',
     KEY_BACKSPACE = '\b',
     KEY_DELETE = 0x7f, // what most terminals send for backspace
     KEY_ERASE_LINE = 'U' - '@',
@@ -152,63 +153,103 @@ static void run_line(char *line) {
     if (*name == '\0')
         return;
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (text_is(name, commands[i].name)) {
+        if (!text_is(name, commands[i].name))
+            continue;
+        if (*argument != '\0' && text_is(commands[i].usage, name))
+            console_print("%s: \"%s\" is too much, it takes no argument\n", name, argument);
+        else
             commands[i].run(argument);
-            return;
-        }
+        return;
     }
     console_print("unknown command \"%s\"; \"help\" lists them\n", name);
 }
 
+// A line as it is typed.
+struct line {
+    char text[LINE_MAX + 1];
+    size_t typed;  // characters; those beyond LINE_MAX are neither kept nor shown
+    bool is_whole; // no input was lost
+};
+
+static char read_key(struct line *line) {
+    char key;
+    while ((key = input_read()) == INPUT_LOST)
+        line->is_whole = false;
+    return key;
+}
+
 // Drops the rest of a terminal's escape sequence, as arrow keys send: ESC [ ... letter.
-static void skip_escape(void) {
-    if (input_read() != '[')
+static void skip_escape(struct line *line) {
+    if (read_key(line) != '[')
         return;
     char byte;
     do {
-        byte = input_read();
+        byte = read_key(line);
     } while (byte < '@' || byte > '~');
 }
 
-static void erase(size_t count) {
-    while (count-- != 0)
-        console_print("\b \b");
+// A character for which there is no room rings the bell, and has to be erased like those that are
+// shown.
+static void line_add(struct line *line, char character) {
+    bool has_room = line->typed < LINE_MAX;
+    if (has_room)
+        line->text[line->typed] = character;
+    console_print("%c", has_room ? character : KEY_BELL);
+    line->typed++;
 }
 
-// Reads one line with echo. `line` holds LINE_MAX bytes; the text in it is terminated.
-static void read_line(char *line) {
-    size_t length = 0;
+static void line_erase(struct line *line, size_t count) {
+    for (; count != 0; count--) {
+        if (line->typed <= LINE_MAX)
+            console_print("\b \b");
+        line->typed--;
+    }
+}
+
+// Terminates the text. It is empty if the line was typed longer than what is kept, or not all of it
+// has come: the rest alone may mean something else.
+static void line_finish(struct line *line) {
+    bool fits = line->typed <= LINE_MAX;
+    line->text[fits && line->is_whole ? line->typed : 0] = '\0';
+    if (!line->is_whole)
+        console_print("Part of the line was lost on its way here. Nothing was run.\n");
+    else if (!fits)
+        console_print("The line has %lu characters, more than %d. Nothing was run.\n", line->typed,
+                      LINE_MAX);
+}
+
+// Reads one line with echo.
+static void read_line(struct line *line) {
+    *line = (struct line){.is_whole = true};
     for (;;) {
-        char key = input_read();
+        char key = read_key(line);
         if (key == '\r' || key == '\n')
             break;
-        if ((key == KEY_BACKSPACE || key == KEY_DELETE) && length != 0) {
-            erase(1);
-            length--;
+        if (key == KEY_BACKSPACE || key == KEY_DELETE) {
+            line_erase(line, line->typed != 0);
         } else if (key == KEY_ERASE_LINE) {
-            erase(length);
-            length = 0;
+            line_erase(line, line->typed);
+            line->is_whole = true;
         } else if (key == KEY_CANCEL) {
             console_print("^C");
-            length = 0;
+            *line = (struct line){.is_whole = true};
             break;
         } else if (key == KEY_ESCAPE) {
-            skip_escape();
-        } else if (key >= ' ' && key <= '~' && length + 1 < LINE_MAX) {
-            line[length++] = key;
-            console_print("%c", key);
+            skip_escape(line);
+        } else if (key >= ' ' && key <= '~') {
+            line_add(line, key);
         }
     }
     console_print("\n");
-    line[length] = '\0';
+    line_finish(line);
 }
 
 void monitor_run(void) {
     console_print("\"help\" lists the commands.\n");
     for (;;) {
-        char line[LINE_MAX];
+        struct line line;
         console_print("slipway> ");
-        read_line(line);
-        run_line(line);
+        read_line(&line);
+        run_line(line.text);
     }
 }

@@ -21,6 +21,7 @@ enum {
     MCR_DTR_RTS_OUT2 = 0x0B,
     MCR_LOOP = 0x10,
     LSR_DATA_READY = 0x01,
+    LSR_OVERRUN = 0x02,
     LSR_ROOM = 0x20,
     LSR_EMPTY = 0x40, // nothing left to send, in the FIFO or on the line
 
@@ -35,6 +36,7 @@ enum {
 
 static bool uart_found;
 static unsigned polls_max;
+static bool overrun;
 
 // The registers as uart_init found them; `set_up`: firmware uses the port, its speed stays.
 static struct {
@@ -42,9 +44,16 @@ static struct {
     bool set_up;
 } before;
 
+// A reading clears the overrun.
+static uint8_t read_status(void) {
+    uint8_t status = cpu_in8(UART_COM1 + UART_LSR);
+    overrun |= (status & LSR_OVERRUN) != 0;
+    return status;
+}
+
 static bool wait_for(uint8_t status) {
     for (unsigned polls = 0; polls < polls_max; polls++) {
-        if (cpu_in8(UART_COM1 + UART_LSR) & status)
+        if (read_status() & status)
             return true;
     }
     return false;
@@ -92,6 +101,7 @@ bool uart_init(void) {
     if ((cpu_in8(UART_COM1 + UART_IIR) & IIR_FIFOS_ENABLED) != IIR_FIFOS_ENABLED)
         cpu_out8(UART_COM1 + UART_FCR, FCR_ENABLE_CLEAR);
     cpu_out8(UART_COM1 + UART_MCR, (before.mcr | MCR_DTR_RTS_OUT2) & (uint8_t)~MCR_LOOP);
+    overrun = false; // of before
     return true;
 }
 
@@ -126,9 +136,15 @@ void uart_write(const char *text, size_t bytes) {
 }
 
 int uart_read(void) {
-    if (!uart_found || !(cpu_in8(UART_COM1 + UART_LSR) & LSR_DATA_READY))
+    if (!uart_found || !(read_status() & LSR_DATA_READY))
         return -1;
     return cpu_in8(UART_COM1 + UART_DATA);
+}
+
+bool uart_overrun(void) {
+    bool was_overrun = overrun;
+    overrun = false;
+    return was_overrun;
 }
 
 static void uart_sink_write(void *context, const char *text, size_t bytes) {

@@ -29,5 +29,9 @@ void uart_write(const char *text, size_t bytes);
 // One received byte, or -1 when there is none.
 int uart_read(void);
 
+// True if bytes were lost because nobody read, since uart_init or the last call; those that there
+// was room for came before.
+bool uart_overrun(void);
+
 // A sink on the UART.
 struct sink uart_sink(void);

@@ -17,6 +17,9 @@ static struct {
     unsigned apic_in_service; // a vector; 0: none
     unsigned timer_starts;
     unsigned handled[INTERRUPTS_SOURCES];
+    int to_receive; // bytes of COM1
+    int received;
+    unsigned overruns;
 } fake;
 
 static int pic_of(uint16_t port) {
@@ -40,7 +43,11 @@ static uint8_t fake_in8(uint16_t port) {
 }
 
 int uart_read(void) {
-    return -1;
+    return fake.received == fake.to_receive ? -1 : fake.received++ % 100 + 1;
+}
+
+bool uart_overrun(void) {
+    return fake.overruns != 0 && fake.overruns-- != 0;
 }
 
 bool apic_is_on(void) {
@@ -143,4 +150,28 @@ TEST("interrupts: a timer is started again by its interrupt, until it is told to
     assert_int_equal(fake.timer_starts, 2);
     assert_int_equal(fake.handled[INTERRUPTS_TIMER], 1);
     assert_int_equal(fake.handled[INTERRUPTS_RAISED], 1);
+}
+
+static void expect_input(int first, int end) {
+    for (int byte = first; byte < end; byte++)
+        assert_int_equal(input_read(), byte % 100 + 1);
+}
+
+TEST("interrupts: bytes that come faster than they are read leave a mark where they are missing") {
+    reset(false);
+    fake.to_receive = 300;
+    interrupts_handle(0x24);
+    expect_input(0, 255);
+    assert_int_equal(input_read(), INPUT_LOST);
+    fake.to_receive = 310;
+    interrupts_handle(0x24);
+    expect_input(300, 310);
+    fake.to_receive = 316;
+    fake.overruns = 1;
+    interrupts_handle(0x24);
+    fake.to_receive = 320;
+    interrupts_handle(0x24);
+    expect_input(310, 316);
+    assert_int_equal(input_read(), INPUT_LOST);
+    expect_input(316, 320);
 }
