@@ -9,6 +9,7 @@
 #include "loader/enter_cpu.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
+#include "loader/screen.h"
 
 enum {
     FAULT_STACK_BYTES = 8192,
@@ -32,6 +33,7 @@ static struct enter_cpu cpu;
 static struct vmem fault_space;
 static struct vmem_ops fault_ops;
 static struct { uint64_t hhdm_base, hhdm_end; } fault_direct;
+static struct slipway_framebuffer fault_screen;
 
 EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
     EFI_GUID guid = LOADED_IMAGE_PROTOCOL;
@@ -84,6 +86,24 @@ static uint64_t *fault_table_pointer(void *context, paddr_t table) {
 // A fault of the report itself would start the next report, for ever.
 static unsigned reports_begun;
 
+static void report(const struct sink *sink, const struct trap_frame *frame) {
+    fmt_print(sink, "\nslipway: fault before the kernel has its own IDT\n");
+    trap_report(sink, frame, &fault_space);
+    fmt_print(sink, "slipway: stopped\n");
+}
+
+// The kernel may run on tables of its own that do not have the loader's window of the framebuffer.
+static bool screen_is_mapped(void) {
+    struct vmem_translation translation;
+    uint64_t address = fault_screen.address;
+    uint64_t bytes = (uint64_t)fault_screen.pitch * fault_screen.height;
+    return fault_screen.width != 0 &&
+           vmem_translate(&fault_space, vaddr(address), &translation) == VMEM_OK &&
+           translation.phys.value == fault_screen.address_phys &&
+           vmem_translate(&fault_space, vaddr(address + bytes - 1), &translation) == VMEM_OK &&
+           translation.phys.value == fault_screen.address_phys + bytes - 1;
+}
+
 void trap_handle(struct trap_frame *frame) {
     struct sink sink = uart_sink();
     if (reports_begun++ != 0) {
@@ -91,10 +111,12 @@ void trap_handle(struct trap_frame *frame) {
                   frame->vector, frame->rip, cpu_read_cr2());
         cpu_stop();
     }
-    fmt_print(&sink, "\nslipway: fault before the kernel has its own IDT\n");
     fault_space.root = paddr(cpu_read_cr3() & CR3_ROOT); // the kernel may run on tables of its own
-    trap_report(&sink, frame, &fault_space);
-    fmt_print(&sink, "slipway: stopped\n");
+    report(&sink, frame);
+    if (screen_is_mapped() && screen_start(&fault_screen)) {
+        sink = screen_sink();
+        report(&sink, frame);
+    }
     cpu_stop();
 }
 
@@ -112,6 +134,7 @@ static void prepare_traps(const struct enter_target *target, uint64_t slide) {
     idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, slide)};
     fault_direct.hhdm_base = target->hhdm_base;
     fault_direct.hhdm_end = target->hhdm_end;
+    fault_screen = target->screen;
     uint64_t translate = in_kernel_half((const void *)(uintptr_t)fault_table_pointer, slide);
     fault_ops.table_pointer = (uint64_t * (*)(void *, paddr_t))(uintptr_t)translate;
     fault_space = *target->space;

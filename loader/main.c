@@ -11,6 +11,7 @@
 #include "loader/kernel.h"
 #include "loader/log.h"
 #include "loader/modules.h"
+#include "loader/plan.h"
 #include "loader/space.h"
 #include "loader/timeline.h"
 
@@ -132,12 +133,18 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
     info.head->tsc_exit_done = tsc_exit_done;
     info.head->tsc_hz = timeline_tsc_hz();
     info_seal(&info);
+    struct slipway_framebuffer screen = {0};
+    if (devices.framebuffer_count != 0) {
+        screen = devices.framebuffers[0];
+        screen.address = plan_framebuffer_virt(0, screen.address_phys);
+    }
     const struct enter_target target = {
         .space = &space.vmem,
         .crossing = &space.crossing,
         .features = space.features,
         .hhdm_base = info.head->hhdm_base,
         .hhdm_end = info.head->hhdm_end,
+        .screen = screen,
         .loader_virt = plan_loader_virt(space.plan.stack_bytes),
         .stack_top = info.head->stack_top,
         .boot_info = info_address(&info),

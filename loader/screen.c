@@ -16,15 +16,18 @@ bool screen_start(const struct slipway_framebuffer *framebuffer) {
 }
 
 static void put(char character) {
-    if (character == '\n' || (column + 1) * GLYPH_WIDTH > framebuffer_width()) {
+    if (character != '\n' && (column + 1) * GLYPH_WIDTH > framebuffer_width()) {
         column = 0;
         row++;
     }
-    if (character == '\n')
-        return;
     if (column == 0)
         framebuffer_fill(0, row * GLYPH_HEIGHT, framebuffer_width(), GLYPH_HEIGHT, PAPER);
-    framebuffer_glyph(column++ * GLYPH_WIDTH, row * GLYPH_HEIGHT, character, 1, INK, PAPER);
+    if (character == '\n') {
+        column = 0;
+        row++;
+    } else {
+        framebuffer_glyph(column++ * GLYPH_WIDTH, row * GLYPH_HEIGHT, character, 1, INK, PAPER);
+    }
 }
 
 static void write_text(void *context, const char *text, size_t bytes) {

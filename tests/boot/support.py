@@ -4,6 +4,7 @@ contract kernels say."""
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from qemu import boot, make_image
@@ -18,6 +19,7 @@ LAUNCHER = BUILD / "tests/apps/launcher.efi"
 USERMAP = BUILD / "tests/apps/usermap.efi"
 BADCPU = BUILD / "tests/apps/badcpu.efi"
 LA57 = BUILD / "tests/apps/la57.efi"
+NOEXIT = BUILD / "tests/apps/noexit.efi"
 UNENDED = BUILD / "tests/apps/unended.efi"
 
 MIB = 1 << 20
@@ -89,6 +91,15 @@ def walk_of(report, address):
     return [line.strip() for line in walk[1].splitlines()]
 
 
+def wait_halted(machine):
+    """The registers of a machine that stands still: it may take a moment from its last word to HLT."""
+    for _ in range(100):
+        if "HLT=1" in (state := machine.monitor("info registers")):
+            return state
+        time.sleep(0.05)
+    raise AssertionError(f"not halted: {state}")
+
+
 def screen(machine, folder):
     """Width, height and pixels (three bytes each, red first) of what the machine shows."""
     path = folder / "screen.ppm"
@@ -97,6 +108,31 @@ def screen(machine, folder):
     width, height = map(int, size.split())
     assert (kind, depth) == (b"P6", b"255") and len(pixels) == 3 * width * height
     return width, height, pixels
+
+
+def screen_text(machine, folder):
+    """The lines that the loader drew on the screen, up to the first that has none of its colours."""
+    width, height, pixels = screen(machine, folder)
+    ink, paper = b"\xff\xff\xff", b"\x7f\x00\x00"
+    rows = re.findall(r"\{([^{}]*)\}, // (0x[0-9a-f]+)", (BUILD / "gen/font.c").read_text())
+    font = {bytes(int(line, 0) for line in glyph.split(",")): chr(int(code, 0))
+            for glyph, code in rows}
+
+    def cell(x, y):
+        glyph = []
+        for line in range(16):
+            at = 3 * ((y + line) * width + x)
+            dots = [pixels[at + 3 * dot:at + 3 * dot + 3] for dot in range(8)]
+            assert set(dots) <= {ink, paper}
+            glyph.append(sum((dot == ink) << (7 - i) for i, dot in enumerate(dots)))
+        return font[bytes(glyph)]
+
+    lines = []
+    for y in range(0, height - 15, 16):
+        if pixels[3 * y * width:3 * y * width + 3] not in (ink, paper):
+            break
+        lines.append("".join(cell(x, y) for x in range(0, width - 7, 8)).rstrip())
+    return lines
 
 
 def run(*command, **options):

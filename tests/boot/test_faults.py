@@ -2,25 +2,15 @@
 machine stops. Cold boots of the contract kernel, told to make one forbidden access each."""
 
 import re
-import time
 
 import pytest
 
 from qemu import Machine
-from support import KERNELS, LA57, LOADER, KernelOutput, volume, walk_of
+from support import KERNELS, LA57, LOADER, KernelOutput, volume, wait_halted, walk_of
 
 ABSENT, REFUSED = "not present", "without that right"
 RFLAGS_IF, CR4_MCE = 1 << 9, 1 << 6
 READ_ONLY = "effective r---"
-
-
-def wait_halted(machine):
-    """The registers of a machine that stands still: it may take a moment from its last word to HLT."""
-    for _ in range(100):
-        if "HLT=1" in (state := machine.monitor("info registers")):
-            return state
-        time.sleep(0.05)
-    raise AssertionError(f"not halted: {state}")
 
 
 def registers(report):
