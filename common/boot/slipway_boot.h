@@ -32,6 +32,16 @@
  *               executable; the frames of kernel text and read-only data are read-only there too.
  *               MMIO, reserved ranges and holes are not mapped.
  *
+ * For who brings a kernel from elsewhere:
+ *
+ *   RDI         an entry in assembler that calls anything first loses it: copy it into a static
+ *   devices     no MMIO is in the direct map (local APIC, HPET, PCI configuration space): map each,
+ *               uncached, before the first access
+ *   first CR3   stack, GDT, TSS, IDT and framebuffers are mapped in SLIPWAY_WINDOW_BASE and up, not
+ *               in the direct map. Tables of the kernel's own that lack this window end in a triple
+ *               fault at the first push or fault. Take over entries 256 to 511 of the root at
+ *               hhdm_base + root_phys, or map what `mappings` lists, until all of these are replaced
+ *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys. Sizes are in bytes. Nothing here needs a relocation or a free: the
  * whole block is one range of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel reclaims that
