@@ -33,7 +33,7 @@ static void say(const char *name, UINT64 value) {
     serial_hex(value);
 }
 
-// One rounding mode, all exceptions unmasked, and a register in use.
+// Truncation, single precision, all exceptions unmasked, and a register in use.
 static void spoil_fpu(void) {
     UINT16 control = 0x0c40;
     UINT32 mxcsr = 0x6000;
