@@ -44,7 +44,6 @@ PURE_SRC   := $(filter-out common/base/mem.c common/x86/% %.S,$(COMMON)) \
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
-stage       = cmp -s $(1) $(2) || install -D -m 644 $(1) $(2)
 objects     = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(filter %.c,$(2)))) $(patsubst %,$(BUILD)/$(1)/%.o,$(filter %.S,$(2)))
 KERNEL_OBJ := $(call objects,kernel,$(KERNEL_SRC)) $(BUILD)/kernel/font.o
 LOADER_OBJ := $(call objects,loader,$(LOADER_SRC)) $(BUILD)/loader/font.o
@@ -59,8 +58,7 @@ HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*.h $(addprefix t
 
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)
-	@$(call stage,$(BUILD)/BOOTX64.EFI,esp/EFI/BOOT/BOOTX64.EFI)
-	@$(call stage,$(BUILD)/kernel.elf,esp/kernel.elf)
+	@scripts/stage put $(BUILD)
 programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf
 host: $(UNIT_BIN) $(BUILD)/host/replay
 fuzzers: $(FUZZ_BIN)
@@ -176,7 +174,8 @@ install: programs ## loader, header and symbols into DESTDIR/PREFIX (/usr/local)
 debug: all ## boot in QEMU under gdb, stopped at the loader's first line
 	@scripts/debug
 clean: ## remove everything that was built
-	rm -rf $(BUILD) esp/EFI esp/kernel.elf
+	@scripts/stage remove $(BUILD)
+	rm -rf $(BUILD)
 help: ## this list
 	@scripts/help Makefile
 

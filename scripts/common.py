@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SLIPWAY_BUILD", "build")
 sys.path.insert(0, str(ROOT / "tests"))
 
-import qemu  # noqa: E402  (needs the path above)
+import fat  # noqa: E402  (needs the path above)
+import qemu  # noqa: E402
 
 CONFIG = "slipway.conf"
 
@@ -64,7 +65,7 @@ def config_cmdline(config, change):
 
 def esp_files(change_cmdline):
     """The files of esp/, slipway.conf with CMDLINE (if given) and then change_cmdline applied."""
-    files = qemu.tree_files(ROOT / "esp")
+    files = fat.tree_files(ROOT / "esp")
     config = files.get(CONFIG)
     text = config.read_text() if config else ""
     text = config_cmdline(text, lambda old: change_cmdline(variable("CMDLINE", old)))
@@ -74,6 +75,6 @@ def esp_files(change_cmdline):
 def write_image(path, files):
     """Writes the image, large enough for the files, and returns its path."""
     total = sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in files.values())
-    mib = max(64, 2 * total // qemu.MIB + 1)
+    mib = max(64, 2 * total // fat.MIB + 1)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return qemu.make_image(path, files, mib * qemu.MIB)
+    return fat.make_image(path, files, mib * fat.MIB)

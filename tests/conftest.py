@@ -55,6 +55,25 @@ def make(run, build):
 
 
 @pytest.fixture
+def small_tree(tmp_path):
+    """scripts/ and the QEMU rig, with nothing to build or to test but what the test puts there."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "tests").mkdir()
+    for name in ("qemu.py", "fat.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
+    return tmp_path
+
+
+@pytest.fixture
+def make_small(run, small_tree):
+    """make_small(target, "MEM=5G", ...) in the small tree, where nothing has to be built."""
+    def make_small(*arguments, **options):
+        return run("make", "-o", "programs", *arguments, cwd=small_tree, **options)
+    return make_small
+
+
+@pytest.fixture
 def copy_tree():
     """copy_tree(folder): a copy of the sources, with nothing that was built."""
     def copy(folder):
@@ -63,7 +82,7 @@ def copy_tree():
             in_esp = Path(parent) == ROOT / "esp"
             return [name for name in names if name == "__pycache__"
                     or at_top and name in ("build", ".git")
-                    or in_esp and name in ("EFI", "kernel.elf")]
+                    or in_esp and name in ("EFI", "kernel.elf", ".staged")]
         shutil.copytree(ROOT, folder, ignore=built)
         return folder
     return copy

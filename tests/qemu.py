@@ -1,4 +1,4 @@
-"""The QEMU rig: FAT images, OVMF machines with a time limit, the serial port and the boot report.
+"""The QEMU rig: OVMF machines with a time limit, the serial port and the boot report.
 
     image = make_image(tmp_path / "esp.img", {"EFI/BOOT/BOOTX64.EFI": Path("build/BOOTX64.EFI")})
     result = boot([image], memory="512M", until="BOOT-REPORT-END")
@@ -22,19 +22,19 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fat import make_image
+
+__all__ = ["BootError", "DISKS", "Machine", "Result", "StartError", "boot", "command_line",
+           "make_image", "parse_report"]
+
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 OVMF_CODE = Path(os.environ.get("OVMF_CODE", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
 OVMF_VARS = Path(os.environ.get("OVMF_VARS", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
 TIME_FACTOR = float(os.environ.get("QEMU_TIME_FACTOR", "1"))
 
-MIB = 1 << 20
-SECTOR_BYTES = 512
-FAT16_CLUSTERS_MAX = 65524
-FAT32_CLUSTERS_MIN = 65525
-# Reproducible images: every date in them is this second, every serial number this number.
-IMAGE_EPOCH = "1700000000"
-IMAGE_SERIAL = "51495053"
 DEBUG_EXIT_PORT = 0xF4
+# The disks that the firmware can boot from, by machine; the first of each is what it is by default.
+DISKS = {"q35": ("virtio", "ahci", "nvme", "usb"), "pc": ("virtio", "ahci", "nvme", "usb", "ide")}
 
 
 class BootError(AssertionError):
@@ -48,64 +48,17 @@ class BootError(AssertionError):
         self.summary = summary
 
 
-# Images
-
-
-def _mtools(*arguments):
-    """SOURCE_DATE_EPOCH freezes the dates that mtools writes; TZ keeps them so everywhere."""
-    environment = dict(os.environ, SOURCE_DATE_EPOCH=IMAGE_EPOCH, TZ="UTC", MTOOLSRC="/dev/null")
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
-
-
-def _format_arguments(size_bytes):
-    """FAT16 or FAT32, as the number of clusters decides; clusters as large as FAT32 allows."""
-    sectors = size_bytes // SECTOR_BYTES
-    if size_bytes < 64 * MIB:
-        cluster = next(c for c in (1, 2, 4, 8) if sectors // c <= FAT16_CLUSTERS_MAX)
-        return ["-c", str(cluster)]
-    # The FATs and reserved sectors take less than a fiftieth of the disk.
-    usable = sectors - sectors // 50
-    return ["-F", "-c", str(max(c for c in (1, 2, 4, 8) if usable // c >= FAT32_CLUSTERS_MIN))]
-
-
-def make_image(path, files, size=64 * MIB):
-    """Writes a FAT disk of `size` bytes (FAT32 from 64 MiB on) that holds `files`, and returns it.
-
-    `files` maps a path on the disk ("EFI/BOOT/BOOTX64.EFI") to its bytes or to a host Path. The
-    same files give the same image, byte for byte.
-    """
-    path = Path(path)
-    path.unlink(missing_ok=True)
-    with open(path, "wb") as image:
-        image.truncate(size)
-    _mtools("mformat", "-i", path, "-N", IMAGE_SERIAL, "-v", "SLIPWAY",
-            *_format_arguments(size), "::")
-    folders = {str(parent) for name in files for parent in Path(name.lstrip("/")).parents}
-    folders = sorted(folders - {"."})
-    if folders:
-        _mtools("mmd", "-i", path, *(f"::{folder}" for folder in folders))
-    with tempfile.TemporaryDirectory(prefix="slipway-image-") as scratch:
-        for name, content in sorted(files.items()):
-            source = content
-            if isinstance(content, (bytes, bytearray)):
-                source = Path(scratch) / "file"
-                source.write_bytes(content)
-            _mtools("mcopy", "-o", "-i", path, source, f"::{name.lstrip('/')}")
-    return path
-
-
-def tree_files(folder):
-    """The `files` of make_image for everything below a host folder."""
-    folder = Path(folder)
-    return {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
+class StartError(BootError):
+    """QEMU refused what it was told: its summary is QEMU's own message."""
 
 
 # Machines
 
 
 def _disk_arguments(image, index, disk, machine):
+    machine = machine.partition(",")[0]
+    if disk not in DISKS[machine]:
+        raise ValueError(f"no disk '{disk}' on machine '{machine}'")
     drive = f"disk{index}"
     file = str(image).replace(",", ",,")
     arguments = ["-drive", f"if=none,id={drive},format=raw,snapshot=on,file={file}"]
@@ -122,10 +75,7 @@ def _disk_arguments(image, index, disk, machine):
     if disk == "ahci":
         controller = ["-device", "ahci,id=ahci"] if index == 0 else []
         return arguments + controller + ["-device", f"ide-hd,bus=ahci.{index},{boot_index}"]
-    if disk == "ide" and machine == "pc":
-        unit = f"bus=ide.{index // 2},unit={index % 2}"
-        return arguments + ["-device", f"ide-hd,{unit},{boot_index}"]
-    raise ValueError(f"no disk '{disk}' on machine '{machine}'")
+    return arguments + ["-device", f"ide-hd,bus=ide.{index // 2},unit={index % 2},{boot_index}"]
 
 
 def command_line(images, variables, *, memory="512M", machine="q35", cpu=None, smp=1, disk="virtio",
@@ -252,10 +202,15 @@ class Machine:
             if not self._pump(f"waiting for {' or '.join(map(repr, wanted))}"):
                 self._fail(f"QEMU ended ({self.reason}) before it said {wanted}")
 
-    def wait_end(self):
-        """Waits until QEMU ends by itself and returns its exit status."""
+    def wait_end(self, find_stop=lambda machine: None):
+        """Waits until QEMU ends by itself and returns its exit status.
+
+        find_stop(machine), asked whenever there is news, says why the machine will never end, or
+        None: with a reason the wait is over at once, as a failure.
+        """
         while self._pump("waiting for the machine to end"):
-            pass
+            if reason := find_stop(self):
+                self._fail(reason)
         self.status = self._process.wait()
         if self.reason == "running":
             # The port makes it 2 * value + 1. 1 is QEMU's own failure, from 124 on it is timeout's.
@@ -275,19 +230,23 @@ class Machine:
 
     def _pump(self, doing):
         """One wait for input; False once the serial port is closed and no input is left."""
+        if not self._selector.get_map():
+            return False
         left = self._deadline - time.monotonic()
         if left <= 0:
             self.reason = "timeout"
-            self._fail(f"time limit of {self.timeout:.0f} s reached, {doing}")
+            self._fail(f"time limit of {self.timeout:g} s reached, {doing}")
         for key, _ in self._selector.select(left):
             if not key.data():
                 self._selector.unregister(key.fileobj)
         return bool(self._selector.get_map())
 
-    def _fail(self, message):
+    def _said_by_qemu(self):
         self._errors.seek(0)
-        errors = self._errors.read().decode("utf-8", "replace").strip()
-        raise BootError(f"{message}\n{errors}".strip(), "\n".join([
+        return self._errors.read().decode("utf-8", "replace").strip()
+
+    def _fail(self, message):
+        raise BootError(f"{message}\n{self._said_by_qemu()}".strip(), "\n".join([
             "command: " + " ".join(self.command),
             "--- serial so far ---", self.serial[-20000:], "--- end of serial ---"]))
 
@@ -322,12 +281,19 @@ class Machine:
                 break
             except OSError:
                 if self._process.poll() is not None:
-                    self._fail(f"QEMU did not start (status {self._process.returncode})")
+                    self._fail_start()
                 if time.monotonic() > self._deadline:
                     self._fail("QEMU did not open its QMP socket")
                 time.sleep(0.005)
         self._selector.register(self._qmp, selectors.EVENT_READ, self._read_qmp)
-        self.qmp("qmp_capabilities")
+        try:
+            self.qmp("qmp_capabilities")  # answered by a machine that stands
+        except BootError:
+            self._fail_start()
+
+    def _fail_start(self):
+        raise StartError(self._said_by_qemu() or "QEMU did not start",
+                         "command: " + " ".join(self.command))
 
     def _read_qmp(self):
         try:

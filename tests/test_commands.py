@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from qemu import MIB, boot, make_image, parse_report
+from fat import MIB, make_image, tree_files
+from qemu import boot, parse_report
 
 COMMANDS = ["all", "run", "test", "test-unit", "test-boot", "fuzz", "bench", "check", "image",
             "install", "debug", "clean", "help"]
@@ -227,7 +228,7 @@ def test_image_holds_the_tree_of_esp_and_boots(root, build, make, run, tmp_path)
     make("image")
     image = build / "slipway.img"
     listed = run("mdir", "-/", "-b", "-i", image, "::").stdout.split()
-    files = {str(p.relative_to(root / "esp")) for p in (root / "esp").rglob("*") if p.is_file()}
+    files = set(tree_files(root / "esp"))
     assert {name.removeprefix("::/") for name in listed if not name.endswith("/")} == files
     for name in files:
         copy = tmp_path / "copy"
@@ -262,15 +263,6 @@ def test_bench_counts_the_instructions_of_every_stage(build, make):
 
 
 # test, fuzz, check
-
-
-@pytest.fixture
-def small_tree(tmp_path, root):
-    """scripts/ and the QEMU rig, with nothing to test but what the test puts there."""
-    shutil.copytree(root / "scripts", tmp_path / "scripts")
-    (tmp_path / "tests").mkdir()
-    shutil.copy(root / "tests/qemu.py", tmp_path / "tests")
-    return tmp_path
 
 
 TAP_GOOD = "echo 1..2; echo 'ok 1 - one'; echo 'ok 2 - two'"
