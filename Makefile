@@ -148,7 +148,14 @@ include $(sort $(wildcard tests/*/*.mk))
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)
 export CC
-export MEM SMP CPU ACCEL CMDLINE DISPLAY_MODE MACHINE DISK LIMIT GDB_ARGS
+export MEM SMP CPU ACCEL CMDLINE DISPLAY_MODE MACHINE DISK LIMIT KERNEL GDB_ARGS
+
+# Before the programs are built, not after.
+ifneq ($(SECONDS),)
+ifeq ($(shell printf %s '$(SECONDS)' | grep -x '[1-9][0-9]*'),)
+$(error SECONDS=$(SECONDS) is not a number of seconds, 1 or more)
+endif
+endif
 
 .PHONY: run test test-unit test-boot fuzz bench check image install debug clean help
 run: all ## boot esp/ in QEMU; Ctrl-C ends it. Variables: see below
@@ -166,7 +173,7 @@ bench: all $(BENCH_PROGRAM) ## what boot, paging and frame allocator cost; PART=
 check: buildable fuzzers ## both compilers, format, linters, layers; boots nothing
 	@scripts/check
 image: all ## BUILD/slipway.img, a FAT file system with the tree of esp/
-	@scripts/make-image esp $(BUILD)/slipway.img
+	@scripts/make-image $(BUILD)/slipway.img
 install: programs ## loader, header and symbols into DESTDIR/PREFIX (/usr/local)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/slipway $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.debug
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include common/boot/slipway_boot.h

@@ -1,10 +1,16 @@
-"""What the Python scripts share: the folders, the machine that the environment asks for, the image.
+"""What the Python scripts share: the folders, make's variables and what they may be, the image, and
+the frame of a command.
 
-The variables (MEM, SMP, ...) come from make; `make help` describes them.
+The variables (MEM, SMP, ...) come from make; `make help` describes them. What is wrong with one is
+said in one line that names it, its value and what would be right.
 """
 
+import filecmp
 import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +22,53 @@ import fat  # noqa: E402  (needs the path above)
 import qemu  # noqa: E402
 
 CONFIG = "slipway.conf"
+CONFIG_LINE_MAX_BYTES = 1024  # loader/config.h
+DEFAULT_KERNEL = "kernel.elf"
+REFERENCE = BUILD / "kernel.elf"
+
+# What a variable may be; the first is the default.
+ACCELS = ("tcg", "kvm")
+DISPLAYS = ("none", "off", "vnc=:0", "gtk", "sdl")
+EXITS = ("exit=prompt", "exit=poweroff", "exit=debug")  # the reference kernel's, kernel/cmdline.c
+MACHINE_VARIABLES = ("MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE")
+# With less, OVMF resets or hangs before it starts a loader.
+MEM_MIN_MIB = 48
+
+IMAGE_TOOLS = ("mformat",)
+MACHINE_TOOLS = (*IMAGE_TOOLS, qemu.QEMU, qemu.OVMF_CODE, qemu.OVMF_VARS)
+
+
+def stop(message):
+    sys.exit(f"{Path(sys.argv[0]).name}: {message}")
+
+
+def main(work):
+    """Runs work() and ends with its status. What a user can cause is one message, no traceback."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves each `with`, which ends QEMU
+    try:
+        sys.exit(work())
+    except qemu.StartError as error:
+        given = [f"{name}={os.environ[name]}" for name in MACHINE_VARIABLES if os.environ.get(name)]
+        stop(error.summary + (f" (given: {' '.join(given)})" if given else ""))
+    except qemu.BootError as error:
+        stop(error.summary)
+    except OSError as error:
+        path = error.filename2 or error.filename  # of a copy: the target
+        stop(f"{path}: {error.strerror}" if path else error)
+    except RuntimeError as error:  # of mtools, or of a QMP command
+        stop(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def need(tools):
+    """Ends with a message unless all these programs and files are there."""
+    missing = [str(tool) for tool in tools if not shutil.which(tool) and not Path(tool).exists()]
+    if missing:
+        stop(f"not installed: {', '.join(missing)}. Run scripts/setup.")
+
+
+# Variables
 
 
 def variable(name, default):
@@ -23,53 +76,142 @@ def variable(name, default):
     return os.environ.get(name) or default
 
 
-def stop(message):
-    sys.exit(f"{Path(sys.argv[0]).name}: {message}")
+def choice(name, choices, where=""):
+    value = variable(name, choices[0])
+    if value not in choices:
+        stop(f"{name}={value} is not one of {', '.join(choices)}{where}")
+    return value
 
 
-def need_tools():
-    """Ends with a message if QEMU, its firmware or mtools are not installed."""
-    missing = [tool for tool in (qemu.QEMU, "mformat") if not shutil.which(tool)]
-    missing += [str(f) for f in (qemu.OVMF_CODE, qemu.OVMF_VARS) if not f.exists()]
-    if missing:
-        stop(f"not installed: {', '.join(missing)}. Run scripts/setup.")
+def pattern(name, default, wanted, what):
+    value = variable(name, default)
+    if not re.fullmatch(wanted, value):
+        stop(f"{name}={value} is not {what}")
+    return value
+
+
+def limit_seconds():
+    return float(pattern("LIMIT", "120", r"(?=.*[1-9])[0-9]+(\.[0-9]+)?",
+                         "a number of seconds above 0"))
+
+
+def memory():
+    value = pattern("MEM", "512M", r"[0-9]+(\.[0-9]+)?[MGTmgt]", "a size such as 512M or 4G")
+    if float(value[:-1]) * {"M": 1, "G": 1 << 10, "T": 1 << 20}[value[-1].upper()] < MEM_MIN_MIB:
+        stop(f"MEM={value} is too little: with less than {MEM_MIN_MIB}M the firmware resets or hangs"
+             " before it starts the loader")
+    return value
+
+
+def cpu():
+    value = variable("CPU", None)
+    listed = value and subprocess.run([qemu.QEMU, "-cpu", "help"], capture_output=True, text=True)
+    if value and value.partition(",")[0] not in re.findall(r"^x86 (\S+)", listed.stdout, re.M):
+        stop(f"CPU={value} is no processor of QEMU, such as qemu64, max or Skylake-Client:"
+             f" {qemu.QEMU} -cpu help lists them")
+    return value
+
+
+def display():
+    """none: no adapter; off: an adapter without a window; the rest is QEMU's -display."""
+    mode = variable("DISPLAY_MODE", DISPLAYS[0])
+    if re.split("[,=]", mode)[0] not in [known.partition("=")[0] for known in DISPLAYS]:
+        stop(f"DISPLAY_MODE={mode} is not one of {', '.join(DISPLAYS)}")
+    return {"none": False, "off": True}.get(mode, mode)
 
 
 def machine_options():
     """The options of qemu.command_line that make's variables ask for."""
-    mode = variable("DISPLAY_MODE", "none")
+    machine = choice("MACHINE", tuple(qemu.DISKS))
     return {
-        "memory": variable("MEM", "512M"),
-        "machine": variable("MACHINE", "q35"),
-        "cpu": variable("CPU", None),
-        "smp": variable("SMP", "1"),
-        "disk": variable("DISK", "virtio"),
-        "accel": variable("ACCEL", "tcg"),
-        "display": {"none": False, "off": True}.get(mode, mode),
+        "memory": memory(),
+        "machine": machine,
+        "cpu": cpu(),
+        "smp": pattern("SMP", "1", "[1-9][0-9]*", "a number of processors, 1 or more"),
+        "disk": choice("DISK", qemu.DISKS[machine], f" (of MACHINE={machine})"),
+        "accel": choice("ACCEL", ACCELS),
+        "display": display(),
     }
 
 
-def config_cmdline(config, change):
-    """The text of a slipway.conf whose command line is change(old command line)."""
-    lines = config.splitlines()
+# The files of an image
+
+
+def find(files, name):
+    """The name of `files` that is this one on a FAT file system, or `name` if there is none."""
+    return next((known for known in files if known.lower() == name.lower()), name)
+
+
+def config_lines(files):
+    """Of slipway.conf; what is not UTF-8 in it is left for the loader to refuse."""
+    path = files.get(find(files, CONFIG))
+    return path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n") if path else []
+
+
+def assignment(lines, wanted):
+    """The number of the line that sets a key, or None, and the value."""
     for number, line in enumerate(lines):
         key, equals, value = line.partition("=")
-        if equals and key.strip() == "cmdline":
-            lines[number] = f"cmdline = {change(value.strip())}"
-            break
-    else:
-        lines.append(f"cmdline = {change('')}")
-    # The loader refuses a key without a value; no command line is no line.
-    return "\n".join(line for line in lines if line.strip() != "cmdline =") + "\n"
+        if equals and key.strip(" \t") == wanted:
+            return number, value.strip(" \t\r")
+    return None, ""
 
 
-def esp_files(change_cmdline):
-    """The files of esp/, slipway.conf with CMDLINE (if given) and then change_cmdline applied."""
+def kernel_name(files):
+    """The file that the loader will start."""
+    _, path = assignment(config_lines(files), "kernel")
+    return find(files, path.replace("\\", "/").strip("/") or DEFAULT_KERNEL)
+
+
+def asked_kernel():
+    """The file that KERNEL names, or None."""
+    name = variable("KERNEL", None)
+    path = name and Path(name).absolute()
+    if path and not path.is_file():
+        stop(f"KERNEL={name}: there is no file {path}")
+    return path
+
+
+def esp_files(kernel=None):
+    """The files of esp/, with this kernel, if given, in the place of its own."""
     files = fat.tree_files(ROOT / "esp")
-    config = files.get(CONFIG)
-    text = config.read_text() if config else ""
-    text = config_cmdline(text, lambda old: change_cmdline(variable("CMDLINE", old)))
-    return {**files, CONFIG: text.encode()}
+    return {**files, kernel_name(files): kernel} if kernel else files
+
+
+def is_reference(files):
+    """Whether the kernel is the one that make has built. One that is missing the loader will miss."""
+    kernel = files.get(kernel_name(files))
+    return not kernel or filecmp.cmp(kernel, REFERENCE, shallow=False)
+
+
+def check_cmdline(source, cmdline, reference):
+    """What the loader or the reference kernel would refuse or misunderstand is refused here."""
+    for at, char in enumerate(cmdline):
+        if char < " " and char != "\t" or char == "\x7f" or "\udc80" <= char <= "\udcff":
+            stop(f"{source}: character {at + 1} ({ord(char) & 0xff:#04x}) is a control character or"
+                 f" not UTF-8; {CONFIG} keeps the command line in one line of text")
+    line_bytes = len(f"cmdline = {cmdline}".encode())
+    if line_bytes > CONFIG_LINE_MAX_BYTES:
+        stop(f"{source}: the line of {CONFIG} would be {line_bytes} bytes long, more than"
+             f" {CONFIG_LINE_MAX_BYTES}")
+    for word in cmdline.split(" "):
+        if reference and word.startswith("exit=") and word not in EXITS:
+            stop(f"{source}: {word} is not one of {', '.join(EXITS)}")
+
+
+def with_cmdline(files, change=lambda cmdline: cmdline):
+    """The files with the command line change(CMDLINE or, without it, what slipway.conf says)."""
+    given = variable("CMDLINE", None)
+    lines = config_lines(files)
+    number, own = assignment(lines, "cmdline")
+    cmdline = change(given or own).strip(" \t")
+    check_cmdline("CMDLINE" if given else f"cmdline in esp/{CONFIG}", cmdline, is_reference(files))
+    if number is not None:
+        del lines[number]
+    # The loader refuses a key without a value; no command line is no line.
+    if cmdline:
+        lines.insert(len(lines) if number is None else number, f"cmdline = {cmdline}")
+    return {**files, find(files, CONFIG): "\n".join(lines).encode("utf-8", "surrogateescape")}
 
 
 def write_image(path, files):

@@ -1,7 +1,9 @@
 """Sourced by gdb (scripts/debug): runs the firmware until it starts the loader, then loads the
 symbols of loader and kernel and breaks in both.
 
-Reads SLIPWAY_BUILD, the build folder, and SLIPWAY_SYSTEM_TABLE, the EFI system table's address.
+Reads SLIPWAY_BUILD, the build folder, SLIPWAY_SYSTEM_TABLE, the EFI system table's address,
+SLIPWAY_SYMBOLS, the command that reads the kernel's symbols, and SLIPWAY_KERNEL_START, where the
+kernel is to stop.
 The firmware lists its images for debuggers (UEFI 2.10, 18.4.3); the loader is the one whose code
 is that of BOOTX64.EFI.
 """
@@ -93,11 +95,11 @@ def main():
         raise gdb.GdbError("the firmware did not start the loader")
     base = start.base
     start.delete()
-    gdb.execute(f"file {BUILD}/kernel.sym.elf")
+    gdb.execute(os.environ["SLIPWAY_SYMBOLS"])
     gdb.execute(f"add-symbol-file {BUILD}/BOOTX64.debug -o {base:#x}")
     print(f"loader at {base:#x}")
     gdb.execute("tbreak efi_main")
-    gdb.execute("tbreak kernel_main")
+    gdb.execute(f"tbreak {os.environ['SLIPWAY_KERNEL_START']}")
     gdb.execute("continue")
 
 
