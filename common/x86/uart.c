@@ -34,7 +34,8 @@ enum {
     DIVISOR_1200 = 96,
 };
 
-static bool uart_found;
+static bool uart_found; // and it sends
+static bool taken;      // its registers are ours
 static unsigned polls_max;
 static bool overrun;
 
@@ -96,6 +97,7 @@ bool uart_init(void) {
         cpu_out8(UART_COM1 + UART_IER, before.ier);
         return false;
     }
+    taken = true;
     if (!before.set_up)
         write_divisor(DIVISOR_115200, 0, LCR_8N1);
     if ((cpu_in8(UART_COM1 + UART_IIR) & IIR_FIFOS_ENABLED) != IIR_FIFOS_ENABLED)
@@ -106,14 +108,16 @@ bool uart_init(void) {
 }
 
 void uart_restore(void) {
-    if (!uart_found)
+    if (!taken)
         return;
-    (void)wait_for(LSR_EMPTY);
+    if (uart_found)
+        (void)wait_for(LSR_EMPTY);
     if (!before.set_up)
         write_divisor(before.divisor_low, before.divisor_high, before.lcr);
     cpu_out8(UART_COM1 + UART_MCR, before.mcr);
     cpu_out8(UART_COM1 + UART_IER, before.ier);
     uart_found = false;
+    taken = false;
 }
 
 bool uart_present(void) {

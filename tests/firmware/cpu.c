@@ -79,7 +79,7 @@ uint8_t cpu_in8(uint16_t port) {
         return *com1_register(port);
     fake.com1_polls++;
     fake.com1_busy -= fake.com1_busy != 0;
-    if (fake.uart_is_stuck)
+    if (fake.uart_is_stuck || (fake.uart_takes != 0 && fake.com1_bytes >= fake.uart_takes))
         return 0;
     return LSR_ROOM | (fake.com1_busy == 0 ? LSR_EMPTY : 0);
 }

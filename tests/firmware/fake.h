@@ -120,7 +120,8 @@ struct fake {
     bool has_cet;
     bool has_mce;
     bool is_sev_guest;
-    bool uart_is_stuck; // never takes a byte
+    bool uart_is_stuck;  // never takes a byte
+    uint64_t uart_takes; // so many bytes, then none; 0: any number
     bool has_uart;
     bool has_pm_timer; // and an RSDP that leads to it
     bool has_console;
