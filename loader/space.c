@@ -302,6 +302,25 @@ EFI_STATUS space_replan(struct space *space) {
 
 // ---- Between the last GetMemoryMap and the exit
 
+// True when all that the loader holds is RAM of the map still. The kernel would find what is not
+// outside the direct map.
+static bool holds_ram(const struct space *space) {
+    for (uint64_t i = 0; i < space->range_count; i++) {
+        const struct slipway_range *range = &space->info->ranges[i];
+        uint64_t end = range->start_phys + range->bytes;
+        uint64_t direct = 0;
+        for (uint64_t j = 0; j < space->map.region_count; j++) {
+            const struct memmap_region *region = &space->map.regions[j];
+            uint64_t from = max_u64(region->start, range->start_phys);
+            uint64_t to = min_u64(region->end, end);
+            direct += region->direct && from < to ? to - from : 0;
+        }
+        if (direct != range->bytes)
+            return false;
+    }
+    return true;
+}
+
 // True when RAM of the map is exactly what the tables map as RAM.
 static bool is_current(const struct space *space) {
     struct plan_range difference[1];
@@ -383,7 +402,7 @@ EFI_STATUS space_audit(const struct space *space) {
 
 enum space_verdict space_settle(struct space *space, bool may_replan) {
     list_ranges(space);
-    if (normalise(space) != MEMMAP_OK)
+    if (normalise(space) != MEMMAP_OK || !holds_ram(space))
         return SPACE_BROKEN;
     return is_current(space) ? SPACE_SOUND : follow(space, may_replan);
 }
