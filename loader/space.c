@@ -305,18 +305,22 @@ EFI_STATUS space_replan(struct space *space) {
 // True when all that the loader holds is RAM of the map still. The kernel would find what is not
 // outside the direct map.
 static bool holds_ram(const struct space *space) {
+    uint64_t next = 0; // both lists rise
     for (uint64_t i = 0; i < space->range_count; i++) {
         const struct slipway_range *range = &space->info->ranges[i];
-        uint64_t end = range->start_phys + range->bytes;
-        uint64_t direct = 0;
-        for (uint64_t j = 0; j < space->map.region_count; j++) {
-            const struct memmap_region *region = &space->map.regions[j];
-            uint64_t from = max_u64(region->start, range->start_phys);
-            uint64_t to = min_u64(region->end, end);
-            direct += region->direct && from < to ? to - from : 0;
+        uint64_t at = range->start_phys;
+        uint64_t end = at + range->bytes;
+        while (at < end) {
+            if (next == space->map.region_count)
+                return false;
+            const struct memmap_region *region = &space->map.regions[next];
+            next += region->end < end;
+            if (region->end <= at)
+                continue;
+            if (region->start > at || !region->direct)
+                return false;
+            at = region->end;
         }
-        if (direct != range->bytes)
-            return false;
     }
     return true;
 }

@@ -119,3 +119,19 @@ TEST(
         assert_int_equal(fake.com1_registers[IER], 0x0f);
     }
 }
+
+TEST("com1: a UART that stops in the middle of a message is given back as it was, too") {
+    for (int set_up = 0; set_up < 2; set_up++) {
+        setup_boot(NULL);
+        use_9600();
+        fake.com1_registers[LCR] = set_up ? 0x03 : 0;
+        fake.uart_takes = 10;
+        uint8_t registers[8];
+        memcpy(registers, fake.com1_registers, sizeof(registers));
+        boot_without_kernel();
+        assert_string_equal(fake.com1, "slipway: \\");
+        fake.com1_registers[SCRATCH] = 0;
+        assert_memory_equal(fake.com1_registers, registers, sizeof(registers));
+        expect_divisor(12);
+    }
+}
