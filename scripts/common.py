@@ -160,7 +160,7 @@ def assignment(lines, wanted):
 def kernel_name(files):
     """The file that the loader will start."""
     _, path = assignment(config_lines(files), "kernel")
-    return find(files, path.replace("\\", "/").strip("/") or DEFAULT_KERNEL)
+    return find(files, path.strip('"').replace("\\", "/").strip("/") or DEFAULT_KERNEL)
 
 
 def asked_kernel():
