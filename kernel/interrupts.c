@@ -56,8 +56,10 @@ static struct {
 // The last place that is free is for the news that there was no room.
 static void ring_put(char byte) {
     unsigned waiting = ring_written - ring_read;
+    if (waiting + 1 == RING_BYTES)
+        byte = INPUT_LOST;
     if (waiting < RING_BYTES)
-        ring[ring_written++ % RING_BYTES] = waiting + 1 < RING_BYTES ? byte : INPUT_LOST;
+        ring[ring_written++ % RING_BYTES] = byte;
 }
 
 // Empties the UART: its interrupt is edge triggered here, so a byte left behind would silence it.
