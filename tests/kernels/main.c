@@ -3,8 +3,8 @@
 //   (nothing)      every line of the contract
 //   faults         the contract, then every access that must fault
 //   fill           the contract, then all usable and reclaimable memory is overwritten
-//   fault=NAME     one forbidden access, for the loader's fault report; fault=wait waits for a fault
-//                  from outside
+//   fault=NAME     one forbidden access, for the loader's fault report
+//   fault=wait     waits for a fault from outside
 #include "checks.h"
 #include "kit.h"
 #include "tasks.h"
