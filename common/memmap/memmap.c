@@ -84,15 +84,16 @@ static void add_all_descriptors(struct event_list *list, const struct memmap_efi
         last = descriptor;
         last_end = end;
 
-        if (end > limit) {
-            report->odd[MEMMAP_ODD_BEYOND_LIMIT]++;
-            bool is_general = kind == SLIPWAY_MEM_USABLE || memmap_is_reclaimable(kind);
-            if (is_general || descriptor.start >= limit)
-                continue;
-            end = limit;
-        }
+        report->odd[MEMMAP_ODD_BEYOND_LIMIT] += end > limit;
+        if (descriptor.start >= limit)
+            continue;
+        bool is_general = kind == SLIPWAY_MEM_USABLE || memmap_is_reclaimable(kind);
         bool is_direct = memmap_descriptor_is_direct(&descriptor);
-        add_descriptor(list, descriptor.start, end, kind | (is_direct ? EVENT_RAM : 0));
+        if (is_general && end > limit)
+            add_piece(list, align_down(descriptor.start, FRAME_BYTES), limit, kind | EVENT_CLAIM);
+        else
+            add_descriptor(list, descriptor.start, min_u64(end, limit),
+                           kind | (is_direct ? EVENT_RAM : 0));
     }
     report->odd[MEMMAP_ODD_EMPTY] = report->descriptors == 0;
 }

@@ -4,8 +4,8 @@
 //
 // Policy, by frame (4 KiB). Where sources disagree about a byte the less usable one wins:
 //   1. A descriptor with 0 pages, or whose end does not fit in 64 bits, is ignored.
-//   2. A descriptor of usable or reclaimable kind that ends above `limit` is ignored; any other is
-//      cut there.
+//   2. A descriptor that ends above `limit` is cut there. One of usable or reclaimable kind is then
+//      no memory, but still makes the memory of others less usable, as a claim does.
 //   3. Usable: type 7. Reclaimable: types 1, 2, 3, 4, 9. Either needs WB and neither RUNTIME nor
 //      SP, else it is reserved. Everything else, known or unknown, is never general memory.
 //   4. A frame is usable if one usable descriptor covers it whole and no other kind touches it;

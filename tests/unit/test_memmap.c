@@ -153,11 +153,11 @@ TEST("memmap: zero pages and ends that do not fit in 64 bits are ignored and cou
     map_free(&map);
 }
 
-TEST("memmap: beyond the limit general memory is ignored, the rest is cut") {
+TEST("memmap: what reaches beyond the limit is cut there, and general memory is none") {
     const struct model_descriptor descriptors[] = {
-        {7, LIMIT - 0x3000, 4, WB},      // ignored
+        {7, LIMIT - 0x3000, 4, WB},      // no memory
         {7, LIMIT - 0x2000, 1, WB},      // below
-        {4, LIMIT - 0x1000, 2, WB},      // ignored
+        {4, LIMIT - 0x1000, 2, WB},      // no memory
         {0, LIMIT - 0x1000, 2, WB},      // cut
         {5, LIMIT, 1, WB},               // nothing left
         {7, LIMIT - 0x4000, 8, WB | SP}, // reserved, so cut; RAM in the direct map up to the limit
@@ -167,6 +167,26 @@ TEST("memmap: beyond the limit general memory is ignored, the rest is cut") {
     ASSERT_REGIONS(&map, {LIMIT - 0x4000, LIMIT - 0x1000, SLIPWAY_MEM_SOFT_RESERVED, true},
                    {LIMIT - 0x1000, LIMIT, SLIPWAY_MEM_RESERVED, false});
     assert_int_equal(map.report.odd[MEMMAP_ODD_BEYOND_LIMIT], 5);
+    map_free(&map);
+}
+
+TEST("memmap: general memory that reaches beyond the limit makes that of others less usable") {
+    const struct model_descriptor descriptors[] = {
+        {7, LIMIT - 0x6000, 6, WB}, {9, LIMIT - 0x6000, 1, WB},
+        {4, LIMIT - 0x7000, 8, WB}, // the first frame is nobody else's, and stays absent
+        {7, LIMIT - 0x7000, 8, WB}, // agrees with the usable ones
+        {2, LIMIT - 0x1800, 9, WB}, // touches one frame, covers one
+        {9, LIMIT, 1, WB},          // says nothing below
+        {0, LIMIT - 0x3000, 1, WB}, // worse than all of them
+    };
+    struct map map = MAP_OF(descriptors);
+    run_sound(&map);
+    ASSERT_REGIONS(&map, {LIMIT - 0x6000, LIMIT - 0x5000, SLIPWAY_MEM_ACPI_RECLAIM, true},
+                   {LIMIT - 0x5000, LIMIT - 0x3000, SLIPWAY_MEM_BOOT_SERVICES, true},
+                   {LIMIT - 0x3000, LIMIT - 0x2000, SLIPWAY_MEM_RESERVED, false},
+                   {LIMIT - 0x2000, LIMIT, SLIPWAY_MEM_LOADER, true});
+    assert_int_equal(map.report.odd[MEMMAP_ODD_BEYOND_LIMIT], 4);
+    assert_int_equal(map.report.odd[MEMMAP_ODD_OVERLAP], 2);
     map_free(&map);
 }
 

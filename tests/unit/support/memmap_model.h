@@ -77,16 +77,18 @@ static inline bool model_is_direct(const struct model_descriptor *d) {
     return is_ram && model_has(d, MODEL_WB);
 }
 
-// The bytes that count of a descriptor; false if it is ignored.
-static inline bool model_extent(const struct model_descriptor *d, uint64_t limit,
-                                uint64_t *ret_end) {
+enum model_extent { MODEL_IGNORED, MODEL_CUT_OFF, MODEL_COVERS };
+
+// What a descriptor says of the bytes from its start to *ret_end.
+static inline enum model_extent model_extent(const struct model_descriptor *d, uint64_t limit,
+                                             uint64_t *ret_end) {
     if (d->pages == 0 || d->pages > UINT64_MAX / 4096 || d->start + d->pages * 4096 < d->start)
-        return false;
+        return MODEL_IGNORED;
     *ret_end = d->start + d->pages * 4096;
     if (*ret_end <= limit)
-        return true;
+        return MODEL_COVERS;
     *ret_end = limit;
-    return model_class(d) == MODEL_OTHER;
+    return model_class(d) == MODEL_OTHER ? MODEL_COVERS : MODEL_CUT_OFF;
 }
 
 // What the frame at `address` is, claims included.
@@ -96,12 +98,17 @@ static inline struct model_frame model_frame(const struct model_descriptor *desc
                                              uint64_t address) {
     bool touched[3] = {false}, whole[3] = {false};
     bool is_touched = false, direct_whole = false, other_touches = false;
-    uint32_t worst = 0;
+    uint32_t worst = 0, claimed = 0;
     for (uint64_t i = 0; i < count; i++) {
         const struct model_descriptor *d = &descriptors[i];
         uint64_t end;
-        if (!model_extent(d, limit, &end) || d->start >= address + 4096 || end <= address)
+        enum model_extent extent = model_extent(d, limit, &end);
+        if (extent == MODEL_IGNORED || d->start >= address + 4096 || end <= address)
             continue;
+        if (extent == MODEL_CUT_OFF) {
+            claimed = model_kind(d) > claimed ? model_kind(d) : claimed;
+            continue;
+        }
         bool is_whole = d->start <= address && end >= address + 4096;
         is_touched = true;
         touched[model_class(d)] = true;
@@ -117,6 +124,7 @@ static inline struct model_frame model_frame(const struct model_descriptor *desc
     bool is_reclaimable = whole[MODEL_RECLAIMABLE] && !touched[MODEL_OTHER];
     bool is_general = worst <= SLIPWAY_MEM_ACPI_RECLAIM;
     frame.kind = is_usable || is_reclaimable || !is_general ? worst : SLIPWAY_MEM_RESERVED;
+    frame.kind = claimed > frame.kind ? claimed : frame.kind;
     frame.direct = direct_whole && !other_touches;
     for (uint64_t i = 0; i < claim_count; i++) {
         bool is_claimed = claims[i].start <= address && address - claims[i].start < claims[i].bytes;
