@@ -58,7 +58,6 @@ enum elf_status {
     ELF_ERR_ENTRY,
     ELF_ERR_DYNAMIC_RANGE,
     ELF_ERR_RELRO_RANGE,
-    ELF_ERR_RELRO_SHARED,
     // the note
     ELF_ERR_NOTE_TRUNCATED,
     ELF_ERR_NOTE_TWICE,
@@ -144,9 +143,9 @@ struct elf_image {
     struct elf_segment segments[ELF_SEGMENTS_MAX];
     uint64_t dynamic_virt;  // of PT_DYNAMIC, inside one segment's memory
     uint64_t dynamic_bytes; // 0: there is none
-    // Whole pages that become read-only after relocation: PT_GNU_RELRO, its end rounded down, its
-    // start rounded up unless it is the first byte of its segment. Pages of one writable segment
-    // and of no other. Equal if there are none.
+    // Whole pages that become read-only after relocation: those of PT_GNU_RELRO in which nothing
+    // else has bytes. They are of the one writable segment in which it starts: what reaches beyond
+    // that is padding of the linker's. Equal if there are none.
     uint64_t relro_start;
     uint64_t relro_end;
     uint32_t note_count;

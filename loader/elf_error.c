@@ -44,8 +44,7 @@ static const char *const templates[] = {
     [ELF_ERR_DYNAMIC_RANGE] =
         "the dynamic section (program header $i), $b bytes at $a, lies in no single segment",
     [ELF_ERR_RELRO_RANGE] =
-        "PT_GNU_RELRO (program header $i), $b bytes at $a, lies in no single writable segment",
-    [ELF_ERR_RELRO_SHARED] = "PT_GNU_RELRO (program header $i) shares a page with segment $o",
+        "PT_GNU_RELRO (program header $i), $b bytes at $a, starts in no writable segment",
 
     [ELF_ERR_NOTE_TRUNCATED] = "note $i, at byte $A, runs past the end of its $B bytes of notes",
     [ELF_ERR_NOTE_TWICE] = "note $i is a second Slipway note",

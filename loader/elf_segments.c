@@ -226,19 +226,8 @@ static enum elf_status check_dynamic(struct scan *scan) {
     return ELF_OK;
 }
 
-// No other segment may have bytes in the pages that become read-only.
-static enum elf_status check_relro_alone(const struct scan *scan, const struct elf_segment *owner) {
-    const struct elf_image *image = &scan->image;
-    for (uint32_t i = 0; i < image->segment_count; i++) {
-        const struct elf_segment *segment = &image->segments[i];
-        if (segment != owner && segment->virt < image->relro_end &&
-            segment_end(segment) > image->relro_start)
-            return ELF_FAIL(scan->ret_error, ELF_ERR_RELRO_SHARED, .index = scan->relro.phdr,
-                            .other = segment->phdr);
-    }
-    return ELF_OK;
-}
-
+// lld rounds the end up to its common page size, by which it may lie far behind the segment: to the
+// end of the segment's last page that padding is nobody's, and beyond it is left alone.
 static enum elf_status check_relro(struct scan *scan) {
     const struct special *relro = &scan->relro;
     struct elf_image *image = &scan->image;
@@ -246,19 +235,22 @@ static enum elf_status check_relro(struct scan *scan) {
         return ELF_OK;
     uint64_t virt = relro->virt + image->slide;
     const struct elf_segment *owner = elf_find_segment(image, virt, 1);
-    // lld rounds the end up to its page, past the segment's memory.
-    uint64_t last_page_end = owner == NULL ? 0 : align_up(segment_end(owner), FRAME_BYTES);
-    if (owner == NULL || !owner->write || relro->bytes > last_page_end - virt)
+    if (owner == NULL || !owner->write)
         return ELF_FAIL(scan->ret_error, ELF_ERR_RELRO_RANGE, .index = relro->phdr,
                         .a = relro->virt, .b = relro->bytes);
-    bool opens_segment = virt == owner->virt;
-    uint64_t start = opens_segment ? align_down(virt, FRAME_BYTES) : align_up(virt, FRAME_BYTES);
-    uint64_t end = align_down(virt + relro->bytes, FRAME_BYTES);
-    if (end <= start)
-        return ELF_OK;
-    image->relro_start = start;
-    image->relro_end = end;
-    return check_relro_alone(scan, owner);
+    uint32_t index = (uint32_t)(owner - image->segments);
+    struct elf_page_range pages = elf_segment_pages(image, index);
+    if (virt != owner->virt)
+        pages.start = align_up(virt, FRAME_BYTES);
+    if (relro->bytes < pages.end - virt)
+        pages.end = align_down(virt + relro->bytes, FRAME_BYTES);
+    if (index + 1 < image->segment_count)
+        pages.end = min_u64(pages.end, align_down(owner[1].virt, FRAME_BYTES));
+    if (pages.start < pages.end) {
+        image->relro_start = pages.start;
+        image->relro_end = pages.end;
+    }
+    return ELF_OK;
 }
 
 static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {

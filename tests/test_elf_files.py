@@ -147,6 +147,19 @@ def test_a_static_pie_is_slid_and_relocated(elf_load, link, compiler, linker, pa
     assert relro is not None and start <= relro[0] < end <= relro[1] and relro[1] - end < PAGE
 
 
+def test_relro_padded_to_large_pages_is_cut_to_its_segment(elf_load, link):
+    """lld rounds the end up to its common page size: here to 2 MiB, of which the segment has a page or two."""
+    path = link("gcc", "-fuse-ld=lld", *PIE, "-Wl,-z,max-page-size=2097152", "-Wl,-z,common-page-size=2097152")
+    plan, relro = check(elf_load, path, slid=True)
+    start, end = numbers(plan["relro"])
+    with open(path, "rb") as file:
+        owner, = (s.header for s in ELFFile(file).iter_segments("PT_LOAD")
+                  if s["p_vaddr"] <= (relro[0] - int(plan["slide"], 0)) % WORDS < s["p_vaddr"] + s["p_memsz"])
+    owner_end = (owner.p_vaddr + owner.p_memsz + int(plan["slide"], 0)) % WORDS
+    assert relro[1] - relro[0] > 2 * PAGE and relro[1] % (2 << 20) == 0
+    assert start == relro[0] // PAGE * PAGE and end == -(-owner_end // PAGE) * PAGE
+
+
 def test_stripping_changes_nothing(elf_load, link):
     path = link("gcc", *PIE)
     plan, image = load(elf_load, path)

@@ -1,6 +1,7 @@
 // Header and program headers of kernels: what is accepted, what is refused, and in which words.
 #include "loader/elf.h"
 
+#include "common/base/arith.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
 
@@ -485,45 +486,58 @@ TEST("elf: RELRO covers the whole pages inside it, and its segment's first page"
     expect_relro(&file, data, data + 0x1000);
 }
 
-TEST("elf: RELRO may reach to the end of its segment's last page, and no further") {
+TEST("elf: RELRO ends with its segment's last page, however far its padding reaches") {
     struct elf_file file = elf_file_make();
     uint64_t data = ELF_FILE_BASE + 0x2000;
-    struct elf64_phdr *relro = elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, data, 0x3000);
+    struct elf64_phdr *relro = elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, data, 0);
     file.phdrs[ELF_FILE_DATA].mem_bytes = 0x2801;
-    expect_relro(&file, data, data + 0x3000);
-    relro->mem_bytes = 0x3001;
-    refuse(
-        &file, ELF_ERR_RELRO_RANGE,
-        "PT_GNU_RELRO (program header 3), 0x3001 bytes at 0xffffffff80002000, lies in no single writable segment");
-    relro->mem_bytes = UINT64_MAX;
-    refuse(
-        &file, ELF_ERR_RELRO_RANGE,
-        "PT_GNU_RELRO (program header 3), 0xffffffffffffffff bytes at 0xffffffff80002000, lies in no single writable segment");
-    relro->mem_bytes = 0x1000;
-    relro->virt = ELF_FILE_BASE + 0x1000; // read-only data
-    refuse(
-        &file, ELF_ERR_RELRO_RANGE,
-        "PT_GNU_RELRO (program header 3), 0x1000 bytes at 0xffffffff80001000, lies in no single writable segment");
-    relro->virt = 0;
-    refuse(
-        &file, ELF_ERR_RELRO_RANGE,
-        "PT_GNU_RELRO (program header 3), 0x1000 bytes at 0x0, lies in no single writable segment");
+    const uint64_t sizes[] = {0x3000, 0x3001, 0x200000, UINT64_MAX - ELF_FILE_BASE, UINT64_MAX};
+    for (uint64_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        relro->mem_bytes = sizes[i];
+        expect_relro(&file, data, data + 0x3000);
+    }
 }
 
-TEST("elf: RELRO that would make another segment's page read-only is refused") {
+TEST("elf: RELRO that starts in no writable segment is refused") {
+    struct elf_file file = elf_file_make();
+    struct elf64_phdr *relro =
+        elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, ELF_FILE_BASE + 0x1000, 0x1000);
+    refuse(
+        &file, ELF_ERR_RELRO_RANGE,
+        "PT_GNU_RELRO (program header 3), 0x1000 bytes at 0xffffffff80001000, starts in no writable segment");
+    relro->virt = 0;
+    refuse(&file, ELF_ERR_RELRO_RANGE,
+           "PT_GNU_RELRO (program header 3), 0x1000 bytes at 0x0, starts in no writable segment");
+    elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, ELF_FILE_BASE + 0x2000, 0x1000);
+    refuse(&file, ELF_ERR_TWICE, "program header 4: a second PT_GNU_RELRO, the first is 3");
+}
+
+TEST("elf: pages in which another segment has bytes are not RELRO, before, behind or both") {
     struct elf_file file = elf_file_make();
     uint64_t data = ELF_FILE_BASE + 0x2000;
-    elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, data, 0x1000);
-    file.phdrs[ELF_FILE_DATA].mem_bytes = 0x800;
-    file.phdrs[ELF_FILE_DATA].file_bytes = 0x800;
-    struct elf64_phdr *more = elf_file_add(&file, ELF_PT_LOAD, 0x3800, data + 0x800, 0x100);
-    more->flags = ELF_PF_W;
-    refuse(&file, ELF_ERR_RELRO_SHARED,
-           "PT_GNU_RELRO (program header 3) shares a page with segment 4");
-    more->virt = data + 0x1800;
-    accept(&file);
-    elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, data, 0x1000);
-    refuse(&file, ELF_ERR_TWICE, "program header 5: a second PT_GNU_RELRO, the first is 3");
+    struct elf64_phdr *owner = &file.phdrs[ELF_FILE_DATA];
+    owner->virt = data + 0x800;
+    owner->offset = 0x3800;
+    owner->file_bytes = 0x400;
+    owner->mem_bytes = 0x2000; // up to the middle of the third page
+    elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3800, data + 0x800, 0x200000);
+    struct elf64_phdr *behind = elf_file_add(&file, ELF_PT_LOAD, 0x5000, data + 0x3000, 0x100);
+    behind->flags = ELF_PF_W;
+    expect_relro(&file, data, data + 0x3000);
+    behind->virt = data + 0x2fff;
+    behind->offset = 0x4fff;
+    expect_relro(&file, data, data + 0x2000);
+    struct elf64_phdr *before = elf_file_add(&file, ELF_PT_LOAD, 0x3000, data, 1);
+    before->flags = ELF_PF_W;
+    expect_relro(&file, data + 0x1000, data + 0x2000);
+    behind->virt = data + 0x1fff;
+    behind->offset = 0x3fff;
+    owner->mem_bytes = 0x17ff;
+    expect_relro(&file, 0, 0);
+    behind->virt = data + 0x900; // and where all three are in one page
+    behind->offset = 0x3900;
+    owner->file_bytes = owner->mem_bytes = 0x100;
+    expect_relro(&file, 0, 0);
 }
 
 TEST("elf: notes are listed with their place and alignment") {
