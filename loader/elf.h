@@ -20,7 +20,6 @@
 #define ELF_HEADER_BYTES    64   // what elf_parse_header reads
 #define ELF_PHDRS_MAX       64   // program headers of one file
 #define ELF_SEGMENTS_MAX    32   // PT_LOAD segments with memory
-#define ELF_NOTES_MAX       8    // PT_NOTE segments
 #define ELF_STACK_MIN_BYTES 4096 // smallest and largest boot stack that a note may ask for
 #define ELF_STACK_MAX_BYTES (16 << 20)
 
@@ -45,7 +44,6 @@ enum elf_status {
     ELF_ERR_TWICE,
     ELF_ERR_SEGMENTS_NONE,
     ELF_ERR_SEGMENTS_MANY,
-    ELF_ERR_NOTES_MANY,
     ELF_ERR_FILE_RANGE,
     ELF_ERR_FILE_SIZE,
     ELF_ERR_ALIGN,
@@ -82,7 +80,7 @@ enum elf_status {
 // Why a file was refused, with the numbers of the message; what they mean depends on the status.
 struct elf_error {
     enum elf_status status;
-    uint32_t index; // of the program header, note or relocation in question
+    uint32_t index; // of the program header or relocation in question
     uint32_t other; // of the second program header in question
     uint64_t a, b, c, d;
 };
@@ -127,7 +125,6 @@ struct elf_segment {
 struct elf_note_range {
     uint64_t file_offset;
     uint64_t bytes;
-    uint64_t align; // 4 or 8
 };
 
 // A validated kernel. All addresses are run addresses: link address + slide.
@@ -149,7 +146,7 @@ struct elf_image {
     uint64_t relro_start;
     uint64_t relro_end;
     uint32_t note_count;
-    struct elf_note_range notes[ELF_NOTES_MAX]; // non-empty, inside the file
+    struct elf_note_range notes[ELF_PHDRS_MAX]; // non-empty, inside the file
 };
 
 // Checks the program headers at `phdrs` (header->phdrs_bytes bytes, read from
@@ -170,11 +167,11 @@ struct elf_page_range {
 // disjoint and cover every page of the image with something in it. May be empty.
 struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment);
 
-// Looks for the kernel's wishes among the notes of one PT_NOTE: `bytes` bytes at `notes` with the
-// alignment `align` of its struct elf_note_range. If they are there, *wishes is filled (fields that
-// the kernel does not know are 0) and *found becomes true. *found is false before the first
-// PT_NOTE; true already makes a second note an error. Defaults are not filled in: 0 means no wish.
-[[nodiscard]] enum elf_status elf_parse_note(const void *notes, uint64_t bytes, uint64_t align,
+// Looks for the kernel's wishes among the notes of one PT_NOTE, `bytes` bytes at `notes`; the other
+// notes there may be anything. If they are there, *wishes is filled (fields that the kernel does
+// not know are 0) and *found becomes true. *found is false before the first PT_NOTE; true already
+// makes a second note an error. Defaults are not filled in: 0 means no wish.
+[[nodiscard]] enum elf_status elf_parse_note(const void *notes, uint64_t bytes,
                                              struct slipway_note_wishes *wishes, bool *found,
                                              struct elf_error *ret_error);
 

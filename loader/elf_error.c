@@ -28,7 +28,6 @@ static const char *const templates[] = {
     [ELF_ERR_TWICE] = "program header $i: a second $n, the first is $o",
     [ELF_ERR_SEGMENTS_NONE] = "nothing to load",
     [ELF_ERR_SEGMENTS_MANY] = "segment $i is one of more than $A",
-    [ELF_ERR_NOTES_MANY] = "program header $i: more than $A PT_NOTE",
     [ELF_ERR_FILE_RANGE] = "segment $i, $B bytes at offset $a, lies outside the file of $C bytes",
     [ELF_ERR_FILE_SIZE] = "segment $i has $A bytes in the file but only $B in memory",
     [ELF_ERR_ALIGN] = "segment $i: alignment $a is not a power of two up to 1 GiB",
@@ -46,8 +45,9 @@ static const char *const templates[] = {
     [ELF_ERR_RELRO_RANGE] =
         "PT_GNU_RELRO (program header $i), $b bytes at $a, starts in no writable segment",
 
-    [ELF_ERR_NOTE_TRUNCATED] = "note $i, at byte $A, runs past the end of its $B bytes of notes",
-    [ELF_ERR_NOTE_TWICE] = "note $i is a second Slipway note",
+    [ELF_ERR_NOTE_TRUNCATED] =
+        "the Slipway note, $C bytes at byte $A, runs past the end of its $B bytes of notes",
+    [ELF_ERR_NOTE_TWICE] = "a second Slipway note (at byte $A of its $B bytes of notes)",
     [ELF_ERR_NOTE_SHORT] = "the Slipway note holds $A bytes, too few for its version",
     [ELF_ERR_NOTE_UNKNOWN] =
         "the Slipway note asks at byte $A for something that this loader does not know",

@@ -99,13 +99,8 @@ static enum elf_status take_note(struct scan *scan, const struct elf64_phdr *phd
     enum elf_status status = check_file_range(scan, phdr, index);
     if (status != ELF_OK)
         return status;
-    if (scan->image.note_count == ELF_NOTES_MAX)
-        return ELF_FAIL(scan->ret_error, ELF_ERR_NOTES_MANY, .index = index, .a = ELF_NOTES_MAX);
-    scan->image.notes[scan->image.note_count++] = (struct elf_note_range){
-        .file_offset = phdr->offset,
-        .bytes = phdr->file_bytes,
-        .align = phdr->align == 8 ? 8 : 4, // tools write 0, 1 and 4 for 4
-    };
+    scan->image.notes[scan->image.note_count++] =
+        (struct elf_note_range){.file_offset = phdr->offset, .bytes = phdr->file_bytes};
     return ELF_OK;
 }
 

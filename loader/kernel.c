@@ -8,9 +8,15 @@
 #include "loader/log.h"
 
 enum {
-    HEAD_BYTES = 4096, // one read that holds header and program headers of nearly every file
-    NOTE_BYTES_MAX = 4096,
+    HEAD_BYTES = 4096,  // one read that holds header and program headers of nearly every file
+    SPACE_BYTES = 4096, // for what lies elsewhere
     STACK_BYTES_DEFAULT = 64 << 10,
+};
+
+// The start of the file, `bytes` of it.
+struct head {
+    uint64_t bytes;
+    char text[HEAD_BYTES];
 };
 
 static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error) {
@@ -23,46 +29,56 @@ static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *erro
 
 // Bytes [offset, offset + bytes) of the file: from the head that was read already, or else read to
 // `space`. Null on a recorded failure.
-static const void *head_or_read(struct file *file, const char *head, uint64_t head_bytes,
-                                uint64_t offset, uint64_t bytes, void *space) {
-    if (offset <= head_bytes && bytes <= head_bytes - offset)
-        return head + offset;
+static const void *head_or_read(struct file *file, const struct head *head, uint64_t offset,
+                                uint64_t bytes, void *space) {
+    if (offset <= head->bytes && bytes <= head->bytes - offset)
+        return head->text + offset;
     return EFI_ERROR(file_read(file, offset, space, bytes)) ? NULL : space;
 }
 
+// Looks for the wishes in one PT_NOTE. Notes that are too many for `space` are looked at in pages.
+static EFI_STATUS parse_note(struct file *file, const struct head *head, void *space,
+                             const struct elf_note_range *range, struct kernel *kernel) {
+    uint64_t phys = 0;
+    if (range->bytes > SPACE_BYTES) {
+        EFI_STATUS status =
+            firmware_take_pages(range->bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
+        if (EFI_ERROR(status))
+            return log_fail(status, "%s: no room for %lu bytes of notes at offset %lu (%s)",
+                            file->name, range->bytes, range->file_offset, log_status_text(status));
+        space = firmware_pointer(phys);
+    }
+    const void *notes = head_or_read(file, head, range->file_offset, range->bytes, space);
+    if (notes == NULL)
+        return EFI_DEVICE_ERROR;
+    struct elf_error error;
+    if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
+        return fail_elf(file, &error);
+    if (phys != 0)
+        firmware_return_pages(phys);
+    return EFI_SUCCESS;
+}
+
 static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
-    static char head[HEAD_BYTES];
-    static char space[NOTE_BYTES_MAX];
+    static struct head head;
+    static char space[SPACE_BYTES];
     _Static_assert(sizeof(space) >= ELF_PHDRS_MAX * 56, "program headers fit");
     struct elf_error error;
     struct elf_header_view header;
-    uint64_t head_bytes = min_u64(sizeof(head), file->bytes);
-    EFI_STATUS status = file_read(file, 0, head, head_bytes);
+    head.bytes = min_u64(sizeof(head.text), file->bytes);
+    EFI_STATUS status = file_read(file, 0, head.text, head.bytes);
     if (EFI_ERROR(status))
         return status;
-    if (elf_parse_header(head, head_bytes, file->bytes, &header, &error) != ELF_OK)
+    if (elf_parse_header(head.text, head.bytes, file->bytes, &header, &error) != ELF_OK)
         return fail_elf(file, &error);
-    const void *phdrs =
-        head_or_read(file, head, head_bytes, header.phdrs_offset, header.phdrs_bytes, space);
+    const void *phdrs = head_or_read(file, &head, header.phdrs_offset, header.phdrs_bytes, space);
     if (phdrs == NULL)
         return EFI_DEVICE_ERROR;
     if (elf_parse_segments(&header, phdrs, file->bytes, &kernel->elf, &error) != ELF_OK)
         return fail_elf(file, &error);
-    bool found = false;
-    for (uint32_t i = 0; i < kernel->elf.note_count; i++) {
-        const struct elf_note_range *range = &kernel->elf.notes[i];
-        if (range->bytes > NOTE_BYTES_MAX)
-            return log_fail(EFI_LOAD_ERROR, "%s: notes of %lu bytes at offset %lu, more than %d",
-                            file->name, range->bytes, range->file_offset, NOTE_BYTES_MAX);
-        const void *notes =
-            head_or_read(file, head, head_bytes, range->file_offset, range->bytes, space);
-        if (notes == NULL)
-            return EFI_DEVICE_ERROR;
-        if (elf_parse_note(notes, range->bytes, range->align, &kernel->wishes, &found, &error) !=
-            ELF_OK)
-            return fail_elf(file, &error);
-    }
-    return EFI_SUCCESS;
+    for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
+        status = parse_note(file, &head, space, &kernel->elf.notes[i], kernel);
+    return status;
 }
 
 static void fill_in_defaults(struct slipway_note_wishes *wishes) {

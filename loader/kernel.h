@@ -11,6 +11,7 @@
 struct kernel {
     struct elf_image elf;
     struct slipway_note_wishes wishes; // defaults filled in where the kernel has none
+    bool has_note;                     // some of them are the kernel's
     uint64_t phys;                     // of elf.virt_start
     uint64_t file_bytes;
 };

@@ -51,8 +51,8 @@ static void print_wishes(const struct elf_image *image, const uint8_t *file) {
     bool found = false;
     for (uint32_t i = 0; i < image->note_count; i++) {
         const struct elf_note_range *note = &image->notes[i];
-        if (elf_parse_note(file + note->file_offset, note->bytes, note->align, &wishes, &found,
-                           &error) != ELF_OK)
+        if (elf_parse_note(file + note->file_offset, note->bytes, &wishes, &found, &error) !=
+            ELF_OK)
             refuse(&error);
     }
     if (found)

@@ -160,6 +160,64 @@ def test_relro_padded_to_large_pages_is_cut_to_its_segment(elf_load, link):
     assert start == relro[0] // PAGE * PAGE and end == -(-owner_end // PAGE) * PAGE
 
 
+# Linker scripts that people write: where the notes go, and which segments there are.
+SCRIPT = """
+ENTRY(_start)
+%s
+SECTIONS {
+    . = 0xffffffff80000000;
+    .text : { *(.text*) } %s
+    . = ALIGN(4096);
+    .rodata : { *(.rodata*) }
+    %s
+    . = ALIGN(4096);
+    .data : { *(.data*) } %s
+    .bss : { *(.bss*) *(COMMON) }
+    /DISCARD/ : { *(.eh_frame* .comment %s) }
+}
+"""
+OTHER_NOTE = """
+asm(".pushsection .note.other, \\"a\\", @note; .balign 4; .long 6, %s, 9; .asciz \\"Other\\"; .balign 4; "
+    ".fill %d, 1, 8; .popsection");
+"""
+PROPERTY = "-fcf-protection"  # the note of it aligns its segment to 8
+NOTES = [  # name, output sections, more source
+    ("as they come", ".notes : { *(.note*) }", ""),
+    ("ours first", ".notes : { *(.note.slipway) *(.note*) }", ""),
+    ("ours last", ".notes : { *(.note.gnu.property) *(.note.gnu.build-id) *(.note.slipway) }", ""),
+    ("build ID first", ".notes : { *(.note.gnu.build-id) *(.note.gnu.property) *(.note.slipway) }", ""),
+    ("sections of their own", ".gnu : { *(.note.gnu*) } .ours : { *(.note.slipway) }", ""),
+    ("8 KiB of another tool", ".notes : { *(.note.other) *(.note*) }", OTHER_NOTE % (8192, 8192)),
+    ("300 KiB of another tool", ".notes : { *(.note.other) *(.note*) }", OTHER_NOTE % (300 << 10, 300 << 10)),
+    ("another tool's size is wrong", ".notes : { *(.note.other) *(.note*) }", OTHER_NOTE % ("0xfffffff0", 20)),
+]
+
+
+@pytest.fixture
+def link_by_script(link, tmp_path):
+    """As link, by SCRIPT with these output sections for notes, segments, and sections to discard."""
+    def link_by_script(compiler, *flags, notes="", phdrs="", discard="", source=KERNEL):
+        (tmp_path / "kernel.ld").write_text(SCRIPT % (phdrs, ":text" if phdrs else "", notes,
+                                                      ":data" if phdrs else "", discard))
+        return link(compiler, *EXEC, f"-Wl,-T,{tmp_path}/kernel.ld", "-Wl,-z,max-page-size=4096", *flags,
+                    source=source)
+    return link_by_script
+
+
+@pytest.mark.parametrize("notes, more", [case[1:] for case in NOTES], ids=[case[0] for case in NOTES])
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_wishes_are_found_among_all_other_notes(elf_load, link_by_script, compiler, linker, notes, more):
+    path = link_by_script(compiler, f"-fuse-ld={linker}", PROPERTY, notes=notes,
+                          source=KERNEL.replace("32768", "131072") + more)
+    plan, _ = load(elf_load, path)
+    assert plan["wishes"] == "1 0 131072"
+    with open(path, "rb") as file:
+        aligns = {s["p_align"] for s in ELFFile(file).iter_segments("PT_NOTE")}
+    assert 8 in aligns, "the property note is there"
+
+
+
 def test_stripping_changes_nothing(elf_load, link):
     path = link("gcc", *PIE)
     plan, image = load(elf_load, path)
@@ -188,7 +246,7 @@ REFUSALS = [
     ("32 bits", "-c -m32", "int x;", r"not a 64-bit ELF file \(class 1\)"),
     ("other protocol", PIE, KERNEL.replace("SLIPWAY_BOOT_VERSION,", "7,"),
      "built for version 7 of the boot protocol; this loader speaks 1"),
-    ("twice the note", PIE, KERNEL + TWICE, r"note \d is a second Slipway note"),
+    ("twice the note", PIE, KERNEL + TWICE, r"a second Slipway note \(at byte 60 of its 120 bytes of notes\)"),
 ]
 
 

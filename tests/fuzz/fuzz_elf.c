@@ -72,7 +72,7 @@ static void check_image(const struct elf_image *image, uint64_t file_bytes) {
     require(image->virt_start % 4096 == 0 && image->virt_end % 4096 == 0);
     require(image->relro_start % 4096 == 0 && image->relro_end % 4096 == 0);
     require(image->relro_start <= image->relro_end && image->relro_end <= image->virt_end);
-    require(image->note_count <= ELF_NOTES_MAX);
+    require(image->note_count <= ELF_PHDRS_MAX);
 }
 
 static void read_notes(const struct elf_image *image, const uint8_t *file) {
@@ -83,7 +83,7 @@ static void read_notes(const struct elf_image *image, const uint8_t *file) {
         const struct elf_note_range *note = &image->notes[i];
         uint8_t *copy = malloc(note->bytes); // exact, so that ASan sees a read beyond it
         memcpy(copy, file + note->file_offset, note->bytes);
-        if (elf_parse_note(copy, note->bytes, note->align, &wishes, &found, &error) != ELF_OK)
+        if (elf_parse_note(copy, note->bytes, &wishes, &found, &error) != ELF_OK)
             check_error(&error);
         else if (found)
             require(wishes.version == SLIPWAY_BOOT_VERSION);

@@ -540,34 +540,26 @@ TEST("elf: pages in which another segment has bytes are not RELRO, before, behin
     expect_relro(&file, 0, 0);
 }
 
-TEST("elf: notes are listed with their place and alignment") {
+TEST("elf: notes are listed with their place, as many as there are") {
     struct elf_file file = elf_file_make();
-    elf_file_add(&file, ELF_PT_NOTE, 0x2000, 0, 60)->align = 4;
-    elf_file_add(&file, ELF_PT_NOTE, 0x2040, 0, 48)->align = 8;
-    elf_file_add(&file, ELF_PT_NOTE, 0x2080, 0, 12)->align = 1;
     elf_file_add(&file, ELF_PT_NOTE, UINT64_MAX, 0, 0);
+    for (uint64_t i = 4; i < ELF_PHDRS_MAX; i++)
+        elf_file_add(&file, ELF_PT_NOTE, 0x2000 + i, 0, 60 + i);
     struct elf_image image = accept(&file);
-    const struct elf_note_range want[] = {{0x2000, 60, 4}, {0x2040, 48, 8}, {0x2080, 12, 4}};
-    assert_int_equal(image.note_count, 3);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(image.notes[i].file_offset, want[i].file_offset);
-        assert_int_equal(image.notes[i].bytes, want[i].bytes);
-        assert_int_equal(image.notes[i].align, want[i].align);
+    assert_int_equal(image.note_count, ELF_PHDRS_MAX - 4);
+    for (uint64_t i = 4; i < ELF_PHDRS_MAX; i++) {
+        assert_int_equal(image.notes[i - 4].file_offset, 0x2000 + i);
+        assert_int_equal(image.notes[i - 4].bytes, 60 + i);
     }
 }
 
-TEST("elf: notes outside the file, or too many of them, are refused") {
+TEST("elf: notes outside the file are refused") {
     struct elf_file file = elf_file_make();
     struct elf64_phdr *note = elf_file_add(&file, ELF_PT_NOTE, 0x7ff1, 0, 16);
     refuse(&file, ELF_ERR_FILE_RANGE,
            "segment 3, 16 bytes at offset 0x7ff1, lies outside the file of 32768 bytes");
     note->offset = 0x7ff0;
     accept(&file);
-    while (file.header.phdr_count < 3 + ELF_NOTES_MAX)
-        elf_file_add(&file, ELF_PT_NOTE, 0x2000, 0, 16);
-    accept(&file);
-    elf_file_add(&file, ELF_PT_NOTE, 0x2000, 0, 16);
-    refuse(&file, ELF_ERR_NOTES_MANY, "program header 11: more than 8 PT_NOTE");
 }
 
 TEST("elf: program headers that are of no concern are ignored") {

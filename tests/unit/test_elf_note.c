@@ -1,6 +1,7 @@
 // The kernel's wishes: found wherever they stand among notes, checked, refused in words.
 #include "loader/elf.h"
 
+#include "common/base/arith.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
 
@@ -40,19 +41,19 @@ static struct slipway_note good_note(void) {
     };
 }
 
-static enum elf_status parse(struct notes notes, uint64_t align, struct slipway_note_wishes *wishes,
-                             bool *found, struct elf_error *error) {
-    enum elf_status status = elf_parse_note(notes.bytes, notes.size, align, wishes, found, error);
+static enum elf_status parse(struct notes notes, struct slipway_note_wishes *wishes, bool *found,
+                             struct elf_error *error) {
+    enum elf_status status = elf_parse_note(notes.bytes, notes.size, wishes, found, error);
     free(notes.bytes);
     return status;
 }
 
-static struct slipway_note_wishes accept(struct notes notes, uint64_t align) {
+static struct slipway_note_wishes accept(struct notes notes) {
     struct slipway_note_wishes wishes;
     struct elf_error error;
     bool found = false;
     memset(&wishes, 0xa5, sizeof(wishes));
-    assert_int_equal(parse(notes, align, &wishes, &found, &error), ELF_OK);
+    assert_int_equal(parse(notes, &wishes, &found, &error), ELF_OK);
     assert_true(found);
     return wishes;
 }
@@ -62,7 +63,7 @@ static void refuse(struct notes notes, enum elf_status want, const char *text) {
     struct slipway_note_wishes wishes = {.version = 42}, before = wishes;
     struct elf_error error = {0};
     bool found = false;
-    assert_int_equal(parse(notes, 4, &wishes, &found, &error), want);
+    assert_int_equal(parse(notes, &wishes, &found, &error), want);
     elf_file_expect_text(&error, text);
     assert_memory_equal(&wishes, &before, sizeof(wishes));
     assert_false(found);
@@ -89,35 +90,81 @@ TEST("elf note: a kernel's wishes are found alone, first, last and in the middle
             struct notes notes = notes_copy(build_id, before ? sizeof(build_id) : 0);
             append(&notes, &note, sizeof(note));
             append(&notes, build_id, after ? sizeof(build_id) : 0);
-            struct slipway_note_wishes wishes = accept(notes, 4);
+            struct slipway_note_wishes wishes = accept(notes);
             expect_good(&wishes);
         }
     }
 }
 
-TEST("elf note: in a segment aligned to 8 the wishes follow their name directly, too") {
+TEST("elf note: among notes padded to 4 and to 8 bytes the wishes are found in any order") {
     struct slipway_note note = good_note();
-    struct notes notes = notes_copy(property, sizeof(property));
-    append(&notes, &note, sizeof(note));
-    append(&notes, "\0\0\0", 4); // the next note begins at a multiple of 8
-    append(&notes, property, sizeof(property));
-    struct slipway_note_wishes wishes = accept(notes, 8);
-    expect_good(&wishes);
+    const struct {
+        const void *bytes;
+        uint64_t size;
+    } others[] = {{build_id, sizeof(build_id)}, {property, sizeof(property)}, {"\0\0\0", 4}};
+    for (int order = 0; order < 27; order++) {
+        struct notes notes = notes_copy("", 0);
+        for (int i = 0, left = order; i < 3; i++, left /= 3)
+            append(&notes, others[left % 3].bytes, others[left % 3].size);
+        append(&notes, &note, sizeof(note));
+        append(&notes, others[order % 3].bytes, others[order % 3].size);
+        struct slipway_note_wishes wishes = accept(notes);
+        expect_good(&wishes);
+    }
+}
+
+TEST("elf note: what the notes of others say of their sizes does not matter") {
+    struct slipway_note note = good_note();
+    const uint32_t sizes[] = {0, 1, 3, 5, 20, 1000, 0x7fffffff, 0xfffffff0, UINT32_MAX};
+    for (uint64_t i = 0; i < ARRAY_LEN(sizes) * ARRAY_LEN(sizes); i++) {
+        uint32_t other[9];
+        memcpy(other, build_id, sizeof(other));
+        other[0] = sizes[i / ARRAY_LEN(sizes)];
+        other[1] = sizes[i % ARRAY_LEN(sizes)];
+        struct notes notes = notes_copy(other, sizeof(other));
+        append(&notes, &note, sizeof(note));
+        append(&notes, other, sizeof(other));
+        struct slipway_note_wishes wishes = accept(notes);
+        expect_good(&wishes);
+    }
+}
+
+TEST("elf note: ours is found behind a note of any size, at every multiple of 4 and nowhere else") {
+    struct slipway_note note = good_note();
+    for (uint64_t before = 0; before < 9000; before += before < 40 ? 1 : 1111) {
+        struct notes notes = notes_copy("", 0);
+        for (uint64_t i = 0; i < before; i++)
+            append(&notes, "\x08", 1);
+        append(&notes, &note, sizeof(note));
+        struct slipway_note_wishes wishes;
+        struct elf_error error;
+        bool found = false;
+        assert_int_equal(parse(notes, &wishes, &found, &error), ELF_OK);
+        assert_int_equal(found, before % 4 == 0);
+        if (found)
+            expect_good(&wishes);
+    }
 }
 
 TEST("elf note: without a Slipway note nothing is found and nothing is touched") {
     struct slipway_note_wishes wishes = {.version = 42};
     struct elf_error error;
     bool found = false;
-    assert_int_equal(parse(notes_copy("", 0), 4, &wishes, &found, &error), ELF_OK);
-    assert_int_equal(parse(notes_copy(build_id, sizeof(build_id)), 4, &wishes, &found, &error),
+    assert_int_equal(parse(notes_copy("", 0), &wishes, &found, &error), ELF_OK);
+    assert_int_equal(parse(notes_copy(build_id, sizeof(build_id)), &wishes, &found, &error),
                      ELF_OK);
     struct slipway_note note = good_note();
     note.type = 2; // ours in name only
-    assert_int_equal(parse(notes_copy(&note, sizeof(note)), 4, &wishes, &found, &error), ELF_OK);
+    assert_int_equal(parse(notes_copy(&note, sizeof(note)), &wishes, &found, &error), ELF_OK);
     note = good_note();
-    note.name[0] = 's';
-    assert_int_equal(parse(notes_copy(&note, sizeof(note)), 4, &wishes, &found, &error), ELF_OK);
+    for (uint64_t i = 0; i < sizeof(note.name); i++) {
+        note = good_note();
+        note.name[i] ^= 0x20;
+        assert_int_equal(parse(notes_copy(&note, sizeof(note)), &wishes, &found, &error), ELF_OK);
+    }
+    note = good_note();
+    note.name_bytes = 7;
+    assert_int_equal(parse(notes_copy(&note, sizeof(note)), &wishes, &found, &error), ELF_OK);
     assert_false(found);
     assert_int_equal(wishes.version, 42);
 }
@@ -125,12 +172,12 @@ TEST("elf note: without a Slipway note nothing is found and nothing is touched")
 TEST("elf note: a shorter note leaves the fields that it does not have at 0") {
     struct slipway_note note = good_note();
     note.wishes_bytes = 16; // up to and with stack_bytes
-    struct slipway_note_wishes wishes = accept(notes_copy(&note, 20 + 16), 4);
+    struct slipway_note_wishes wishes = accept(notes_copy(&note, 20 + 16));
     struct slipway_note_wishes want = {
         .version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_FRAMEBUFFER, .stack_bytes = 0x8000};
     assert_memory_equal(&wishes, &want, sizeof(want));
     note.wishes_bytes = 4;
-    wishes = accept(notes_copy(&note, 20 + 4), 4);
+    wishes = accept(notes_copy(&note, 20 + 4));
     assert_int_equal(wishes.version, SLIPWAY_BOOT_VERSION);
     assert_int_equal(wishes.flags, 0);
 }
@@ -152,7 +199,7 @@ TEST("elf note: a longer note is accepted if what is unknown in it is 0") {
     note.wishes_bytes = 48;
     struct notes notes = notes_copy(&note, sizeof(note));
     append(&notes, "\0\0\0\0\0\0\0", 8);
-    struct slipway_note_wishes wishes = accept(notes, 4);
+    struct slipway_note_wishes wishes = accept(notes);
     expect_good(&wishes);
 
     notes = notes_copy(&note, sizeof(note));
@@ -183,7 +230,7 @@ TEST("elf note: the stack is a multiple of 4 KiB, from 4 KiB to 16 MiB, or no wi
     const uint64_t good[] = {0, 4096, 8192, 16 << 20};
     for (int i = 0; i < 4; i++) {
         note.wishes.stack_bytes = good[i];
-        assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).stack_bytes, good[i]);
+        assert_int_equal(accept(notes_copy(&note, sizeof(note))).stack_bytes, good[i]);
     }
     note.wishes.stack_bytes = 4095;
     refuse_note(
@@ -206,9 +253,9 @@ TEST("elf note: the direct map must start in the upper half, below the other win
         &note, ELF_ERR_NOTE_HHDM,
         "the Slipway note asks for a direct map at 0xffff7f8000000000, not a multiple of 512 GiB from 0xffff800000000000 to 0xffffbf8000000000");
     note.wishes.paging_levels = 5;
-    assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).hhdm_base, 0xffff7f8000000000);
+    assert_int_equal(accept(notes_copy(&note, sizeof(note))).hhdm_base, 0xffff7f8000000000);
     note.wishes.hhdm_base = 0xff00000000000000;
-    assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).hhdm_base, 0xff00000000000000);
+    assert_int_equal(accept(notes_copy(&note, sizeof(note))).hhdm_base, 0xff00000000000000);
     note.wishes.hhdm_base += 4096;
     refuse_note(
         &note, ELF_ERR_NOTE_HHDM,
@@ -218,7 +265,7 @@ TEST("elf note: the direct map must start in the upper half, below the other win
         &note, ELF_ERR_NOTE_HHDM,
         "the Slipway note asks for a direct map at 0xfeffff8000000000, not a multiple of 512 GiB from 0xff00000000000000 to 0xffffbf8000000000");
     note.wishes.hhdm_base = SLIPWAY_WINDOW_BASE - (UINT64_C(1) << 39);
-    assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).hhdm_base, 0xffffbf8000000000);
+    assert_int_equal(accept(notes_copy(&note, sizeof(note))).hhdm_base, 0xffffbf8000000000);
     note.wishes.hhdm_base = SLIPWAY_WINDOW_BASE;
     refuse_note(
         &note, ELF_ERR_NOTE_HHDM,
@@ -230,7 +277,7 @@ TEST("elf note: paging levels are 4, 5 or no wish") {
     for (uint32_t levels = 0; levels < 8; levels++) {
         note.wishes.paging_levels = levels;
         if (levels == 0 || levels == 4 || levels == 5)
-            assert_int_equal(accept(notes_copy(&note, sizeof(note)), 4).paging_levels, levels);
+            assert_int_equal(accept(notes_copy(&note, sizeof(note))).paging_levels, levels);
     }
     note.wishes.paging_levels = 3;
     refuse_note(&note, ELF_ERR_NOTE_LEVELS,
@@ -244,39 +291,33 @@ TEST("elf note: a second Slipway note is refused, in one segment or in two") {
     struct slipway_note note = good_note();
     struct notes notes = notes_copy(&note, sizeof(note));
     append(&notes, &note, sizeof(note));
-    refuse(notes, ELF_ERR_NOTE_TWICE, "note 1 is a second Slipway note");
+    refuse(notes, ELF_ERR_NOTE_TWICE,
+           "a second Slipway note (at byte 60 of its 120 bytes of notes)");
 
     struct slipway_note_wishes wishes;
     struct elf_error error = {0};
     bool found = true; // by an earlier segment
-    assert_int_equal(parse(notes_copy(&note, sizeof(note)), 4, &wishes, &found, &error),
+    assert_int_equal(parse(notes_copy(&note, sizeof(note)), &wishes, &found, &error),
                      ELF_ERR_NOTE_TWICE);
-    elf_file_expect_text(&error, "note 0 is a second Slipway note");
+    elf_file_expect_text(&error, "a second Slipway note (at byte 0 of its 60 bytes of notes)");
 }
 
-TEST("elf note: notes cut at any byte are refused, or no note, and never read past their end") {
+TEST("elf note: ours, cut at any byte, is refused or no note, and never read past its end") {
     struct slipway_note note = good_note();
     for (uint64_t bytes = 0; bytes < sizeof(note); bytes++) {
         struct slipway_note_wishes wishes;
         struct elf_error error = {0};
         bool found = false;
-        enum elf_status status = parse(notes_copy(&note, bytes), 4, &wishes, &found, &error);
-        assert_int_equal(status, bytes < 12 ? ELF_OK : ELF_ERR_NOTE_TRUNCATED);
+        enum elf_status status = parse(notes_copy(&note, bytes), &wishes, &found, &error);
+        assert_int_equal(status, bytes < 20 ? ELF_OK : ELF_ERR_NOTE_TRUNCATED);
         assert_false(found);
     }
-    refuse(notes_copy(&note, 59), ELF_ERR_NOTE_TRUNCATED,
-           "note 0, at byte 0, runs past the end of its 59 bytes of notes");
-}
-
-TEST("elf note: sizes near 2^32 are refused") {
-    struct slipway_note note = good_note();
-    note.name_bytes = UINT32_MAX;
-    refuse_note(&note, ELF_ERR_NOTE_TRUNCATED,
-                "note 0, at byte 0, runs past the end of its 60 bytes of notes");
-    note = good_note();
-    note.wishes_bytes = UINT32_MAX;
     struct notes notes = notes_copy(build_id, sizeof(build_id));
-    append(&notes, &note, sizeof(note));
+    append(&notes, &note, 59);
     refuse(notes, ELF_ERR_NOTE_TRUNCATED,
-           "note 1, at byte 36, runs past the end of its 96 bytes of notes");
+           "the Slipway note, 60 bytes at byte 36, runs past the end of its 95 bytes of notes");
+    note.wishes_bytes = UINT32_MAX;
+    refuse_note(
+        &note, ELF_ERR_NOTE_TRUNCATED,
+        "the Slipway note, 4294967315 bytes at byte 0, runs past the end of its 60 bytes of notes");
 }

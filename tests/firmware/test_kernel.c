@@ -1,0 +1,143 @@
+// The kernel's file: where its headers and notes may lie, and what its pages hold.
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "tests/firmware/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A file that begins as setup_kernel does and has room for more, with a note at `note_at`.
+#define LARGE_BYTES KIB(512)
+static uint8_t large[LARGE_BYTES];
+
+static const struct slipway_note note = {
+    8,
+    sizeof(struct slipway_note_wishes),
+    SLIPWAY_NOTE_TYPE,
+    "Slipway",
+    {.version = SLIPWAY_BOOT_VERSION, .stack_bytes = KIB(128)}};
+
+// The kernel as it stands in setup_kernel, in a longer file.
+static void enlarge(void) {
+    memset(large, 0x08, sizeof(large));
+    memcpy(large, &setup_kernel, sizeof(setup_kernel));
+    setup_file("\\kernel.elf")->contents = large;
+    setup_file("\\kernel.elf")->bytes = sizeof(large);
+}
+
+static void expect_stack(uint64_t bytes) {
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->stack_top - info->stack_bottom, bytes);
+}
+
+static void boot_with_notes(uint64_t offset, uint64_t bytes, uint64_t note_at) {
+    setup_boot(NULL);
+    elf_file_add(&setup_kernel, ELF_PT_NOTE, offset, ELF_FILE_BASE, bytes);
+    enlarge();
+    memcpy(large + note_at, &note, sizeof(note));
+    fake_boot();
+}
+
+TEST("program headers may lie anywhere, also across the end of what is read first") {
+    const uint64_t size = 3 * sizeof(struct elf64_phdr);
+    const uint64_t offsets[] = {4096 - size, 4096 - size + 1, 4095, 4096, 4097, LARGE_BYTES - size};
+    for (uint64_t i = 0; i < ARRAY_LEN(offsets); i++) {
+        setup_boot(NULL);
+        setup_kernel.phdrs[ELF_FILE_TEXT].offset = 0x6000; // where the contents stay as they are
+        setup_kernel.header.phdrs_offset = offsets[i];
+        enlarge();
+        memset(large + sizeof(struct elf64_header), 0, sizeof(setup_kernel.phdrs));
+        memcpy(large + offsets[i], setup_kernel.phdrs, size);
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        const uint8_t *image = (const uint8_t *)(uintptr_t)info->kernel_phys;
+        assert_memory_equal(image, large + 0x6000, 0x800);
+        assert_memory_equal(image + 0x2000, large + 0x3000, 0x1800);
+    }
+}
+
+TEST("a note is found across the end of what is read first, and wherever it lies in its segment") {
+    for (uint64_t at = 4096 - sizeof(note) - 4; at <= 4100; at += 4) {
+        boot_with_notes(at, sizeof(note), at);
+        expect_stack(KIB(128));
+    }
+    const uint64_t sizes[] = {4096, 4100, 8192, KIB(400)};
+    for (uint64_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        boot_with_notes(0x8000, sizes[i], 0x8000);
+        expect_stack(KIB(128));
+        boot_with_notes(0x8000, sizes[i], 0x8000 + sizes[i] - sizeof(note));
+        expect_stack(KIB(128));
+        boot_with_notes(0x8000, sizes[i], 0x8000 + sizes[i]); // not among them
+        setup_expect_kernel();
+    }
+}
+
+TEST("what notes were looked at in is given back before the kernel runs") {
+    setup_boot(NULL);
+    fake_boot();
+    setup_expect_kernel();
+    uint64_t pages = fake_held_pages();
+    boot_with_notes(0x8000, KIB(400), 0x8000);
+    expect_stack(KIB(128));
+    assert_int_equal(fake_held_pages(), pages + (KIB(128) - KIB(64)) / FRAME_BYTES);
+}
+
+TEST("notes for which there is no room are refused with their size") {
+    setup_boot(NULL);
+    elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x8000, ELF_FILE_BASE, MIB(64));
+    enlarge();
+    setup_file("\\kernel.elf")->bytes = MIB(65);
+    fake_boot();
+    setup_expect_failure(
+        "kernel.elf: no room for 67108864 bytes of notes at offset 32768 (out of memory)");
+}
+
+TEST("as many PT_NOTE as program headers are looked at, and two notes of ours are refused") {
+    setup_boot(NULL);
+    while (setup_kernel.header.phdr_count < ELF_PHDRS_MAX)
+        elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x8000, ELF_FILE_BASE, KIB(8));
+    setup_kernel.phdrs[ELF_PHDRS_MAX - 1].offset = 0xa000;
+    enlarge();
+    memcpy(large + 0xa000, &note, sizeof(note));
+    fake_boot();
+    expect_stack(KIB(128));
+
+    setup_boot(NULL);
+    elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x8000, ELF_FILE_BASE, sizeof(note));
+    elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x9000, ELF_FILE_BASE, sizeof(note));
+    enlarge();
+    memcpy(large + 0x8000, &note, sizeof(note));
+    memcpy(large + 0x9000, &note, sizeof(note));
+    fake_boot();
+    setup_expect_failure("kernel.elf: a second Slipway note (at byte 0 of its 60 bytes of notes)");
+}
+
+TEST("every byte of the image's pages that the file does not fill is 0") {
+    static const struct {
+        uint64_t at, file_bytes, mem_bytes;
+    } segments[] = {
+        {0, 0x800, 0x800},       // and a tail of its page
+        {0x1000, 0x400, 0x1234}, // zeroed memory of a segment that is not the last
+        {0x3000, 0, 0x2000},     // nothing but zeroed memory
+        {0x8010, 0x1f, 0x1801},  // behind a hole
+    };
+    setup_boot(NULL);
+    setup_kernel.header.phdr_count = 0;
+    for (uint64_t i = 0; i < ARRAY_LEN(segments); i++) {
+        struct elf64_phdr *phdr =
+            elf_file_add(&setup_kernel, ELF_PT_LOAD, 0x1000 + segments[i].at % 0x4000,
+                         ELF_FILE_BASE + segments[i].at, segments[i].mem_bytes);
+        phdr->file_bytes = segments[i].file_bytes;
+        phdr->flags = i == 0 ? ELF_PF_X : ELF_PF_W;
+    }
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->kernel_bytes, 0xa000);
+    uint8_t *want = calloc(1, info->kernel_bytes);
+    for (uint64_t i = 0; i < ARRAY_LEN(segments); i++)
+        memcpy(want + segments[i].at,
+               (const uint8_t *)&setup_kernel + 0x1000 + segments[i].at % 0x4000,
+               segments[i].file_bytes);
+    assert_memory_equal((const void *)(uintptr_t)info->kernel_phys, want, info->kernel_bytes);
+    free(want);
+}
