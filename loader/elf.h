@@ -17,10 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ELF_HEADER_BYTES    64   // what elf_parse_header reads
-#define ELF_PHDRS_MAX       64   // program headers of one file
-#define ELF_SEGMENTS_MAX    32   // PT_LOAD segments with memory
-#define ELF_STACK_MIN_BYTES 4096 // smallest and largest boot stack that a note may ask for
+#define ELF_HEADER_BYTES    64    // what elf_parse_header reads
+#define ELF_ORIGIN_BYTES    32768 // of a file's start, in which most marks of other origin stand
+#define ELF_PHDRS_MAX       64    // program headers of one file
+#define ELF_SEGMENTS_MAX    32    // PT_LOAD segments with memory
+#define ELF_STACK_MIN_BYTES 4096  // smallest and largest boot stack that a note may ask for
 #define ELF_STACK_MAX_BYTES (16 << 20)
 
 enum elf_status {
@@ -57,6 +58,7 @@ enum elf_status {
     ELF_ERR_DYNAMIC_RANGE,
     ELF_ERR_RELRO_RANGE,
     // the note
+    ELF_ERR_NOTE_NONE,
     ELF_ERR_NOTE_TRUNCATED,
     ELF_ERR_NOTE_TWICE,
     ELF_ERR_NOTE_SHORT,
@@ -75,6 +77,16 @@ enum elf_status {
     ELF_ERR_RELOCATION_TARGET,
     ELF_ERR_RELOCATION_READ_ONLY,
     ELF_ERR_RELOCATION_SELF,
+    // what the file is instead
+    ELF_IS_GZIP,
+    ELF_IS_XZ,
+    ELF_IS_ZSTD,
+    ELF_IS_BZIMAGE,
+    ELF_IS_PE,
+    ELF_IS_MULTIBOOT,
+    ELF_IS_MULTIBOOT2,
+    ELF_IS_LIMINE,
+    ELF_IS_UNLISTED, // a kernel with a Slipway note, but in no PT_NOTE
 };
 
 // Why a file was refused, with the numbers of the message; what they mean depends on the status.
@@ -174,6 +186,17 @@ struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t 
 [[nodiscard]] enum elf_status elf_parse_note(const void *notes, uint64_t bytes,
                                              struct slipway_note_wishes *wishes, bool *found,
                                              struct elf_error *ret_error);
+
+// Looks for what a file is that is no kernel of ours: another format, or a kernel made for another
+// boot protocol. Looks at `count` bytes, which stand at `offset` in the file, for the marks that
+// these formats and protocols have there. True: *ret_origin has the words (an ELF_IS_... status),
+// and the mark's offset in the file as a.
+//
+// What refuses a file's headers is better understood with the origin beside it, looked for in the
+// first ELF_ORIGIN_BYTES. A kernel in which no PT_NOTE holds our note is refused if one of its
+// segments has an origin: it would wait for another loader's answers.
+[[nodiscard]] bool elf_find_origin(const void *bytes, uint64_t count, uint64_t offset,
+                                   struct elf_error *ret_origin);
 
 // Relocates the image that stands at `placed`: byte 0 is image->virt_start, the length is
 // virt_end - virt_start, file bytes copied and the rest zero. All relocations are checked before

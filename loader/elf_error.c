@@ -45,6 +45,7 @@ static const char *const templates[] = {
     [ELF_ERR_RELRO_RANGE] =
         "PT_GNU_RELRO (program header $i), $b bytes at $a, starts in no writable segment",
 
+    [ELF_ERR_NOTE_NONE] = "no PT_NOTE holds a SLIPWAY_KERNEL_NOTE",
     [ELF_ERR_NOTE_TRUNCATED] =
         "the Slipway note, $C bytes at byte $A, runs past the end of its $B bytes of notes",
     [ELF_ERR_NOTE_TWICE] = "a second Slipway note (at byte $A of its $B bytes of notes)",
@@ -69,6 +70,20 @@ static const char *const templates[] = {
     [ELF_ERR_RELOCATION_READ_ONLY] =
         "relocation $i: target $a lies in segment $o, which is not writable",
     [ELF_ERR_RELOCATION_SELF] = "relocation $i: target $a lies in the relocation table",
+
+    [ELF_IS_GZIP] = "gzip-compressed: decompress it",
+    [ELF_IS_XZ] = "xz-compressed: decompress it",
+    [ELF_IS_ZSTD] = "zstd-compressed: decompress it",
+    [ELF_IS_BZIMAGE] = "a Linux kernel (bzImage)",
+    [ELF_IS_PE] = "a PE file (EFI application)",
+    [ELF_IS_MULTIBOOT] =
+        "made for the Multiboot protocol (its magic is at offset $a): use a loader of that protocol",
+    [ELF_IS_MULTIBOOT2] =
+        "made for the Multiboot2 protocol (its magic is at offset $a): use a loader of that protocol",
+    [ELF_IS_LIMINE] =
+        "made for the Limine protocol (its magic is at offset $a): use a loader of that protocol",
+    [ELF_IS_UNLISTED] =
+        "the one at offset $a lies outside: add a PT_NOTE to the PHDRS of the linker script",
 };
 
 struct number_name {

@@ -12,6 +12,9 @@ static inline enum elf_status elf_fail(struct elf_error *ret_error, struct elf_e
     return error.status;
 }
 
+// Whether the `bytes` bytes at `at`, any number, begin with the head of a Slipway note.
+bool elf_is_note(const uint8_t *at, uint64_t bytes);
+
 // The segment whose memory holds all of [virt, virt + bytes), run addresses; null if none does.
 const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,
                                            uint64_t bytes);

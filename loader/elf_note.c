@@ -74,7 +74,7 @@ static enum elf_status parse_wishes(const uint8_t *desc, uint64_t bytes,
 
 // struct slipway_note is packed and its name fills two words: there is no padding in or after it,
 // whatever its segment's alignment.
-static bool is_note(const uint8_t *at, uint64_t bytes) {
+bool elf_is_note(const uint8_t *at, uint64_t bytes) {
     struct elf64_note note;
     if (bytes < HEAD_BYTES)
         return false;
@@ -94,7 +94,7 @@ enum elf_status elf_parse_note(const void *notes, uint64_t bytes,
     struct slipway_note_wishes result;
     bool here = false;
     for (uint64_t at = 0; at < bytes; at += 4) {
-        if (!is_note(base + at, bytes - at))
+        if (!elf_is_note(base + at, bytes - at))
             continue;
         uint32_t desc_bytes;
         memcpy(&desc_bytes, base + at + __builtin_offsetof(struct elf64_note, desc_bytes),

@@ -19,12 +19,31 @@ struct head {
     char text[HEAD_BYTES];
 };
 
-static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error) {
-    char text[256];
+// `origin` is null, or what the file is instead of a kernel of ours.
+static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error,
+                           const struct elf_error *origin) {
+    char text[384];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
     elf_error_print(&sink, error);
+    if (origin != NULL) {
+        fmt_print(&sink, "; ");
+        elf_error_print(&sink, origin);
+    }
     return log_fail(EFI_LOAD_ERROR, "%s: %s", file->name, text);
+}
+
+// The headers are refused for `error`. The start of the file may say what it is instead. The pages
+// for it go back with all others, since the boot ends here.
+static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error) {
+    uint64_t phys;
+    struct elf_error origin;
+    uint64_t bytes = min_u64(file->bytes, ELF_ORIGIN_BYTES);
+    bool found = !EFI_ERROR(firmware_take_pages(ELF_ORIGIN_BYTES, FRAME_BYTES, SLIPWAY_RANGE_LOADER,
+                                                &phys)) &&
+                 !EFI_ERROR(file_read(file, 0, firmware_pointer(phys), bytes)) &&
+                 elf_find_origin(firmware_pointer(phys), bytes, 0, &origin);
+    return fail_elf(file, error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
 }
 
 // Bytes [offset, offset + bytes) of the file: from the head that was read already, or else read to
@@ -53,7 +72,7 @@ static EFI_STATUS parse_note(struct file *file, const struct head *head, void *s
         return EFI_DEVICE_ERROR;
     struct elf_error error;
     if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
-        return fail_elf(file, &error);
+        return fail_elf(file, &error, NULL);
     if (phys != 0)
         firmware_return_pages(phys);
     return EFI_SUCCESS;
@@ -70,12 +89,12 @@ static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     if (EFI_ERROR(status))
         return status;
     if (elf_parse_header(head.text, head.bytes, file->bytes, &header, &error) != ELF_OK)
-        return fail_elf(file, &error);
+        return fail_headers(file, &error);
     const void *phdrs = head_or_read(file, &head, header.phdrs_offset, header.phdrs_bytes, space);
     if (phdrs == NULL)
         return EFI_DEVICE_ERROR;
     if (elf_parse_segments(&header, phdrs, file->bytes, &kernel->elf, &error) != ELF_OK)
-        return fail_elf(file, &error);
+        return fail_headers(file, &error);
     for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
         status = parse_note(file, &head, space, &kernel->elf.notes[i], kernel);
     return status;
@@ -118,6 +137,20 @@ static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
     return EFI_SUCCESS;
 }
 
+// A kernel that was made for another loader would wait for that loader's answers in silence. It has
+// no note of ours, and its segments, not relocated yet, are as in the file.
+static EFI_STATUS check_origin(const struct file *file, const struct kernel *kernel) {
+    const char *image = firmware_pointer(kernel->phys);
+    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
+        const struct elf_segment *segment = &kernel->elf.segments[i];
+        struct elf_error origin;
+        if (elf_find_origin(image + (segment->virt - kernel->elf.virt_start), segment->file_bytes,
+                            segment->file_offset, &origin))
+            return fail_elf(file, &(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &origin);
+    }
+    return EFI_SUCCESS;
+}
+
 static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     kernel->file_bytes = file->bytes;
     EFI_STATUS status = parse(file, kernel);
@@ -128,11 +161,13 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     if (EFI_ERROR(status))
         return status;
     status = place(file, kernel);
+    if (!EFI_ERROR(status) && !kernel->has_note)
+        status = check_origin(file, kernel);
     if (EFI_ERROR(status))
         return status;
     struct elf_error error;
     if (elf_relocate(&kernel->elf, firmware_pointer(kernel->phys), &error) != ELF_OK)
-        return fail_elf(file, &error);
+        return fail_elf(file, &error, NULL);
     return EFI_SUCCESS;
 }
 

@@ -14,10 +14,22 @@ static void write_error(void *context, const char *text, size_t bytes) {
     fwrite(text, 1, bytes, stderr);
 }
 
-static void refuse(const struct elf_error *error) {
+// `origin` is null, or what the file is instead.
+static void refuse(const struct elf_error *error, const struct elf_error *origin) {
     const struct sink sink = {write_error, NULL};
     elf_error_print(&sink, error);
+    if (origin != NULL) {
+        fprintf(stderr, "; ");
+        elf_error_print(&sink, origin);
+    }
     exit(1);
+}
+
+static void refuse_headers(const struct elf_error *error, const uint8_t *file, uint64_t bytes) {
+    struct elf_error origin;
+    bool found =
+        elf_find_origin(file, bytes < ELF_ORIGIN_BYTES ? bytes : ELF_ORIGIN_BYTES, 0, &origin);
+    refuse(error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
 }
 
 static uint8_t *read_file(const char *path, uint64_t *ret_bytes) {
@@ -53,7 +65,13 @@ static void print_wishes(const struct elf_image *image, const uint8_t *file) {
         const struct elf_note_range *note = &image->notes[i];
         if (elf_parse_note(file + note->file_offset, note->bytes, &wishes, &found, &error) !=
             ELF_OK)
-            refuse(&error);
+            refuse(&error, NULL);
+    }
+    for (uint32_t i = 0; !found && i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        if (elf_find_origin(file + segment->file_offset, segment->file_bytes, segment->file_offset,
+                            &error))
+            refuse(&(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &error);
     }
     if (found)
         printf("wishes=%u %#x %lu\n", wishes.version, wishes.flags, wishes.stack_bytes);
@@ -69,7 +87,7 @@ static void place(const struct elf_image *image, const uint8_t *file, const char
     }
     struct elf_error error;
     if (elf_relocate(image, placed, &error) != ELF_OK)
-        refuse(&error);
+        refuse(&error, NULL);
     FILE *out = fopen(path, "wb");
     if (out == NULL || fwrite(placed, 1, bytes, out) != bytes || fclose(out) != 0) {
         perror(path);
@@ -89,9 +107,9 @@ int main(int argc, char **argv) {
     }
     uint8_t *file = read_file(argv[1], &bytes);
     if (elf_parse_header(file, bytes, bytes, &header, &error) != ELF_OK)
-        refuse(&error);
+        refuse_headers(&error, file, bytes);
     if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, &image, &error) != ELF_OK)
-        refuse(&error);
+        refuse_headers(&error, file, bytes);
     print_image(&image);
     print_wishes(&image, file);
     place(&image, file, argv[2]);

@@ -1,6 +1,8 @@
 """Kernels as gcc, clang, GNU ld and lld really make them, through the loader's own ELF reader
 (tests/elf_load.c), against what pyelftools reads in the same file."""
 
+import gzip
+import lzma
 import re
 import subprocess
 from pathlib import Path
@@ -176,6 +178,7 @@ SECTIONS {
     /DISCARD/ : { *(.eh_frame* .comment %s) }
 }
 """
+PHDRS = "PHDRS { text PT_LOAD FLAGS(5); data PT_LOAD FLAGS(6); note PT_NOTE FLAGS(4); }"
 OTHER_NOTE = """
 asm(".pushsection .note.other, \\"a\\", @note; .balign 4; .long 6, %s, 9; .asciz \\"Other\\"; .balign 4; "
     ".fill %d, 1, 8; .popsection");
@@ -216,6 +219,82 @@ def test_the_wishes_are_found_among_all_other_notes(elf_load, link_by_script, co
         aligns = {s["p_align"] for s in ELFFile(file).iter_segments("PT_NOTE")}
     assert 8 in aligns, "the property note is there"
 
+
+LIMINE = """
+__attribute__((used, aligned(8))) static volatile unsigned long request[6] = {
+    0xc7b1dd30df4c8b88, 0x0a82e883a194f07b, 0x9d5827dcd881dd75, 0xa3148604f6fab11b};
+"""
+MULTIBOOT = 'asm(".text; .balign 8; .long 0x1badb002, 0, -0x1badb002");'
+MULTIBOOT2 = 'asm(".text; .balign 8; .long 0xe85250d6, 0, 24, -(0xe85250d6 + 24), 0, 8");'
+OTHERS = {"Limine": LIMINE, "Multiboot": MULTIBOOT, "Multiboot2": MULTIBOOT2}
+MADE_FOR = r"made for the {} protocol \(its magic is at offset 0x([0-9a-f]+)\): use a loader of that protocol"
+MAGICS = {"Limine": "888b4cdf30ddb1c7", "Multiboot": "02b0ad1b", "Multiboot2": "d65052e8"}
+
+
+def expect_made_for(text, path, protocol, reason):
+    match = re.fullmatch(f"{reason}; {MADE_FOR.format(protocol)}", text)
+    assert match, text
+    assert path.read_bytes()[int(match[1], 16):].startswith(bytes.fromhex(MAGICS[protocol]))
+
+
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("protocol", OTHERS)
+def test_a_kernel_for_another_protocol_boots_only_with_our_note(elf_load, link_by_script, protocol, linker):
+    build = {"source": KERNEL + OTHERS[protocol], "notes": ".notes : { *(.note.slipway) }"}
+    plan, _ = load(elf_load, link_by_script("gcc", f"-fuse-ld={linker}", **build))
+    assert plan["wishes"] == "1 0 32768"
+    path = link_by_script("gcc", f"-fuse-ld={linker}", discard=".note .note.*", **{**build, "notes": ""})
+    expect_made_for(refusal(elf_load, path), path, protocol, "no PT_NOTE holds a SLIPWAY_KERNEL_NOTE")
+
+
+def test_a_kernel_without_any_protocol_boots_without_a_note(elf_load, link_by_script):
+    plan, _ = load(elf_load, link_by_script("gcc", discard=".note .note.*"))
+    assert "wishes" not in plan
+
+
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+def test_a_note_for_which_a_script_has_no_segment_is_named(elf_load, link_by_script, linker):
+    def build(segments):
+        return link_by_script("gcc", f"-fuse-ld={linker}", phdrs=PHDRS, discard=".note.gnu*",
+                              notes=".note.slipway : { *(.note.slipway) } " + segments)
+    assert load(elf_load, build(":text :note"))[0]["wishes"] == "1 0 32768"
+    path = build(":text")
+    match = re.fullmatch("no PT_NOTE holds a SLIPWAY_KERNEL_NOTE; the one at offset 0x([0-9a-f]+) lies outside: "
+                         "add a PT_NOTE to the PHDRS of the linker script", refusal(elf_load, path))
+    assert path.read_bytes()[int(match[1], 16) + 12:].startswith(b"Slipway\0")
+
+
+def test_a_32_bit_kernel_says_its_protocol(elf_load, link):
+    path = link("gcc", "-m32", "-static", "-fno-pie", "-no-pie", "-Wl,-e,start",
+                source=f"void start(void) {{ for (;;); }} {MULTIBOOT}")
+    expect_made_for(refusal(elf_load, path), path, "Multiboot", r"not a 64-bit ELF file \(class 1\)")
+
+
+def test_a_kernel_linked_low_says_its_protocol(elf_load, link):
+    path = link("gcc", *EXEC, "-Wl,-Ttext-segment=0x100000", source=KERNEL + MULTIBOOT2)
+    expect_made_for(refusal(elf_load, path), path, "Multiboot2", r"segment 0 \[.*\) lies outside the kernel's window .*")
+
+
+def test_a_kernel_of_ours_that_is_refused_for_its_headers_is_not_called_anothers(elf_load, link):
+    path = link("gcc", *EXEC, "-Wl,-Ttext-segment=0x100000")
+    assert re.fullmatch(r"segment 0 \[[^;]*\)", refusal(elf_load, path))
+
+
+@pytest.mark.parametrize("pack, words", [
+    (gzip.compress, "gzip-compressed: decompress it"),
+    (lzma.compress, "xz-compressed: decompress it"),
+    (lambda data: bytes.fromhex("28b52ffd") + data, "zstd-compressed: decompress it"),
+    (lambda data: data[:0x1fe].replace(b"\x7fELF", b"MZ\0\0") + b"\x55\xaa\xeb\x6aHdrS", "a Linux kernel (bzImage)")])
+def test_a_file_that_is_no_elf_file_says_what_it_is(elf_load, link, tmp_path, pack, words):
+    path = tmp_path / "packed"
+    path.write_bytes(pack(link("gcc", *PIE).read_bytes()))
+    assert refusal(elf_load, path) == f"not an ELF file; {words}"
+
+
+def test_an_efi_application_says_that_it_is_one(elf_load, link, tmp_path):
+    path = link("gcc", *PIE)
+    subprocess.run(["objcopy", "--target", "efi-app-x86_64", path, tmp_path / "app.efi"], check=True, timeout=60)
+    assert refusal(elf_load, tmp_path / "app.efi") == "not an ELF file; a PE file (EFI application)"
 
 
 def test_stripping_changes_nothing(elf_load, link):

@@ -271,7 +271,8 @@ struct slipway_boot_info {
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
- * SLIPWAY_KERNEL_NOTE; a kernel without the note gets the defaults. */
+ * SLIPWAY_KERNEL_NOTE; a kernel without the note gets the defaults. A linker script must keep
+ * .note.slipway: many discard .note.*, and with it the wishes, without a word. */
 struct slipway_note_wishes {
     uint32_t version;     /* SLIPWAY_BOOT_VERSION that the kernel was built for */
     uint32_t flags;       /* SLIPWAY_NOTE_... */

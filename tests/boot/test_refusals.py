@@ -5,6 +5,7 @@ each, on a volume of the case's own, and reports status and pages. That the firm
 to its next boot option is shown by cold boots with a second disk.
 """
 
+import gzip
 import re
 
 import pytest
@@ -140,6 +141,25 @@ def note_kernels():
            "the Slipway note has unknown flags (0x80)")
 
 
+# Files made for something else
+
+
+MULTIBOOT2 = [0xE85250D6, 0, 16, 2 ** 32 - 0xE85250D6 - 16]
+LIMINE = [0xDF4C8B88, 0xC7B1DD30, 0xA194F07B, 0x0A82E883]
+
+
+def foreign_kernels():
+    made_for = "made for the {} protocol (its magic is at offset {:#x}): use a loader of that protocol"
+    yield "gzip", gzip.compress(Elf().bytes()), "not an ELF file; gzip-compressed: decompress it"
+    yield "efi", LOADER.read_bytes(), "not an ELF file; a PE file (EFI application)"
+    kernel = elf.with_words(MULTIBOOT2, elf_class=1)
+    yield ("multiboot2", kernel.bytes(), "not a 64-bit ELF file (class 1); "
+           + made_for.format("Multiboot2", kernel.offsets()[1]))
+    kernel = elf.with_words(LIMINE)
+    yield ("limine", kernel.bytes(), "no PT_NOTE holds a SLIPWAY_KERNEL_NOTE; "
+           + made_for.format("Limine", kernel.offsets()[1]))
+
+
 # Configs
 
 
@@ -173,7 +193,8 @@ def cases():
     yield ("kernel-elsewhere", {"slipway.conf": b"kernel = /boot/mine.elf\n"},
            "/boot/mine.elf: not found (key 'kernel', slipway.conf line 1)")
     yield "kernel-folder", {"kernel.elf/file": b"x"}, f"\\kernel.elf: is a directory {default}"
-    for generator in (truncated_kernels, header_kernels, segment_kernels, note_kernels):
+    for generator in (truncated_kernels, header_kernels, segment_kernels, note_kernels,
+                      foreign_kernels):
         for name, kernel, message in generator():
             yield name, {"kernel.elf": kernel}, f"\\kernel.elf: {message}"
     for name, config, message in configs():

@@ -1,4 +1,5 @@
-// The kernel's file: where its headers and notes may lie, and what its pages hold.
+// The kernel's file: where its headers and notes may lie, what its pages hold, and files that were
+// made for something else.
 #include "common/base/addr.h"
 #include "common/base/arith.h"
 #include "tests/firmware/setup.h"
@@ -89,7 +90,7 @@ TEST("notes for which there is no room are refused with their size") {
     setup_file("\\kernel.elf")->bytes = MIB(65);
     fake_boot();
     setup_expect_failure(
-        "kernel.elf: no room for 67108864 bytes of notes at offset 32768 (out of memory)");
+        "\\kernel.elf: no room for 67108864 bytes of notes at offset 32768 (out of memory)");
 }
 
 TEST("as many PT_NOTE as program headers are looked at, and two notes of ours are refused") {
@@ -109,7 +110,8 @@ TEST("as many PT_NOTE as program headers are looked at, and two notes of ours ar
     memcpy(large + 0x8000, &note, sizeof(note));
     memcpy(large + 0x9000, &note, sizeof(note));
     fake_boot();
-    setup_expect_failure("kernel.elf: a second Slipway note (at byte 0 of its 60 bytes of notes)");
+    setup_expect_failure(
+        "\\kernel.elf: a second Slipway note (at byte 0 of its 60 bytes of notes)");
 }
 
 TEST("every byte of the image's pages that the file does not fill is 0") {
@@ -140,4 +142,84 @@ TEST("every byte of the image's pages that the file does not fill is 0") {
                segments[i].file_bytes);
     assert_memory_equal((const void *)(uintptr_t)info->kernel_phys, want, info->kernel_bytes);
     free(want);
+}
+
+static const uint64_t limine_request[2] = {0xc7b1dd30df4c8b88, 0x0a82e883a194f07b};
+static const uint32_t multiboot[3] = {0x1badb002, 0, -0x1badb002u};
+
+static void boot_with_request(uint64_t offset) {
+    memcpy((uint8_t *)&setup_kernel + offset, limine_request, sizeof(limine_request));
+    fake_boot();
+}
+
+TEST("a kernel that was made for another protocol is refused, wherever its segments show it") {
+    const uint64_t shown[] = {0x1000, 0x17f0, 0x2000, 0x23f0, 0x3000, 0x47f0};
+    for (uint64_t i = 0; i < ARRAY_LEN(shown); i++) {
+        setup_boot(NULL);
+        boot_with_request(shown[i]);
+        char want[200];
+        struct fmt_buffer buffer = fmt_buffer_make(want, sizeof(want));
+        struct sink sink = fmt_buffer_sink(&buffer);
+        fmt_print(
+            &sink,
+            "\\kernel.elf: no PT_NOTE holds a SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x%lx): use a loader of that protocol",
+            shown[i]);
+        setup_expect_failure(want);
+    }
+}
+
+TEST("a kernel boots with a note of ours beside another protocol, or another's words elsewhere") {
+    setup_boot(NULL);
+    setup_wishes(note.wishes);
+    boot_with_request(0x3000);
+    expect_stack(KIB(128));
+    const uint64_t elsewhere[] = {0x17f8, 0x1800, 0x2400, 0x47f8, 0x4800}; // not in one segment
+    for (uint64_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        setup_boot(NULL);
+        boot_with_request(elsewhere[i]);
+        expect_stack(KIB(64));
+    }
+}
+
+TEST("a file whose headers are refused says what it is, when it is something else") {
+    setup_boot(NULL);
+    memcpy(&setup_kernel, "\x1f\x8b\x08", 3);
+    fake_boot();
+    setup_expect_failure("\\kernel.elf: not an ELF file; gzip-compressed: decompress it");
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->bytes = 63;
+    memcpy(&setup_kernel, "\x1f\x8b\x08", 3);
+    fake_boot();
+    setup_expect_failure(
+        "\\kernel.elf: 63 bytes are too few for an ELF header; gzip-compressed: decompress it");
+
+    setup_boot(NULL);
+    setup_kernel.header.ident[ELF_IDENT_CLASS] = 1;
+    memcpy((uint8_t *)&setup_kernel + 0x1800, multiboot, sizeof(multiboot));
+    fake_boot();
+    setup_expect_failure(
+        "\\kernel.elf: not a 64-bit ELF file (class 1); made for the Multiboot protocol (its magic is at offset 0x1800): use a loader of that protocol");
+
+    setup_boot(NULL);
+    setup_kernel.phdrs[ELF_FILE_DATA].virt = 0x100000;
+    memcpy((uint8_t *)&setup_kernel + 0x1800, multiboot, sizeof(multiboot));
+    fake_boot();
+    setup_expect_failure(
+        "\\kernel.elf: segment 2 [0x100000, 0x103000) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000); made for the Multiboot protocol (its magic is at offset 0x1800): use a loader of that protocol");
+
+    setup_boot(NULL); // a kernel of ours
+    setup_wishes(note.wishes);
+    setup_kernel.phdrs[ELF_FILE_DATA].virt = 0x100000;
+    fake_boot();
+    setup_expect_failure(
+        "\\kernel.elf: segment 2 [0x100000, 0x103000) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000)");
+}
+
+TEST("a file whose headers are refused is refused for them when there is no room to look on") {
+    setup_boot(NULL);
+    memcpy(&setup_kernel, "\x1f\x8b\x08", 3);
+    fake.refused = FAKE_ALLOCATE_PAGES;
+    fake.fail_status = EFI_OUT_OF_RESOURCES;
+    fake_boot();
+    setup_expect_failure("\\kernel.elf: not an ELF file");
 }

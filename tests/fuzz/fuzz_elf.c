@@ -1,4 +1,5 @@
-// A kernel file of anything: header, segments, notes and relocations, as the loader reads them.
+// A kernel file of anything: header, segments, notes, origin and relocations, as the loader reads
+// them.
 // What is accepted must keep every promise of elf.h.
 #include "loader/elf.h"
 
@@ -118,10 +119,24 @@ static void place(const struct elf_image *image, const uint8_t *file) {
     free(placed);
 }
 
+// A piece of the file from anywhere, to be looked at as itself, with nothing around it.
+static void find_origin(const uint8_t *file, uint64_t offset, uint64_t bytes) {
+    uint8_t *copy = malloc(bytes);
+    struct elf_error origin = {0};
+    memcpy(copy, file + offset, bytes);
+    if (elf_find_origin(copy, bytes, offset, &origin)) {
+        check_error(&origin);
+        require(origin.status >= ELF_IS_GZIP && origin.status <= ELF_IS_UNLISTED);
+        require(origin.a >= offset && origin.a - offset < bytes);
+    }
+    free(copy);
+}
+
 static void load(const uint8_t *file, size_t bytes) {
     struct elf_header_view header;
     struct elf_image image;
     struct elf_error error = {0};
+    find_origin(file, 0, bytes);
     if (elf_parse_header(file, bytes, bytes, &header, &error) != ELF_OK) {
         check_error(&error);
         return;
@@ -133,6 +148,11 @@ static void load(const uint8_t *file, size_t bytes) {
     }
     check_image(&image, bytes);
     read_notes(&image, file);
+    for (uint32_t i = 0; i < image.segment_count; i++) {
+        const struct elf_segment *segment = &image.segments[i];
+        if (segment->file_bytes != 0)
+            find_origin(file, segment->file_offset, segment->file_bytes);
+    }
     place(&image, file);
 }
 

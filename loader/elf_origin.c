@@ -1,0 +1,148 @@
+// What a file is instead of a kernel for this loader: see elf.h.
+//
+// Formats: RFC 1952 (gzip), xz file format 1.2.1, RFC 8878 (Zstandard), Microsoft PE/COFF, Linux
+// x86 boot protocol 2.15. Protocols: Multiboot 0.6.96 (3.1.1), Multiboot2 2.0 (3.1.1), the Limine
+// boot protocol (requests, and the marker before them since base revision 2).
+#include "loader/elf.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/elf_internal.h"
+
+#define LIMINE_REQUEST UINT64_C(0xc7b1dd30df4c8b88)
+#define LIMINE_MARKER  UINT64_C(0xf6b8f4b39de7d1ae)
+
+// Words of our own note, one of which is aligned to 8: its type with the name's first half, or the
+// name.
+#define NOTE_TYPE_NAME UINT64_C(0x70696c5300000001)
+#define NOTE_NAME      UINT64_C(0x0079617770696c53)
+
+// The bits in which these four agree. One comparison rules out 99 of 100 words of a real kernel.
+#define ALL_SET   (LIMINE_REQUEST & LIMINE_MARKER & NOTE_TYPE_NAME & NOTE_NAME)
+#define ALL_CLEAR (~(LIMINE_REQUEST | LIMINE_MARKER | NOTE_TYPE_NAME | NOTE_NAME))
+
+// A piece of a file, and a place in it.
+struct place {
+    const uint8_t *bytes;
+    uint64_t count;
+    uint64_t at; // 8 bytes of the piece are there
+};
+
+static uint32_t read_u32(const uint8_t *at) {
+    uint32_t value;
+    __builtin_memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static uint64_t read_u64(const uint8_t *at) {
+    uint64_t value;
+    __builtin_memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static enum elf_status identify_pe(struct place *place) {
+    const uint64_t field = place->at + 0x3c; // where the PE header's offset stands
+    if (place->count < field + 4)
+        return ELF_OK;
+    uint64_t header = place->at + read_u32(place->bytes + field);
+    bool is_pe = header <= place->count - 4 && memcmp(place->bytes + header, "PE\0", 4) == 0;
+    return is_pe ? ELF_IS_PE : ELF_OK;
+}
+
+// A header's last word makes the sum of its `words` 0.
+static bool sum_is_zero(const struct place *place, uint64_t words) {
+    uint32_t sum = 0;
+    if (place->count - place->at < words * 4)
+        return false;
+    for (uint64_t i = 0; i < words; i++)
+        sum += read_u32(place->bytes + place->at + i * 4);
+    return sum == 0;
+}
+
+static enum elf_status identify_multiboot(struct place *place) {
+    return sum_is_zero(place, 3) ? ELF_IS_MULTIBOOT : ELF_OK;
+}
+
+static enum elf_status identify_multiboot2(struct place *place) {
+    return sum_is_zero(place, 4) ? ELF_IS_MULTIBOOT2 : ELF_OK;
+}
+
+static bool is_limine(const struct place *place) {
+    if (place->count - place->at < 16)
+        return false;
+    uint64_t first = read_u64(place->bytes + place->at);
+    uint64_t second = read_u64(place->bytes + place->at + 8);
+    return (first == LIMINE_REQUEST && second == UINT64_C(0x0a82e883a194f07b)) ||
+           (first == LIMINE_MARKER && second == UINT64_C(0xfab91a6940fcb9cf));
+}
+
+// A note begins 8 or 12 bytes before the words that are looked for: `place` moves there.
+static bool is_note(struct place *place) {
+    for (uint64_t back = 8; back <= 12 && back <= place->at; back += 4) {
+        uint64_t at = place->at - back;
+        if (elf_is_note(place->bytes + at, place->count - at)) {
+            place->at = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum elf_status identify_anywhere(struct place *place) {
+    if (is_limine(place))
+        return ELF_IS_LIMINE;
+    return is_note(place) ? ELF_IS_UNLISTED : ELF_OK;
+}
+
+// A mark is 8 bytes whose bits `mask` are `value`, at a multiple of `step` from `first` to `last`
+// in the file. Where these bits alone do not tell what the file is, `identify` does; ELF_OK:
+// nothing.
+static const struct mark {
+    uint64_t mask, value;
+    uint64_t first, last, step;
+    enum elf_status status;
+    enum elf_status (*identify)(struct place *place);
+} marks[] = {
+    {0xffffff, 0x088b1f, 0, 0, 8, ELF_IS_GZIP, NULL},
+    {0xffffffffffff, 0x005a587a37fd, 0, 0, 8, ELF_IS_XZ, NULL},
+    {0xffffffff, 0xfd2fb528, 0, 0, 8, ELF_IS_ZSTD, NULL},
+    // The boot flag and, 4 bytes on, "HdrS". Such a kernel may be a PE file as well.
+    {0xffffffff0000ffff, 0x537264480000aa55, 0x1fe, 0x1fe, 8, ELF_IS_BZIMAGE, NULL},
+    {0xffff, 0x5a4d, 0, 0, 8, ELF_OK, identify_pe},
+    {0xffffffff, 0x1badb002, 0, 8192 - 12, 4, ELF_OK, identify_multiboot},
+    {0xffffffff, 0xe85250d6, 0, 32768 - 16, 8, ELF_OK, identify_multiboot2},
+    {ALL_SET | ALL_CLEAR, ALL_SET, 0, UINT64_MAX, 8, ELF_OK, identify_anywhere},
+};
+
+// The first mark of this kind in `bytes`, which stand at `offset` in the file. Every word of a
+// kernel without a note passes through the loop: it has seven instructions.
+static enum elf_status find_mark(const struct mark *mark, const uint8_t *bytes, uint64_t count,
+                                 uint64_t offset, uint64_t *ret_at) {
+    uint64_t first = offset <= mark->first ? mark->first : align_up(offset, mark->step);
+    uint64_t end = min_u64(mark->last, offset + count - 8) + 1;
+    uint64_t step = mark->step;
+    const uint8_t *stop = bytes + (max_u64(first, end) - offset);
+    for (const uint8_t *at = bytes + (first - offset); at < stop; at += step) {
+        if ((read_u64(at) & mark->mask) != mark->value)
+            continue;
+        struct place place = {bytes, count, (uint64_t)(at - bytes)};
+        enum elf_status status = mark->identify == NULL ? mark->status : mark->identify(&place);
+        *ret_at = offset + place.at;
+        if (status != ELF_OK)
+            return status;
+    }
+    return ELF_OK;
+}
+
+bool elf_find_origin(const void *bytes, uint64_t count, uint64_t offset,
+                     struct elf_error *ret_origin) {
+    for (uint64_t i = 0; count >= 8 && i < ARRAY_LEN(marks); i++) {
+        uint64_t at;
+        enum elf_status status = find_mark(&marks[i], bytes, count, offset, &at);
+        if (status != ELF_OK) {
+            *ret_origin = (struct elf_error){.status = status, .a = at};
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,205 @@
+// What a file is that is no kernel of ours: told by its marks, each at its own place, in words.
+#include "loader/elf.h"
+
+#include "common/base/arith.h"
+#include "tests/unit/support/elf_file.h"
+#include "tests/unit/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A file of a few pages without a mark: bytes that are all alike.
+enum { FILE_BYTES = 40000, FILLING = 0x01 };
+
+struct bytes {
+    uint64_t count;
+    const void *bytes;
+};
+
+#define BYTES(text)                                                                                \
+    { sizeof(text) - 1, text }
+
+#define LIMINE_REQUEST "\x88\x8b\x4c\xdf\x30\xdd\xb1\xc7\x7b\xf0\x94\xa1\x83\xe8\x82\x0a"
+#define LIMINE_MARKER  "\xae\xd1\xe7\x9d\xb3\xf4\xb8\xf6\xcf\xb9\xfc\x40\x69\x1a\xb9\xfa"
+#define MULTIBOOT      "\x02\xb0\xad\x1b\x03\x00\x00\x00\xfb\x4f\x52\xe4"
+#define MULTIBOOT2     "\xd6\x50\x52\xe8\x00\x00\x00\x00\x18\x00\x00\x00\x12\xaf\xad\x17"
+#define NOTE           "\x08\0\0\0\x28\0\0\0\x01\0\0\0Slipway\0"
+
+// What is found in `count` bytes that stand at `offset` in a file. They are copied to a block of
+// their size, so that ASan sees every byte read too many.
+static enum elf_status find(const uint8_t *file, uint64_t count, uint64_t offset,
+                            uint64_t want_at) {
+    uint8_t *copy = malloc(count);
+    struct elf_error origin = {.status = ELF_OK, .a = 42};
+    memcpy(copy, file + offset, count);
+    bool found = elf_find_origin(copy, count, offset, &origin);
+    free(copy);
+    assert_int_equal(found, origin.status != ELF_OK);
+    assert_int_equal(origin.a, found ? want_at : 42);
+    return origin.status;
+}
+
+static enum elf_status find_mark(struct bytes mark, uint64_t at) {
+    static uint8_t file[FILE_BYTES];
+    memset(file, FILLING, sizeof(file));
+    memcpy(file + at, mark.bytes, mark.count);
+    return find(file, sizeof(file), 0, at);
+}
+
+static void expect_words(enum elf_status status, uint64_t at, const char *text) {
+    elf_file_expect_text(&(struct elf_error){.status = status, .a = at}, text);
+}
+
+TEST("elf origin: compressed files are named by their first bytes, and only by those") {
+    const struct bytes gzip = BYTES("\x1f\x8b\x08"),
+                       xz = BYTES("\xfd"
+                                  "7zXZ\0"),
+                       zstd = BYTES("\x28\xb5\x2f\xfd");
+    assert_int_equal(find_mark(gzip, 0), ELF_IS_GZIP);
+    assert_int_equal(find_mark(xz, 0), ELF_IS_XZ);
+    assert_int_equal(find_mark(zstd, 0), ELF_IS_ZSTD);
+    assert_int_equal(find_mark(gzip, 8), ELF_OK);
+    assert_int_equal(find_mark(xz, 8), ELF_OK);
+    assert_int_equal(find_mark(zstd, 8), ELF_OK);
+    expect_words(ELF_IS_GZIP, 0, "gzip-compressed: decompress it");
+    expect_words(ELF_IS_XZ, 0, "xz-compressed: decompress it");
+    expect_words(ELF_IS_ZSTD, 0, "zstd-compressed: decompress it");
+}
+
+TEST("elf origin: a PE file is one whose PE header is where the DOS header says") {
+    static uint8_t file[FILE_BYTES];
+    const uint32_t places[] = {0x40, 0x80, FILE_BYTES - 4};
+    for (uint64_t i = 0; i < ARRAY_LEN(places); i++) {
+        memset(file, 0, sizeof(file));
+        memcpy(file, "MZ", 2);
+        memcpy(file + 0x3c, &places[i], 4);
+        assert_int_equal(find(file, sizeof(file), 0, 0), ELF_OK);
+        memcpy(file + places[i], "PE\0", 4);
+        assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_PE);
+        assert_int_equal(find(file, places[i] + 3, 0, 0), ELF_OK);
+    }
+    const uint32_t outside[] = {FILE_BYTES - 3, FILE_BYTES, INT32_MAX, UINT32_MAX - 3, UINT32_MAX};
+    for (uint64_t i = 0; i < ARRAY_LEN(outside); i++) {
+        memcpy(file + 0x3c, &outside[i], 4);
+        assert_int_equal(find(file, sizeof(file), 0, 0), ELF_OK);
+    }
+    for (uint64_t bytes = 2; bytes < 0x40; bytes++) // cut off before the place is said
+        assert_int_equal(find(file, bytes, 0, 0), ELF_OK);
+    expect_words(ELF_IS_PE, 0, "a PE file (EFI application)");
+}
+
+TEST("elf origin: a Linux kernel is one, also where it is a PE file as well") {
+    static uint8_t file[FILE_BYTES];
+    const uint32_t pe = 0x40;
+    memcpy(file, "MZ", 2);
+    memcpy(file + 0x3c, &pe, 4);
+    memcpy(file + pe, "PE\0", 4);
+    memcpy(file + 0x1fe,
+           "\x55\xaa\xeb\x6a"
+           "HdrS",
+           8);
+    assert_int_equal(find(file, sizeof(file), 0, 0x1fe), ELF_IS_BZIMAGE);
+    file[0x1ff] = 0;
+    assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_PE);
+    expect_words(ELF_IS_BZIMAGE, 0x1fe, "a Linux kernel (bzImage)");
+}
+
+TEST("elf origin: a Multiboot header is aligned to 4, in the first 8 KiB, with its checksum") {
+    const struct bytes header = BYTES(MULTIBOOT);
+    for (uint64_t at = 0; at < 20; at++)
+        assert_int_equal(find_mark(header, at), at % 4 == 0 ? ELF_IS_MULTIBOOT : ELF_OK);
+    assert_int_equal(find_mark(header, 8192 - 12), ELF_IS_MULTIBOOT);
+    assert_int_equal(find_mark(header, 8192 - 8), ELF_OK);
+    for (uint64_t i = 0; i < header.count; i++) {
+        char changed[] = MULTIBOOT;
+        changed[i]++;
+        assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
+    }
+    expect_words(
+        ELF_IS_MULTIBOOT, 0x1000,
+        "made for the Multiboot protocol (its magic is at offset 0x1000): use a loader of that protocol");
+}
+
+TEST("elf origin: a Multiboot2 header is aligned to 8, in the first 32 KiB, with its checksum") {
+    const struct bytes header = BYTES(MULTIBOOT2);
+    for (uint64_t at = 0; at < 20; at++)
+        assert_int_equal(find_mark(header, at), at % 8 == 0 ? ELF_IS_MULTIBOOT2 : ELF_OK);
+    assert_int_equal(find_mark(header, 32768 - 16), ELF_IS_MULTIBOOT2);
+    assert_int_equal(find_mark(header, 32768 - 8), ELF_OK);
+    for (uint64_t i = 0; i < header.count; i++) {
+        char changed[] = MULTIBOOT2;
+        changed[i]++;
+        assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
+    }
+    expect_words(
+        ELF_IS_MULTIBOOT2, 0x1000,
+        "made for the Multiboot2 protocol (its magic is at offset 0x1000): use a loader of that protocol");
+}
+
+TEST("elf origin: a request or a marker of Limine's is found anywhere, aligned to 8") {
+    const struct bytes marks[] = {BYTES(LIMINE_REQUEST), BYTES(LIMINE_MARKER)};
+    for (uint64_t i = 0; i < ARRAY_LEN(marks); i++) {
+        for (uint64_t at = 0; at < 20; at++)
+            assert_int_equal(find_mark(marks[i], at), at % 8 == 0 ? ELF_IS_LIMINE : ELF_OK);
+        assert_int_equal(find_mark(marks[i], FILE_BYTES - 16), ELF_IS_LIMINE);
+        for (uint64_t byte = 0; byte < 16; byte++) {
+            char changed[16];
+            memcpy(changed, marks[i].bytes, 16);
+            changed[byte]++;
+            assert_int_equal(find_mark((struct bytes){16, changed}, 16), ELF_OK);
+        }
+    }
+    expect_words(
+        ELF_IS_LIMINE, 0x3000,
+        "made for the Limine protocol (its magic is at offset 0x3000): use a loader of that protocol");
+}
+
+TEST("elf origin: a Slipway note that no PT_NOTE lists is found anywhere, aligned to 4") {
+    static uint8_t file[FILE_BYTES];
+    const struct bytes note = BYTES(NOTE);
+    for (uint64_t at = 0; at < 20; at++) {
+        memset(file, FILLING, sizeof(file));
+        memcpy(file + at, note.bytes, note.count);
+        assert_int_equal(find(file, sizeof(file), 0, at), at % 4 == 0 ? ELF_IS_UNLISTED : ELF_OK);
+        assert_int_equal(find(file, at + 19, 0, 0), ELF_OK);
+    }
+    for (uint64_t i = 0; i < note.count; i++) {
+        char changed[] = NOTE;
+        changed[i]++;
+        // The size of the wishes is no part of the head.
+        enum elf_status want = i / 4 == 1 ? ELF_IS_UNLISTED : ELF_OK;
+        memset(file, FILLING, sizeof(file));
+        memcpy(file + 0x100, changed, note.count);
+        assert_int_equal(find(file, sizeof(file), 0, 0x100), want);
+    }
+    expect_words(
+        ELF_IS_UNLISTED, 0x3000,
+        "the one at offset 0x3000 lies outside: add a PT_NOTE to the PHDRS of the linker script");
+}
+
+TEST("elf origin: where a mark stands is said, and judged, by its offset in the file") {
+    static uint8_t file[FILE_BYTES];
+    memcpy(file, MULTIBOOT, 12);
+    memcpy(file + 8192, MULTIBOOT, 12);
+    memcpy(file + 32768, MULTIBOOT2, 16);
+    memcpy(file + 36000, LIMINE_REQUEST, 16);
+    assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_MULTIBOOT);
+    assert_int_equal(find(file, sizeof(file) - 1, 1, 36000), ELF_IS_LIMINE);
+    assert_int_equal(find(file, sizeof(file) - 8192, 8192, 36000), ELF_IS_LIMINE);
+    assert_int_equal(find(file, 36016 - 35999, 35999, 36000), ELF_IS_LIMINE);
+    assert_int_equal(find(file, sizeof(file) - 36001, 36001, 0), ELF_OK);
+}
+
+TEST("elf origin: pieces of every size that end within a mark hold none") {
+    static const char marks[] = MULTIBOOT2 MULTIBOOT "\0\0\0\0" LIMINE_REQUEST LIMINE_MARKER;
+    const uint64_t starts[] = {0, 16, 32, 48};
+    const uint64_t sizes[] = {16, 12, 16, 16};
+    for (uint64_t i = 0; i < ARRAY_LEN(starts); i++) {
+        const uint8_t *mark = (const uint8_t *)marks + starts[i];
+        for (uint64_t bytes = 1; bytes < sizes[i]; bytes++)
+            assert_int_equal(find(mark, bytes, 0, 0), ELF_OK);
+        assert_int_not_equal(find(mark, sizes[i], 0, 0), ELF_OK);
+    }
+    struct elf_error origin;
+    assert_false(elf_find_origin(marks, 0, 0, &origin));
+}
