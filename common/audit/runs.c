@@ -53,11 +53,11 @@ static void compare_with_manifest(struct runs *runs, const struct vmem_run *run)
     uint64_t virt = run->virt.value;
     for (uint64_t left = run->bytes; left > 0;) {
         const struct slipway_mapping *mapping = current_mapping(runs);
-        uint64_t listed = mapping == NULL ? 0 : mapping->virt + runs->mapping_done;
-        if (mapping == NULL || (listed >= virt && listed - virt >= left)) {
+        if (mapping == NULL) {
             report_unlisted(runs, virt, left);
             return;
         }
+        uint64_t listed = mapping->virt + runs->mapping_done;
         uint64_t listed_left = mapping->bytes - runs->mapping_done;
         if (listed < virt) {
             uint64_t bytes = min_u64(listed_left, virt - listed);
@@ -65,7 +65,7 @@ static void compare_with_manifest(struct runs *runs, const struct vmem_run *run)
             runs->mapping_done += bytes;
             continue;
         }
-        uint64_t bytes = listed - virt;
+        uint64_t bytes = min_u64(left, listed - virt);
         if (bytes > 0) {
             report_unlisted(runs, virt, bytes);
         } else {

@@ -33,7 +33,6 @@ struct hand_over {
     struct memmap_report report;
     struct slipway_mapping mappings[MAPPINGS_MAX];
     struct slipway_range ranges[RANGES_MAX];
-    uint8_t scratch[RIG_FRAMES / 8];
     struct audit_input input;
     char text[TEXT_MAX]; // what the last audit printed
 };
@@ -140,8 +139,7 @@ static struct hand_over *make(void) {
     input->boot_info = HHDM + BOOT_INFO;
     input->boot_info_bytes = PAGES(1) + 17;
     input->kernel_entry = kernel + 0x123;
-    input->scratch = hand_over->scratch;
-    input->scratch_bytes = sizeof(hand_over->scratch);
+    input->scratch_bytes = RIG_FRAMES / 8;
     list_tables(hand_over);
     return hand_over;
 }
@@ -151,16 +149,45 @@ static void destroy(struct hand_over *hand_over) {
     free(hand_over);
 }
 
+static void *copy_exactly(const void *list, uint64_t bytes) {
+    void *copy = malloc(bytes);
+    assert_non_null(copy);
+    return memcpy(copy, list, bytes);
+}
+
+// Audits lists in heap blocks of exactly their size, so that ASan sees a read beyond them.
+static uint64_t run_audit(const struct hand_over *hand_over, const struct sink *sink) {
+    struct audit_input input = hand_over->input;
+    struct slipway_mapping *mappings =
+        copy_exactly(input.mappings, input.mapping_count * sizeof(*mappings));
+    struct slipway_range *ranges = copy_exactly(input.ranges, input.range_count * sizeof(*ranges));
+    struct memmap_region *regions =
+        copy_exactly(input.regions, input.region_count * sizeof(*regions));
+    uint8_t *scratch = malloc(input.scratch_bytes);
+    assert_non_null(scratch);
+    memset(scratch, 0xff, input.scratch_bytes);
+    input.mappings = mappings;
+    input.ranges = ranges;
+    input.regions = regions;
+    input.scratch = scratch;
+    uint64_t violations = audit_run(&input, sink);
+    free(mappings);
+    free(ranges);
+    free(regions);
+    free(scratch);
+    return violations;
+}
+
 static uint64_t audit(struct hand_over *hand_over) {
     struct fmt_buffer buffer = fmt_buffer_make(hand_over->text, sizeof(hand_over->text));
     struct sink sink = fmt_buffer_sink(&buffer);
-    uint64_t violations = audit_run(&hand_over->input, &sink);
+    uint64_t violations = run_audit(hand_over, &sink);
     uint64_t lines = 0;
     for (const char *at = hand_over->text; *at != '\0'; at++)
         lines += *at == '\n';
     assert_int_equal(lines, violations);
     assert_int_equal(buffer.dropped, 0);
-    assert_int_equal(audit_run(&hand_over->input, NULL), violations);
+    assert_int_equal(run_audit(hand_over, NULL), violations);
     return violations;
 }
 
@@ -270,6 +297,34 @@ TEST("audit 2: a read-only page of the direct map that is not the kernel's is fo
     *leaf(hand_over, HHDM + 0x5000) &= ~BIT_RW;
     EXPECT(hand_over, "audit 3: ffff800000005000",
            "audit 2: [5000, 6000): read-only in the direct map");
+    hand_over = make();
+    *leaf(hand_over, HHDM + 0x407000) &= ~BIT_RW; // of the kernel, but not read-only there
+    EXPECT(hand_over, "audit 3: ffff800000407000",
+           "audit 2: [407000, 408000): read-only in the direct map");
+    hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count - 2].bytes -= 1;
+    EXPECT(hand_over, "audit 2: [405fff, 406000): read-only in the direct map",
+           "audit 3: ffffffff80005fff, 1 bytes: mapped and not listed");
+}
+
+TEST("audit 2: read-only pages that begin within the kernel's and go on behind them are found") {
+    struct hand_over *hand_over = make();
+    for (uint64_t page = TEXT; page < DATA - PAGES(1); page += PAGES(1))
+        *leaf(hand_over, HHDM + page) |= BIT_RW;
+    *leaf(hand_over, HHDM + DATA) &= ~BIT_RW;
+    EXPECT(hand_over, "audit 3: ffff800000400000", "audit 5: frame 400000", "audit 5: frame 404000",
+           "audit 3: ffff800000406000: mapped to 406000, rights 1, cache type 0; listed as 406000, "
+           "3, 0",
+           "audit 2: [406000, 407000): read-only in the direct map");
+}
+
+TEST("audit 2: a kernel without data, whose last mapping is read-only, is looked at as any") {
+    struct hand_over *hand_over = make();
+    unmap(hand_over, hand_over->mappings[--hand_over->input.mapping_count].virt, KERNEL_END - DATA);
+    assert_int_equal(audit(hand_over), 0);
+    *leaf(hand_over, HHDM + 0x5000) &= ~BIT_RW;
+    EXPECT(hand_over, "audit 3: ffff800000005000",
+           "audit 2: [5000, 6000): read-only in the direct map");
 }
 
 // --- 3 ---
@@ -297,6 +352,31 @@ TEST("audit 3: a mapping that goes on behind its end in the manifest is found") 
     struct hand_over *hand_over = make();
     hand_over->mappings[hand_over->input.mapping_count - 1].bytes -= PAGES(1);
     EXPECT(hand_over, "audit 3: ffffffff80009000, 4096 bytes: mapped and not listed");
+    hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count - 1].bytes -= 1;
+    EXPECT(hand_over, "audit 3: ffffffff80009fff, 1 bytes: mapped and not listed");
+    hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count - 1].bytes -= PAGES(1);
+    *leaf(hand_over, SLIPWAY_KERNEL_DEFAULT + DATA + PAGES(1) - TEXT) &= ~BIT_RW; // in 3 runs
+    EXPECT(hand_over,
+           "audit 3: ffffffff80007000: mapped to 407000, rights 1, cache type 0; listed "
+           "as 407000, 3, 0",
+           "audit 3: ffffffff80009000, 4096 bytes: mapped and not listed");
+}
+
+TEST("audit 3: a mapping that begins before its start in the manifest is found") {
+    struct hand_over *hand_over = make();
+    struct slipway_mapping *last = &hand_over->mappings[hand_over->input.mapping_count - 1];
+    last->virt += PAGES(1);
+    last->phys += PAGES(1);
+    last->bytes -= PAGES(1);
+    EXPECT(hand_over, "audit 3: ffffffff80006000, 4096 bytes: mapped and not listed");
+    hand_over = make();
+    hand_over->mappings[hand_over->input.mapping_count - 1].virt += 1;
+    EXPECT(hand_over, "audit 3: ffffffff80006000, 1 bytes: mapped and not listed",
+           "audit 3: ffffffff80006001: mapped to 406001, rights 3, cache type 0; listed as 406000, "
+           "3, 0",
+           "audit 3: ffffffff8000a000, 1 bytes: listed and not mapped");
 }
 
 TEST("audit 3: rights other than listed are found") {
@@ -333,10 +413,19 @@ TEST("audit 3: anything in the lower half is found, though it be listed") {
 
 TEST("audit 4: RAM that is mapped write-combining elsewhere is found once") {
     struct hand_over *hand_over = make();
-    add(hand_over, SPARE_VIRT, 0x600000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
+    add(hand_over, SPARE_VIRT, 0x5000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
     list_tables(hand_over);
-    EXPECT(hand_over, "audit 4: frame 600000: mapped with cache type 5 by ffffc02000000000, 0 by "
-                      "ffff800000600000");
+    EXPECT(hand_over, "audit 4: frame 5000: mapped with cache type 5 by ffffc02000000000, 0 by "
+                      "ffff800000005000");
+}
+
+TEST("audit 4: RAM that is mapped write-combining with what lies before it is found") {
+    struct hand_over *hand_over = make();
+    add(hand_over, SPARE_VIRT, LAST - PAGES(1), PAGES(2), SLIPWAY_RIGHT_WRITE,
+        SLIPWAY_MAP_FRAMEBUFFER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 4: frame 2100000: mapped with cache type 5 by ffffc02000001000, 0 by "
+                      "ffff800002100000");
 }
 
 TEST("audit 4: a framebuffer with two cache types, neither WB, is found once") {
@@ -354,6 +443,15 @@ TEST("audit 5: a writable alias of kernel text is found, though it be listed") {
     list_tables(hand_over);
     EXPECT(hand_over, "audit 5: frame 401000: read-only kernel page ffffffff80001000, writable by "
                       "ffffc02000000000");
+}
+
+TEST(
+    "audit 5: an alias that begins before the kernel's text and ends behind its first page is found") {
+    struct hand_over *hand_over = make();
+    add(hand_over, SPARE_VIRT, TEXT - PAGES(1), PAGES(2), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_LOADER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 5: frame 400000: read-only kernel page ffffffff80000000, writable by "
+                      "ffffc02000001000");
 }
 
 TEST("audit 5: read-only data that is writable in the direct map is found") {
@@ -407,6 +505,28 @@ TEST("audit 6: boot_info that is unmapped in part, empty, or outside the direct 
     hand_over = make();
     hand_over->input.boot_info = UINT64_MAX - 4;
     EXPECT(hand_over, "audit 6: boot_info: ", "audit 6: boot_info ");
+    hand_over = make();
+    hand_over->input.boot_info = UINT64_MAX - PAGES(1) - 16;
+    hand_over->input.boot_info_bytes = 16;
+    EXPECT(hand_over, "audit 6: boot_info [ffffffffffffe000, fffffffffffff000): 0 of 4096 bytes",
+           "audit 6: boot_info ffffffffffffefef: not in the direct map");
+}
+
+TEST("audit 6: boot_info lies in the direct map's window to its last byte") {
+    struct hand_over *hand_over = make();
+    hand_over->input.boot_info = SLIPWAY_WINDOW_BASE - PAGES(1);
+    hand_over->input.boot_info_bytes = PAGES(1);
+    EXPECT(hand_over, "audit 6: boot_info [ffffbffffffff000, ffffc00000000000): 0 of 4096");
+    hand_over = make();
+    hand_over->input.boot_info = SLIPWAY_WINDOW_BASE - PAGES(1);
+    hand_over->input.boot_info_bytes = PAGES(1) + 1;
+    EXPECT(hand_over, "audit 6: boot_info [ffffbffffffff000, ffffc00000001000): 0 of 8192",
+           "audit 6: boot_info ffffbffffffff000: not in the direct map");
+    hand_over = make();
+    hand_over->input.boot_info = SLIPWAY_WINDOW_BASE;
+    hand_over->input.boot_info_bytes = 0;
+    EXPECT(hand_over, "audit 6: boot_info: 0 bytes at ffffc00000000000",
+           "audit 6: boot_info ffffc00000000000: not in the direct map");
 }
 
 TEST("audit 6: an entry point that is not mapped, or not executable, is found") {
@@ -498,6 +618,10 @@ TEST("audit 8: regions that overlap, are empty, unaligned or of unknown kind are
     hand_over->regions[3].start -= PAGES(1); // into the one before
     EXPECT(hand_over, "audit 8: region 3 ", "audit 8: kernel memory");
     hand_over = make();
+    hand_over->regions[0].end = hand_over->regions[0].start;
+    EXPECT(hand_over, "audit 8: region 0 [0, 0) of kind 13: unsorted, empty",
+           "audit 8: reserved memory", "audit 3: [0, 1000), absent");
+    hand_over = make();
     hand_over->regions[1].end += 8;
     audit(hand_over);
     assert_non_null(strstr(hand_over->text, "audit 8: region 1 "));
@@ -513,4 +637,7 @@ TEST("audit 8: totals that differ from the report's are found") {
     struct hand_over *hand_over = make();
     hand_over->report.bytes[SLIPWAY_MEM_RUNTIME] += FRAME_BYTES;
     EXPECT(hand_over, "audit 8: runtime memory: the regions have 65536 bytes, the map 69632");
+    hand_over = make();
+    hand_over->report.bytes[0] = FRAME_BYTES; // of no kind
+    EXPECT(hand_over, "audit 8: unknown memory: the regions have 0 bytes, the map 4096");
 }
