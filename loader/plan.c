@@ -2,7 +2,7 @@
 
 #include "common/base/arith.h"
 
-// Two pieces a segment, two more for RELRO.
+// A piece a segment, two more where RELRO begins and ends within one.
 enum { KERNEL_PIECES_MAX = ELF_SEGMENTS_MAX + 2 };
 
 // Pages of the kernel's image with equal rights; the list is in rising order, virtually and

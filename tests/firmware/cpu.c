@@ -29,7 +29,9 @@ void fake_reset_cpu(void) {
     tsc = TSC_START;
 }
 
-struct cpuid cpu_cpuid(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
+struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
+    if (fake.cpuid != NULL)
+        return fake.cpuid(leaf, subleaf);
     switch (leaf) {
     case 0:
         return (struct cpuid){.eax = 7};

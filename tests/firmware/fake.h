@@ -10,6 +10,7 @@
 // and after every allocation.
 #pragma once
 
+#include "common/x86/cpu.h"
 #include "loader/enter_cpu.h"
 
 #include <efi.h>
@@ -120,7 +121,8 @@ struct fake {
     bool has_cet;
     bool has_mce;
     bool is_sev_guest;
-    bool uart_is_stuck;  // never takes a byte
+    struct cpuid (*cpuid)(uint32_t leaf, uint32_t subleaf); // in place of the machine's, or null
+    bool uart_is_stuck;                                     // never takes a byte
     uint64_t uart_takes; // so many bytes, then none; 0: any number
     bool has_uart;
     bool has_pm_timer; // and an RSDP that leads to it

@@ -71,11 +71,13 @@ TEST("acpi tables: without an XSDT the RSDT is used") {
     drop_xsdt();
     memset(tables.bytes + ACPI_XSDT, 0, 4);
     assert_int_equal(find(), ACPI_OK);
-    fill();
-    tables.bytes[ACPI_RSDP + 15] = 0; // ACPI 1.0: nothing behind the first 20 bytes is there
-    memset(tables.bytes + ACPI_RSDP + 20, 0xff, 16);
-    tables.bytes[ACPI_RSDP + 8] = (uint8_t)(tables.bytes[ACPI_RSDP + 8] + 2);
-    assert_int_equal(find(), ACPI_OK);
+    for (uint8_t revision = 0; revision < 2; revision++) {
+        fill();
+        tables.bytes[ACPI_RSDP + 15] = revision; // nothing behind the first 20 bytes is there
+        memset(tables.bytes + ACPI_RSDP + 20, 0xff, 16);
+        acpi_fake_sum_bytes(tables.bytes + ACPI_RSDP, ACPI_RSDP_BYTES_1, ACPI_RSDP_SUM);
+        assert_int_equal(find(), ACPI_OK);
+    }
 }
 
 TEST("acpi tables: an RSDP of ACPI 1.0 is not read beyond its 20 bytes") {
@@ -180,6 +182,16 @@ TEST("acpi tables: a table that cannot be read, or is broken, does not hide the 
     fill();
     memset(tables.bytes + ACPI_FADT + 4, 0xff, 32); // length, sum and what follows
     assert_int_equal(find(), ACPI_OK);
+}
+
+TEST("acpi tables: a table whose signature differs in one letter is another") {
+    for (unsigned at = 0; at < 4; at++) {
+        fill();
+        memcpy(tables.bytes + ACPI_FADT, "APIC", 4);
+        tables.bytes[ACPI_FADT + at] = 'X';
+        acpi_fake_sum(&tables, ACPI_FADT);
+        assert_int_equal(find(), ACPI_OK);
+    }
 }
 
 TEST("acpi tables: of two tables with the signature the first counts, be it broken") {

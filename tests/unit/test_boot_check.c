@@ -60,6 +60,7 @@ TEST("boot_check: impossible sizes are refused before anything is read by them")
     EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = sizeof(b->info) - 1);
     EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = 0);
     EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = (256 << 20) + 1);
+    EXPECT_OK(b->info.total_bytes = 256 << 20); // nothing in it is further behind
     EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = UINT64_MAX);
     // A newer loader's longer header: what follows it moves up.
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(mappings), b->info.header_bytes += 8);
@@ -144,6 +145,9 @@ TEST("boot_check: every text must lie inside the block, with its NUL") {
     check_text(HEADER_OFFSET(kernel_path));
     check_text(HEADER_OFFSET(cmdline));
     check_text(HEADER_OFFSET(log));
+    EXPECT_OK(memcpy(b->text + 11, "last", 5); b->info.log.address += 11);
+    EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(log), memcpy(b->text + 12, "last", 4);
+           b->info.log.address += 12); // its NUL would be behind the block
 }
 
 TEST("boot_check: the EFI map has a stride of at least 40 and lies inside the block") {
@@ -181,6 +185,8 @@ static void move_direct(struct boot_block *block, uint64_t base) {
 
 TEST("boot_check: the direct map is aligned, in the upper half, and ends at its last mapping") {
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_base += 0x1000);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 30)));
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 38)));
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_base = 0; b->info.hhdm_end = 64 * MIB_1);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = b->info.hhdm_base);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = b->info.hhdm_base - 0x1000);
@@ -196,10 +202,22 @@ TEST("boot_check: the direct map is aligned, in the upper half, and ends at its 
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xfeffff8000000000); b->info.paging_levels = 5);
     EXPECT_OK(move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 39)));
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, SLIPWAY_WINDOW_BASE));
+    // As wide as its window, up to the next one.
+    EXPECT_OK(b->mappings[BLOCK_MAP_HIGH].bytes = SLIPWAY_HHDM_MAX_BYTES - 33 * MIB_1;
+              b->info.hhdm_end = SLIPWAY_WINDOW_BASE);
     // Wider than its window, which only 5 levels have room for.
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xff00000000000000); b->info.paging_levels = 5;
            b->mappings[BLOCK_MAP_HIGH].bytes += SLIPWAY_HHDM_MAX_BYTES;
            b->info.hhdm_end += SLIPWAY_HHDM_MAX_BYTES);
+}
+
+TEST("boot_check: a direct map may be of one mapping") {
+    EXPECT_OK(b->mappings[BLOCK_MAP_LOW].bytes = 64 * MIB_1; b->info.mappings.count -= 3;
+              memmove(b->mappings + 1, b->mappings + BLOCK_MAP_STACK,
+                      (BLOCK_MAPS - BLOCK_MAP_STACK) * sizeof(b->mappings[0]));
+              // What stands behind the list is none of it.
+              b->mappings[BLOCK_MAPS - 3] = b->mappings[0];
+              b->mappings[BLOCK_MAPS - 3].bytes /= 2);
 }
 
 TEST("boot_check: the manifest is sorted, disjoint, aligned and inside the upper half") {
@@ -249,6 +267,15 @@ TEST("boot_check: every mapping is what the contract says for its purpose") {
            b->mappings[BLOCK_MAP_TEXT].virt = SLIPWAY_KERNEL_MIN - 0x1000);
     EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_DATA,
            b->mappings[BLOCK_MAP_DATA].cache = SLIPWAY_CACHE_WC);
+}
+
+TEST("boot_check: physical addresses have 52 bits, all of which may be used") {
+    const uint64_t bytes = 4 * MIB_1;
+    const uint64_t places[] = {UINT64_C(1) << 51, (UINT64_C(1) << 52) - bytes};
+    for (unsigned i = 0; i < 2; i++) {
+        EXPECT_OK(b->mappings[BLOCK_MAP_FRAMEBUFFER].phys = places[i];
+                  b->framebuffers[0].address_phys = places[i] + 16);
+    }
 }
 
 TEST("boot_check: the memory map is sorted, disjoint, aligned, of known kinds, and merged") {

@@ -19,10 +19,11 @@ static struct elf_image make_kernel(void) {
         .entry = base,
         .virt_start = base,
         .virt_end = base + 8 * FRAME_BYTES,
-        .segment_count = 3,
+        .segment_count = 3, // what stands behind them is none
         .segments = {{.virt = base, .mem_bytes = 2 * FRAME_BYTES, .execute = true},
                      {.virt = base + 2 * FRAME_BYTES, .mem_bytes = 100},
-                     {.virt = base + 4 * FRAME_BYTES, .mem_bytes = 4 * FRAME_BYTES, .write = true}},
+                     {.virt = base + 4 * FRAME_BYTES, .mem_bytes = 4 * FRAME_BYTES, .write = true},
+                     {.virt = base + 9 * FRAME_BYTES, .mem_bytes = FRAME_BYTES}},
         .relro_start = base + 4 * FRAME_BYTES,
         .relro_end = base + 5 * FRAME_BYTES,
     };
@@ -81,6 +82,62 @@ TEST("plan: the manifest is the direct map, stack, loader, framebuffer and kerne
     expect_mapping(13, base + 0x4000, 0x204000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
     expect_mapping(14, base + 0x5000, 0x205000, 0x3000, 1, 0, SLIPWAY_MAP_KERNEL);
     assert_int_equal(plan_framebuffer_virt(0, 0x80000040), SLIPWAY_WINDOW_BASE + GIB(64) + 0x40);
+    assert_int_equal(plan_framebuffer_virt(6, 0xf2345677),
+                     SLIPWAY_WINDOW_BASE + GIB(448) + 0x32345677);
+}
+
+TEST("plan: RAM of two kinds that touches is one mapping, from the first region on") {
+    static const struct memmap_region touching[] = {
+        {0x0, 0x1000, SLIPWAY_MEM_USABLE, true},
+        {0x1000, 0x3000, SLIPWAY_MEM_BOOT_SERVICES, true},
+    };
+    struct elf_image kernel = {.virt_start = SLIPWAY_KERNEL_DEFAULT};
+    struct plan_input input = {.regions = touching,
+                               .region_count = ARRAY_LEN(touching),
+                               .hhdm_base = SLIPWAY_HHDM_BASE,
+                               .elf = &kernel};
+    assert_int_equal(plan_make_manifest(&input, mappings), 1);
+    expect_mapping(0, SLIPWAY_HHDM_BASE, 0, 0x3000, 1, 0, SLIPWAY_MAP_DIRECT);
+}
+
+TEST("plan: RELRO takes the right to write away, and no other") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    kernel.relro_start = base;
+    assert_int_equal(plan_make_manifest(&input, mappings), 14);
+    expect_mapping(10, base, 0x200000, 0x2000, 2, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(11, base + 0x2000, 0x202000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(12, base + 0x4000, 0x204000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(13, base + 0x5000, 0x205000, 0x3000, 1, 0, SLIPWAY_MAP_KERNEL);
+}
+
+TEST("plan: the largest manifest fits the bound, with a few mappings to spare") {
+    struct elf_image kernel = {.virt_start = SLIPWAY_KERNEL_DEFAULT,
+                               .segment_count = ELF_SEGMENTS_MAX};
+    uint64_t virt = kernel.virt_start;
+    for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++, virt += 4 * FRAME_BYTES)
+        kernel.segments[i] = (struct elf_segment){.virt = virt, .mem_bytes = 3 * FRAME_BYTES};
+    kernel.segments[ELF_SEGMENTS_MAX - 1].write = true;
+    kernel.relro_start = virt - 3 * FRAME_BYTES; // the page in the middle
+    kernel.relro_end = virt - 2 * FRAME_BYTES;
+    struct slipway_framebuffer framebuffers[7];
+    for (uint32_t i = 0; i < ARRAY_LEN(framebuffers); i++)
+        framebuffers[i] = (struct slipway_framebuffer){.address_phys = GIB(2), .bytes = MIB(1)};
+    struct plan_input input = make_input(&kernel);
+    input.framebuffers = framebuffers;
+    input.framebuffer_count = ARRAY_LEN(framebuffers);
+    uint64_t bound = plan_mapping_bound(input.region_count);
+    uint64_t count = plan_make_manifest(&input, mappings);
+    // RAM cut by every read-only piece, stack, loader, screens, and all pieces.
+    assert_int_equal(count, 2 + 2 * ELF_SEGMENTS_MAX + 1 + 3 + 7 + ELF_SEGMENTS_MAX + 2);
+    assert_in_range(bound, count, count + 10);
+    for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++)
+        kernel.segments[i].write = true;
+    kernel.relro_start = kernel.virt_start; // all of it, so that nothing is cut
+    kernel.relro_end = virt;
+    assert_int_equal(plan_make_manifest(&input, mappings),
+                     2 + 2 * ELF_SEGMENTS_MAX + 1 + 3 + 7 + ELF_SEGMENTS_MAX);
 }
 
 // ---- Tables in memory whose physical addresses are not its pointers
@@ -132,6 +189,7 @@ static void expect_count_is_exact(struct vmem_cpu cpu, unsigned levels) {
                      VMEM_OK);
     assert_int_equal(translation.phys.value, 0x205123);
     assert_int_equal(translation.rights, VMEM_READ | VMEM_WRITE);
+    assert_true(vmem_translation_is_global(&translation));
 }
 
 TEST(
@@ -178,6 +236,36 @@ TEST("plan: a mapping that cannot be is named by its index") {
         plan_count_tables(mappings, count, (struct vmem_cpu){40, true, true}, 4, &plan, &index),
         VMEM_ERR_PADDR_WIDTH);
     assert_int_equal(mappings[index].purpose, SLIPWAY_MAP_STACK);
+    struct vmem space;
+    tables_used = 0;
+    assert_int_equal(vmem_new(&space, &ops, NULL, (struct vmem_cpu){40, true, true}, 4), VMEM_OK);
+    index = 0;
+    assert_int_equal(plan_build_tables(&space, mappings, count, &index), VMEM_ERR_PADDR_WIDTH);
+    assert_int_equal(mappings[index].purpose, SLIPWAY_MAP_STACK);
+}
+
+TEST("plan: of no mapping the index is 0") {
+    const struct vmem_cpu cpu = {40, true, true};
+    struct vmem_plan plan;
+    struct vmem space;
+    uint64_t index = 77;
+    assert_int_equal(plan_count_tables(mappings, 0, cpu, 3, &plan, &index), VMEM_ERR_LEVELS);
+    assert_int_equal(index, 0);
+    tables_used = 0;
+    assert_int_equal(vmem_new(&space, &ops, NULL, cpu, 4), VMEM_OK);
+    index = 77;
+    assert_int_equal(plan_build_tables(&space, mappings, 0, &index), VMEM_OK);
+    assert_int_equal(index, 0);
+}
+
+TEST("plan: the tables of the first mapping count") {
+    const struct vmem_cpu cpu = {40, true, true};
+    const struct slipway_mapping page = {SLIPWAY_HHDM_BASE, 0, FRAME_BYTES, 1, SLIPWAY_CACHE_WB,
+                                         SLIPWAY_MAP_DIRECT};
+    struct vmem_plan plan;
+    uint64_t index;
+    assert_int_equal(plan_count_tables(&page, 1, cpu, 4, &plan, &index), VMEM_OK);
+    assert_int_equal(plan.tables, 4);
 }
 
 // ---- RAM that changed after the plan
