@@ -454,6 +454,18 @@ TEST(
                       "ffffc02000001000");
 }
 
+TEST(
+    "audit 5: a writable mapping that is listed first, and as the kernel's read-only one, is found") {
+    struct hand_over *hand_over = make();
+    hand_over->mappings[0].rights = 0;
+    hand_over->mappings[0].purpose = SLIPWAY_MAP_KERNEL;
+    EXPECT(hand_over,
+           "audit 3: ffff800000000000: mapped to 0, rights 3, cache type 0; listed as 0, "
+           "1, 0",
+           "audit 5: frame 0: read-only kernel page ffff800000000000, writable by "
+           "ffff800000000000");
+}
+
 TEST("audit 5: read-only data that is writable in the direct map is found") {
     struct hand_over *hand_over = make();
     *leaf(hand_over, HHDM + RODATA) |= BIT_RW;
