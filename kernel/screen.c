@@ -1,8 +1,8 @@
 #include "kernel/screen.h"
 
 #include "common/base/arith.h"
-#include "kernel/boot.h"
 #include "common/screen/framebuffer.h"
+#include "kernel/boot.h"
 #include "kernel/picture.h"
 #include "kernel/stages.h"
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { BASIC, STRUCTURED, TDX, EXTENDED, EXTENDED_FEATURES, WIDTHS, ENCRYPTION, LEAVES };
+enum { BASIC, FEATURES, STRUCTURED, TDX, EXTENDED, EXTENDED_FEATURES, WIDTHS, ENCRYPTION, LEAVES };
 
 // The leaves that the CPU of a test has, none but these two to begin with.
 static struct leaf {
@@ -34,8 +34,8 @@ static void set_leaf(unsigned index, struct cpuid registers) {
 
 // A CPU whose highest leaves these are.
 static void make_cpu(uint32_t basic, uint32_t extended) {
-    static const uint32_t numbers[LEAVES] = {0,          7,          0x21,      0x80000000,
-                                             0x80000001, 0x80000008, 0x8000001f};
+    static const uint32_t numbers[LEAVES] = {0,          1,          7,          0x21,
+                                             0x80000000, 0x80000001, 0x80000008, 0x8000001f};
     fake_reset();
     fake.cpuid = read_leaf;
     for (unsigned i = 0; i < LEAVES; i++)
@@ -53,6 +53,7 @@ static void expect(struct cpu_features want) {
     assert_int_equal(found.smep, want.smep);
     assert_int_equal(found.smap, want.smap);
     assert_int_equal(found.umip, want.umip);
+    assert_int_equal(found.mce, want.mce);
     assert_int_equal(found.cet, want.cet);
     assert_int_equal(found.memory_encrypted, want.memory_encrypted);
     assert_int_equal(found.paging_levels, want.paging_levels);
@@ -73,6 +74,7 @@ TEST("features: every feature is known by its own bit alone") {
         struct cpuid registers;
         struct cpu_features want;
     } cases[] = {
+        {FEATURES, {.edx = 1u << 7}, {PLAIN, .mce = true}},
         {STRUCTURED, {.ebx = 1u << 7}, {PLAIN, .smep = true}},
         {STRUCTURED, {.ebx = 1u << 20}, {PLAIN, .smap = true}},
         {STRUCTURED, {.ecx = 1u << 2}, {PLAIN, .umip = true}},
@@ -91,14 +93,14 @@ TEST("features: every feature is known by its own bit alone") {
 TEST("features: addresses have as many bits as the CPU says, and 52 at most") {
     static const uint8_t bits[][2] = {{39, 39}, {51, 51}, {52, 52}, {53, 52}, {255, 52}};
     for (size_t i = 0; i < ARRAY_LEN(bits); i++) {
-        make_cpu(0, 0x80000008);
+        make_cpu(1, 0x80000008);
         set_leaf(WIDTHS, (struct cpuid){.eax = 0x3900 + bits[i][0]}); // virtual ones have 57
         expect((struct cpu_features){.paging.paddr_bits = bits[i][1], .paging_levels = 4});
     }
 }
 
 TEST("features: the paging levels are those in use") {
-    make_cpu(0, 0x80000000);
+    make_cpu(1, 0x80000000);
     fake.paging_levels = 5;
     expect((struct cpu_features){.paging.paddr_bits = 36, .paging_levels = 5});
 }
@@ -109,13 +111,13 @@ TEST("features: a guest under SEV knows that its memory is encrypted when it is 
         bool is_on, is_encrypted;
     } cases[] = {{2, true, true}, {2, false, false}, {0xd, true, false}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        make_cpu(0, 0x8000001f);
+        make_cpu(1, 0x8000001f);
         set_leaf(WIDTHS, (struct cpuid){.eax = 36});
         set_leaf(ENCRYPTION, (struct cpuid){.eax = cases[i].eax});
         fake.is_sev_guest = cases[i].is_on;
         expect((struct cpu_features){PLAIN, .memory_encrypted = cases[i].is_encrypted});
     }
-    make_cpu(0, 0x8000001e);
+    make_cpu(1, 0x8000001e);
     set_leaf(WIDTHS, (struct cpuid){.eax = 36});
     fake.is_sev_guest = true;
     expect((struct cpu_features){PLAIN});
