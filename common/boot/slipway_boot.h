@@ -39,9 +39,9 @@
  *               uncached, before the first access
  *   first CR3   stack, GDT, TSS, IDT and framebuffers are mapped in SLIPWAY_WINDOW_BASE and up, not
  *               in the direct map. Tables of the kernel's own that lack this window end in a triple
- *               fault at the first push or fault. Take over entries 256 to 511 of the root at
- *               hhdm_base + root_phys, or map what `mappings` lists, until all of these are
- * replaced
+ *               fault at the first push or fault. Until all of these are replaced take over
+ *               entries 256 to 511 of the root at hhdm_base + root_phys, or map what `mappings`
+ *               lists
  *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys. Sizes are in bytes. Nothing here needs a relocation or a free: the
