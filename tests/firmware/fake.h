@@ -59,7 +59,7 @@ enum fake_call {
     FAKE_CALLS,
 };
 
-#define FAKE_FILES_MAX      8
+#define FAKE_FILES_MAX      72
 #define FAKE_DISPLAYS_MAX   10
 #define FAKE_CALLS_RECORDED 4096
 #define FAKE_TEXT_BYTES     16384
@@ -86,8 +86,8 @@ struct fake_display {
     EFI_GRAPHICS_OUTPUT_MODE_INFORMATION mode;
     uint64_t base;
     uint64_t bytes;
-    bool has_no_mode;
-    bool has_no_info;
+    bool has_no_mode; // its protocol says nothing of the mode
+    bool has_no_info; // its mode says nothing of the picture
 };
 
 enum fake_end {
@@ -100,7 +100,9 @@ struct fake {
     // ---- Set by the test, after fake_reset
     uint64_t stride;         // of memory descriptors
     bool probe_hides_stride; // GetMemoryMap without a buffer tells nothing but the size
-    bool gives_page_0;       // the first AllocatePages returns address 0
+    uint64_t map_order;      // not 0: the map is listed in an order made from it
+    uint64_t ram_attributes; // of all RAM in the arena besides the usual ones
+    uint32_t gives_page_0;   // the AllocatePages of this number, from 1, returns address 0
     uint64_t fail_at;        // the call of this number, from 1, fails with fail_status
     bool fails_on;           // and so does every call after it
     enum fake_call refused;  // every call of this kind fails with fail_status
@@ -143,6 +145,7 @@ struct fake {
     uint64_t calls;
     uint8_t kinds[FAKE_CALLS_RECORDED];  // of each call, by its number
     const struct fake_file *failed_file; // that the failing call was about
+    uint32_t allocations;                // calls of AllocatePages
     uint32_t exits;                      // calls of ExitBootServices
     uint32_t readings;                   // of the map
     bool exited;
@@ -186,6 +189,9 @@ uint64_t fake_held_pages(void);
 // Adds a descriptor to the map, for memory outside the arena. The key changes.
 void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type);
 
+// Adds any descriptor at all to the map. The key changes.
+void fake_add_descriptor(const EFI_MEMORY_DESCRIPTOR *descriptor);
+
 // Changes the type of a whole descriptor outside the arena, or of pages in the arena that nobody
 // holds. The key changes.
 void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type);
@@ -197,6 +203,9 @@ struct fake_memory {
     EFI_MEMORY_TYPE type;
 };
 bool fake_find_memory(uint64_t phys, struct fake_memory *ret_memory);
+
+// True if these bytes are the map as it stands now, descriptor by descriptor.
+bool fake_is_map(const void *map, uint64_t bytes);
 
 // Bytes of this type in the map.
 uint64_t fake_count_memory(EFI_MEMORY_TYPE type);

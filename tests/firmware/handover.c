@@ -5,7 +5,9 @@
 #include "common/vmem/vmem.h"
 #include "common/x86/regs.h"
 #include "tests/firmware/setup.h"
+#include "tests/unit/support/memmap_model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static union {
@@ -72,45 +74,202 @@ static const struct vmem_ops ops = {
     .table_pointer = table_pointer,
 };
 
-static bool count_identical(void *argument, const struct vmem_run *run) {
-    uint64_t *bytes = argument;
-    if (run->virt.value - copy.info.hhdm_base == run->phys.value && run->cache == VMEM_CACHE_WB &&
-        !(run->rights & VMEM_EXECUTE))
-        *bytes += run->bytes;
+// ---- The page tables: what the manifest says, no more and no less
+
+struct found {
+    const struct slipway_mapping *mapping;
+    uint64_t bytes; // mapped as it says
+};
+
+static bool count_as_listed(void *argument, const struct vmem_run *run) {
+    struct found *found = argument;
+    const struct slipway_mapping *mapping = found->mapping;
+    unsigned rights = VMEM_READ | (mapping->rights & SLIPWAY_RIGHT_WRITE ? VMEM_WRITE : 0U) |
+                      (mapping->rights & SLIPWAY_RIGHT_EXECUTE ? VMEM_EXECUTE : 0U);
+    bool is_same = run->virt.value - mapping->virt == run->phys.value - mapping->phys;
+    if (is_same && run->rights == rights && run->cache == (enum vmem_cache)mapping->cache)
+        found->bytes += run->bytes;
     return true;
 }
 
-// All that a kernel may come to use is mapped, and is what the firmware's last map says it is.
-static void check_memory(const struct vmem *space, const struct slipway_memory *memory) {
-    if (memory->kind > SLIPWAY_MEM_ACPI_RECLAIM)
-        return;
+static bool count_bytes(void *argument, const struct vmem_run *run) {
+    *(uint64_t *)argument += run->bytes;
+    return true;
+}
+
+static void check_mapped(const struct vmem *space) {
+    uint64_t listed = 0;
     uint64_t mapped = 0;
-    assert_int_equal(vmem_walk(space, vaddr(copy.info.hhdm_base + memory->start_phys),
-                               memory->bytes, count_identical, &mapped),
-                     VMEM_OK);
-    assert_int_equal(mapped, memory->bytes);
-    uint64_t end = memory->start_phys + memory->bytes;
-    for (uint64_t at = memory->start_phys; at < end;) {
-        struct fake_memory found;
-        assert_true(fake_find_memory(at, &found));
-        if (memory->kind == SLIPWAY_MEM_USABLE)
-            assert_int_equal(found.type, EfiConventionalMemory);
-        at = found.end;
+    for (uint32_t i = 0; i < copy.info.mappings.count; i++) {
+        struct found found = {setup_record(&copy.info.mappings, i), 0};
+        const struct slipway_mapping *mapping = found.mapping;
+        assert_int_equal(
+            vmem_walk(space, vaddr(mapping->virt), mapping->bytes, count_as_listed, &found),
+            VMEM_OK);
+        assert_int_equal(found.bytes, mapping->bytes);
+        listed += mapping->bytes;
     }
+    assert_int_equal(vmem_walk(space, vaddr(0), 0, count_bytes, &mapped), VMEM_OK);
+    assert_int_equal(mapped, listed);
+}
+
+// What is mapped with another cache type than RAM must not be RAM.
+static void check_framebuffer(const struct slipway_framebuffer *framebuffer) {
+    for (uint32_t i = 0; i < copy.info.memory.count; i++) {
+        const struct slipway_memory *memory = setup_record(&copy.info.memory, i);
+        bool is_apart = framebuffer->address_phys >= memory->start_phys + memory->bytes ||
+                        framebuffer->address_phys + framebuffer->bytes <= memory->start_phys;
+        assert_true(is_apart || !memory->in_direct);
+    }
+}
+
+static bool count_writable(void *argument, const struct vmem_run *run) {
+    bool is_identical = run->virt.value - copy.info.hhdm_base == run->phys.value;
+    if (is_identical && run->rights == (VMEM_READ | VMEM_WRITE) && run->cache == VMEM_CACHE_WB)
+        *(uint64_t *)argument += run->bytes;
+    return true;
+}
+
+// All that a kernel may come to use is in the direct map, and nothing is there that is no RAM.
+static void check_direct_map(const struct vmem *space) {
+    uint64_t direct = 0;
+    uint64_t mapped = 0;
+    for (uint32_t i = 0; i < copy.info.memory.count; i++) {
+        const struct slipway_memory *memory = setup_record(&copy.info.memory, i);
+        uint64_t writable = 0;
+        direct += memory->in_direct ? memory->bytes : 0;
+        if (memory->kind > SLIPWAY_MEM_PAGE_TABLES || memory->kind == SLIPWAY_MEM_KERNEL)
+            continue;
+        assert_int_equal(vmem_walk(space, vaddr(copy.info.hhdm_base + memory->start_phys),
+                                   memory->bytes, count_writable, &writable),
+                         VMEM_OK);
+        assert_int_equal(writable, memory->bytes);
+    }
+    uint64_t window = copy.info.hhdm_end - copy.info.hhdm_base;
+    assert_int_equal(vmem_walk(space, vaddr(copy.info.hhdm_base), window, count_bytes, &mapped),
+                     VMEM_OK);
+    assert_int_equal(mapped, direct);
+}
+
+void setup_adopt_space(struct vmem *ret_space) {
+    const struct vmem_cpu cpu = {(uint8_t)fake.paddr_bits, .has_nx = true, .has_1g = fake.has_1g};
+    assert_int_equal(vmem_adopt(ret_space, &ops, NULL, cpu, fake.paging_levels, fake.cpu.root),
+                     VMEM_OK);
 }
 
 static void check_space(void) {
     struct vmem space;
-    const struct vmem_cpu cpu = {(uint8_t)fake.paddr_bits, .has_nx = true, .has_1g = fake.has_1g};
-    assert_int_equal(vmem_adopt(&space, &ops, NULL, cpu, fake.paging_levels, fake.cpu.root),
-                     VMEM_OK);
-    for (uint32_t i = 0; i < copy.info.memory.count; i++)
-        check_memory(&space, setup_record(&copy.info.memory, i));
+    setup_adopt_space(&space);
+    check_mapped(&space);
+    check_direct_map(&space);
+    for (uint32_t i = 0; i < copy.info.framebuffers.count; i++)
+        check_framebuffer(setup_record(&copy.info.framebuffers, i));
     struct vmem_translation translation;
     assert_int_equal(vmem_translate(&space, vaddr(copy.info.kernel_entry), &translation), VMEM_OK);
     assert_int_equal(translation.phys.value - copy.info.kernel_phys,
                      copy.info.kernel_entry - copy.info.kernel_virt);
     assert_int_equal(translation.rights, VMEM_READ | VMEM_EXECUTE);
+}
+
+// ---- The memory map: what the model makes of the firmware's last map and of the loader's ranges
+
+enum {
+    DESCRIPTORS_MAX = 4096,
+    CLAIMS_MAX = 256,
+    EDGES_MAX = 4 * DESCRIPTORS_MAX + 2 * CLAIMS_MAX,
+};
+
+static struct model_descriptor descriptors[DESCRIPTORS_MAX];
+static struct memmap_claim claims[CLAIMS_MAX];
+static uint64_t edges[EDGES_MAX]; // frame-aligned addresses where something starts or ends
+static uint64_t edge_count;
+
+static void add_edges(uint64_t start, uint64_t end) {
+    assert_true(edge_count + 4 <= EDGES_MAX);
+    edges[edge_count++] = align_down(start, FRAME_BYTES);
+    edges[edge_count++] = align_down(end, FRAME_BYTES);
+    if (!is_aligned(start, FRAME_BYTES)) {
+        edges[edge_count++] = align_down(start, FRAME_BYTES) + FRAME_BYTES;
+        edges[edge_count++] = align_down(end, FRAME_BYTES) + FRAME_BYTES;
+    }
+}
+
+static int compare_edges(const void *left, const void *right) {
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static uint64_t load_map(uint64_t limit) {
+    const struct slipway_boot_info *info = &copy.info;
+    uint64_t count = info->efi_map_bytes / info->efi_map_stride;
+    const unsigned char *map = (const unsigned char *)(uintptr_t)info->efi_map;
+    assert_true(count <= DESCRIPTORS_MAX);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t end;
+        descriptors[i] = model_load(map, i, info->efi_map_stride);
+        if (model_extent(&descriptors[i], limit, &end) && descriptors[i].start < end)
+            add_edges(descriptors[i].start, end);
+    }
+    return count;
+}
+
+static uint64_t load_claims(void) {
+    for (uint32_t i = 0; i < copy.info.ranges.count; i++) {
+        const struct slipway_range *range = setup_record(&copy.info.ranges, i);
+        assert_true(i < CLAIMS_MAX);
+        claims[i] = (struct memmap_claim){range->start_phys, range->bytes,
+                                          memmap_kind_of_purpose(range->purpose)};
+        add_edges(range->start_phys, range->start_phys + range->bytes);
+    }
+    return copy.info.ranges.count;
+}
+
+// The region that holds `address`; the frames are asked for in rising order. Kind 0: none.
+static struct slipway_memory region_at(uint64_t address, uint32_t *at) {
+    for (; *at < copy.info.memory.count; ++*at) {
+        const struct slipway_memory *memory = setup_record(&copy.info.memory, *at);
+        if (address < memory->start_phys)
+            break;
+        if (address - memory->start_phys < memory->bytes)
+            return *memory;
+    }
+    return (struct slipway_memory){0};
+}
+
+static void check_memory(void) {
+    uint64_t limit = min_u64(SLIPWAY_HHDM_MAX_BYTES, UINT64_C(1) << fake.paddr_bits);
+    edge_count = 0;
+    add_edges(0, FRAME_BYTES);
+    add_edges(MEMMAP_LEGACY_START, MEMMAP_LEGACY_END);
+    uint64_t count = load_map(limit);
+    uint64_t claim_count = load_claims();
+    for (uint32_t i = 0; i < copy.info.memory.count; i++) {
+        const struct slipway_memory *memory = setup_record(&copy.info.memory, i);
+        add_edges(memory->start_phys, memory->start_phys + memory->bytes);
+    }
+    qsort(edges, edge_count, sizeof(edges[0]), compare_edges);
+    uint32_t at = 0;
+    for (uint64_t i = 0; i < edge_count; i++) {
+        if (i != 0 && edges[i] == edges[i - 1])
+            continue;
+        struct model_frame want =
+            model_frame(descriptors, count, claims, claim_count, limit, edges[i]);
+        struct slipway_memory got = region_at(edges[i], &at);
+        if (got.kind != want.kind || got.in_direct != want.direct)
+            fail_msg("memory at 0x%lx is of kind %u, direct %u, instead of %u, %d", edges[i],
+                     got.kind, got.in_direct, want.kind, want.direct);
+    }
+}
+
+// The ranges are all that the loader holds, and its image.
+static void check_ranges(void) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < copy.info.ranges.count; i++) {
+        const struct slipway_range *range = setup_record(&copy.info.ranges, i);
+        bytes += range->purpose == SLIPWAY_RANGE_DEMOTED ? 0 : range->bytes;
+    }
+    assert_int_equal(bytes,
+                     fake_held_pages() * FRAME_BYTES + align_up(FAKE_IMAGE_BYTES, FRAME_BYTES));
 }
 
 static void check_cpu(void) {
@@ -144,6 +303,9 @@ const struct slipway_boot_info *setup_expect_kernel(void) {
     if (result != BOOT_CHECK_OK)
         fail_msg("boot_info: %s (%lu)", boot_check_text(result), index);
     assert_int_equal(copy.info.exit_attempts, fake.exits);
+    assert_true(fake_is_map((const void *)(uintptr_t)copy.info.efi_map, copy.info.efi_map_bytes));
+    check_memory();
+    check_ranges();
     check_space();
     check_cpu();
     return &copy.info;

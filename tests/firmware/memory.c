@@ -2,6 +2,7 @@
 // memory that is not there, and the map made of both.
 #include "common/base/arith.h"
 #include "tests/firmware/fake.h"
+#include "tests/unit/support/random.h"
 
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>
@@ -19,10 +20,15 @@
 
 static uint8_t types[PAGES];
 static bool held[PAGES];
-static bool page_0_held;
-static struct fake_memory foreign[FOREIGN_MAX]; // outside the arena
+static uint64_t page_0_held;                       // pages of the run at address 0
+static EFI_MEMORY_DESCRIPTOR foreign[FOREIGN_MAX]; // outside the arena
 static uint64_t foreign_count;
 static uint64_t key;
+
+// The map at `listed_key`.
+static EFI_MEMORY_DESCRIPTOR list[MAP_MAX];
+static uint64_t list_count;
+static uint64_t listed_key;
 
 // Pages of the arena that are not free at the start, so that the map has many descriptors.
 static const struct {
@@ -52,16 +58,30 @@ static void map_arena(void) {
         perror("no memory for the arena at its address");
         abort();
     }
+    ASAN_POISON_MEMORY_REGION(at(0), ARENA_BYTES);
     is_mapped = true;
+}
+
+static void release(uint64_t first, uint64_t pages) {
+    memset(held + first, false, pages);
+    ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
+}
+
+// What the loader still held at the end of the last boot.
+static void release_all(void) {
+    for (uint64_t page = 0; page < PAGES; page++) {
+        if (held[page])
+            release(page, 1);
+    }
 }
 
 void fake_reset_memory(void) {
     map_arena();
+    release_all();
     key = 1000;
-    page_0_held = false;
-    memset(held, 0, sizeof(held));
+    listed_key = 0;
+    page_0_held = 0;
     memset(types, EfiConventionalMemory, sizeof(types));
-    ASAN_POISON_MEMORY_REGION(at(0), ARENA_BYTES);
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
         memset(types + taken[i].start, (int)taken[i].type, taken[i].end - taken[i].start);
     foreign_count = 0;
@@ -83,12 +103,40 @@ void fake_change_map_key(void) {
     key++;
 }
 
-void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
-    if (foreign_count == FOREIGN_MAX ||
-        (start < FAKE_ARENA_END && start + bytes > FAKE_ARENA_START))
+void fake_add_descriptor(const EFI_MEMORY_DESCRIPTOR *descriptor) {
+    if (foreign_count == FOREIGN_MAX)
         abort();
-    foreign[foreign_count++] = (struct fake_memory){start, start + bytes, type};
+    foreign[foreign_count++] = *descriptor;
     key++;
+}
+
+static uint64_t attributes_of(EFI_MEMORY_TYPE type) {
+    const uint64_t ram = EFI_MEMORY_UC | EFI_MEMORY_WC | EFI_MEMORY_WT | EFI_MEMORY_WB;
+    if (type == EfiMemoryMappedIO)
+        return EFI_MEMORY_UC | EFI_MEMORY_RUNTIME;
+    if (type == EfiRuntimeServicesCode || type == EfiRuntimeServicesData)
+        return ram | EFI_MEMORY_RUNTIME;
+    return ram;
+}
+
+static EFI_MEMORY_DESCRIPTOR describe(uint64_t start, uint64_t end, EFI_MEMORY_TYPE type) {
+    return (EFI_MEMORY_DESCRIPTOR){
+        .Type = (UINT32)type,
+        .PhysicalStart = start,
+        .NumberOfPages = (end - start) / PAGE_BYTES,
+        .Attribute = attributes_of(type),
+    };
+}
+
+static uint64_t end_of(const EFI_MEMORY_DESCRIPTOR *descriptor) {
+    return descriptor->PhysicalStart + descriptor->NumberOfPages * PAGE_BYTES;
+}
+
+void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
+    if (start < FAKE_ARENA_END && start + bytes > FAKE_ARENA_START)
+        abort();
+    const EFI_MEMORY_DESCRIPTOR descriptor = describe(start, start + bytes, type);
+    fake_add_descriptor(&descriptor);
 }
 
 static bool is_in_arena(uint64_t start, uint64_t pages) {
@@ -104,8 +152,8 @@ void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
         return;
     }
     for (uint64_t i = 0; i < foreign_count; i++) {
-        if (foreign[i].start == start && foreign[i].end == start + bytes) {
-            foreign[i].type = type;
+        if (foreign[i].PhysicalStart == start && end_of(&foreign[i]) == start + bytes) {
+            foreign[i] = describe(start, start + bytes, type);
             return;
         }
     }
@@ -113,32 +161,51 @@ void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
 }
 
 // The run of pages of one type that starts at page `first` of the arena.
-static struct fake_memory arena_run(uint64_t first) {
+static EFI_MEMORY_DESCRIPTOR arena_run(uint64_t first) {
     uint64_t end = first + 1;
     while (end < PAGES && types[end] == types[first])
         end++;
-    return (struct fake_memory){FAKE_ARENA_START + first * PAGE_BYTES,
-                                FAKE_ARENA_START + end * PAGE_BYTES, (EFI_MEMORY_TYPE)types[first]};
+    EFI_MEMORY_DESCRIPTOR run =
+        describe(FAKE_ARENA_START + first * PAGE_BYTES, FAKE_ARENA_START + end * PAGE_BYTES,
+                 (EFI_MEMORY_TYPE)types[first]);
+    run.Attribute |= run.Type == EfiMemoryMappedIO ? 0 : fake.ram_attributes;
+    return run;
+}
+
+// Any order, the same for the same map_order and number of descriptors.
+static void shuffle_list(void) {
+    struct random random = {fake.map_order};
+    for (uint64_t left = list_count; left > 1; left--) {
+        uint64_t chosen = random_below(&random, left);
+        EFI_MEMORY_DESCRIPTOR last = list[left - 1];
+        list[left - 1] = list[chosen];
+        list[chosen] = last;
+    }
 }
 
 // The arena first, then the rest as it was added: not in order.
-static uint64_t list_memory(struct fake_memory *list) {
-    uint64_t count = 0;
+static void list_memory(void) {
+    if (listed_key == key)
+        return;
+    list_count = 0;
     for (uint64_t page = 0; page < PAGES;) {
-        list[count] = arena_run(page);
-        page = (list[count++].end - FAKE_ARENA_START) / PAGE_BYTES;
+        list[list_count] = arena_run(page);
+        page = (end_of(&list[list_count++]) - FAKE_ARENA_START) / PAGE_BYTES;
     }
-    memcpy(list + count, foreign, foreign_count * sizeof(*foreign));
-    return count + foreign_count;
+    memcpy(list + list_count, foreign, foreign_count * sizeof(*foreign));
+    list_count += foreign_count;
+    if (fake.map_order != 0)
+        shuffle_list();
+    listed_key = key;
 }
 
-static struct fake_memory list[MAP_MAX];
-
 bool fake_find_memory(uint64_t phys, struct fake_memory *ret_memory) {
-    uint64_t count = list_memory(list);
-    for (uint64_t i = 0; i < count; i++) {
-        if (phys >= list[i].start && phys < list[i].end) {
-            *ret_memory = list[i];
+    list_memory();
+    for (uint64_t i = 0; i < list_count; i++) {
+        uint64_t start = list[i].PhysicalStart;
+        uint64_t end = end_of(&list[i]);
+        if (phys >= start && phys < end) {
+            *ret_memory = (struct fake_memory){start, end, (EFI_MEMORY_TYPE)list[i].Type};
             return true;
         }
     }
@@ -147,9 +214,9 @@ bool fake_find_memory(uint64_t phys, struct fake_memory *ret_memory) {
 
 uint64_t fake_count_memory(EFI_MEMORY_TYPE type) {
     uint64_t bytes = 0;
-    uint64_t count = list_memory(list);
-    for (uint64_t i = 0; i < count; i++)
-        bytes += list[i].type == type ? list[i].end - list[i].start : 0;
+    list_memory();
+    for (uint64_t i = 0; i < list_count; i++)
+        bytes += list[i].Type == type ? list[i].NumberOfPages * PAGE_BYTES : 0;
     return bytes;
 }
 
@@ -179,9 +246,8 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     if (how != AllocateAnyPages || type != EfiLoaderData || pages == 0)
         fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);
     key++;
-    if (fake.gives_page_0) {
-        fake.gives_page_0 = false;
-        page_0_held = true;
+    if (++fake.allocations == fake.gives_page_0) {
+        page_0_held = pages;
         *address = 0;
         return EFI_SUCCESS;
     }
@@ -212,8 +278,8 @@ static bool is_held(uint64_t start, uint64_t pages) {
 EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
     EFI_STATUS status = fake_begin_call(FAKE_FREE_PAGES, NULL);
     key++;
-    if (address == 0 && page_0_held) {
-        page_0_held = false;
+    if (address == 0 && pages != 0 && page_0_held == pages) {
+        page_0_held = 0;
         return status;
     }
     if (!is_held(address, pages)) {
@@ -222,31 +288,26 @@ EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
     }
     uint64_t first = (address - FAKE_ARENA_START) / PAGE_BYTES;
     memset(types + first, EfiConventionalMemory, pages);
-    memset(held + first, false, pages);
-    ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
+    release(first, pages);
     return status;
 }
 
-static uint64_t attributes_of(EFI_MEMORY_TYPE type) {
-    const uint64_t ram = EFI_MEMORY_UC | EFI_MEMORY_WC | EFI_MEMORY_WT | EFI_MEMORY_WB;
-    if (type == EfiMemoryMappedIO)
-        return EFI_MEMORY_UC | EFI_MEMORY_RUNTIME;
-    if (type == EfiRuntimeServicesCode || type == EfiRuntimeServicesData)
-        return ram | EFI_MEMORY_RUNTIME;
-    return ram;
+static void write_descriptors(char *to) {
+    for (uint64_t i = 0; i < list_count; i++, to += fake.stride) {
+        memset(to, 0xee, fake.stride);
+        memcpy(to, &list[i], sizeof(list[i]));
+    }
 }
 
-static void write_descriptors(char *to, uint64_t count) {
-    for (uint64_t i = 0; i < count; i++, to += fake.stride) {
-        const EFI_MEMORY_DESCRIPTOR descriptor = {
-            .Type = (UINT32)list[i].type,
-            .PhysicalStart = list[i].start,
-            .NumberOfPages = (list[i].end - list[i].start) / PAGE_BYTES,
-            .Attribute = attributes_of(list[i].type),
-        };
-        memset(to, 0xee, fake.stride);
-        memcpy(to, &descriptor, sizeof(descriptor));
+bool fake_is_map(const void *map, uint64_t bytes) {
+    list_memory();
+    if (bytes != list_count * fake.stride)
+        return false;
+    for (uint64_t i = 0; i < list_count; i++) {
+        if (memcmp((const char *)map + i * fake.stride, &list[i], sizeof(list[i])) != 0)
+            return false;
     }
+    return true;
 }
 
 EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN *map_key,
@@ -257,18 +318,20 @@ EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, 
     if (map != NULL && fake.before_map != NULL)
         fake.before_map(fake.readings + 1);
     fake.readings += map != NULL;
-    uint64_t count = list_memory(list);
+    list_memory();
     uint64_t capacity = *bytes;
-    *bytes = count * fake.stride;
+    *bytes = list_count * fake.stride;
     if (map != NULL || !fake.probe_hides_stride) {
         *stride = fake.stride;
         *version = EFI_MEMORY_DESCRIPTOR_VERSION;
     }
     if (capacity < *bytes)
         return EFI_BUFFER_TOO_SMALL;
-    if (!is_held(align_down((uintptr_t)map, PAGE_BYTES), 1))
+    uint64_t first = align_down((uintptr_t)map, PAGE_BYTES);
+    uint64_t end = align_up((uintptr_t)map + *bytes, PAGE_BYTES);
+    if (!is_held(first, (end - first) / PAGE_BYTES))
         fake_record_breach("GetMemoryMap into memory that the loader does not hold");
-    write_descriptors((char *)map, count);
+    write_descriptors((char *)map);
     *map_key = key;
     return EFI_SUCCESS;
 }

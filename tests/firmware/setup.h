@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/boot/slipway_boot.h"
+#include "common/vmem/vmem.h"
 #include "tests/firmware/fake.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
@@ -37,6 +38,9 @@ void setup_wishes(struct slipway_note_wishes wishes);
 // a sound hand-over. Returns a copy of boot_info whose pointers into the block hold here; it lasts
 // until the next call.
 const struct slipway_boot_info *setup_expect_kernel(void);
+
+// The tables that the kernel was entered with, which setup_expect_kernel has passed.
+void setup_adopt_space(struct vmem *ret_space);
 
 // Asserts that the loader gave everything back, broke no rule, and returned an error after one line
 // on COM1, which `*ret_line` is, without the loader's name and the newline.
