@@ -54,7 +54,7 @@ UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_OBJ := $(call objects,host,$(sort $(wildcard tests/replay.c tests/replay/*.c)))
 HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*.h $(addprefix tests/,unit/support/*.h replay/*.h \
-              firmware/*.h firmware/machine/common/x86/*.h)))
+              firmware/*.h firmware/random/*.h firmware/machine/common/x86/*.h)))
 
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)
@@ -166,7 +166,7 @@ test-unit: host test-firmware ## the host's unit tests alone
 	@scripts/test unit
 test-boot: all host test-kernels test-apps ## the tests that boot QEMU alone
 	@scripts/test boot
-fuzz: fuzzers ## fuzz every target for SECONDS=n (60), or TARGET=name alone
+fuzz: fuzzers $(FW_RANDOM) ## fuzz every target for SECONDS=n (60), or TARGET=name alone
 	@scripts/fuzz '$(SECONDS)' '$(TARGET)'
 bench: all $(BENCH_PROGRAM) ## what boot, paging and frame allocator cost; PART=boot, vmem or frames alone
 	@scripts/bench '$(PART)'

@@ -323,6 +323,14 @@ def test_fuzz_runs_one_target_alone_and_refuses_an_unknown_one(fuzz_tree, run):
     assert "no such target: none" in done.stderr
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_fuzz_boots_at_random_for_its_time_and_fails_with_a_boot(small_tree, run, status):
+    script(small_tree / "build/host/firmware/test_random", f"#!/bin/sh\necho $BOOT_SECONDS s\nexit {status}\n")
+    done = run("scripts/fuzz", "7", "boots", cwd=small_tree, status=status, SLIPWAY_BUILD="build")
+    assert "7 s\n" in done.stdout
+    assert ("fuzz: boots FAILED" in done.stderr) == (status == 1)
+
+
 @pytest.mark.parametrize("file, line, problem", [
     ("common/vmem/x.c", "#include <efi.h>", "must not include <efi.h>"),
     ("common/vmem/x.c", '#include "common/x86/cpu.h"', "must not include common/x86/cpu.h"),

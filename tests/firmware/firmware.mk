@@ -1,7 +1,10 @@
 # Ring 2: the loader's firmware-facing code on the host, over a fake firmware. The real sources, but
-# for the CPU's instructions (machine/common/x86/cpu.h is found first) and loader/enter.S.
-FW_CFLAGS  := -iquote tests/firmware/machine $(HOST_CFLAGS) -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+# for the CPU's instructions (machine/common/x86/cpu.h is found first) and loader/enter.S. Linked
+# above the arena, and where a CPU of 32 physical bits reaches: there is the page that switches to
+# the kernel.
+FW_CFLAGS  := -iquote tests/firmware/machine $(HOST_CFLAGS) -fno-pie -fshort-wchar -DGNU_EFI_USE_MS_ABI \
               -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+FW_LFLAGS  := -no-pie -Wl,-Ttext-segment=0x40000000
 FW_TESTS   := $(sort $(wildcard tests/firmware/test_*.c))
 FW_SRC     := $(filter-out common/base/mem.c loader/enter.S,$(LOADER_SRC)) \
               $(filter-out $(FW_TESTS),$(sort $(wildcard tests/firmware/*.c tests/firmware/*.S)))
@@ -12,7 +15,11 @@ $(eval $(call compile,firmware,$$(CC) $$(FW_CFLAGS)))
 
 $(BUILD)/host/firmware/%: $(BUILD)/firmware/tests/firmware/%.o $(FW_OBJ) $(SUPPORT)
 	@mkdir -p $(@D); echo '  LINK    $@'
-	$(Q)$(CC) $(HOST_CFLAGS) $^ -lcmocka -o $@
+	$(Q)$(CC) $(FW_LFLAGS) $(HOST_CFLAGS) $(filter %.o,$^) -lcmocka -o $@
+
+# Boots at random.
+FW_RANDOM  := $(BUILD)/host/firmware/test_random
+$(FW_RANDOM): $(call objects,firmware,$(sort $(wildcard tests/firmware/random/*.c)))
 
 .PHONY: test-firmware
 test-firmware: $(FW_BIN)
