@@ -122,10 +122,14 @@ static bool has_byte(struct file *file, uint64_t offset) {
     return !EFI_ERROR(status) && got == 1;
 }
 
-// Of two sizes the larger one is right if the file has a last byte there.
+// Of two sizes the larger one is right if the file has a last byte there. A file that is said to be
+// empty, which firmware says that does not know, has none.
 static EFI_STATUS choose_size(struct file *file, uint64_t one, uint64_t other) {
     uint64_t larger = max_u64(one, other);
     uint64_t smaller = min_u64(one, other);
+    if (larger == 0 && has_byte(file, 0))
+        return log_fail(EFI_VOLUME_CORRUPTED, "%s: the firmware says that it is empty%s",
+                        file->name, file->where);
     if (larger == smaller || has_byte(file, larger - 1))
         file->bytes = larger;
     else if (smaller != 0 && has_byte(file, smaller - 1))
@@ -141,6 +145,9 @@ static EFI_STATUS find_size(struct file *file) {
     uint64_t by_info = 0;
     uint64_t by_position = 0;
     EFI_STATUS info = size_by_info(file, &by_info);
+    if (EFI_ERROR(info) && info != EFI_UNSUPPORTED && EFI_ERROR(reopen(file)))
+        return log_fail(EFI_DEVICE_ERROR, "%s: cannot find the size (%s)%s", file->name,
+                        log_status_text(info), file->where);
     EFI_STATUS position = size_by_position(file, &by_position);
     if (info == EFI_UNSUPPORTED || (EFI_ERROR(info) && position == EFI_UNSUPPORTED))
         return log_fail(EFI_UNSUPPORTED, "%s: is a directory%s", file->name, file->where);

@@ -85,6 +85,7 @@ static void remember(void) {
 }
 
 bool uart_init(void) {
+    taken = false;
     cpu_out8(UART_COM1 + UART_SCRATCH, 0xA5);
     uart_found = cpu_in8(UART_COM1 + UART_SCRATCH) == 0xA5;
     if (!uart_found)

@@ -19,6 +19,7 @@ $(BUILD)/host/firmware/%: $(BUILD)/firmware/tests/firmware/%.o $(FW_OBJ) $(SUPPO
 
 # Boots at random.
 FW_RANDOM  := $(BUILD)/host/firmware/test_random
+$(FW_RANDOM): FW_LFLAGS += -Wl,--wrap=framebuffer_start
 $(FW_RANDOM): $(call objects,firmware,$(sort $(wildcard tests/firmware/random/*.c)))
 
 .PHONY: test-firmware

@@ -59,7 +59,7 @@ TEST("when ExitBootServices fails for ever the machine stops with a message") {
 static uint32_t *map_display(uint64_t base, uint32_t width, uint32_t height) {
     fake_add_display(base, width, height);
     void *pixels = mmap((void *)(uintptr_t)base, (size_t)width * height * 4, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     assert_ptr_equal(pixels, (void *)(uintptr_t)base);
     return pixels;
 }
@@ -85,7 +85,7 @@ TEST("what stops the machine after the first exit stands on every display, wrapp
     static const char want[] = "slipway: ExitBootServices failed 128 times";
     setup_boot(SETUP_CONFIG);
     const uint32_t widths[] = {640, 200}; // 80 and 25 characters
-    uint32_t *pixels[] = {map_display(0x40000000, 640, 480), map_display(0x50000000, 200, 100)};
+    uint32_t *pixels[] = {map_display(0x60000000, 640, 480), map_display(0x68000000, 200, 100)};
     fake.exit_refusals = UINT32_MAX;
     fake_boot();
     setup_expect_stop("ExitBootServices failed 128 times");
@@ -104,7 +104,7 @@ TEST("what stops the machine after the first exit stands on every display, wrapp
 TEST("a boot that succeeds, and a failure before the first exit, draw nothing") {
     for (int fails = 0; fails < 2; fails++) {
         setup_boot(NULL);
-        uint32_t *pixels = map_display(0x40000000, 640, 480);
+        uint32_t *pixels = map_display(0x60000000, 640, 480);
         if (fails)
             setup_file("\\kernel.elf")->bytes = 10;
         fake_boot();
@@ -118,12 +118,12 @@ TEST("a boot that succeeds, and a failure before the first exit, draw nothing") 
 // RAM turns up where a framebuffer is: it would be mapped with two cache types.
 static void put_ram_under_display(uint32_t reading) {
     if (reading == READING_AGAIN)
-        fake_add_memory(0x40000000, 0x200000, EfiConventionalMemory);
+        fake_add_memory(0x60000000, 0x200000, EfiConventionalMemory);
 }
 
 TEST("every attempt is audited: what is wrong with the second map stops the machine") {
     setup_boot(NULL);
-    uint32_t *pixels = map_display(0x40000000, 640, 480);
+    uint32_t *pixels = map_display(0x60000000, 640, 480);
     fake.exit_refusals = 1;
     fake.before_map = put_ram_under_display;
     fake_boot();

@@ -56,9 +56,10 @@ struct boot {
     bool may_stop;        // after a refused exit, the machine may stop
     bool has_broken_kernel;
     bool has_broken_files;
-    bool has_lies;    // the files are not what the kernel sees of them
-    uint64_t pages;   // of RAM, left to spend
-    uint64_t ram_end; // no RAM that can be used lies above
+    bool has_odd_size; // of a file: one of its two sources is needed
+    bool has_lies;     // the files are not what the kernel sees of them
+    uint64_t pages;    // of RAM, left to spend
+    uint64_t ram_end;  // no RAM that can be used lies above
     char story[8192];
     size_t story_bytes;
     struct boot_kernel kernel;

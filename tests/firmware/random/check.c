@@ -26,6 +26,7 @@ static bool has_failed_call(const struct boot *boot) {
         FAKE_GET_POSITION};
     bool failed = (boot->kernel.wishes.flags & SLIPWAY_NOTE_FRAMEBUFFER) != 0 &&
                   has_failed(FAKE_LOCATE_HANDLE);
+    failed |= boot->has_odd_size && has_failed(FAKE_GET_INFO);
     for (uint32_t i = 0; i < ARRAY_LEN(needed); i++)
         failed |= has_failed(needed[i]);
     return failed;
@@ -159,8 +160,9 @@ static void check_kernel(const struct boot *boot) {
 
 // ---- A boot that ends in a message
 
-// Whole lines, each of the loader's; one alone if the config does not ask for more.
-static void check_lines(const struct boot *boot, const char *text, size_t bytes) {
+// Whole lines, each of the loader's; one alone if the config does not ask for more, and on a
+// console one that says what is waited for.
+static void check_lines(const struct boot *boot, const char *text, size_t bytes, bool waits) {
     static const char name[] = "slipway: ";
     uint32_t lines = 0;
     while (*text != '\0') {
@@ -169,19 +171,28 @@ static void check_lines(const struct boot *boot, const char *text, size_t bytes)
             break; // more than the fake keeps
         if (end == NULL || strncmp(text, name, strlen(name)) != 0 || end == text + strlen(name))
             fail_msg("not a line of the loader's: '%s'", text);
+        bool is_key = waits && end[1] == '\0' && strncmp(text, "slipway: press a key", 20) == 0;
         text = end + 1;
-        lines++;
+        lines += !is_key;
+        waits &= !is_key;
     }
+    assert_false(waits);
     bool is_quiet = strcmp(boot->log, "quiet") == 0 && !boot->has_lies;
     assert_true(lines == 1 || (lines > 1 && !is_quiet));
 }
 
 static void check_message(const struct boot *boot) {
-    if (fake.has_uart && !fake.uart_is_stuck)
-        check_lines(boot, fake.com1, fake.com1_bytes);
-    bool is_shown = fake.has_console && !has_failed(FAKE_OUTPUT);
-    if (is_shown && fake.end == FAKE_RETURNED)
-        check_lines(boot, fake.console, fake.console_bytes);
+    bool is_shown = fake.has_console && !has_failed(FAKE_OUTPUT) && fake.end == FAKE_RETURNED;
+    bool is_one = fake.console_is_com1 && !has_failed(FAKE_LOCATE_HANDLE) &&
+                  !has_failed(FAKE_HANDLE_PROTOCOL);
+    if (fake.has_uart && !fake.uart_is_stuck && !fake.console_is_com1)
+        check_lines(boot, fake.com1, fake.com1_bytes, false);
+    if (is_shown)
+        check_lines(boot, fake.console, fake.console_bytes, true);
+    if (is_shown && is_one && fake.has_uart)
+        assert_string_equal(fake.com1, fake.console);
+    if (is_shown && fake.key_at_stall == 0)
+        assert_int_equal(fake.stalled_us, 10000000);
 }
 
 static void check_stop(const struct boot *boot) {

@@ -93,8 +93,16 @@ static void write_key(struct boot *boot, const char *key, const char *value) {
     write_config(value);
 }
 
+// In quotes, where it must be or at random.
+static void write_path(struct boot *boot, const char *key, const char *path, bool must_quote) {
+    bool is_quoted = must_quote || boot_chance(boot, 30);
+    write_key(boot, key, is_quoted ? "\"" : "");
+    write_config(path);
+    write_config(is_quoted ? "\"" : "");
+}
+
 static void write_module(struct boot *boot, const struct boot_module *module) {
-    write_key(boot, "module", module->path);
+    write_path(boot, "module", module->path, strchr(module->path, ' ') != NULL);
     if (module->cmdline[0] != '\0') {
         write_config(boot_chance(boot, 80) ? " " : "\t ");
         write_config(module->cmdline);
@@ -107,7 +115,7 @@ static void write_single(struct boot *boot, uint64_t which) {
     switch (which) {
     case 0:
         if (strcmp(boot->kernel_path, "\\kernel.elf") != 0 || boot_chance(boot, 20)) {
-            write_key(boot, "kernel", boot->kernel_path);
+            write_path(boot, "kernel", boot->kernel_path, false);
             end_line(boot);
         }
         break;
@@ -183,7 +191,9 @@ static void add_module(struct boot *boot) {
         return;
     boot->pages -= cost;
     char *path = keep_text("\\%sm%u%s", boot_chance(boot, 50) ? "boot\\" : "", boot->module_count,
-                           boot_chance(boot, 50) ? ".img" : "");
+                           boot_chance(boot, 50)   ? ".img"
+                           : boot_chance(boot, 20) ? " b"
+                                                   : "");
     struct boot_module *module = &boot->modules[boot->module_count++];
     *module = (struct boot_module){
         .path = spell(boot, path),
@@ -258,13 +268,31 @@ static void break_reads(struct boot *boot, struct fake_file *file) {
     }
 }
 
-static void lie(struct boot *boot, struct fake_file *file) {
+// A size has two sources. One that lies is found out by the other and a byte that can be read; for
+// an empty file there is none, and both sizes may be what it has.
+static void lie_of_size(struct boot *boot, struct fake_file *file) {
     const uint64_t claims[] = {UINT64_MAX, UINT64_MAX - 1,      file->bytes + 1,
                                1,          file->bytes / 2 + 1, UINT64_C(1) << 40};
-    file->claims_bytes = claims[boot_below(boot, ARRAY_LEN(claims))];
-    boot->may_fail = true;
-    boot->has_lies = true;
-    boot_tell(boot, "WRONG: it claims %lu bytes; ", file->claims_bytes);
+    uint64_t info = boot_below(boot, 3);
+    uint64_t end = boot_below(boot, 3);
+    file->has_no_info = info == 1;
+    file->lies_by_info = info == 2;
+    file->info_bytes = claims[boot_below(boot, ARRAY_LEN(claims))];
+    file->end_is_fixed = end == 1;
+    file->end_is_unknown = end == 2;
+    bool is_lost = info != 0 && end != 0;
+    boot->has_odd_size = end != 0;
+    boot->may_fail |= is_lost || (info == 2 && file->bytes == 0);
+    boot->has_lies |= is_lost && info == 2;
+    boot->files_must_fail |= info == 1 && (end == 2 || (end == 1 && file->bytes != 0));
+    boot_tell(boot, "WRONG: GetInfo %s (%lu), its end %s; ",
+              info == 0   ? "is right"
+              : info == 1 ? "fails"
+                          : "lies",
+              file->info_bytes,
+              end == 0   ? "is right"
+              : end == 1 ? "is not reached"
+                         : "is unknown");
 }
 
 // What is read is nothing that firmware could have written: the loader must notice.
@@ -308,7 +336,7 @@ void boot_break_files(struct boot *boot) {
         boot_tell(boot, "WRONG: a directory; ");
         break;
     case 4:
-        lie(boot, file);
+        lie_of_size(boot, file);
         break;
     case 5:
         exaggerate(boot, file);

@@ -22,6 +22,13 @@ static void make_consoles(struct boot *boot) {
     fake.has_uart = boot_chance(boot, 85);
     fake.uart_is_stuck = boot_chance(boot, 5);
     fake.has_console = boot_chance(boot, 85);
+    fake.console_is_com1 = fake.has_console && boot_chance(boot, 30);
+    fake.has_keyboard = boot_chance(boot, 90);
+    fake.keys_before = (uint32_t)boot_below(boot, 4);
+    fake.key_at_stall = fake.has_keyboard ? (uint32_t)boot_below(boot, 10) : 0;
+    fake.com1_busy = (uint32_t)boot_below(boot, 100);
+    fake.com1_busy_a_byte = (uint32_t)boot_below(boot, 4);
+    fake.com1_has_fifos = boot_chance(boot, 50);
     for (uint32_t i = 0; i < 8; i++) {
         bool is_plain = i == 1 || i == 3 || i == 4; // IER, LCR without its divisor bit, MCR
         fake.com1_registers[i] = is_plain ? (uint8_t)boot_below(boot, 0x20) : 0;
