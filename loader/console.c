@@ -1,6 +1,7 @@
 #include "loader/console.h"
 
 #include "common/base/arith.h"
+#include "common/base/mem.h"
 #include "loader/firmware.h"
 
 enum {
@@ -49,12 +50,13 @@ void console_write(const char *text, size_t bytes) {
 // True if the path leads through the first PNP0501, a 16550 (UEFI 2.9, 10.3.3: the ACPI node).
 static bool leads_to_com1(const EFI_DEVICE_PATH *path) {
     for (unsigned i = 0; i < PATH_NODES_MAX && !IsDevicePathEndType(path); i++) {
-        const ACPI_HID_DEVICE_PATH *acpi = (const ACPI_HID_DEVICE_PATH *)path;
-        bool is_acpi = DevicePathType(path) == ACPI_DEVICE_PATH &&
-                       DevicePathSubType(path) == ACPI_DP &&
-                       DevicePathNodeLength(path) >= (int)sizeof(*acpi);
-        if (is_acpi && acpi->HID == EISA_PNP_ID(0x501) && acpi->UID == 0)
-            return true;
+        ACPI_HID_DEVICE_PATH acpi; // a copy: the nodes of a path are not aligned
+        if (DevicePathType(path) == ACPI_DEVICE_PATH && DevicePathSubType(path) == ACPI_DP &&
+            DevicePathNodeLength(path) >= (int)sizeof(acpi)) {
+            memcpy(&acpi, path, sizeof(acpi));
+            if (acpi.HID == EISA_PNP_ID(0x501) && acpi.UID == 0)
+                return true;
+        }
         if (DevicePathNodeLength(path) < (int)sizeof(*path))
             return false;
         path = (const EFI_DEVICE_PATH *)((const char *)path + DevicePathNodeLength(path));
