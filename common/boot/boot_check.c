@@ -224,7 +224,7 @@ static bool memory_ok(info_t info, const struct slipway_memory *region) {
     if (usable && (region->in_direct == 0 || start == 0 ||
                    (start < LEGACY_HOLE_END && start + region->bytes > LEGACY_HOLE_START)))
         return false;
-    return region->in_direct == 0 || (start < PHYS_END && is_direct(info, start, region->bytes));
+    return region->in_direct == 0 || is_direct(info, start, region->bytes);
 }
 
 static bool check_memory(info_t info, uint64_t *ret_index) {

@@ -1,5 +1,6 @@
 #include "common/x86/features.h"
 
+#include "common/base/arith.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
 
@@ -44,7 +45,7 @@ struct cpu_features cpu_find_features(void) {
     }
     if (extended >= LEAF_ADDRESS_WIDTHS) {
         uint32_t bits = cpu_cpuid(LEAF_ADDRESS_WIDTHS, 0).eax & 0xff;
-        features.paging.paddr_bits = (uint8_t)(bits > PADDR_BITS_MAX ? PADDR_BITS_MAX : bits);
+        features.paging.paddr_bits = (uint8_t)min_u64(bits, PADDR_BITS_MAX);
     }
     features.memory_encrypted = is_memory_encrypted(basic, extended);
     return features;

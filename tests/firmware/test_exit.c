@@ -4,6 +4,7 @@
 #include "common/screen/font.h"
 #include "tests/firmware/setup.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -196,6 +197,27 @@ TEST("descriptors of an impossible size are refused") {
         setup_expect_return(&line);
         assert_non_null(strstr(line, "memory map: descriptors of "));
     }
+}
+
+// What the loader says of a map with descriptors of so many bytes.
+static const char *refusal_of_stride(uint64_t stride) {
+    setup_boot(NULL);
+    fake.stride = stride;
+    fake_boot();
+    const char *line;
+    setup_expect_return(&line);
+    return line;
+}
+
+TEST("a map of 64 MiB is the largest that is believed") {
+    static const char says[] = "memory map: descriptors of 67108864 bytes, ";
+    const char *line = refusal_of_stride(MIB(64));
+    assert_memory_equal(line, says, strlen(says));
+    uint64_t count = strtoull(line + strlen(says), NULL, 10) / MIB(64);
+    assert_true(count > 10);
+    uint64_t stride = MIB(64) / count & ~UINT64_C(7);
+    assert_non_null(strstr(refusal_of_stride(stride), "no room for ")); // for its copy
+    assert_non_null(strstr(refusal_of_stride(stride + 8), "memory map: descriptors of "));
 }
 
 TEST("a map of two thousand descriptors, in any order, is handed over whole") {

@@ -14,11 +14,11 @@
 TEST("trap: the GDT has flat segments for code and data, and the TSS in two slots") {
     struct trap_gdt gdt;
     memset(&gdt, 0xff, sizeof(gdt));
-    trap_gdt_fill(&gdt, 0x123456789abcdef0);
+    trap_gdt_fill(&gdt, 0x123456789bbcdef1);
     assert_int_equal(gdt.null, 0);
     assert_int_equal(gdt.code, 0x00af9b000000ffff);
     assert_int_equal(gdt.data, 0x00cf93000000ffff);
-    assert_int_equal(gdt.tss_low, 0x9a0089bcdef00067);
+    assert_int_equal(gdt.tss_low, 0x9b0089bcdef10067);
     assert_int_equal(gdt.tss_high, 0x12345678);
 }
 

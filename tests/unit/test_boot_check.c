@@ -274,7 +274,7 @@ TEST("boot_check: physical addresses have 52 bits, all of which may be used") {
     const uint64_t places[] = {UINT64_C(1) << 51, (UINT64_C(1) << 52) - bytes};
     for (unsigned i = 0; i < 2; i++) {
         EXPECT_OK(b->mappings[BLOCK_MAP_FRAMEBUFFER].phys = places[i];
-                  b->framebuffers[0].address_phys = places[i] + 16);
+                  b->framebuffers[0].address_phys = places[i] + 16; b->info.framebuffers.count = 1);
     }
 }
 
@@ -310,6 +310,9 @@ TEST("boot_check: usable memory is in the direct map, and never frame 0 or the l
     EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_MAIN, b->mappings[BLOCK_MAP_MAIN].virt += 0x1000;
            b->mappings[BLOCK_MAP_MAIN].phys += 0x1000; b->mappings[BLOCK_MAP_MAIN].bytes -= 0x1000);
     EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_TABLES, b->memory[BLOCK_MEM_TABLES].bytes += 0x1000);
+    // What stands behind the manifest maps nothing.
+    EXPECT(BOOT_CHECK_MEMORY, BLOCK_MEM_KERNEL, b->info.mappings.count = BLOCK_MAP_HIGH;
+           b->info.hhdm_end -= 31 * MIB_1);
 }
 
 TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known purpose") {
@@ -437,6 +440,7 @@ TEST("boot_check: a module outside the direct map is refused, whoever claims it"
 TEST("boot_check: a framebuffer is mapped for itself, and as large as its picture") {
 #define SCREEN b->framebuffers[0]
     EXPECT_OK(SCREEN.format = SLIPWAY_PIXEL_MASKS);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 1, b->framebuffers[1].width = 0);
     EXPECT_OK(SCREEN.height = (uint32_t)(SCREEN.bytes / SCREEN.pitch));
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = (uint32_t)(SCREEN.bytes / SCREEN.pitch) + 1);
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address += 4);
@@ -464,6 +468,7 @@ TEST("boot_check: a framebuffer is mapped for itself, and as large as its pictur
 
 TEST("boot_check: stages have names and run forwards") {
     EXPECT_OK(b->stages[0].tsc_end = 100);
+    EXPECT_OK(b->stages[0].tsc_start = 0);
     EXPECT_OK(b->stages[1].tsc_start = 100); // inside the other
     EXPECT_OK(memcpy(b->stages[1].name, "fifteen letters", 16));
     EXPECT(BOOT_CHECK_STAGES, 0, b->stages[0].tsc_end = 99);

@@ -66,6 +66,7 @@ TEST("utf: the first invalid byte is found") {
     expect_invalid_at("ab\xc0\x80", 2);         // overlong NUL
     expect_invalid_at("ab\xe0\x80\xaf", 2);     // overlong '/'
     expect_invalid_at("ab\xf0\x82\x82\xac", 2); // overlong euro
+    expect_invalid_at("ab\xf0\x8f\xbf\xbf", 2); // overlong U+FFFF
     expect_invalid_at("a\xed\xa0\x80", 1);      // surrogate
     expect_invalid_at("a\xf4\x90\x80\x80", 1);  // above U+10FFFF
     expect_invalid_at("a\xf8\x88\x80\x80\x80", 1);

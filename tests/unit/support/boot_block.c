@@ -79,6 +79,7 @@ static void fill_extras(struct boot_block *block) {
         .green_mask = 0xff00,
         .blue_mask = 0xff,
     };
+    block->framebuffers[1] = block->framebuffers[0]; // another output of the same picture
     block->stages[0] = (struct slipway_stage){"config", 100, 200, 10};
     block->stages[1] = (struct slipway_stage){"kernel", 200, 300, 20};
     memcpy(block->text, "text", 5);
@@ -106,7 +107,7 @@ static void fill_header(struct boot_block *block) {
         .memory = array(block->memory, BLOCK_MEMS, sizeof(block->memory[0])),
         .ranges = array(block->ranges, BLOCK_RANGES, sizeof(block->ranges[0])),
         .modules = array(block->modules, 2, sizeof(block->modules[0])),
-        .framebuffers = array(block->framebuffers, 1, sizeof(block->framebuffers[0])),
+        .framebuffers = array(block->framebuffers, 2, sizeof(block->framebuffers[0])),
         .stages = array(block->stages, 2, sizeof(block->stages[0])),
         .efi_map = address_of(block->efi_map),
         .efi_map_bytes = sizeof(block->efi_map),

@@ -48,7 +48,7 @@ struct boot_block {
     struct slipway_memory memory[BLOCK_MEMS];
     struct slipway_range ranges[BLOCK_RANGES];
     struct slipway_module modules[2];
-    struct slipway_framebuffer framebuffers[1];
+    struct slipway_framebuffer framebuffers[2];
     struct slipway_stage stages[2];
     uint64_t efi_map[2 * 48 / 8]; // two descriptors of 48 bytes
     char text[16];                // "text", which all texts are
