@@ -402,7 +402,7 @@ static bool check_stages(info_t info, uint64_t *ret_index) {
 
 // At most one page of it is looked for: its own length is its own business.
 static bool firmware_ok(info_t info, uint64_t address, uint64_t phys) {
-    return address == 0 || (phys != 0 && phys < PHYS_END && is_direct_view(info, address, phys, 1));
+    return address == 0 || (phys != 0 && is_direct_view(info, address, phys, 1));
 }
 
 static bool check_firmware(info_t info, [[maybe_unused]] uint64_t *ret_index) {

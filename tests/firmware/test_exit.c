@@ -199,9 +199,11 @@ TEST("descriptors of an impossible size are refused") {
     }
 }
 
-// What the loader says of a map with descriptors of so many bytes.
-static const char *refusal_of_stride(uint64_t stride) {
+// What the loader says of a map with so many descriptors more, each of `stride` bytes.
+static const char *refusal_of_map(uint64_t more, uint64_t stride) {
     setup_boot(NULL);
+    for (uint64_t i = 0; i < more; i++)
+        fake_add_memory(SCATTER_PHYS + 2 * i * FRAME_BYTES, FRAME_BYTES, EfiReservedMemoryType);
     fake.stride = stride;
     fake_boot();
     const char *line;
@@ -211,13 +213,33 @@ static const char *refusal_of_stride(uint64_t stride) {
 
 TEST("a map of 64 MiB is the largest that is believed") {
     static const char says[] = "memory map: descriptors of 67108864 bytes, ";
-    const char *line = refusal_of_stride(MIB(64));
+    const char *line = refusal_of_map(0, MIB(64));
     assert_memory_equal(line, says, strlen(says));
     uint64_t count = strtoull(line + strlen(says), NULL, 10) / MIB(64);
-    assert_true(count > 10);
-    uint64_t stride = MIB(64) / count & ~UINT64_C(7);
-    assert_non_null(strstr(refusal_of_stride(stride), "no room for ")); // for its copy
-    assert_non_null(strstr(refusal_of_stride(stride + 8), "memory map: descriptors of "));
+    assert_in_range(count, 1, 64);
+    assert_non_null(strstr(refusal_of_map(64 - count, MIB(1)), "no room for ")); // for its copy
+    assert_non_null(strstr(refusal_of_map(64 - count, MIB(1) + 8), "memory map: descriptors of "));
+}
+
+TEST("firmware that does not tell the size of its map is asked no further") {
+    setup_boot(NULL);
+    fake.refused = FAKE_GET_MEMORY_MAP;
+    fake.fail_status = EFI_UNSUPPORTED;
+    fake_boot();
+    setup_expect_failure("memory map: the firmware does not tell its size (unsupported)");
+    assert_int_equal(fake.status, EFI_UNSUPPORTED);
+}
+
+TEST("descriptors of another version are spoken of") {
+    for (int hidden = 0; hidden < 2; hidden++) {
+        setup_boot("log = info\n");
+        fake.probe_hides_stride = hidden;
+        fake_boot();
+        setup_expect_kernel();
+        const char *line = "memory map: descriptors of version 0, read as version 1\n";
+        assert_int_equal(strstr(fake.com1, line) != NULL, hidden);
+        assert_int_equal(strstr(fake.com1, "descriptors of version") != NULL, hidden);
+    }
 }
 
 TEST("a map of two thousand descriptors, in any order, is handed over whole") {

@@ -286,6 +286,14 @@ TEST("audit 2: a page of the direct map that translates elsewhere is found") {
            "audit 2: [5000, 6000), usable: not in the direct map");
 }
 
+TEST("audit 2: a mapping that begins below the direct map is looked at from there on") {
+    struct hand_over *hand_over = make();
+    hand_over->input.hhdm_base += PAGES(1);
+    audit(hand_over);
+    assert_non_null(strstr(hand_over->text, "audit 2: direct map at 0: translates to 1000\n"));
+    destroy(hand_over);
+}
+
 TEST("audit 2: a page of the direct map with another cache type is found") {
     struct hand_over *hand_over = make();
     *leaf(hand_over, HHDM + 0x5000) |= BIT_PCD_PWT;

@@ -62,6 +62,7 @@ TEST("boot_check: impossible sizes are refused before anything is read by them")
     EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = (256 << 20) + 1);
     EXPECT_OK(b->info.total_bytes = 256 << 20); // nothing in it is further behind
     EXPECT(BOOT_CHECK_SIZE, 0, b->info.total_bytes = UINT64_MAX);
+    EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(mappings), b->info.total_bytes = b->info.header_bytes);
     // A newer loader's longer header: what follows it moves up.
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(mappings), b->info.header_bytes += 8);
 }
@@ -335,6 +336,24 @@ TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known
     EXPECT_OK(b->ranges[BLOCK_RANGE_MODULE].reclaimable = 0);
 }
 
+// Puts a range before all others, in place of two that nothing else asks for.
+static void put_first(struct boot_block *block, struct slipway_range range) {
+    block->ranges[3] = block->ranges[BLOCK_RANGE_MODULE];
+    block->ranges[4] = block->ranges[BLOCK_RANGE_TABLES];
+    block->ranges[2] = block->ranges[BLOCK_RANGE_STACK];
+    block->ranges[1] = block->ranges[BLOCK_RANGE_KERNEL];
+    block->ranges[0] = range;
+    block->info.ranges.count = 5;
+}
+
+TEST(
+    "boot_check: a range of the loader may begin at 0, but not in the first region if that is usable") {
+    EXPECT_OK(put_first(b, (struct slipway_range){0, 0x1000, SLIPWAY_RANGE_LOADER, 1}));
+    EXPECT(BOOT_CHECK_RANGES, 0, b->info.memory.count--;
+           memmove(b->memory, b->memory + 1, (BLOCK_MEMS - 1) * sizeof(b->memory[0]));
+           put_first(b, (struct slipway_range){0x2000, 0x1000, SLIPWAY_RANGE_LOADER, 1}));
+}
+
 TEST("boot_check: a range of the loader that is given as usable memory too is refused") {
     for (unsigned i = BLOCK_MEM_KERNEL; i <= BLOCK_MEM_TABLES; i++) {
         const unsigned ranges[] = {BLOCK_RANGE_KERNEL, BLOCK_RANGE_STACK, BLOCK_RANGE_MODULE,
@@ -411,6 +430,13 @@ TEST("boot_check: the root is a claimed page table, and there are not more table
     EXPECT(BOOT_CHECK_TABLES, 0, b->info.root_phys = 64 * MIB_1);
     EXPECT(BOOT_CHECK_TABLES, 0, b->info.table_pages = 0);
     EXPECT(BOOT_CHECK_TABLES, 0, b->info.table_pages += 1);
+    EXPECT_OK(b->info.table_pages += 1;
+              put_first(b, (struct slipway_range){0, 0x1000, SLIPWAY_RANGE_PAGE_TABLES, 0}));
+    // A range behind the list is none of it.
+    EXPECT(BOOT_CHECK_TABLES, 0, b->ranges[BLOCK_RANGE_TABLES].bytes -= 0x1000;
+           put_first(b, (struct slipway_range){0, 0x1000, SLIPWAY_RANGE_LOADER, 1});
+           b->ranges[5] =
+               (struct slipway_range){64 * MIB_1 - 0x1000, 0x1000, SLIPWAY_RANGE_PAGE_TABLES, 0});
     EXPECT(BOOT_CHECK_TABLES, 0, b->ranges[BLOCK_RANGE_TABLES].purpose = SLIPWAY_RANGE_LOADER);
 }
 
@@ -493,6 +519,8 @@ TEST("boot_check: firmware tables are at their physical addresses in the direct 
     CHECK_TABLE(smbios, smbios_phys);
     CHECK_TABLE(efi_system_table, efi_system_table_phys);
 #undef CHECK_TABLE
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, b->info.rsdp = BLOCK_FRAME; // mapped, but not by the direct map
+           b->info.rsdp_phys = BLOCK_FRAME - BLOCK_HHDM);
 }
 
 // No change of the block, however wild, may make the check read outside it, or never end.
