@@ -94,6 +94,16 @@ TEST("a module of more than 2 MiB stands at a multiple of 2 MiB, and no page is 
     assert_int_equal(listed, fake_held_pages() * FRAME_BYTES + image_bytes);
 }
 
+TEST("a module of 2 MiB stands at a multiple of 2 MiB, and a smaller one where there is room") {
+    for (int is_smaller = 0; is_smaller < 2; is_smaller++) {
+        setup_boot("module = \\large\n");
+        fake_add_file("\\large", large_file, MIB(2) - (is_smaller ? FRAME_BYTES : 0));
+        fake_boot();
+        const struct slipway_module *module = setup_record(&setup_expect_kernel()->modules, 0);
+        assert_int_equal(is_aligned(module->address, MIB(2)), !is_smaller);
+    }
+}
+
 TEST("a kernel of more than 2 MiB stands at a multiple of 2 MiB, zeroed beyond its file") {
     setup_boot(NULL);
     setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = MIB(2);

@@ -291,6 +291,23 @@ TEST("audit 2: a mapping that begins below the direct map is looked at from ther
     hand_over->input.hhdm_base += PAGES(1);
     audit(hand_over);
     assert_non_null(strstr(hand_over->text, "audit 2: direct map at 0: translates to 1000\n"));
+    hand_over->input.hhdm_base = HHDM + 0xa0000; // where the first mapping ends
+    audit(hand_over);
+    assert_null(strstr(hand_over->text, "audit 2: direct map at 0:"));
+    assert_non_null(
+        strstr(hand_over->text, "audit 2: direct map at 60000: translates to 100000\n"));
+    destroy(hand_over);
+}
+
+TEST("audit 2: a mapping that goes on behind the direct map's window is looked at up to there") {
+    struct hand_over *hand_over = make();
+    hand_over->input.hhdm_base = SLIPWAY_WINDOW_BASE - PAGES(2);
+    add(hand_over, SLIPWAY_WINDOW_BASE - PAGES(1), PAGES(1), PAGES(2), SLIPWAY_RIGHT_WRITE,
+        SLIPWAY_MAP_DIRECT);
+    list_tables(hand_over);
+    audit(hand_over);
+    assert_non_null(
+        strstr(hand_over->text, "audit 2: [2000, a0000), usable: not in the direct map"));
     destroy(hand_over);
 }
 
@@ -600,6 +617,7 @@ TEST("audit 7: a reserved bit is found") {
     *leaf(hand_over, HHDM + 0x5000) |= UINT64_C(1) << 50;
     audit(hand_over);
     assert_non_null(strstr(hand_over->text, "audit 7: level 1, ffff800000005000"));
+    assert_non_null(strstr(hand_over->text, "audit 7: the walk ended early: "));
     destroy(hand_over);
 }
 

@@ -45,8 +45,8 @@ TEST("boot_check: no block, an odd address, another magic and another version ar
     uint64_t index;
     assert_int_equal(boot_check_info(NULL, &index), BOOT_CHECK_NULL);
     assert_int_equal(index, 0);
-    const uint64_t odd = 0x1004;
-    assert_int_equal(boot_check_info((const void *)odd, NULL), BOOT_CHECK_NULL);
+    for (uint64_t odd = 0x1001; odd < 0x1008; odd++)
+        assert_int_equal(boot_check_info((const void *)odd, NULL), BOOT_CHECK_NULL);
     EXPECT(BOOT_CHECK_MAGIC, 0, b->info.magic ^= 1);
     EXPECT(BOOT_CHECK_MAGIC, 0, b->info.magic ^= UINT64_C(1) << 63);
     EXPECT(BOOT_CHECK_VERSION, 0, b->info.version = 2);
@@ -365,6 +365,9 @@ TEST("boot_check: a range of the loader that is given as usable memory too is re
     EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_KERNEL,
            b->ranges[BLOCK_RANGE_KERNEL].start_phys -= 0x1000;
            b->ranges[BLOCK_RANGE_KERNEL].bytes += 0x1000);
+    // A region behind the list is none of it.
+    EXPECT_OK(b->info.memory.count--; b->memory[BLOCK_MEM_MMIO] = b->memory[BLOCK_MEM_TABLES];
+              b->memory[BLOCK_MEM_MMIO].kind = SLIPWAY_MEM_USABLE);
     // The last range in a region, of which the others are clear.
     EXPECT(BOOT_CHECK_RANGES, BLOCK_RANGE_LOADER, b->memory[BLOCK_MEM_LOADER].bytes = 0x8000;
            b->memory[BLOCK_MEM_MODULE] =
@@ -455,6 +458,16 @@ TEST("boot_check: modules lie in the direct map and in their ranges, with texts 
         EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].path.address = 8);
         EXPECT(BOOT_CHECK_MODULES, i, b->modules[i].cmdline.bytes = 3);
     }
+}
+
+TEST("boot_check: a module may lie in two ranges, and not in one behind the list") {
+    const uint64_t at = 36 * MIB_1;
+    EXPECT_OK(b->ranges[3] = (struct slipway_range){at, MIB_1, SLIPWAY_RANGE_MODULE, 1};
+              b->ranges[4].start_phys += MIB_1; b->ranges[4].bytes -= MIB_1);
+    EXPECT(BOOT_CHECK_MODULES, 0, b->info.ranges.count = 4; b->info.table_pages = 1;
+           b->ranges[BLOCK_RANGE_INFO].purpose = SLIPWAY_RANGE_PAGE_TABLES;
+           b->ranges[BLOCK_RANGE_INFO].reclaimable = 0;
+           b->info.root_phys = b->ranges[BLOCK_RANGE_INFO].start_phys);
 }
 
 TEST("boot_check: a module outside the direct map is refused, whoever claims it") {

@@ -104,6 +104,7 @@ TEST("utf: what the firmware cannot name is refused") {
     uint16_t units[16];
     assert_int_equal(utf_path_convert("a\xf0\x9f\x98\x80", 5, units, 16), UTF_ERR_RANGE);
     assert_int_equal(utf_path_convert("a\xc3", 2, units, 16), UTF_ERR_INVALID);
+    assert_int_equal(utf_path_convert("a\xc3\xa4", 2, units, 16), UTF_ERR_INVALID); // cut short
     assert_int_equal(utf_path_convert("a\0b", 3, units, 16), UTF_ERR_INVALID);
     assert_string_equal(utf_status_text(UTF_OK), "no error");
     assert_string_equal(utf_status_text(UTF_ERR_INVALID), "not valid UTF-8");
@@ -119,6 +120,8 @@ TEST("utf: a path fits into exactly its length and a terminator, or is refused w
         assert_int_equal(utf_path_convert("abc", 3, units, capacity), want);
         if (want == UTF_OK)
             assert_int_equal(units[4], 0);
+        want = capacity < 2 ? UTF_ERR_LONG : UTF_OK; // a backslash alone
+        assert_int_equal(utf_path_convert("", 0, units, capacity), want);
         free(units);
     }
 }
