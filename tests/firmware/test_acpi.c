@@ -87,6 +87,10 @@ TEST("acpi: the timer's port and its 24 or 32 bits are found") {
     put(tables.fadt, 112, 1 << 8, 4);
     sum(&tables);
     assert_int_equal(find_and_free(&tables).mask, 0xffffffff);
+    tables = make();
+    put(tables.fadt, 76, 0xffff, 4);
+    sum(&tables);
+    assert_int_equal(find_and_free(&tables).port, 0xffff);
 }
 
 TEST("acpi: without an RSDP, a root or an entry there is no timer") {

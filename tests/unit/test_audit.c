@@ -643,6 +643,32 @@ TEST("audit 7: too little scratch is a violation, not a write beyond it") {
     EXPECT(hand_over, "audit 7: ");
 }
 
+TEST("audit 7: tables may be listed first, and in two ranges") {
+    struct hand_over *hand_over = make();
+    struct slipway_range *ranges = hand_over->ranges;
+    struct slipway_range tables = ranges[2];
+    assert_true(tables.bytes > PAGES(10));
+    ranges[2] = ranges[0];
+    ranges[0] = (struct slipway_range){tables.start_phys, PAGES(3), SLIPWAY_RANGE_PAGE_TABLES, 0};
+    ranges[3] = (struct slipway_range){tables.start_phys + PAGES(3), tables.bytes - PAGES(3),
+                                       SLIPWAY_RANGE_PAGE_TABLES, 0};
+    hand_over->input.range_count = 4;
+    assert_int_equal(audit(hand_over), 0);
+    destroy(hand_over);
+}
+
+TEST("audit 7: scratch is a bit for each listed page of tables, in whole bytes") {
+    static const struct slipway_range ranges[] = {
+        {0, PAGES(8), SLIPWAY_RANGE_PAGE_TABLES, 0},
+        {MIB(1), PAGES(1), SLIPWAY_RANGE_STACK, 1},
+        {MIB(2), PAGES(9), SLIPWAY_RANGE_PAGE_TABLES, 0},
+    };
+    assert_int_equal(audit_scratch_bytes(ranges, 0), 0);
+    assert_int_equal(audit_scratch_bytes(ranges, 1), 1);
+    assert_int_equal(audit_scratch_bytes(ranges, 2), 1);
+    assert_int_equal(audit_scratch_bytes(ranges, 3), 3);
+}
+
 TEST("audit 9: another number of tables than planned is found") {
     struct hand_over *hand_over = make();
     hand_over->input.tables_planned++;

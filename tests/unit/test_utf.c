@@ -103,6 +103,7 @@ TEST("utf: names outside ASCII keep their code points") {
 TEST("utf: what the firmware cannot name is refused") {
     uint16_t units[16];
     assert_int_equal(utf_path_convert("a\xf0\x9f\x98\x80", 5, units, 16), UTF_ERR_RANGE);
+    assert_int_equal(utf_path_convert("a\xf0\x90\x80\x80", 5, units, 16), UTF_ERR_RANGE);
     assert_int_equal(utf_path_convert("a\xc3", 2, units, 16), UTF_ERR_INVALID);
     assert_int_equal(utf_path_convert("a\xc3\xa4", 2, units, 16), UTF_ERR_INVALID); // cut short
     assert_int_equal(utf_path_convert("a\0b", 3, units, 16), UTF_ERR_INVALID);
