@@ -149,6 +149,17 @@ def test_a_list_that_names_no_file_is_an_error(mutate, tree):
         "mutate: no file matches tests/unit/test_other*.c, which its lists name"
 
 
+def test_a_folder_stands_for_its_sources(mutate):
+    assert mutate("--list", "lib") == mutate("--list")
+    assert mutate("--list", "lib")[1].count("lib/limit.h:3: limit()\n") == 2
+
+
+def test_headers_that_only_declare_are_no_sources(module, tree):
+    (tree / "lib/plain.h").write_text("#define LIMIT 7\nint limit(void);\n")
+    files = [tree / "lib" / name for name in ("a.c", "limit.h", "plain.h")]
+    assert module.with_code(files) == files[:2]
+
+
 def test_a_file_that_is_no_source_of_the_library_is_an_error(mutate):
     assert mutate("b.c")[0] == "mutate: b.c: 0 sources of the library are called so"
 
