@@ -640,7 +640,13 @@ TEST("audit 7: too little scratch is a violation, not a write beyond it") {
     hand_over->input.scratch_bytes = audit_scratch_bytes(hand_over->ranges, 3);
     assert_int_equal(audit(hand_over), 0);
     hand_over->input.scratch_bytes--;
+    *leaf(hand_over, HHDM + 0x5000) = 0; // without scratch not even this is looked at
     EXPECT(hand_over, "audit 7: ");
+    hand_over = make();
+    hand_over->ranges[2].bytes = PAGES(8); // one byte of scratch, which is cleared as any
+    audit(hand_over);
+    assert_null(strstr(hand_over->text, vmem_violation_text(VMEM_BAD_TABLE_TWICE)));
+    destroy(hand_over);
 }
 
 TEST("audit 7: tables may be listed first, and in two ranges") {
@@ -655,6 +661,12 @@ TEST("audit 7: tables may be listed first, and in two ranges") {
     hand_over->input.range_count = 4;
     assert_int_equal(audit(hand_over), 0);
     destroy(hand_over);
+}
+
+TEST("audit 7: a first range that no entry leads to is found") {
+    struct hand_over *hand_over = make();
+    hand_over->ranges[0] = (struct slipway_range){MIB(64), PAGES(2), SLIPWAY_RANGE_PAGE_TABLES, 0};
+    EXPECT(hand_over, "audit 7: [4000000, 4002000) is listed as page tables and not reached");
 }
 
 TEST("audit 7: scratch is a bit for each listed page of tables, in whole bytes") {
