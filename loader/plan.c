@@ -32,10 +32,10 @@ uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
 }
 
 uint64_t plan_mapping_bound(uint64_t region_count) {
-    // Read-only pieces that touch are one in the direct map, so at most every other piece cuts a
-    // range there, at both ends. Each piece stands for itself once more, and the rest is the stack,
-    // the loader's three parts and the framebuffers.
-    return region_count + 2 * KERNEL_PIECES_MAX + 1 + 3 + PLAN_FRAMEBUFFERS_MAX;
+    // A segment has one read-only piece at most, be it by RELRO, and with gaps between the segments
+    // each cuts a range of the direct map at both ends. Each piece stands for itself once more, and
+    // the rest is the stack, the loader's three parts and the framebuffers.
+    return region_count + 2 * ELF_SEGMENTS_MAX + KERNEL_PIECES_MAX + 1 + 3 + PLAN_FRAMEBUFFERS_MAX;
 }
 
 static void append(struct manifest *manifest, struct slipway_mapping mapping) {
