@@ -390,6 +390,12 @@ TEST("boot_check: the image is one piece, claimed, and all kernel mappings are o
            b->mappings[BLOCK_MAP_DATA].phys += 4 * MIB_1); // beyond its end, in step
     EXPECT(BOOT_CHECK_KERNEL, 0, b->ranges[BLOCK_RANGE_KERNEL].purpose = SLIPWAY_RANGE_MODULE);
     EXPECT(BOOT_CHECK_KERNEL, 0, b->ranges[BLOCK_RANGE_KERNEL].bytes -= 0x1000);
+    // Mapped as far as addresses go, which is not to its end.
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.mappings.count--;
+           b->info.kernel_virt = b->mappings[BLOCK_MAP_TEXT].virt = SLIPWAY_KERNEL_MAX - MIB_1;
+           b->info.kernel_entry = b->info.kernel_virt + 0x10);
+    // A mapping behind the list is none of it.
+    EXPECT_OK(b->info.mappings.count--; b->mappings[BLOCK_MAP_DATA].phys += 0x1000);
 }
 
 TEST("boot_check: the entry point is in an executable kernel mapping") {
