@@ -1,6 +1,6 @@
-// Boots at random, by number: each decides kernel, files, machine and faults. SEED=n runs one boot
-// alone and tells what kind it is. BOOT_SECONDS=n runs others, as many as the time gives: numbers
-// from the clock on.
+// Boots at random, by number: each decides kernel, files, machine and faults. BOOTS=n runs the
+// first n. SEED=n runs one boot alone and tells what kind it is. BOOT_SECONDS=n runs others, as
+// many as the time gives: numbers from the clock on.
 #include "tests/firmware/random/boot.h"
 
 #include <signal.h>
@@ -87,7 +87,9 @@ TEST("every boot ends in a sound kernel or in a message, as kernel, files and fi
     } else if (seconds != NULL) {
         run_for(strtod(seconds, NULL));
     } else {
-        for (uint64_t number = 1; number <= BOOTS; number++)
+        const char *boots = getenv("BOOTS");
+        uint64_t last = boots != NULL ? strtoull(boots, NULL, 0) : BOOTS;
+        for (uint64_t number = 1; number <= last; number++)
             run(number);
     }
     tell_ends();
