@@ -85,3 +85,33 @@ TEST("a boot leaves nothing behind that the next one could trip over") {
             setup_expect_kernel();
     }
 }
+
+TEST("every stage of a boot is handed over, with its name and the bytes that it was about") {
+    setup_boot(SETUP_CONFIG);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const uint64_t tables = (uint64_t)info->table_pages * FRAME_BYTES;
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } want[] = {
+        {"console", 0},
+        {"config", strlen(SETUP_CONFIG)},
+        {"kernel", sizeof(struct elf_file)},
+        {"modules", SETUP_MODULE_BYTES},
+        {"devices", 0},
+        {"plan", info->efi_map_bytes},
+        {"tables", tables},
+        {"map", info->efi_map_bytes},
+        {"audit", tables},
+        {"exit", 0},
+    };
+    assert_int_equal(info->stages.count, sizeof(want) / sizeof(want[0]));
+    for (uint32_t i = 0; i < info->stages.count; i++) {
+        const struct slipway_stage *stage = setup_record(&info->stages, i);
+        assert_string_equal(stage->name, want[i].name);
+        // The loader's own pages are cut out of the firmware's map after the plan.
+        if (strcmp(want[i].name, "plan") != 0)
+            assert_int_equal(stage->bytes, want[i].bytes);
+    }
+}

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const struct slipway_framebuffer *boot_for_framebuffer(uint32_t count) {
     fake_boot();
@@ -142,6 +143,34 @@ TEST("a display that cannot be mapped is left out, and the boot goes on") {
     assert_non_null(strstr(log, "framebuffer at 0xd0000000 left out: it is too large"));
 }
 
+TEST("a display up to RAM or from its end on is a framebuffer, one that reaches a page in is not") {
+    const uint64_t bytes = UINT64_C(640) * 480 * 4; // whole pages
+    const uint64_t high_end = FAKE_HIGH_PHYS + FAKE_HIGH_BYTES;
+    setup_boot(NULL);
+    fake_add_display(FAKE_HIGH_PHYS - bytes, 640, 480);
+    fake_add_display(high_end, 640, 480);
+    fake_add_display(FAKE_HIGH_PHYS - bytes + FRAME_BYTES, 640, 480);
+    fake_add_display(high_end - FRAME_BYTES, 640, 480);
+    const struct slipway_framebuffer *framebuffers = boot_for_framebuffer(2);
+    assert_int_equal(framebuffers[0].address_phys, FAKE_HIGH_PHYS - bytes);
+    assert_int_equal(framebuffers[1].address_phys, high_end);
+    const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
+    assert_non_null(strstr(log, "framebuffer at 0xffed5000 left out: it lies in RAM"));
+    assert_non_null(strstr(log, "framebuffer at 0x17ffff000 left out: it lies in RAM"));
+}
+
+TEST("more displays than the loader can list are left out, and the log says so") {
+    setup_boot(NULL);
+    fake_add_display(0xc0000000, 640, 480);
+    fake.refused = FAKE_LOCATE_HANDLE;
+    fake.fail_status = EFI_BUFFER_TOO_SMALL;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->framebuffers.count, 0);
+    assert_non_null(strstr((const char *)(uintptr_t)info->log.address,
+                           "displays left out: more than 128 of them\n"));
+}
+
 TEST("a framebuffer is as large as its picture, whatever the firmware says of its size") {
     setup_boot(NULL);
     fake_add_display(0xc0000000, 640, 480)->bytes = GIB(100);
@@ -193,7 +222,23 @@ TEST("the boot time is the firmware's, in seconds since 1970, by its zone") {
     assert_int_equal(boot_at(time), 0);
 }
 
+TEST("the boot time is right in every month of common, leap and century years") {
+    static const uint16_t years[] = {1970, 1999, 2000, 2001, 2004, 2099, 2100, 2399, 2400, 9999};
+    for (size_t i = 0; i < ARRAY_LEN(years); i++) {
+        for (int month = 1; month <= 12; month++) {
+            struct tm calendar = {.tm_year = years[i] - 1900, .tm_mon = month - 1};
+            for (int day = 1; day <= 31; day += month == 12 ? 30 : 27) {
+                calendar.tm_mday = day;
+                EFI_TIME time = {.Year = years[i], .Month = (uint8_t)month, .Day = (uint8_t)day};
+                assert_int_equal(boot_at(time), timegm(&calendar));
+            }
+        }
+    }
+}
+
 TEST("a clock that makes no sense is no clock") {
+    assert_int_equal(boot_at((EFI_TIME){.Year = 2024, .Month = 0, .Day = 1}), 0);
+    assert_int_equal(boot_at((EFI_TIME){.Year = 2024, .Month = 1, .Day = 32}), 0);
     assert_int_equal(boot_at((EFI_TIME){.Year = 2024, .Month = 13, .Day = 1}), 0);
     assert_int_equal(boot_at((EFI_TIME){.Year = 2024, .Month = 1, .Day = 0}), 0);
     assert_int_equal(boot_at((EFI_TIME){.Year = 1969, .Month = 1, .Day = 1}), 0);

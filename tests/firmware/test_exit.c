@@ -364,6 +364,16 @@ TEST("RAM that goes after a refused exit is not mapped as far as the spare table
                      fake_count_memory(EfiConventionalMemory) - 6 * FRAME_BYTES);
 }
 
+// The first hole splits a leaf of 1 GiB and one of 2 MiB.
+TEST("RAM that goes after a refused exit may need the last spare table, and no more") {
+    boot_changed(punch_holes, READING_AGAIN, SPARE_TABLES - 1);
+    setup_boot(NULL);
+    fake.exit_refusals = 1;
+    hook(punch_holes, READING_AGAIN, SPARE_TABLES);
+    fake_boot();
+    setup_expect_stop("memory map: the last one does not fit the page tables");
+}
+
 TEST("RAM that goes after a refused exit, beyond the spare tables, stops the machine") {
     setup_boot(NULL);
     fake.exit_refusals = 1;
