@@ -5,13 +5,14 @@ import re
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
 from fat import tree_files
 from qemu import DISKS, parse_report
 
+ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 import common  # noqa: E402  (needs the path above)
 

@@ -10,7 +10,7 @@
 
 enum { PIC_SLAVE_MASK = 0xa1 };
 enum {
-    PATH_MAX_CHARS = 256,
+    PATH_MAX_CHARS = 1100,
     MAP_BYTES_MAX = 65536,
     INFO_BYTES_MAX = 1024,
     HANDLES_MAX = 16,
