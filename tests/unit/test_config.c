@@ -258,3 +258,12 @@ TEST("config: a text cut at any byte is accepted or refused, and never read past
         free(copy);
     }
 }
+
+TEST("config: of a long value a message shows 80 bytes, and then the cause") {
+    char text[200] = "log = ";
+    char want[200] = "line 1: '";
+    memset(text + 6, 'a', 81);
+    memset(want + 9, 'a', 80);
+    strcat(want, "' is not quiet, info or debug");
+    refuse(text, CONFIG_ERR_CHOICE, want);
+}

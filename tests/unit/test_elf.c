@@ -569,3 +569,14 @@ TEST("elf: program headers that are of no concern are ignored") {
         elf_file_add(&file, types[i], UINT64_MAX, UINT64_MAX, UINT64_MAX);
     accept(&file);
 }
+
+TEST("elf: RELRO of a kernel that is slid is slid with it") {
+    struct elf_file file = elf_file_make_dyn();
+    struct elf_image image;
+    struct elf_error error;
+    elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, 0x2000, 0x1000);
+    assert_int_equal(elf_file_parse(&file, sizeof(file), &image, &error), ELF_OK);
+    assert_int_equal(image.slide, SLIPWAY_KERNEL_DEFAULT);
+    assert_int_equal(image.relro_start, SLIPWAY_KERNEL_DEFAULT + 0x2000);
+    assert_int_equal(image.relro_end, SLIPWAY_KERNEL_DEFAULT + 0x3000);
+}

@@ -4,6 +4,7 @@
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -292,4 +293,25 @@ TEST("elf relocate: a malformed table is refused") {
     add_dynamic(program, ELF_DT_RELAENT, 24);
     refuse(program, ELF_ERR_RELOCATION_TABLE,
            "the relocation table, 24 bytes at 0x0 in entries of 24, is malformed or in no segment");
+}
+
+TEST("reloc: every relocation that is known and not done is named") {
+    static const struct {
+        uint64_t type;
+        const char *name;
+    } types[] = {
+        {1, "R_X86_64_64"},       {2, "R_X86_64_PC32"},       {5, "R_X86_64_COPY"},
+        {6, "R_X86_64_GLOB_DAT"}, {7, "R_X86_64_JUMP_SLOT"},  {10, "R_X86_64_32"},
+        {11, "R_X86_64_32S"},     {16, "R_X86_64_DTPMOD64"},  {17, "R_X86_64_DTPOFF64"},
+        {18, "R_X86_64_TPOFF64"}, {37, "R_X86_64_IRELATIVE"}, {3, "unknown"},
+        {UINT64_MAX, "unknown"},
+    };
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        char want[100];
+        struct elf_error error = {
+            .status = ELF_ERR_RELOCATION_TYPE, .index = 3, .a = types[i].type};
+        snprintf(want, sizeof(want), "relocation 3: type %lu (%s) is not supported", types[i].type,
+                 types[i].name);
+        elf_file_expect_text(&error, want);
+    }
 }
