@@ -142,6 +142,8 @@ TEST("config: kernel and modules know the line that names them") {
     assert_int_equal(config.kernel_line, 4);
     assert_int_equal(config.modules[0].line, 2);
     assert_int_equal(config.modules[1].line, 5);
+    expect_text(config.cmdline, ""); // no key sets what another one does
+    assert_false(config.digest);
 }
 
 TEST("config: an unknown key is named with its line") {
