@@ -29,6 +29,7 @@ TEST("the timeline has every stage, in order, between the loader's entry and the
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     uint64_t previous_end = info->tsc_loader_entry;
+    assert_true(previous_end != 0);
     size_t found = 0;
     for (uint32_t i = 0; i < info->stages.count; i++) {
         const struct slipway_stage *stage = setup_record(&info->stages, i);

@@ -1,6 +1,7 @@
 // Displays, tables and clocks: handed over as they are, absent where they are.
 #include "common/base/arith.h"
 #include "common/hash/sha256.h"
+#include "common/x86/cpu.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
@@ -184,6 +185,7 @@ TEST("the firmware's tables are handed over by both addresses") {
     assert_int_equal(info->rsdp_phys, FAKE_ACPI_PHYS);
     assert_int_equal(info->rsdp, info->hhdm_base + FAKE_ACPI_PHYS);
     assert_int_equal(info->smbios_phys, FAKE_ACPI_PHYS + 0x1000);
+    assert_int_equal(info->smbios, info->hhdm_base + FAKE_ACPI_PHYS + 0x1000);
     assert_int_equal(info->efi_system_table, info->hhdm_base + FAKE_SYSTEM_PHYS);
 }
 
@@ -192,6 +194,57 @@ TEST("the TSC's frequency is measured against the power management timer, within
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_in_range(info->tsc_hz, FAKE_TSC_HZ - FAKE_TSC_HZ / 500, FAKE_TSC_HZ + FAKE_TSC_HZ / 500);
+}
+
+// CPUID of the fake machine, with what these three leaves say of the TSC.
+static struct cpuid highest, crystal, hypervisor;
+
+static struct cpuid with_tsc(uint32_t leaf, uint32_t subleaf) {
+    if (leaf == 0)
+        return highest;
+    if (leaf == 0x15)
+        return crystal;
+    if (leaf == 0x40000000)
+        return (struct cpuid){.eax = hypervisor.ebx}; // the highest leaf
+    if (leaf == 0x40000010)
+        return hypervisor;
+    fake.cpuid = NULL;
+    struct cpuid registers = cpu_cpuid(leaf, subleaf);
+    fake.cpuid = with_tsc;
+    registers.ecx |= leaf == 1 ? hypervisor.ecx : 0;
+    return registers;
+}
+
+TEST(
+    "the TSC's frequency is what CPUID says, by its crystal or by the hypervisor, if all is there") {
+    enum { IS_GUEST = 1u << 31 };
+    static const struct {
+        struct cpuid highest, crystal, hypervisor;
+        uint64_t hz; // 0: measured
+    } cases[] = {
+        {{.eax = 0x15}, {2, 216, 24000000, 0}, {0}, UINT64_C(2592000000)},
+        {{.eax = 0x16}, {3, 400, 38400000, 0}, {0}, UINT64_C(5120000000)},
+        {{.eax = 0x14}, {2, 216, 24000000, 0}, {0}, 0},
+        {{.eax = 0x15}, {0, 216, 24000000, 0}, {0}, 0},
+        {{.eax = 0x15}, {2, 0, 24000000, 0}, {0}, 0},
+        {{.eax = 0x15}, {2, 216, 0, 0}, {0}, 0},
+        {{.eax = 7}, {0}, {3000001, 0x40000010, IS_GUEST, 0}, UINT64_C(3000001000)},
+        {{.eax = 7}, {0}, {3000001, 0x4000000f, IS_GUEST, 0}, 0},
+        {{.eax = 7}, {0}, {3000001, 0x40000010, 0, 0}, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        setup_boot(NULL);
+        fake.cpuid = with_tsc;
+        highest = cases[i].highest;
+        crystal = cases[i].crystal;
+        hypervisor = cases[i].hypervisor;
+        fake_boot();
+        uint64_t hz = setup_expect_kernel()->tsc_hz;
+        if (cases[i].hz != 0)
+            assert_int_equal(hz, cases[i].hz);
+        else
+            assert_in_range(hz, FAKE_TSC_HZ - FAKE_TSC_HZ / 500, FAKE_TSC_HZ + FAKE_TSC_HZ / 500);
+    }
 }
 
 TEST("without ACPI's tables the TSC's frequency is unknown") {
