@@ -134,8 +134,6 @@ static void apply_entry(const struct relocator *self, const struct elf64_rela *r
 enum elf_status elf_relocate(const struct elf_image *image, void *placed,
                              struct elf_error *ret_error) {
     struct relocator self = {.image = image, .placed = placed, .ret_error = ret_error};
-    if (image->dynamic_bytes == 0)
-        return ELF_OK;
     enum elf_status status = find_table(&self);
     for (uint64_t i = 0; status == ELF_OK && i < self.count; i++) {
         struct elf64_rela rela = read_entry(&self, i);
