@@ -148,9 +148,11 @@ TEST("elf relocate: the dynamic section ends at DT_NULL or at its size, whicheve
 
     program = make();
     add_rela(program, TARGET_AT, ELF_R_X86_64_RELATIVE, 1);
-    while (program->dynamic_count < 5)
+    program->file.phdrs[3].mem_bytes = 7 * sizeof(struct elf64_dynamic);
+    while (program->dynamic_count < 4)
         add_dynamic(program, 0x6ffffffb, 1); // DT_FLAGS_1, of no concern
     add_table(program);                      // fills it to its last byte
+    add_dynamic(program, ELF_DT_NEEDED, 1);  // behind it
     accept(program);
     assert_int_equal(word_at(program, TARGET_AT), SLIPWAY_KERNEL_DEFAULT + 1);
     destroy(program);
@@ -276,12 +278,14 @@ TEST("elf relocate: a malformed table is refused") {
          "the relocation table, 24 bytes at 0x1000 in entries of 0, is malformed or in no segment"},
         {0x13f0, 24, 24,
          "the relocation table, 24 bytes at 0x13f0 in entries of 24, is malformed or in no segment"},
+        {0x1400, 0, 24, // where the segment ends
+         "the relocation table, 0 bytes at 0x1400 in entries of 24, is malformed or in no segment"},
         {0x9000, 24, 24,
          "the relocation table, 24 bytes at 0x9000 in entries of 24, is malformed or in no segment"},
         {TABLE_AT, 24 * (UINT64_MAX / 24), 24,
          "the relocation table, 18446744073709551600 bytes at 0x1000 in entries of 24, is malformed or in no segment"},
     };
-    for (int i = 0; i < 6; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct program *program = make();
         add_dynamic(program, ELF_DT_RELA, cases[i].at);
         add_dynamic(program, ELF_DT_RELASZ, cases[i].bytes);
