@@ -53,9 +53,9 @@ static enum elf_status check_load(const struct scan *scan, const struct elf64_ph
     // A segment without file bytes may carry any offset: tools leave one beyond the end of file.
     if (phdr->file_bytes != 0 && check_file_range(scan, phdr, index) != ELF_OK)
         return ELF_ERR_FILE_RANGE;
-    if (phdr->align > 1 && (!is_power_of_two(phdr->align) || phdr->align > ALIGN_MAX))
+    if (phdr->align != 0 && (!is_power_of_two(phdr->align) || phdr->align > ALIGN_MAX))
         return ELF_FAIL(scan->ret_error, ELF_ERR_ALIGN, .index = index, .a = phdr->align);
-    if (phdr->align > 1 && !is_aligned(phdr->virt - phdr->offset, phdr->align))
+    if (phdr->align != 0 && !is_aligned(phdr->virt - phdr->offset, phdr->align))
         return ELF_FAIL(scan->ret_error, ELF_ERR_CONGRUENCE, .index = index, .a = phdr->virt,
                         .b = phdr->offset, .c = phdr->align);
     uint64_t end;

@@ -264,6 +264,9 @@ TEST("elf: an alignment that is no power of two up to 1 GiB is refused; 0 and 1 
     file.phdrs[1].align = UINT64_C(1) << 31;
     refuse(&file, ELF_ERR_ALIGN,
            "segment 1: alignment 0x80000000 is not a power of two up to 1 GiB");
+    file.phdrs[1].align = UINT64_C(1) << 30;
+    file.phdrs[1].offset = 0x1000;
+    accept(&file);
     for (uint64_t align = 0; align < 2; align++) {
         file.phdrs[1].align = align;
         file.phdrs[1].offset = 0x2001; // congruent to nothing
