@@ -41,3 +41,12 @@ enum elf_status elf_file_parse(const struct elf_file *file, uint64_t file_bytes,
 
 // Asserts that `error` prints exactly `want`.
 void elf_file_expect_text(const struct elf_error *error, const char *want);
+
+// Asserts that the file is accepted without an error, and returns its image.
+struct elf_image elf_file_accept(const struct elf_file *file);
+
+// Asserts that the file is refused for `want`, in exactly these words, and that no image comes of
+// it; of the second, its first `file_bytes` bytes.
+void elf_file_refuse(const struct elf_file *file, enum elf_status want, const char *text);
+void elf_file_refuse_cut(const struct elf_file *file, uint64_t file_bytes, enum elf_status want,
+                         const char *text);

@@ -1,7 +1,9 @@
-// Apart from elf_file.c, which the fuzz target uses too, without a test framework.
+// Assertions, apart from elf_file.c, which the fuzz target uses too, without a test framework.
 #include "tests/unit/support/elf_file.h"
 
 #include "tests/unit/support/test.h"
+
+#include <string.h>
 
 void elf_file_expect_text(const struct elf_error *error, const char *want) {
     char text[256];
@@ -10,4 +12,28 @@ void elf_file_expect_text(const struct elf_error *error, const char *want) {
     elf_error_print(&sink, error);
     assert_string_equal(text, want);
     assert_int_equal(buffer.dropped, 0);
+}
+
+struct elf_image elf_file_accept(const struct elf_file *file) {
+    struct elf_image image;
+    struct elf_error error = {.status = ELF_ERR_MAGIC, .a = 42};
+    assert_int_equal(elf_file_parse(file, sizeof(*file), &image, &error), ELF_OK);
+    assert_int_equal(error.a, 42);
+    return image;
+}
+
+void elf_file_refuse_cut(const struct elf_file *file, uint64_t file_bytes, enum elf_status want,
+                         const char *text) {
+    struct elf_image image, before;
+    memset(&image, 0xa5, sizeof(image));
+    before = image;
+    struct elf_error error = {0};
+    assert_int_equal(elf_file_parse(file, file_bytes, &image, &error), want);
+    assert_int_equal(error.status, want);
+    elf_file_expect_text(&error, text);
+    assert_memory_equal(&image, &before, sizeof(image));
+}
+
+void elf_file_refuse(const struct elf_file *file, enum elf_status want, const char *text) {
+    elf_file_refuse_cut(file, sizeof(*file), want, text);
 }
