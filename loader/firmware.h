@@ -40,7 +40,7 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 [[nodiscard]] EFI_STATUS firmware_take_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
                                              uint64_t *ret_start);
 
-// Gives one range back, named by its start.
+// Gives one range back, named by its start; 0 names none.
 void firmware_return_pages(uint64_t start);
 
 // Gives all pages back.

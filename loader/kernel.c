@@ -12,6 +12,7 @@ enum {
     SPACE_BYTES = 4096, // for what lies elsewhere
     STACK_BYTES_DEFAULT = 64 << 10,
 };
+_Static_assert(SPACE_BYTES >= ELF_PHDRS_MAX * 56, "program headers fit");
 
 // The start of the file, `bytes` of it.
 struct head {
@@ -73,15 +74,13 @@ static EFI_STATUS parse_note(struct file *file, const struct head *head, void *s
     struct elf_error error;
     if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
         return fail_elf(file, &error, NULL);
-    if (phys != 0)
-        firmware_return_pages(phys);
+    firmware_return_pages(phys);
     return EFI_SUCCESS;
 }
 
 static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     static struct head head;
     static char space[SPACE_BYTES];
-    _Static_assert(sizeof(space) >= ELF_PHDRS_MAX * 56, "program headers fit");
     struct elf_error error;
     struct elf_header_view header;
     head.bytes = min_u64(sizeof(head.text), file->bytes);
