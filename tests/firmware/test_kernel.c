@@ -83,6 +83,17 @@ TEST("what notes were looked at in is given back before the kernel runs") {
     assert_int_equal(fake_held_pages(), pages + (KIB(128) - KIB(64)) / FRAME_BYTES);
 }
 
+TEST("notes are looked at in pages if they are more than 4 KiB") {
+    boot_with_notes(0x8000, sizeof(note), 0x8000);
+    expect_stack(KIB(128));
+    uint32_t allocations = fake.allocations;
+    for (uint32_t more = 0; more < 2; more++) {
+        boot_with_notes(0x8000, KIB(4) + more, 0x8000);
+        expect_stack(KIB(128));
+        assert_int_equal(fake.allocations, allocations + more);
+    }
+}
+
 TEST("notes for which there is no room are refused with their size") {
     setup_boot(NULL);
     elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x8000, ELF_FILE_BASE, MIB(64));
@@ -142,6 +153,38 @@ TEST("every byte of the image's pages that the file does not fill is 0") {
                segments[i].file_bytes);
     assert_memory_equal((const void *)(uintptr_t)info->kernel_phys, want, info->kernel_bytes);
     free(want);
+}
+
+TEST("an image that is linked at a multiple of 2 MiB and as large lies at one, no other does") {
+    static const struct {
+        uint64_t start, bytes;
+        bool is_aligned;
+    } images[] = {
+        {MIB(2), MIB(2), true},
+        {MIB(2), MIB(2) - FRAME_BYTES, false},
+        {MIB(1), MIB(2), false},
+    };
+    for (uint64_t i = 0; i < ARRAY_LEN(images); i++) {
+        setup_boot(NULL);
+        for (uint32_t segment = 0; segment < 3; segment++)
+            setup_kernel.phdrs[segment].virt += images[i].start;
+        setup_kernel.header.entry += images[i].start;
+        setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = images[i].bytes - 0x2000;
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        assert_int_equal(info->kernel_bytes, images[i].bytes);
+        assert_int_equal(is_aligned(info->kernel_phys, MIB(2)), images[i].is_aligned);
+    }
+}
+
+TEST("an image of as many segments as there may be is loaded") {
+    setup_boot(NULL);
+    elf_file_add(&setup_kernel, ELF_PT_GNU_RELRO, 0x3000, ELF_FILE_BASE + 0x2000, 0x1000);
+    while (setup_kernel.header.phdr_count <= ELF_SEGMENTS_MAX)
+        elf_file_add(&setup_kernel, ELF_PT_LOAD, 0x1000,
+                     ELF_FILE_BASE + UINT64_C(0x1000) * (setup_kernel.header.phdr_count + 8), 16);
+    fake_boot();
+    assert_int_equal(setup_expect_kernel()->kernel_bytes, 0x1000 * (ELF_SEGMENTS_MAX + 9));
 }
 
 static const uint64_t limine_request[2] = {0xc7b1dd30df4c8b88, 0x0a82e883a194f07b};
