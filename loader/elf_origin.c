@@ -107,7 +107,7 @@ static const struct mark {
     {0xffffffffffff, 0x005a587a37fd, 0, 0, 8, ELF_IS_XZ, NULL},
     {0xffffffff, 0xfd2fb528, 0, 0, 8, ELF_IS_ZSTD, NULL},
     // The boot flag and, 4 bytes on, "HdrS". Such a kernel may be a PE file as well.
-    {0xffffffff0000ffff, 0x537264480000aa55, 0x1fe, 0x1fe, 8, ELF_IS_BZIMAGE, NULL},
+    {0xffffffff0000ffff, 0x537264480000aa55, 0x1fe, 0x1fe, 2, ELF_IS_BZIMAGE, NULL},
     {0xffff, 0x5a4d, 0, 0, 8, ELF_OK, identify_pe},
     {0xffffffff, 0x1badb002, 0, 8192 - 12, 4, ELF_OK, identify_multiboot},
     {0xffffffff, 0xe85250d6, 0, 32768 - 16, 8, ELF_OK, identify_multiboot2},
@@ -118,7 +118,7 @@ static const struct mark {
 // kernel without a note passes through the loop: it has seven instructions.
 static enum elf_status find_mark(const struct mark *mark, const uint8_t *bytes, uint64_t count,
                                  uint64_t offset, uint64_t *ret_at) {
-    uint64_t first = offset <= mark->first ? mark->first : align_up(offset, mark->step);
+    uint64_t first = max_u64(mark->first, align_up(offset, mark->step));
     uint64_t end = min_u64(mark->last, offset + count - 8) + 1;
     uint64_t step = mark->step;
     const uint8_t *stop = bytes + (max_u64(first, end) - offset);
