@@ -128,7 +128,7 @@ static enum config_status cut_quoted(struct parser *parser, struct config_text v
 
 static enum config_status set_kernel(struct parser *parser, struct config_text value) {
     struct config *config = &parser->config;
-    struct config_text rest = {0};
+    struct config_text rest;
     config->kernel_line = parser->error.line;
     config->kernel = value;
     if (value.text[0] != '"')
