@@ -51,16 +51,27 @@ static void expect_words(enum elf_status status, uint64_t at, const char *text) 
 }
 
 TEST("elf origin: compressed files are named by their first bytes, and only by those") {
-    const struct bytes gzip = BYTES("\x1f\x8b\x08"),
-                       xz = BYTES("\xfd"
-                                  "7zXZ\0"),
-                       zstd = BYTES("\x28\xb5\x2f\xfd");
-    assert_int_equal(find_mark(gzip, 0), ELF_IS_GZIP);
-    assert_int_equal(find_mark(xz, 0), ELF_IS_XZ);
-    assert_int_equal(find_mark(zstd, 0), ELF_IS_ZSTD);
-    assert_int_equal(find_mark(gzip, 8), ELF_OK);
-    assert_int_equal(find_mark(xz, 8), ELF_OK);
-    assert_int_equal(find_mark(zstd, 8), ELF_OK);
+    const struct {
+        struct bytes mark;
+        enum elf_status status;
+    } formats[] = {
+        {BYTES("\x1f\x8b\x08"), ELF_IS_GZIP},
+        {BYTES("\xfd"
+               "7zXZ\0"),
+         ELF_IS_XZ},
+        {BYTES("\x28\xb5\x2f\xfd"), ELF_IS_ZSTD},
+    };
+    for (uint64_t i = 0; i < ARRAY_LEN(formats); i++) {
+        struct bytes mark = formats[i].mark;
+        assert_int_equal(find_mark(mark, 0), formats[i].status);
+        assert_int_equal(find_mark(mark, 8), ELF_OK);
+        for (uint64_t byte = 0; byte < mark.count; byte++) {
+            char changed[8];
+            memcpy(changed, mark.bytes, mark.count);
+            changed[byte]++;
+            assert_int_equal(find_mark((struct bytes){mark.count, changed}, 0), ELF_OK);
+        }
+    }
     expect_words(ELF_IS_GZIP, 0, "gzip-compressed: decompress it");
     expect_words(ELF_IS_XZ, 0, "xz-compressed: decompress it");
     expect_words(ELF_IS_ZSTD, 0, "zstd-compressed: decompress it");
@@ -68,15 +79,19 @@ TEST("elf origin: compressed files are named by their first bytes, and only by t
 
 TEST("elf origin: a PE file is one whose PE header is where the DOS header says") {
     static uint8_t file[FILE_BYTES];
-    const uint32_t places[] = {0x40, 0x80, FILE_BYTES - 4};
+    const uint32_t places[] = {4, 0x40, 0x80, FILE_BYTES - 4};
     for (uint64_t i = 0; i < ARRAY_LEN(places); i++) {
         memset(file, 0, sizeof(file));
         memcpy(file, "MZ", 2);
         memcpy(file + 0x3c, &places[i], 4);
         assert_int_equal(find(file, sizeof(file), 0, 0), ELF_OK);
+        memcpy(file + places[i], "PE\0\1", 4);
+        assert_int_equal(find(file, sizeof(file), 0, 0), ELF_OK);
         memcpy(file + places[i], "PE\0", 4);
         assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_PE);
-        assert_int_equal(find(file, places[i] + 3, 0, 0), ELF_OK);
+        const uint64_t end = max_u64(places[i] + 4, 0x40);
+        assert_int_equal(find(file, end, 0, 0), ELF_IS_PE);
+        assert_int_equal(find(file, end - 1, 0, 0), ELF_OK);
     }
     const uint32_t outside[] = {FILE_BYTES - 3, FILE_BYTES, INT32_MAX, UINT32_MAX - 3, UINT32_MAX};
     for (uint64_t i = 0; i < ARRAY_LEN(outside); i++) {
@@ -99,38 +114,40 @@ TEST("elf origin: a Linux kernel is one, also where it is a PE file as well") {
            "HdrS",
            8);
     assert_int_equal(find(file, sizeof(file), 0, 0x1fe), ELF_IS_BZIMAGE);
+    assert_int_equal(find(file, 8, 0x1fe, 0x1fe), ELF_IS_BZIMAGE); // a piece that begins with it
     file[0x1ff] = 0;
     assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_PE);
     expect_words(ELF_IS_BZIMAGE, 0x1fe, "a Linux kernel (bzImage)");
 }
 
-TEST("elf origin: a Multiboot header is aligned to 4, in the first 8 KiB, with its checksum") {
-    const struct bytes header = BYTES(MULTIBOOT);
+// A header of a Multiboot protocol, at multiples of `step` and inside the first `limit` bytes.
+static void expect_multiboot(struct bytes header, uint64_t step, uint64_t limit,
+                             enum elf_status status) {
     for (uint64_t at = 0; at < 20; at++)
-        assert_int_equal(find_mark(header, at), at % 4 == 0 ? ELF_IS_MULTIBOOT : ELF_OK);
-    assert_int_equal(find_mark(header, 8192 - 12), ELF_IS_MULTIBOOT);
-    assert_int_equal(find_mark(header, 8192 - 8), ELF_OK);
+        assert_int_equal(find_mark(header, at), at % step == 0 ? status : ELF_OK);
+    assert_int_equal(find_mark(header, limit - header.count), status);
+    assert_int_equal(find_mark(header, limit - header.count + step), ELF_OK);
+    uint8_t changed[16];
     for (uint64_t i = 0; i < header.count; i++) {
-        char changed[] = MULTIBOOT;
+        memcpy(changed, header.bytes, header.count);
         changed[i]++;
         assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
     }
+    memcpy(changed, header.bytes, header.count); // another magic, with its checksum
+    changed[0]++;
+    changed[header.count - 4]--;
+    assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
+}
+
+TEST("elf origin: a Multiboot header is aligned to 4, in the first 8 KiB, with its checksum") {
+    expect_multiboot((struct bytes)BYTES(MULTIBOOT), 4, 8192, ELF_IS_MULTIBOOT);
     expect_words(
         ELF_IS_MULTIBOOT, 0x1000,
         "made for the Multiboot protocol (its magic is at offset 0x1000): use a loader of that protocol");
 }
 
 TEST("elf origin: a Multiboot2 header is aligned to 8, in the first 32 KiB, with its checksum") {
-    const struct bytes header = BYTES(MULTIBOOT2);
-    for (uint64_t at = 0; at < 20; at++)
-        assert_int_equal(find_mark(header, at), at % 8 == 0 ? ELF_IS_MULTIBOOT2 : ELF_OK);
-    assert_int_equal(find_mark(header, 32768 - 16), ELF_IS_MULTIBOOT2);
-    assert_int_equal(find_mark(header, 32768 - 8), ELF_OK);
-    for (uint64_t i = 0; i < header.count; i++) {
-        char changed[] = MULTIBOOT2;
-        changed[i]++;
-        assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
-    }
+    expect_multiboot((struct bytes)BYTES(MULTIBOOT2), 8, 32768, ELF_IS_MULTIBOOT2);
     expect_words(
         ELF_IS_MULTIBOOT2, 0x1000,
         "made for the Multiboot2 protocol (its magic is at offset 0x1000): use a loader of that protocol");
