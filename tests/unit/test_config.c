@@ -151,7 +151,9 @@ TEST("config: an unknown key is named with its line") {
     refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'Kernel'");
     refuse("kernel x = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'kernel x'");
     refuse("kerne = a", CONFIG_ERR_UNKNOWN_KEY, "line 1: unknown key 'kerne'");
-    // The byte order mark is one at the very start only.
+    // The byte order mark is one at the very start only, and whole.
+    refuse("\xef\xbb\xbekernel = a", CONFIG_ERR_UNKNOWN_KEY,
+           "line 1: unknown key '\xef\xbb\xbekernel'");
     refuse("\n\xef\xbb\xbfkernel = a", CONFIG_ERR_UNKNOWN_KEY,
            "line 2: unknown key '\xef\xbb\xbfkernel'");
 }
@@ -212,6 +214,7 @@ TEST("config: control characters are refused with their byte, the tab excepted")
     refuse_bytes("log = a\0b", 9, CONFIG_ERR_CONTROL,
                  "line 1: byte 8 (0x00) is a control character");
     refuse("\n# \x1b[0m", CONFIG_ERR_CONTROL, "line 2: byte 3 (0x1b) is a control character");
+    refuse("# \x1f", CONFIG_ERR_CONTROL, "line 1: byte 3 (0x1f) is a control character");
     refuse("cmdline = a\x7f", CONFIG_ERR_CONTROL, "line 1: byte 12 (0x7f) is a control character");
     refuse("log = info\rlog = info", CONFIG_ERR_CONTROL,
            "line 1: byte 11 (0x0d) is a control character");
