@@ -208,15 +208,18 @@ TEST("elf origin: where a mark stands is said, and judged, by its offset in the 
 }
 
 TEST("elf origin: pieces of every size that end within a mark hold none") {
-    static const char marks[] = MULTIBOOT2 MULTIBOOT "\0\0\0\0" LIMINE_REQUEST LIMINE_MARKER;
-    const uint64_t starts[] = {0, 16, 32, 48};
-    const uint64_t sizes[] = {16, 12, 16, 16};
-    for (uint64_t i = 0; i < ARRAY_LEN(starts); i++) {
-        const uint8_t *mark = (const uint8_t *)marks + starts[i];
-        for (uint64_t bytes = 1; bytes < sizes[i]; bytes++)
-            assert_int_equal(find(mark, bytes, 0, 0), ELF_OK);
-        assert_int_not_equal(find(mark, sizes[i], 0, 0), ELF_OK);
+    const struct bytes marks[] = {BYTES(MULTIBOOT2), BYTES(MULTIBOOT), BYTES(LIMINE_REQUEST),
+                                  BYTES(LIMINE_MARKER)};
+    uint8_t piece[32];
+    for (uint64_t i = 0; i < ARRAY_LEN(marks); i++) {
+        for (uint64_t before = 0; before <= 16; before += 16) {
+            memset(piece, FILLING, sizeof(piece));
+            memcpy(piece + before, marks[i].bytes, marks[i].count);
+            for (uint64_t bytes = 1; bytes < marks[i].count; bytes++)
+                assert_int_equal(find(piece, before + bytes, 0, 0), ELF_OK);
+            assert_int_not_equal(find(piece, before + marks[i].count, 0, before), ELF_OK);
+        }
     }
     struct elf_error origin;
-    assert_false(elf_find_origin(marks, 0, 0, &origin));
+    assert_false(elf_find_origin(piece, 0, 0, &origin));
 }
