@@ -29,7 +29,7 @@ void console_init(void) {
 }
 
 void console_write(const char *text, size_t bytes) {
-    if (ST == NULL || ST->ConOut == NULL)
+    if (ST->ConOut == NULL)
         return;
     CHAR16 wide[64];
     size_t used = 0;
@@ -98,7 +98,7 @@ void console_wait_for_key(void) {
     static const char text[] =
         "slipway: press a key to go back to the firmware, which goes on in 10 seconds\n";
     _Static_assert(WAIT_SECONDS == 10, "as the text says");
-    if (ST == NULL || ST->ConOut == NULL)
+    if (ST->ConOut == NULL)
         return;
     for (unsigned i = 0; i < KEYS_DROPPED_MAX && take_key();)
         i++;

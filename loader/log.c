@@ -4,7 +4,6 @@
 #include "common/base/fmt.h"
 #include "common/x86/uart.h"
 #include "loader/console.h"
-#include "loader/firmware.h"
 
 enum {
     LINE_BYTES = 512,
@@ -32,7 +31,7 @@ void log_set_level(enum config_log level) {
 
 // Once on COM1, and once on each of the firmware's other consoles.
 static void print_line(const char *text, size_t bytes) {
-    if (firmware_paused || BS == NULL) {
+    if (firmware_paused) {
         uart_write(text, bytes);
         return;
     }

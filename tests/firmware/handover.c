@@ -4,6 +4,7 @@
 #include "common/boot/boot_check.h"
 #include "common/vmem/vmem.h"
 #include "common/x86/regs.h"
+#include "loader/firmware.h"
 #include "tests/firmware/setup.h"
 #include "tests/unit/support/memmap_model.h"
 
@@ -297,6 +298,8 @@ const struct slipway_boot_info *setup_expect_kernel(void) {
     assert_string_equal(fake.breach, "");
     assert_int_equal(fake.open_handles, 0);
     assert_true(fake.exited);
+    assert_null(BS); // a late use faults
+    assert_null(ST);
     take_copy();
     uint64_t index;
     enum boot_check result = boot_check_info(&copy.info, &index);
