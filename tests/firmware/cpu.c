@@ -95,6 +95,8 @@ void fake_send_to_com1(uint8_t byte) {
 void cpu_out8(uint16_t port, uint8_t value) {
     if (port == PIC_MASTER || port == PIC_SLAVE)
         fake.pic_masks[port == PIC_SLAVE] = value;
+    if (fake.exited && !fake.interrupts_are_off)
+        fake_record_breach("port 0x%x was written after the exit with interrupts on", port);
     if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
         return;
     uint8_t *slot = com1_register(port);

@@ -1,12 +1,11 @@
 // The way out of the boot services: stale keys, and memory maps that change under the loader.
 #include "common/base/addr.h"
 #include "common/base/arith.h"
-#include "common/screen/font.h"
+#include "tests/firmware/picture.h"
 #include "tests/firmware/setup.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define SCATTER_PHYS  UINT64_C(0x1000000000) // 64 GiB: nothing is there
 #define SPARE_TABLES  16                     // of the loader's pool
@@ -55,67 +54,6 @@ TEST("when ExitBootServices fails for ever the machine stops with a message") {
     assert_string_equal(fake.console, "");
 }
 
-// The framebuffer of a display, in host memory, as the firmware's identity mapping has it. The
-// address sanitizer leaves addresses below 2 GiB to others.
-static uint32_t *map_display(uint64_t base, uint32_t width, uint32_t height) {
-    fake_add_display(base, width, height);
-    void *pixels = mmap((void *)(uintptr_t)base, (size_t)width * height * 4, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    assert_ptr_equal(pixels, (void *)(uintptr_t)base);
-    return pixels;
-}
-
-// The character that is drawn in a cell of a picture; 0: none is.
-static char read_cell(const uint32_t *pixels, uint32_t width, uint32_t column, uint32_t row) {
-    for (char character = FONT_FIRST; character <= FONT_LAST; character++) {
-        uint32_t wrong = 0;
-        for (uint32_t y = 0; y < GLYPH_HEIGHT; y++) {
-            for (uint32_t x = 0; x < GLYPH_WIDTH; x++) {
-                bool ink = font_glyphs[character - FONT_FIRST][y] >> (GLYPH_WIDTH - 1 - x) & 1;
-                uint32_t at = (row * GLYPH_HEIGHT + y) * width + column * GLYPH_WIDTH + x;
-                wrong += pixels[at] != (ink ? 0xffffff : 0x7f0000);
-            }
-        }
-        if (wrong == 0)
-            return character;
-    }
-    return 0;
-}
-
-TEST("what stops the machine after the first exit stands on every display, wrapped at its edge") {
-    static const char want[] = "slipway: ExitBootServices failed 128 times";
-    setup_boot(SETUP_CONFIG);
-    const uint32_t widths[] = {640, 200}; // 80 and 25 characters
-    uint32_t *pixels[] = {map_display(0x60000000, 640, 480), map_display(0x68000000, 200, 100)};
-    fake.exit_refusals = UINT32_MAX;
-    fake_boot();
-    setup_expect_stop("ExitBootServices failed 128 times");
-    for (size_t display = 0; display < 2; display++) {
-        uint32_t columns = widths[display] / GLYPH_WIDTH;
-        for (uint32_t i = 0; i < sizeof(want) - 1; i++)
-            assert_int_equal(read_cell(pixels[display], widths[display], i % columns, i / columns),
-                             want[i]);
-        uint32_t last = (uint32_t)(sizeof(want) - 2) / columns;
-        assert_int_equal(pixels[display][(last + 1) * GLYPH_HEIGHT * widths[display]], 0);
-        munmap(pixels[display], (size_t)widths[display] * (display == 0 ? 480 : 100) * 4);
-    }
-    assert_string_equal(fake.console, "");
-}
-
-TEST("a boot that succeeds, and a failure before the first exit, draw nothing") {
-    for (int fails = 0; fails < 2; fails++) {
-        setup_boot(NULL);
-        uint32_t *pixels = map_display(0x60000000, 640, 480);
-        if (fails)
-            setup_file("\\kernel.elf")->bytes = 10;
-        fake_boot();
-        assert_int_equal(fake.end, fails ? FAKE_RETURNED : FAKE_ENTERED);
-        for (size_t i = 0; i < 640 * 480; i++)
-            assert_int_equal(pixels[i], 0);
-        munmap(pixels, 640 * 480 * 4);
-    }
-}
-
 // RAM turns up where a framebuffer is: it would be mapped with two cache types.
 static void put_ram_under_display(uint32_t reading) {
     if (reading == READING_AGAIN)
@@ -124,7 +62,7 @@ static void put_ram_under_display(uint32_t reading) {
 
 TEST("every attempt is audited: what is wrong with the second map stops the machine") {
     setup_boot(NULL);
-    uint32_t *pixels = map_display(0x60000000, 640, 480);
+    uint32_t *pixels = picture_map(0x60000000, 640, 480);
     fake.exit_refusals = 1;
     fake.before_map = put_ram_under_display;
     fake_boot();
@@ -132,7 +70,7 @@ TEST("every attempt is audited: what is wrong with the second map stops the mach
     assert_int_equal(fake.exits, 1);
     assert_string_equal(fake.breach, "");
     assert_non_null(strstr(fake.com1, "slipway: audit: "));
-    munmap(pixels, 640 * 480 * 4);
+    picture_unmap(pixels, 640, 480);
 }
 
 TEST("a TSC that steps back makes no stage that ends before it starts") {
@@ -388,12 +326,13 @@ static void add_ram_always(uint32_t reading) {
         fake_add_memory(SCATTER_PHYS * reading + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
 }
 
-TEST("RAM that appears before every look at the map is followed some times, then demoted") {
+TEST("RAM that appears before every look at the map is followed four times, then demoted") {
     setup_boot(NULL);
     fake.before_map = add_ram_always;
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_int_equal(info->exit_attempts, 1);
+    assert_int_equal(fake.readings, READING_FIRST + 4);
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, SPARE_TABLES - 1));
     assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, SPARE_TABLES));
 }
