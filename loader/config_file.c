@@ -50,8 +50,8 @@ static EFI_STATUS parse(struct file *file, struct config *ret_config) {
 EFI_STATUS config_file_read(struct config *ret_config, uint64_t *ret_bytes) {
     static struct file file;
     *ret_config = config_default();
-    *ret_bytes = 0;
     EFI_STATUS status = file_open(&file, (struct config_text){NAME, sizeof(NAME) - 1}, "");
+    *ret_bytes = file.bytes;
     if (status == EFI_NOT_FOUND) {
         silence = "there is no " NAME;
         log_line(CONFIG_LOG_INFO, NAME ": not found, defaults hold");
@@ -62,7 +62,6 @@ EFI_STATUS config_file_read(struct config *ret_config, uint64_t *ret_bytes) {
     silence = file.bytes == 0 ? NAME " is empty" : NAME " names none";
     if (file.bytes == 0)
         log_line(CONFIG_LOG_INFO, NAME ": is empty, defaults hold");
-    *ret_bytes = file.bytes;
     status = parse(&file, ret_config);
     file_close(&file);
     return status;

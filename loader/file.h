@@ -35,7 +35,7 @@ void file_close_volume(void);
 // the cause in the messages of this function; it is empty or says who named the file, as
 // ` (key 'kernel', slipway.conf line 3)`, and must outlive the call. EFI_NOT_FOUND is returned
 // without a recorded failure, so that the caller may go on without the file; all else is recorded.
-// On failure nothing is open, but file->name is set for messages.
+// On failure nothing is open and file->bytes is 0, but file->name is set for messages.
 [[nodiscard]] EFI_STATUS file_open(struct file *file, struct config_text path, const char *where);
 
 // Reads exactly `bytes` bytes at `offset` to `destination`. Starts with 1 MiB at a time and doubles

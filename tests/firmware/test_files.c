@@ -123,6 +123,9 @@ TEST("without a config the defaults hold") {
     const struct slipway_boot_info *info = setup_expect_kernel();
     setup_expect_text(&info->cmdline, "");
     assert_int_equal(info->modules.count, 0);
+    const struct slipway_stage *config = setup_record(&info->stages, 1);
+    assert_string_equal(config->name, "config");
+    assert_int_equal(config->bytes, 0);
 }
 
 TEST("an empty config is a config") {
@@ -131,14 +134,23 @@ TEST("an empty config is a config") {
     setup_expect_kernel();
 }
 
-TEST("a config that is too large, wrong or a directory is refused") {
+// A config of so many bytes, which are one unknown key after empty lines.
+static void boot_config_of(uint64_t bytes) {
     static char large[65537];
-    memset(large, '\n', sizeof(large) - 1);
+    memset(large, '\n', sizeof(large));
+    large[bytes - 1] = 'x';
     setup_boot("");
     setup_file("\\slipway.conf")->contents = large;
-    setup_file("\\slipway.conf")->bytes = sizeof(large);
+    setup_file("\\slipway.conf")->bytes = bytes;
     fake_boot();
+}
+
+TEST("a config that is too large, wrong or a directory is refused") {
+    boot_config_of(65537);
     setup_expect_failure("slipway.conf: 65537 bytes, more than 65536");
+    assert_int_equal(fake.allocations, 0); // unread
+    boot_config_of(65536);
+    setup_expect_failure("slipway.conf: line 65536: no '=' in 'x'");
 
     setup_boot("# a comment\nkernl = \\kernel.elf\n");
     fake_boot();
