@@ -13,8 +13,11 @@ enum {
     COM1_LSR = COM1 + 5,
     COM1_SCRATCH = COM1 + 7,
     LCR_DIVISOR = 0x80,
+    FCR_CLEAR_INPUT = 0x02,
     IIR_NONE = 0x01,
     IIR_FIFOS = 0xc0,
+    LSR_DATA_READY = 0x01,
+    LSR_OVERRUN = 0x02,
     LSR_ROOM = 0x20,
     LSR_EMPTY = 0x40,
     PIC_MASTER = 0x21,
@@ -72,21 +75,38 @@ static uint8_t *com1_register(uint16_t port) {
     return is_divisor ? &fake.com1_divisor[port - COM1] : &fake.com1_registers[port - COM1];
 }
 
+static bool has_com1_input(void) {
+    return fake.com1_input != NULL && *fake.com1_input != '\0';
+}
+
+static uint8_t com1_status(void) {
+    uint8_t status =
+        (has_com1_input() ? LSR_DATA_READY : 0) | (fake.com1_overran ? LSR_OVERRUN : 0);
+    fake.com1_overran = false;
+    fake.com1_polls++;
+    fake.com1_busy -= fake.com1_busy != 0;
+    if (fake.uart_is_stuck || (fake.uart_takes != 0 && fake.com1_bytes >= fake.uart_takes))
+        return status;
+    return status | LSR_ROOM | (fake.com1_busy == 0 ? LSR_EMPTY : 0);
+}
+
 uint8_t cpu_in8(uint16_t port) {
     if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
         return NOTHING;
     if (port == COM1_FCR)
         return IIR_NONE | (fake.com1_has_fifos ? IIR_FIFOS : 0);
-    if (port != COM1_LSR)
-        return *com1_register(port);
-    fake.com1_polls++;
-    fake.com1_busy -= fake.com1_busy != 0;
-    if (fake.uart_is_stuck || (fake.uart_takes != 0 && fake.com1_bytes >= fake.uart_takes))
-        return 0;
-    return LSR_ROOM | (fake.com1_busy == 0 ? LSR_EMPTY : 0);
+    if (port == COM1_LSR)
+        return com1_status();
+    uint8_t *slot = com1_register(port);
+    if (slot == &fake.com1_registers[0] && has_com1_input())
+        return (uint8_t)*fake.com1_input++;
+    return *slot;
 }
 
 void fake_send_to_com1(uint8_t byte) {
+    if ((byte == '\n') != fake.com1_ends_line)
+        fake_record_breach("COM1 was sent a line's end that is not CR LF");
+    fake.com1_ends_line = byte == '\r';
     fake.com1_busy += fake.com1_busy_a_byte;
     if (byte != '\r' && fake.com1_bytes != sizeof(fake.com1) - 1)
         fake.com1[fake.com1_bytes++] = (char)byte;
@@ -104,6 +124,8 @@ void cpu_out8(uint16_t port, uint8_t value) {
     if (fake.com1_busy != 0 && (port == COM1_FCR || is_divisor))
         fake_record_breach("port 0x%x was written while COM1 was sending", port);
     fake.com1_has_fifos |= port == COM1_FCR && (value & 1);
+    if (port == COM1_FCR && (value & FCR_CLEAR_INPUT))
+        fake.com1_input = NULL;
     if (slot == &fake.com1_registers[0])
         fake_send_to_com1(value);
     else if (port != COM1_FCR) // write-only

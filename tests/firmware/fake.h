@@ -136,6 +136,8 @@ struct fake {
     uint32_t com1_busy;        // so many looks at COM1's status until all is sent,
     uint32_t com1_busy_a_byte; // and so many more for each byte
     bool com1_has_fifos;       // on
+    const char *com1_input;    // received, to be read; null: nothing
+    bool com1_overran;         // what COM1's status says once
     bool tsc_steps_back;       // after the loader's first readings
 
     // ---- Seen
@@ -155,6 +157,7 @@ struct fake {
     uint8_t com1_registers[8]; // as they stand, the divisor's apart
     uint8_t com1_divisor[2];
     uint64_t com1_polls;
+    bool com1_ends_line; // the last byte sent was a carriage return
     uint32_t keys_read;
     uint32_t stalls;
     uint64_t stalled_us;
