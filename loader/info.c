@@ -12,7 +12,8 @@
 static const char loader_name[] = "Slipway";
 static const char loader_version[] = SLIPWAY_VERSION;
 
-static uint64_t text_bytes_bound(const struct config *config) {
+// Of all texts, each with its NUL.
+static uint64_t text_bytes(const struct config *config) {
     uint64_t bytes = sizeof(loader_name) + sizeof(loader_version) + config->kernel.bytes + 1 +
                      config->cmdline.bytes + 1;
     for (uint32_t i = 0; i < config->module_count; i++)
@@ -22,13 +23,6 @@ static uint64_t text_bytes_bound(const struct config *config) {
 
 static uint64_t to_direct(const struct info *info, const void *pointer) {
     return info->hhdm_base + (uintptr_t)pointer;
-}
-
-// Carves `bytes` from the block, 8-byte aligned.
-static void *carve(struct info *info, uint64_t bytes) {
-    char *at = (char *)info->head + info->used;
-    info->used += align_up(bytes, 8);
-    return at;
 }
 
 static struct slipway_array describe_array(const struct info *info, const void *records,
@@ -46,17 +40,19 @@ EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
         void **place;
         uint64_t bytes;
     } parts[] = {
+        {(void **)&info->head, sizeof(struct slipway_boot_info)},
         {(void **)&info->mappings, capacity->mappings * sizeof(struct slipway_mapping)},
         {(void **)&info->memory, capacity->memory * sizeof(struct slipway_memory)},
         {(void **)&info->ranges, capacity->ranges * sizeof(struct slipway_range)},
+        {(void **)&info->modules, config->module_count * sizeof(struct slipway_module)},
+        {(void **)&info->framebuffers,
+         DEVICES_FRAMEBUFFERS_MAX * sizeof(struct slipway_framebuffer)},
+        {(void **)&info->stages, TIMELINE_STAGES_MAX * sizeof(struct slipway_stage)},
         {&info->efi_map, capacity->efi_map_bytes},
         {(void **)&info->log, LOG_BYTES_MAX + 1},
+        {(void **)&info->texts, text_bytes(config)},
     };
-    uint64_t bytes = sizeof(struct slipway_boot_info) + text_bytes_bound(config) +
-                     config->module_count * sizeof(struct slipway_module) +
-                     DEVICES_FRAMEBUFFERS_MAX * sizeof(struct slipway_framebuffer) +
-                     TIMELINE_STAGES_MAX * sizeof(struct slipway_stage);
-    bytes += 8 * (4 + 2 * (uint64_t)config->module_count + 8); // alignment of each text and array
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < ARRAY_LEN(parts); i++)
         bytes += align_up(parts[i].bytes, 8);
     *info = (struct info){.bytes = align_up(bytes, FRAME_BYTES), .hhdm_base = hhdm_base};
@@ -65,10 +61,11 @@ EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
     if (EFI_ERROR(status))
         return log_fail(status, "boot_info: no room for %lu bytes (%s)", info->bytes,
                         log_status_text(status));
-    info->head = firmware_pointer(info->phys);
-    carve(info, sizeof(struct slipway_boot_info));
-    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++)
-        *parts[i].place = carve(info, parts[i].bytes);
+    uint64_t at = info->phys;
+    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++) {
+        *parts[i].place = firmware_pointer(at);
+        at += align_up(parts[i].bytes, 8);
+    }
     *info->head = (struct slipway_boot_info){
         .magic = SLIPWAY_BOOT_MAGIC,
         .version = SLIPWAY_BOOT_VERSION,
@@ -80,14 +77,15 @@ EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
 }
 
 static struct slipway_text copy_text(struct info *info, const char *text, uint64_t bytes) {
-    char *copy = carve(info, bytes + 1);
+    char *copy = info->texts;
+    info->texts += bytes + 1;
     memcpy(copy, text, bytes);
     copy[bytes] = '\0';
     return (struct slipway_text){.address = to_direct(info, copy), .bytes = bytes};
 }
 
 static void describe_modules(struct info *info, const struct config *config) {
-    struct slipway_module *out = carve(info, config->module_count * sizeof(*out));
+    struct slipway_module *out = info->modules;
     const struct module *modules = modules_loaded();
     for (uint32_t i = 0; i < config->module_count; i++) {
         const struct config_module *named = modules[i].config;
@@ -104,7 +102,7 @@ static void describe_modules(struct info *info, const struct config *config) {
 }
 
 static void describe_framebuffers(struct info *info, const struct devices *devices) {
-    struct slipway_framebuffer *out = carve(info, devices->framebuffer_count * sizeof(*out));
+    struct slipway_framebuffer *out = info->framebuffers;
     for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
         out[i] = devices->framebuffers[i];
         out[i].address = plan_framebuffer_virt(i, out[i].address_phys);
@@ -189,9 +187,8 @@ void info_finish(struct info *info, const struct memory_map *map, uint64_t mappi
 void info_seal(struct info *info) {
     uint32_t stage_count;
     const struct slipway_stage *stages = timeline_stages(&stage_count);
-    struct slipway_stage *out = carve(info, stage_count * sizeof(*out));
-    memcpy(out, stages, stage_count * sizeof(*out));
-    info->head->stages = describe_array(info, out, stage_count, sizeof(*out));
+    memcpy(info->stages, stages, stage_count * sizeof(*stages));
+    info->head->stages = describe_array(info, info->stages, stage_count, sizeof(*stages));
     size_t log_bytes;
     const char *log = log_text(&log_bytes);
     memcpy(info->log, log, log_bytes + 1);

@@ -23,17 +23,20 @@ struct info {
     uint64_t phys;
     uint64_t bytes;
     uint64_t hhdm_base;
-    uint64_t used; // bytes laid out so far
+    // The parts, in their order in the block, as pointers that are valid now (identity mapping).
     struct slipway_boot_info *head;
-    // The arrays, as pointers that are valid now (identity mapping).
     struct slipway_mapping *mappings;
     struct slipway_memory *memory;
     struct slipway_range *ranges;
+    struct slipway_module *modules;
+    struct slipway_framebuffer *framebuffers;
+    struct slipway_stage *stages;
     void *efi_map;
     char *log;
+    char *texts; // where the next one goes
 };
 
-// Takes pages for the block (SLIPWAY_RANGE_BOOT_INFO) and lays out the head and the arrays.
+// Takes pages for the block (SLIPWAY_RANGE_BOOT_INFO), no more than it needs, and lays it out.
 // Failures are recorded.
 [[nodiscard]] EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
                                    const struct config *config, uint64_t hhdm_base);

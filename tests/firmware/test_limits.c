@@ -59,6 +59,36 @@ TEST("limits: texts of every length have room in the hand-over, and are whole") 
     }
 }
 
+// Boots with so many bytes of text for modules, which is the block's last. Where it ends in the
+// block, and all the block's bytes.
+static void boot_texts(uint64_t bytes, uint64_t *ret_end, uint64_t *ret_total) {
+    static char text[1001];
+    memset(text, 'x', 1000);
+    size_t at = 0;
+    for (uint32_t i = 0; i < 5; i++, bytes -= min_u64(bytes, 1000))
+        at += (size_t)snprintf(config + at, sizeof(config) - at, "module = \\m %.*s\n",
+                               (int)min_u64(bytes, 1000), text);
+    setup_boot(config);
+    fake_add_file("\\m", setup_module, 5000);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_module *last = setup_record(&info->modules, 4);
+    *ret_end = last->cmdline.address + last->cmdline.bytes + 1 - (uintptr_t)info;
+    *ret_total = info->total_bytes;
+}
+
+TEST("limits: the hand-over takes one more page when its texts fill the last, and not before") {
+    uint64_t end, before, full, more;
+    boot_texts(0, &end, &before);
+    uint64_t left = before - end;
+    assert_true(left < FRAME_BYTES);
+    boot_texts(left, &end, &full);
+    assert_int_equal(end, full);
+    assert_int_equal(full, before);
+    boot_texts(left + 1, &end, &more);
+    assert_int_equal(more, before + FRAME_BYTES);
+}
+
 TEST("limits: when page 0 is given and no other run is left, nothing is held and it is said") {
     setup_boot(NULL);
     fake_boot();
