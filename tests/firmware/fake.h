@@ -61,6 +61,7 @@ enum fake_call {
 
 #define FAKE_FILES_MAX      72
 #define FAKE_DISPLAYS_MAX   10
+#define FAKE_CONSOLES_MAX   17
 #define FAKE_CALLS_RECORDED 4096
 #define FAKE_TEXT_BYTES     16384
 
@@ -130,7 +131,9 @@ struct fake {
     bool has_pm_timer; // and an RSDP that leads to it
     bool has_console;
     bool has_keyboard;
-    bool console_is_com1;      // one of the firmware's consoles, that is
+    const void *consoles[FAKE_CONSOLES_MAX]; // device paths of the firmware's consoles
+    uint32_t console_count;
+    bool console_is_com1;      // one more, that is
     uint32_t keys_before;      // that wait when the loader starts
     uint32_t key_at_stall;     // of which number, from 1, a key is typed; 0: none is
     uint32_t com1_busy;        // so many looks at COM1's status until all is sent,

@@ -70,8 +70,8 @@ static const struct {
 };
 static const EFI_GUID console_device = {
     0xd3b36f2c, 0xd551, 0x11d4, {0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
-// The handles of the two consoles that COM1 and another port are, if they are.
-static char com1_console, com2_console;
+// Their addresses are the handles of consoles, and of the one that COM1 is, if one is.
+static char consoles[FAKE_CONSOLES_MAX], com1_console;
 
 void fake_record_breach(const char *format, ...) {
     if (fake.breach[0] != '\0')
@@ -139,8 +139,6 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
         return &file_system;
     if (handle == &com1_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)&com1_path;
-    if (handle == &com2_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
-        return (void *)(uintptr_t)&com2_path;
     for (uint32_t i = 0; i < fake.display_count; i++) {
         if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID))
             return &outputs[i];
@@ -152,6 +150,12 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void
     EFI_STATUS status = fake_begin_call(FAKE_HANDLE_PROTOCOL, NULL);
     if (EFI_ERROR(status))
         return status;
+    for (uint32_t i = 0; i < fake.console_count; i++) {
+        if (handle == &consoles[i] && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL)) {
+            *ret_interface = (void *)(uintptr_t)fake.consoles[i];
+            return EFI_SUCCESS; // null or not
+        }
+    }
     *ret_interface = find_protocol(handle, guid);
     return *ret_interface == NULL ? EFI_UNSUPPORTED : EFI_SUCCESS;
 }
@@ -162,10 +166,11 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
     EFI_STATUS status = fake_begin_call(FAKE_LOCATE_HANDLE, NULL);
     if (EFI_ERROR(status))
         return status;
-    EFI_HANDLE found[FAKE_DISPLAYS_MAX + 2];
+    EFI_HANDLE found[FAKE_DISPLAYS_MAX + FAKE_CONSOLES_MAX + 1];
     UINTN count = 0;
     if (is_guid(guid, console_device)) {
-        found[count++] = &com2_console;
+        for (uint32_t i = 0; i < fake.console_count; i++)
+            found[count++] = &consoles[i];
         if (fake.console_is_com1)
             found[count++] = &com1_console;
     }
@@ -251,6 +256,8 @@ void fake_reset(void) {
         .has_pm_timer = true,
         .has_console = true,
         .has_keyboard = true,
+        .consoles = {&com2_path},
+        .console_count = 1,
         .key_at_stall = 1,
     };
     fake_reset_cpu();
