@@ -54,7 +54,7 @@ uint64_t timeline_entry(void) {
 static void look_at_pm_timer(void) {
     if (pm_port == 0)
         return;
-    uint32_t ticks = cpu_in32(pm_port) & pm_mask;
+    uint32_t ticks = cpu_in32(pm_port); // of which pm_mask counts
     uint64_t tsc = cpu_rdtsc();
     if (tsc - last_tsc < UINT64_C(1) << TSC_INTERVAL_LOG2) {
         sum_ticks += (ticks - last_ticks) & pm_mask;
@@ -106,7 +106,7 @@ void timeline_use_pm_timer(uint16_t port, uint32_t mask) {
         return;
     pm_port = port;
     pm_mask = mask;
-    last_ticks = cpu_in32(port) & mask;
+    last_ticks = cpu_in32(port);
     last_tsc = cpu_rdtsc();
 }
 

@@ -22,7 +22,8 @@ uint64_t timeline_now(void);
 // TSC of timeline_init: the loader's first instructions.
 uint64_t timeline_entry(void);
 
-// Starts a stage; the one that runs must have ended. `name` has at most 15 characters.
+// Starts a stage; the one that runs must have ended. Of `name` 15 characters are kept. What comes
+// after TIMELINE_STAGES_MAX stages is none.
 void timeline_begin(const char *name);
 
 // Ends the running stage. `bytes`: moved, filled or examined in it.

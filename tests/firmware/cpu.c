@@ -23,8 +23,7 @@ enum {
     PIC_MASTER = 0x21,
     PIC_SLAVE = 0xa1,
     TSC_START = 5000000,
-    TSC_STEP = 1000, // counts between two readings
-    NOTHING = 0xff,  // what a port without a device gives
+    NOTHING = 0xff, // what a port without a device gives
 };
 
 static uint64_t tsc;
@@ -59,14 +58,20 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
 }
 
 uint64_t cpu_rdtsc(void) {
-    if (fake.tsc_steps_back && tsc >= TSC_START + 20 * TSC_STEP)
+    if (fake.tsc_steps_back && tsc >= TSC_START + 20 * FAKE_TSC_STEP)
         tsc = TSC_START / 2;
-    return tsc += TSC_STEP;
+    return tsc += FAKE_TSC_STEP;
+}
+
+void fake_pass_time(uint64_t counts) {
+    tsc += counts;
 }
 
 uint32_t cpu_in32(uint16_t port) {
     if (port != FAKE_PM_TIMER_PORT || !fake.has_pm_timer)
         return UINT32_MAX;
+    if (fake.pm_timer != NULL)
+        return fake.pm_timer();
     return (uint32_t)(tsc * 3579545 / FAKE_TSC_HZ) & 0xffffff;
 }
 

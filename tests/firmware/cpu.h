@@ -4,4 +4,5 @@
 #include <stdint.h>
 
 #define FAKE_TSC_HZ        UINT64_C(1000000000)
+#define FAKE_TSC_STEP      1000 // counts between two readings
 #define FAKE_PM_TIMER_PORT 0x608

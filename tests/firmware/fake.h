@@ -125,6 +125,7 @@ struct fake {
     bool has_mce;
     bool is_sev_guest;
     struct cpuid (*cpuid)(uint32_t leaf, uint32_t subleaf); // in place of the machine's, or null
+    uint32_t (*pm_timer)(void);                             // the same for the PM timer
     bool uart_is_stuck;                                     // never takes a byte
     uint64_t uart_takes; // so many bytes, then none; 0: any number
     bool has_uart;
@@ -186,6 +187,9 @@ struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t he
 
 // Starts the loader and waits for its end.
 void fake_boot(void);
+
+// Lets time pass: the TSC counts so many more.
+void fake_pass_time(uint64_t counts);
 
 // ---- Memory
 
