@@ -42,14 +42,14 @@ static void print_line(const char *text, size_t bytes) {
 
 void log_line(enum config_log level, const char *format, ...) {
     char storage[LINE_BYTES];
-    struct fmt_buffer line = fmt_buffer_make(storage, sizeof(storage) - 1);
+    struct fmt_buffer line = fmt_buffer_make(storage, sizeof(storage));
     struct sink sink = fmt_buffer_sink(&line);
     va_list arguments;
     va_start(arguments, format);
     fmt_print(&sink, "slipway: ");
     fmt_vprint(&sink, format, arguments);
     va_end(arguments);
-    storage[line.used++] = '\n';
+    storage[line.used++] = '\n'; // in place of the NUL
     struct sink log = fmt_buffer_sink(&log_buffer);
     log.write(log.context, storage, line.used);
     if (log_level >= level)

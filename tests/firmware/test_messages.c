@@ -1,5 +1,6 @@
 // What the loader says, where, and when it says nothing.
 #include "common/base/arith.h"
+#include "loader/log.h"
 #include "tests/firmware/setup.h"
 
 #include <stdio.h>
@@ -201,6 +202,36 @@ TEST(
         assert_non_null(end);
         assert_in_range(end - line, 190, 200);
     }
+}
+
+TEST("lines of the log are cut at 512 bytes, newline and all, and 8191 bytes of them are kept") {
+    char text[600], want[513] = "slipway: ";
+    memset(text, 'x', sizeof(text));
+    memset(want + 9, 'x', 502);
+    want[511] = '\n';
+    fake_reset();
+    log_init();
+    size_t bytes;
+    for (size_t lines = 1; lines < 17; lines++) {
+        log_line(CONFIG_LOG_DEBUG, "%.*s", (int)sizeof(text), text);
+        const char *log = log_text(&bytes);
+        assert_int_equal(bytes, lines == 16 ? 8191 : lines * 512);
+        assert_memory_equal(log + (lines - 1) * 512, want, lines == 16 ? 511 : 512);
+        assert_int_equal(log[bytes], 0);
+    }
+    assert_string_equal(fake.com1, "");
+}
+
+TEST("a failure that is longer than a line is cut, and stays the first") {
+    char text[600];
+    memset(text, 'x', sizeof(text));
+    fake_reset();
+    log_init();
+    assert_string_equal(log_failure(), "");
+    assert_int_equal(log_fail(EFI_ABORTED, "%.*s", (int)sizeof(text), text), EFI_ABORTED);
+    assert_int_equal(log_fail(EFI_NOT_FOUND, "a consequence"), EFI_NOT_FOUND);
+    assert_int_equal(strlen(log_failure()), 511);
+    assert_memory_equal(log_failure(), text, 511);
 }
 
 TEST("a status that has no name is printed with its number") {
