@@ -121,10 +121,10 @@ static void EFIAPI restore_tpl(EFI_TPL tpl) {
     fake.tpl = tpl;
 }
 
-static EFI_STATUS EFIAPI set_watchdog(UINTN timeout, [[maybe_unused]] UINT64 code,
-                                      [[maybe_unused]] UINTN bytes, [[maybe_unused]] CHAR16 *data) {
+static EFI_STATUS EFIAPI set_watchdog(UINTN timeout, UINT64 code, UINTN bytes, CHAR16 *data) {
     EFI_STATUS status = fake_begin_call(FAKE_SET_WATCHDOG, NULL);
-    fake.watchdog_is_off = timeout == 0 && !EFI_ERROR(status);
+    bool disarms = timeout == 0 && code == 0 && bytes == 0 && data == NULL;
+    fake.watchdog_is_off = disarms && !EFI_ERROR(status);
     return status;
 }
 

@@ -123,6 +123,7 @@ TEST("without a config the defaults hold") {
     const struct slipway_boot_info *info = setup_expect_kernel();
     setup_expect_text(&info->cmdline, "");
     assert_int_equal(info->modules.count, 0);
+    assert_int_equal(info->modules.address, 0);
     const struct slipway_stage *config = setup_record(&info->stages, 1);
     assert_string_equal(config->name, "config");
     assert_int_equal(config->bytes, 0);

@@ -121,6 +121,27 @@ TEST("limits: sizes near 2^64, and none, are refused without asking the firmware
         assert_int_equal(fake.calls, calls);
     }
     uint64_t start;
+    uint64_t calls = fake.calls;
+    assert_int_equal(firmware_take_pages(UINT64_MAX - FRAME_BYTES + 1, FRAME_BYTES, 1, &start),
+                     EFI_OUT_OF_RESOURCES);
+    assert_int_equal(fake.calls, calls + 1); // the largest that is asked for
     assert_int_equal(firmware_take_pages(UINT64_MAX - MIB(2) + 2, MIB(2), 1, &start),
                      EFI_OUT_OF_RESOURCES);
+}
+
+TEST("limits: one run of pages more than the loader can list is refused without asking for it") {
+    uint64_t start, count;
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot(); // which leaves the firmware's tables known
+    for (uint64_t i = 0; i < FIRMWARE_HELD_MAX; i++)
+        assert_int_equal(firmware_take_pages(1, FRAME_BYTES, 1, &start), EFI_SUCCESS);
+    uint64_t calls = fake.calls;
+    assert_int_equal(firmware_take_pages(1, FRAME_BYTES, 1, &start), EFI_OUT_OF_RESOURCES);
+    assert_int_equal(fake.calls, calls);
+    (void)firmware_held(&count);
+    assert_int_equal(count, FIRMWARE_HELD_MAX);
+    assert_int_equal(fake_held_pages(), FIRMWARE_HELD_MAX);
+    firmware_return_all();
+    assert_int_equal(fake_held_pages(), 0);
 }
