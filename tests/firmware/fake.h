@@ -67,8 +67,8 @@ enum fake_call {
 
 // A file, and what is wrong with it; limits of 0 are none.
 struct fake_file {
-    const char *path; // '\' first and between names
-    const void *contents;
+    const char *path;     // '\' first and between names
+    const void *contents; // null: reads write nothing
     uint64_t bytes;
     bool is_directory;
     uint64_t fails_above;   // reads of more bytes than that fail
@@ -111,6 +111,7 @@ struct fake {
     uint32_t exit_refusals;               // so many calls of ExitBootServices find a stale key
     void (*before_map)(uint32_t reading); // before the map is read, probes not counted, from 1
     void (*in_exit)(uint32_t attempt);    // when ExitBootServices is called, from 1
+    void (*in_read)(uint64_t bytes);      // when a file's Read is called, for so many
     EFI_TPL tpl;                          // at which the loader is started
     uint64_t path_max;                    // units of a path that can be opened; 0: any number
     struct fake_file files[FAKE_FILES_MAX];

@@ -77,6 +77,8 @@ static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
     struct handle *handle = (struct handle *)self;
     const struct fake_file *file = handle->file;
     EFI_STATUS status = begin(FAKE_READ, handle);
+    if (fake.in_read != NULL)
+        fake.in_read(*bytes);
     if (EFI_ERROR(status))
         return status;
     if (handle->position > file->bytes || is_faulty(file, handle->position, *bytes))
@@ -87,7 +89,8 @@ static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
         left = file->gives_at_most;
     if (*bytes > left)
         *bytes = left;
-    memcpy(buffer, (const char *)file->contents + handle->position, *bytes);
+    if (file->contents != NULL)
+        memcpy(buffer, (const char *)file->contents + handle->position, *bytes);
     handle->position += *bytes;
     *bytes += file->claims_more;
     return EFI_SUCCESS;
@@ -117,7 +120,7 @@ static EFI_STATUS EFIAPI get_position(EFI_FILE *self, UINT64 *ret_position) {
     return status;
 }
 
-// The name is not part of the answer: nobody asks for it.
+// The answer is as long as with the name, which nobody asks for.
 static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, void *ret_info) {
     struct handle *handle = (struct handle *)self;
     const struct fake_file *file = handle->file;
@@ -126,9 +129,9 @@ static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, 
     if (EFI_ERROR(status))
         return status;
     if (file->has_no_info || memcmp(kind, &file_info, sizeof(file_info)) != 0)
-        return EFI_UNSUPPORTED;
+        return break_handle(handle, EFI_UNSUPPORTED);
     UINTN capacity = *bytes;
-    *bytes = SIZE_OF_EFI_FILE_INFO + sizeof(CHAR16);
+    *bytes = SIZE_OF_EFI_FILE_INFO + (strlen(strrchr(file->path, '\\') + 1) + 1) * sizeof(CHAR16);
     if (capacity < *bytes)
         return EFI_BUFFER_TOO_SMALL;
     EFI_FILE_INFO info = {
@@ -136,7 +139,8 @@ static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, 
         .FileSize = file->lies_by_info ? file->info_bytes : file->bytes,
         .Attribute = file->is_directory ? EFI_FILE_DIRECTORY : 0,
     };
-    memcpy(ret_info, &info, *bytes);
+    memset(ret_info, 0, *bytes);
+    memcpy(ret_info, &info, SIZE_OF_EFI_FILE_INFO);
     return EFI_SUCCESS;
 }
 

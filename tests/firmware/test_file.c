@@ -1,0 +1,156 @@
+// Files by themselves: their names in messages, and the pieces in which they are read.
+#include "loader/file.h"
+
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "tests/firmware/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct file file;
+
+// A volume with one file more, of which only the size is there.
+static void open_volume(uint64_t bytes) {
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot(); // which leaves the firmware's tables known
+    fake_add_file("\\file", NULL, bytes);
+    assert_int_equal(file_open_volume(), EFI_SUCCESS);
+}
+
+static EFI_STATUS open_path(const char *path, size_t bytes) {
+    return file_open(&file, (struct config_text){path, bytes}, "");
+}
+
+TEST("file: a name of 199 bytes stands whole in messages, of a longer one the last 196") {
+    char path[300];
+    for (size_t i = 0; i < sizeof(path); i++)
+        path[i] = (char)('a' + i % 26);
+    open_volume(0);
+    for (size_t bytes = 198; bytes < sizeof(path); bytes++) {
+        assert_int_equal(open_path(path, bytes), EFI_NOT_FOUND);
+        bool is_cut = bytes > 199;
+        assert_int_equal(strlen(file.name), is_cut ? 199 : bytes);
+        assert_memory_equal(file.name, is_cut ? "..." : path, 3);
+        assert_memory_equal(file.name + strlen(file.name) - 196, path + bytes - 196, 196);
+    }
+    file_close_volume();
+}
+
+TEST("file: a long name is cut between two characters, and one without any at its end") {
+    open_volume(0);
+    for (int last = 0x80; last < 0xc0; last++) {
+        char path[301];
+        for (size_t i = 0; i < sizeof(path); i++)
+            path[i] = (char)(i % 2 ? last : 0xc3);
+        assert_int_equal(open_path(path, 300), EFI_NOT_FOUND);
+        assert_memory_equal(file.name, "...", 3);
+        assert_memory_equal(file.name + 3, path, 196);
+        path[300] = 'a';
+        assert_int_equal(open_path(path, 301), EFI_NOT_FOUND);
+        assert_memory_equal(file.name + 3, path + 106, 195);
+        assert_int_equal(strlen(file.name), 3 + 195);
+    }
+    char *invalid = malloc(300); // with nothing behind that can be read
+    memset(invalid, 0x80, 300);
+    assert_int_equal(open_path(invalid, 300), EFI_INVALID_PARAMETER);
+    assert_string_equal(file.name, "...");
+    free(invalid);
+    file_close_volume();
+}
+
+// Bytes that were asked for, read by read.
+static uint64_t asked[64];
+static uint32_t asked_count;
+
+static void record(uint64_t bytes) {
+    assert_true(asked_count < ARRAY_LEN(asked));
+    asked[asked_count++] = bytes;
+}
+
+static void read_file(uint64_t bytes, uint64_t fails_above) {
+    open_volume(bytes);
+    fake.files[fake.file_count - 1].fails_above = fails_above;
+    assert_int_equal(open_path("\\file", 5), EFI_SUCCESS);
+    assert_int_equal(file.bytes, bytes);
+    asked_count = 0;
+    fake.in_read = record;
+    assert_int_equal(file_read(&file, 0, NULL, bytes), EFI_SUCCESS);
+    file_close(&file);
+    file_close_volume();
+}
+
+TEST("file: it is read in pieces of 1 MiB at first, then of twice as much, up to 1 GiB") {
+    const uint64_t bytes = GIB(3) + 5;
+    read_file(bytes, 0);
+    uint64_t left = bytes;
+    for (uint32_t i = 0; i < asked_count; i++) {
+        assert_int_equal(asked[i], min_u64(left, i < 10 ? MIB(1) << i : GIB(1)));
+        left -= asked[i];
+    }
+    assert_int_equal(left, 0);
+}
+
+TEST("file: where a piece fails it is halved for good") {
+    read_file(KIB(2000), KIB(300));
+    const uint64_t want[] = {MIB(1),   KIB(512), KIB(256), KIB(256), KIB(256),
+                             KIB(256), KIB(256), KIB(256), KIB(256), KIB(208)};
+    assert_int_equal(asked_count, ARRAY_LEN(want));
+    assert_memory_equal(asked, want, sizeof(want));
+}
+
+// Opens the file, of so many bytes, whose size by GetInfo is another; the end is known or not.
+static EFI_STATUS open_lying(uint64_t bytes, uint64_t info_bytes, bool end_is_fixed) {
+    open_volume(bytes);
+    struct fake_file *lying = &fake.files[fake.file_count - 1];
+    lying->lies_by_info = true;
+    lying->info_bytes = info_bytes;
+    lying->end_is_fixed = end_is_fixed;
+    asked_count = 0;
+    fake.in_read = record;
+    EFI_STATUS status = open_path("\\file", 5);
+    file_close(&file);
+    assert_null(file.handle);
+    file_close_volume();
+    return status;
+}
+
+TEST("file: the larger of two sizes is right if it has a last byte, be it the first one") {
+    static const uint64_t sizes[][2] = {{1000, 1001}, {1000, 999}, {1000, 1}, {1, 5},
+                                        {1, 0},       {1, 1},      {0, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        assert_int_equal(open_lying(sizes[i][0], sizes[i][1], false), EFI_SUCCESS);
+        assert_int_equal(file.bytes, sizes[i][0]);
+        for (uint32_t read = 0; read < asked_count; read++)
+            assert_int_equal(asked[read], 1);
+    }
+    assert_int_equal(open_lying(1, 0, true), EFI_VOLUME_CORRUPTED); // not empty, as both say
+    assert_int_equal(open_lying(2, 0, true), EFI_VOLUME_CORRUPTED);
+}
+
+TEST("file: a size of 2^63 is none, one byte less is one, whoever says so") {
+    const uint64_t largest = UINT64_MAX >> 1;
+    for (int who = 0; who < 3; who++) {
+        for (uint64_t more = 0; more < 2; more++) {
+            open_volume(largest + more);
+            fake.files[fake.file_count - 1].has_no_info = who == 1;
+            fake.files[fake.file_count - 1].end_is_unknown = who == 2;
+            assert_int_equal(open_path("\\file", 5), more ? EFI_DEVICE_ERROR : EFI_SUCCESS);
+            assert_int_equal(file.bytes, more ? 0 : largest);
+            file_close(&file);
+            file_close_volume();
+        }
+    }
+}
+
+TEST("file: the longest name that there is has room in what the firmware says of the file") {
+    char path[257] = "\\";
+    memset(path + 1, 'x', 255);
+    open_volume(0);
+    fake_add_file(path, NULL, 1000)->end_is_unknown = true;
+    assert_int_equal(open_path(path, 256), EFI_SUCCESS);
+    assert_int_equal(file.bytes, 1000);
+    file_close(&file);
+    file_close_volume();
+}
