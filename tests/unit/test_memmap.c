@@ -294,28 +294,38 @@ TEST("memmap: a claim makes memory less usable, never more; a reserved one unmap
     map_free(&map);
 }
 
-TEST("memmap: oddities of order, merging, attributes and MMIO are counted") {
+TEST("memmap: oddities of order and merging are counted") {
     const struct model_descriptor descriptors[] = {
-        {7, 0x300000, 1, WB},
-        {7, 0x301000, 1, WB},        // could have been one with the one before
-        {7, 0x302000, 1, WB | 1},    // other attributes: could not
-        {7, 0x100000, 1, WB},        // unsorted
-        {11, 0x400000, 1, RUNTIME},  // MMIO without cacheability
-        {11, 0x401000, 1, 1},        // with
-        {7, 0x500000, 1, WB | 0x20}, // a bit that means nothing
-        {7, 0x502000, 1, WB | UINT64_C(0x0700000000000000)}, // ISA bits that are not valid
-        {7, 0x504000, 1, WB | UINT64_C(0x4700000000000000)}, // and that are
-        {7, 0x506000, 1, (WB | 0x1ff000) & ~SP},             // every defined flag but SP
+        {7, 0x300000, 1, WB},     {7, 0x301000, 1, WB}, // could have been one with the one before
+        {7, 0x302000, 1, WB | 1},                       // other attributes: could not
+        {4, 0x303000, 1, WB | 1},                       // nor with another type,
+        {4, 0x305000, 1, WB | 1},                       // nor with a gap
+        {7, 0x100000, 1, WB},                           // unsorted
+        {4, 0x100000, 1, WB},                           // an overlap, and sorted
     };
     struct map map = MAP_OF(descriptors);
     run_sound(&map);
     const uint64_t want[MEMMAP_ODDITIES] = {
-        [MEMMAP_ODD_UNMERGED] = 1,
-        [MEMMAP_ODD_UNSORTED] = 1,
-        [MEMMAP_ODD_MMIO_UNCACHED] = 1,
-        [MEMMAP_ODD_UNKNOWN_ATTRIBUTE] = 2,
-    };
+        [MEMMAP_ODD_UNMERGED] = 1, [MEMMAP_ODD_UNSORTED] = 1, [MEMMAP_ODD_OVERLAP] = 1};
     assert_memory_equal(map.report.odd, want, sizeof(want));
+    map_free(&map);
+}
+
+TEST("memmap: the largest map takes all of its scratch memory, and all but the room for frame 0") {
+    // Boot services, each of which covers two frames in part and one whole, within usable memory,
+    // with the hole and claims.
+    const struct model_descriptor descriptors[] = {
+        {7, 0x800, 0x300, WB}, {4, 0x110800, 2, WB}, {4, 0x120800, 2, WB}};
+    const struct memmap_claim claims[] = {{0x130000, 0x1000, SLIPWAY_MEM_KERNEL},
+                                          {0x140000, 0x1000, SLIPWAY_MEM_KERNEL}};
+    struct map map = MAP_OF(descriptors);
+    map.claims = claims;
+    map.claim_count = ARRAY_LEN(claims);
+    run_sound(&map);
+    assert_int_equal(map.region_count + 3, memmap_region_bound(map.count, map.claim_count));
+    // Two edges of each piece, twice: of three pieces each, of a claim each, and of rule 5.
+    assert_int_equal(2 * 2 * (3 * map.count + map.claim_count + 2) * sizeof(uint64_t),
+                     memmap_scratch_bytes(map.count, map.claim_count));
     map_free(&map);
 }
 
@@ -391,6 +401,7 @@ TEST("memmap: every kind and every oddity has a name of its own") {
                                     memmap_oddity_text((enum memmap_oddity)b));
     }
     assert_string_equal(memmap_kind_text(SLIPWAY_MEM_KINDS), "unknown");
+    assert_string_equal(memmap_oddity_text(MEMMAP_ODDITIES), "unknown");
 }
 
 // --- Properties ---
