@@ -70,7 +70,7 @@ static void count_order_oddities(const struct memmap_descriptor *descriptor,
 static void add_all_descriptors(struct event_list *list, const struct memmap_efi *efi,
                                 uint64_t limit, struct memmap_report *report) {
     struct memmap_descriptor last = {0};
-    uint64_t last_end = 0;
+    uint64_t last_end = UINT64_MAX; // where none starts: the first one has no neighbour
     for (uint64_t i = 0; i < report->descriptors; i++) {
         struct memmap_descriptor descriptor = memmap_descriptor_read(efi, i);
         uint64_t end;

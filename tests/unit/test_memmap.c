@@ -296,12 +296,14 @@ TEST("memmap: a claim makes memory less usable, never more; a reserved one unmap
 
 TEST("memmap: oddities of order and merging are counted") {
     const struct model_descriptor descriptors[] = {
-        {7, 0x300000, 1, WB},     {7, 0x301000, 1, WB}, // could have been one with the one before
-        {7, 0x302000, 1, WB | 1},                       // other attributes: could not
-        {4, 0x303000, 1, WB | 1},                       // nor with another type,
-        {4, 0x305000, 1, WB | 1},                       // nor with a gap
-        {7, 0x100000, 1, WB},                           // unsorted
-        {4, 0x100000, 1, WB},                           // an overlap, and sorted
+        {0, 0, 1, 0}, // could be one with nothing: none is before it
+        {7, 0x300000, 1, WB},
+        {7, 0x301000, 1, WB},     // could have been one with the one before
+        {7, 0x302000, 1, WB | 1}, // other attributes: could not
+        {4, 0x303000, 1, WB | 1}, // nor with another type,
+        {4, 0x305000, 1, WB | 1}, // nor with a gap
+        {7, 0x100000, 1, WB},     // unsorted
+        {4, 0x100000, 1, WB},     // an overlap, and sorted
     };
     struct map map = MAP_OF(descriptors);
     run_sound(&map);
