@@ -189,6 +189,9 @@ struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t he
 // Starts the loader and waits for its end.
 void fake_boot(void);
 
+// The same for a part of it: waits until `start` returns, enters a kernel or stops.
+void fake_run(void (*start)(void));
+
 // Lets time pass: the TSC counts so many more.
 void fake_pass_time(uint64_t counts);
 

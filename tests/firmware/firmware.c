@@ -327,6 +327,17 @@ void fake_end_boot(enum fake_end end) {
     longjmp(out, 1);
 }
 
+void fake_run(void (*start)(void)) {
+    if (setjmp(out) == 0) {
+        start();
+        fake.end = FAKE_RETURNED;
+    }
+}
+
+static void start_loader(void) {
+    fake.status = efi_main(&loaded_image, (EFI_SYSTEM_TABLE *)(uintptr_t)FAKE_SYSTEM_PHYS);
+}
+
 void fake_boot(void) {
     EFI_SYSTEM_TABLE system = {
         .ConIn = fake.has_keyboard ? &keyboard : NULL,
@@ -336,9 +347,5 @@ void fake_boot(void) {
     };
     make_services();
     fake_put_tables(&system);
-    if (setjmp(out) == 0) {
-        EFI_SYSTEM_TABLE *placed = (EFI_SYSTEM_TABLE *)(uintptr_t)FAKE_SYSTEM_PHYS;
-        fake.status = efi_main(&loaded_image, placed);
-        fake.end = FAKE_RETURNED;
-    }
+    fake_run(start_loader);
 }

@@ -4,6 +4,7 @@
 #include "common/boot/boot_check.h"
 #include "common/vmem/vmem.h"
 #include "common/x86/regs.h"
+#include "common/x86/trap.h"
 #include "loader/firmware.h"
 #include "tests/firmware/setup.h"
 #include "tests/unit/support/memmap_model.h"
@@ -152,10 +153,13 @@ static void check_direct_map(const struct vmem *space) {
     assert_int_equal(mapped, direct);
 }
 
-void setup_adopt_space(struct vmem *ret_space) {
+static void adopt(struct vmem *ret_space, uint64_t root) {
     const struct vmem_cpu cpu = {(uint8_t)fake.paddr_bits, .has_nx = true, .has_1g = fake.has_1g};
-    assert_int_equal(vmem_adopt(ret_space, &ops, NULL, cpu, fake.paging_levels, fake.cpu.root),
-                     VMEM_OK);
+    assert_int_equal(vmem_adopt(ret_space, &ops, NULL, cpu, fake.paging_levels, root), VMEM_OK);
+}
+
+void setup_adopt_space(struct vmem *ret_space) {
+    adopt(ret_space, fake.cpu.root);
 }
 
 static void check_space(void) {
@@ -287,9 +291,73 @@ static void check_cpu(void) {
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.pic_masks[0], 0xff);
     assert_int_equal(fake.pic_masks[1], 0xff);
-    const char *crossing = (const char *)(uintptr_t)cpu->crossing_root;
-    const char *root = (const char *)(uintptr_t)cpu->root;
-    assert_memory_equal(crossing + 2048, root + 2048, 2048);
+}
+
+// The kernel's upper half, and of the lower one the page of the switch alone, one to one.
+static void check_crossing(void) {
+    const char *crossing_root = (const char *)(uintptr_t)fake.cpu.crossing_root;
+    const char *root = (const char *)(uintptr_t)fake.cpu.root;
+    assert_memory_equal(crossing_root + 2048, root + 2048, 2048);
+    struct vmem crossing;
+    struct vmem_translation translation;
+    uint64_t mapped = 0;
+    uint64_t half = UINT64_C(1) << (9 * fake.paging_levels + 11);
+    adopt(&crossing, fake.cpu.crossing_root);
+    assert_int_equal(vmem_walk(&crossing, vaddr(0), half, count_bytes, &mapped), VMEM_OK);
+    assert_int_equal(mapped, FRAME_BYTES);
+    uint64_t address = (uintptr_t)enter_switch_start;
+    assert_int_equal(vmem_translate(&crossing, vaddr(address), &translation), VMEM_OK);
+    assert_int_equal(translation.phys.value, address);
+    assert_int_equal(translation.rights, VMEM_READ | VMEM_EXECUTE);
+    assert_int_equal(vmem_translation_cache(&translation), VMEM_CACHE_WB);
+}
+
+// ---- GDT, TSS and IDT, which lie in the loader's image
+
+enum { FAULT_STACK_BYTES = 8192 };
+
+// From image.S.
+extern const char ImageBase[];
+
+// What the kernel finds at `address`.
+static const void *at_home(uint64_t address) {
+    return (const void *)(uintptr_t)(address - fake.cpu.slide);
+}
+
+static void check_slide(void) {
+    uint32_t i = 0;
+    const struct slipway_mapping *mapping;
+    do
+        mapping = setup_record(&copy.info.mappings, i++);
+    while (mapping->purpose != SLIPWAY_MAP_LOADER);
+    assert_int_equal((uintptr_t)ImageBase + fake.cpu.slide, mapping->virt);
+}
+
+// The stacks of faults are 8 KiB each, side by side: all of that can be written here.
+static void check_tss(const struct trap_tss *tss) {
+    struct trap_tss want = {.iomap_base = sizeof(want)};
+    char *bottom = (char *)(uintptr_t)at_home(tss->ist[0]) - FAULT_STACK_BYTES;
+    assert_true(is_aligned((uintptr_t)bottom, 16));
+    memset(bottom, 0xcc, TRAP_IST_COUNT * FAULT_STACK_BYTES);
+    for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
+        want.ist[i] = (uintptr_t)bottom + fake.cpu.slide + (i + 1) * FAULT_STACK_BYTES;
+    assert_memory_equal(tss, &want, sizeof(want));
+}
+
+static void check_traps(void) {
+    static struct trap_gate idt[TRAP_VECTORS];
+    const struct trap_table_pointer *pointer = at_home(fake.cpu.idt);
+    assert_int_equal(pointer->limit, sizeof(idt) - 1);
+    trap_idt_fill(idt, (uintptr_t)trap_stubs + fake.cpu.slide);
+    assert_memory_equal(at_home(pointer->base), idt, sizeof(idt));
+    pointer = at_home(fake.cpu.gdt);
+    struct trap_gdt want;
+    const struct trap_gdt *gdt = at_home(pointer->base);
+    assert_int_equal(pointer->limit, sizeof(want) - 1);
+    uint64_t tss = gdt->tss_high << 32 | gdt->tss_low >> 56 << 24 | (gdt->tss_low >> 16 & 0xffffff);
+    trap_gdt_fill(&want, tss);
+    assert_memory_equal(gdt, &want, sizeof(want));
+    check_tss(at_home(tss));
 }
 
 const struct slipway_boot_info *setup_expect_kernel(void) {
@@ -311,5 +379,8 @@ const struct slipway_boot_info *setup_expect_kernel(void) {
     check_ranges();
     check_space();
     check_cpu();
+    check_crossing();
+    check_slide();
+    check_traps();
     return &copy.info;
 }
