@@ -97,8 +97,7 @@ static bool screen_is_mapped(void) {
     struct vmem_translation translation;
     uint64_t address = fault_screen.address;
     uint64_t bytes = (uint64_t)fault_screen.pitch * fault_screen.height;
-    return fault_screen.width != 0 &&
-           vmem_translate(&fault_space, vaddr(address), &translation) == VMEM_OK &&
+    return vmem_translate(&fault_space, vaddr(address), &translation) == VMEM_OK &&
            translation.phys.value == fault_screen.address_phys &&
            vmem_translate(&fault_space, vaddr(address + bytes - 1), &translation) == VMEM_OK &&
            translation.phys.value == fault_screen.address_phys + bytes - 1;
