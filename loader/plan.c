@@ -219,18 +219,17 @@ struct range_list {
 };
 
 static bool next_range(struct range_list *list, struct plan_range *ret_range) {
-    for (; list->next < list->count; list->next++) {
-        uint64_t i = list->next;
+    while (list->next < list->count) {
+        uint64_t i = list->next++;
         if (list->regions != NULL && list->regions[i].direct) {
             *ret_range = (struct plan_range){list->regions[i].start, list->regions[i].end};
-        } else if (list->regions == NULL && list->mappings[i].purpose == SLIPWAY_MAP_DIRECT) {
+            return true;
+        }
+        if (list->regions == NULL && list->mappings[i].purpose == SLIPWAY_MAP_DIRECT) {
             uint64_t phys = list->mappings[i].phys;
             *ret_range = (struct plan_range){phys, phys + list->mappings[i].bytes};
-        } else {
-            continue;
+            return true;
         }
-        list->next++;
-        return true;
     }
     return false;
 }
