@@ -1,5 +1,7 @@
-// A fault before the kernel has its own IDT: what the loader's handler says, where, and how often.
+// The entry into a kernel by itself, whatever the CPU has, and faults before that kernel has its
+// own IDT: what the loader's handler says, where, and how often.
 #include "common/base/arith.h"
+#include "common/x86/regs.h"
 #include "common/x86/trap.h"
 #include "common/x86/uart.h"
 #include "loader/enter.h"
@@ -57,7 +59,11 @@ static const struct vmem_ops ops = {
     .table_pointer = table_pointer,
 };
 
+// The loader's own are of no use to the handler: they lie where they are no longer mapped.
+static const struct vmem_ops loader_ops;
+
 static struct vmem space;
+static struct vmem loader_space; // the same tables
 static struct enter_target target;
 static struct trap_frame frame;
 
@@ -84,8 +90,10 @@ static void make_kernel(void) {
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, (struct vmem_cpu){40, true, true}, 4), VMEM_OK);
     memory[0][0] = FRAME_BYTES * TABLES | 0x3;
+    loader_space = space;
+    loader_space.ops = &loader_ops;
     target = (struct enter_target){
-        .space = &space,
+        .space = &loader_space,
         .crossing = &space,
         .hhdm_base = (uintptr_t)memory,
         .hhdm_end = (uintptr_t)memory[TABLES],
@@ -103,12 +111,30 @@ static void make_kernel(void) {
     frame = (struct trap_frame){.vector = 14, .error = 2, .rip = 0xffffffff80001234};
 }
 
+static void end_kernel(void) {
+    munmap(seen, sizeof(*seen));
+}
+
 static void enter(void) {
     enter_kernel(&target);
 }
 
 static void fault(void) {
     trap_handle(&frame);
+}
+
+TEST("enter: interrupts are off, and CR4 has what the CPU has and a kernel can have, and no more") {
+    uint64_t always = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    make_kernel();
+    fake_run(enter);
+    assert_int_equal(fake.end, FAKE_ENTERED);
+    assert_true(fake.interrupts_are_off);
+    assert_int_equal(fake.cpu.cr4, always);
+    target.features = (struct cpu_features){
+        .mce = true, .smep = true, .smap = true, .umip = true, .paging_levels = 5};
+    fake_run(enter);
+    assert_int_equal(fake.cpu.cr4, always | CR4_MCE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_LA57);
+    end_kernel();
 }
 
 // Enters the kernel, which goes on with the tables of `root`, and faults so many times: in a
@@ -156,10 +182,6 @@ static unsigned lines_drawn(void) {
     for (unsigned y = 0; y < HEIGHT; y += LINE_HEIGHT)
         lines += seen->pixels[y][WIDTH - 1] == PAPER;
     return lines;
-}
-
-static void end_kernel(void) {
-    munmap(seen, sizeof(*seen));
 }
 
 TEST("fault: the report is on COM1 and on the screen, with the walk of the kernel's tables") {
