@@ -80,3 +80,12 @@ TEST("memmap: what is odd about a descriptor is counted, and what is next to odd
         }
     }
 }
+
+TEST("memmap: the first byte of the legacy hole is of the hole") {
+    const struct memmap_descriptor descriptor = {7, 0x9f001, 1, WB};
+    const uint64_t want[MEMMAP_ODDITIES] = {
+        [MEMMAP_ODD_UNALIGNED] = 1, [MEMMAP_ODD_LEGACY_HOLE] = 1};
+    uint64_t odd[MEMMAP_ODDITIES] = {0};
+    memmap_descriptor_count_oddities(&descriptor, SLIPWAY_MEM_USABLE, 0xa0001, odd);
+    assert_memory_equal(odd, want, sizeof(want));
+}
