@@ -139,10 +139,16 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
         return &file_system;
     if (handle == &com1_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)&com1_path;
+    bool is_known = handle == &loaded_image || handle == &device || handle == &com1_console;
+    for (uint32_t i = 0; i < fake.console_count; i++)
+        is_known |= handle == &consoles[i];
     for (uint32_t i = 0; i < fake.display_count; i++) {
         if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID))
             return &outputs[i];
+        is_known |= handle == &outputs[i];
     }
+    if (!is_known)
+        fake_record_breach("a handle that is none was asked for a protocol");
     return NULL;
 }
 

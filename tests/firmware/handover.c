@@ -272,6 +272,9 @@ static void check_ranges(void) {
     for (uint32_t i = 0; i < copy.info.ranges.count; i++) {
         const struct slipway_range *range = setup_record(&copy.info.ranges, i);
         bytes += range->purpose == SLIPWAY_RANGE_DEMOTED ? 0 : range->bytes;
+        assert_int_equal(range->reclaimable, range->purpose != SLIPWAY_RANGE_KERNEL &&
+                                                 range->purpose != SLIPWAY_RANGE_PAGE_TABLES &&
+                                                 range->purpose != SLIPWAY_RANGE_DEMOTED);
     }
     assert_int_equal(bytes,
                      fake_held_pages() * FRAME_BYTES + align_up(FAKE_IMAGE_BYTES, FRAME_BYTES));

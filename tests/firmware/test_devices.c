@@ -49,6 +49,20 @@ TEST("a display with masks of its own is described by them") {
     assert_int_equal(framebuffer->address & 0xfff, 0x800);
 }
 
+TEST("a mask of any colour, or of none, that goes beyond 24 bits makes pixels of 32 bits") {
+    static const EFI_PIXEL_BITMASK masks[] = {{0xff000000, 0xff0000, 0xff00, 0},
+                                              {0xff0000, 0xff000000, 0xff00, 0},
+                                              {0xff0000, 0xff00, 0xff000000, 0},
+                                              {0xff0000, 0xff00, 0xff, 0x1000000}};
+    setup_boot(NULL);
+    for (unsigned i = 0; i < ARRAY_LEN(masks); i++) {
+        struct fake_display *display = fake_add_display(0xc0000000 + i * MIB(16), 640, 480);
+        display->mode.PixelFormat = PixelBitMask;
+        display->mode.PixelInformation = masks[i];
+    }
+    boot_for_framebuffer(ARRAY_LEN(masks));
+}
+
 TEST("displays without memory, with narrow pixels, or known already are left out") {
     setup_boot(NULL);
     fake_add_display(0xb0000000, 640, 480)->mode.PixelFormat = PixelBltOnly;
@@ -60,6 +74,10 @@ TEST("displays without memory, with narrow pixels, or known already are left out
     fake_add_display(0xc0000000, 640, 480);
     fake_add_display(0xb0000000, 0, 480);
     assert_int_equal(boot_for_framebuffer(1)->address_phys, 0xc0000000);
+    const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
+    assert_non_null(strstr(log, "display at 0xb0000000 left out: it has no linear memory\n"));
+    assert_non_null(strstr(log, "display at 0x0 left out: it has no linear memory\n"));
+    assert_non_null(strstr(log, "display at 0xb8000000 left out: its pixels have not 32 bits\n"));
 }
 
 TEST("a display whose numbers contradict each other is left out, with the reason in the log") {
@@ -135,7 +153,8 @@ TEST("a display that cannot be mapped is left out, and the boot goes on") {
     fake_add_display((UINT64_C(1) << 48) - MIB(1), 640, 480); // over their end
     fake_add_display(0xd0000000, 1 << 17, 1 << 17);           // 64 GiB
     fake_add_display((UINT64_C(1) << 48) - 640 * 480 * 4, 640, 480); // up to it
-    assert_int_equal(boot_for_framebuffer(1)->address_phys, (UINT64_C(1) << 48) - 640 * 480 * 4);
+    fake_add_display(UINT64_C(1) << 40, 1 << 16, 63 << 12);          // 63 GiB
+    assert_int_equal(boot_for_framebuffer(2)->address_phys, (UINT64_C(1) << 48) - 640 * 480 * 4);
     const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
     assert_non_null(strstr(log, "framebuffer at 0x4000000000000 left out: it lies beyond the CPU's "
                                 "physical addresses"));
@@ -152,12 +171,14 @@ TEST("a display up to RAM or from its end on is a framebuffer, one that reaches 
     fake_add_display(high_end, 640, 480);
     fake_add_display(FAKE_HIGH_PHYS - bytes + FRAME_BYTES, 640, 480);
     fake_add_display(high_end - FRAME_BYTES, 640, 480);
+    fake_add_display(0x800, 16, 16); // in the first frame alone
     const struct slipway_framebuffer *framebuffers = boot_for_framebuffer(2);
     assert_int_equal(framebuffers[0].address_phys, FAKE_HIGH_PHYS - bytes);
     assert_int_equal(framebuffers[1].address_phys, high_end);
     const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
     assert_non_null(strstr(log, "framebuffer at 0xffed5000 left out: it lies in RAM"));
     assert_non_null(strstr(log, "framebuffer at 0x17ffff000 left out: it lies in RAM"));
+    assert_non_null(strstr(log, "framebuffer at 0x800 left out: it lies in RAM"));
 }
 
 TEST("more displays than the loader can list are left out, and the log says so") {
