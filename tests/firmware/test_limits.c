@@ -1,10 +1,12 @@
 // Limits: as many modules, ranges and bytes as there can be, and one more.
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/memmap/memmap.h"
 #include "loader/firmware.h"
 #include "tests/firmware/setup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEMOTED = 16, REREAD = 3 };
@@ -144,4 +146,43 @@ TEST("limits: one run of pages more than the loader can list is refused without 
     assert_int_equal(fake_held_pages(), FIRMWARE_HELD_MAX);
     firmware_return_all();
     assert_int_equal(fake_held_pages(), 0);
+}
+
+TEST("limits: the audit has a bit for every table, however many there are") {
+    uint32_t tables = 0;
+    for (uint32_t gib = 1; gib <= 63; gib++) { // of a framebuffer, each with a table
+        setup_boot(NULL);
+        fake.has_1g = false;
+        fake_add_display(UINT64_C(1) << 40, 1 << 16, gib << 12);
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        assert_int_equal(info->framebuffers.count, 1);
+        assert_int_equal(info->table_pages, gib == 1 ? info->table_pages : tables + 1);
+        tables = info->table_pages;
+    }
+}
+
+// What the loader takes for its scratch memory when the map has so many descriptors more.
+static uint64_t scratch_bytes(uint64_t more) {
+    static const char want[] = "scratch memory: no room for ";
+    const char *found = NULL;
+    for (uint64_t call = 1; found == NULL; call++) {
+        setup_boot(NULL);
+        for (uint64_t i = 0; i < more; i++)
+            fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES,
+                            EfiReservedMemoryType);
+        fake.fail_at = call;
+        fake.fail_status = EFI_OUT_OF_RESOURCES;
+        fake_boot();
+        assert_true(call < FAKE_CALLS_RECORDED);
+        found = strstr(fake.com1, want);
+    }
+    return strtoull(found + strlen(want), NULL, 10);
+}
+
+TEST("limits: scratch memory has room for regions, mappings and events of a map twice as large") {
+    enum { MORE = 8 };
+    uint64_t each = 4 * (sizeof(struct memmap_region) + sizeof(struct slipway_mapping)) +
+                    2 * 6 * sizeof(uint64_t);
+    assert_int_equal(scratch_bytes(MORE) - scratch_bytes(0), 2 * MORE * each);
 }

@@ -2,6 +2,7 @@
 #include "common/base/arith.h"
 #include "tests/firmware/setup.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void boot_with(struct slipway_note_wishes wishes) {
@@ -30,6 +31,7 @@ TEST("a kernel for five levels gets its direct map where only five levels reach"
 TEST("a direct map so high that RAM has no room below the next window is refused") {
     const uint64_t base = SLIPWAY_WINDOW_BASE - GIB(512);
     setup_boot(NULL);
+    fake_add_memory(GIB(512) - FRAME_BYTES, FRAME_BYTES, EfiConventionalMemory); // just below it
     boot_with((struct slipway_note_wishes){.hhdm_base = base});
     assert_int_equal(setup_expect_kernel()->hhdm_base, base);
     setup_boot(NULL);
@@ -63,9 +65,14 @@ TEST("a kernel that wants more RAM than there is is refused with both numbers") 
     setup_expect_return(&line);
     static const char start[] = "the kernel wants 68719476736 bytes of RAM, the machine has ";
     assert_memory_equal(line, start, sizeof(start) - 1);
+    uint64_t all = strtoull(line + sizeof(start) - 1, NULL, 10);
+    assert_true(all > FAKE_HIGH_BYTES);
     setup_boot(NULL);
-    boot_with((struct slipway_note_wishes){.ram_floor_bytes = FAKE_HIGH_BYTES});
+    boot_with((struct slipway_note_wishes){.ram_floor_bytes = all});
     setup_expect_kernel();
+    setup_boot(NULL);
+    boot_with((struct slipway_note_wishes){.ram_floor_bytes = all + 1});
+    setup_expect_return(&line);
 }
 
 TEST("a kernel that wants other paging levels than the machine's is refused") {
