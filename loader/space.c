@@ -20,8 +20,6 @@ enum {
 
 // Inserts in rising order; there are few.
 static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint32_t purpose) {
-    if (bytes == 0)
-        return;
     struct slipway_range *ranges = space->info->ranges;
     uint64_t at = space->range_count++;
     for (; at != 0 && ranges[at - 1].start_phys > start; at--)
@@ -118,8 +116,10 @@ static EFI_STATUS take_scratch(struct space *space, uint64_t descriptors, uint64
                         log_status_text(status));
     space->map.regions = firmware_pointer(start);
     space->map.region_capacity = regions;
-    space->draft = firmware_pointer(start + regions_bytes);
-    space->map.scratch = firmware_pointer(start + regions_bytes + draft_bytes);
+    start += regions_bytes;
+    space->draft = firmware_pointer(start);
+    start += draft_bytes;
+    space->map.scratch = firmware_pointer(start);
     space->map.scratch_bytes = scratch_bytes;
     return EFI_SUCCESS;
 }
