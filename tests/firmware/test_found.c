@@ -17,15 +17,24 @@ TEST("a UART that takes nothing is given back as it was") {
     assert_int_equal(fake.com1_divisor[0], 12);
 }
 
-// The first page of what was allocated first: the config, or without one the kernel.
-static void take_first_page(uint32_t reading) {
+static uint64_t taken_page;
+
+static void take_page(uint32_t reading) {
     if (reading == 2)
-        fake_set_memory(FAKE_ARENA_END - 18 * FRAME_BYTES, FRAME_BYTES, EfiReservedMemoryType);
+        fake_set_memory(taken_page, FRAME_BYTES, EfiReservedMemoryType);
 }
 
 TEST("firmware that lists as its own what it has given ends the boot") {
-    setup_boot(NULL);
-    fake.before_map = take_first_page;
-    fake_boot();
-    setup_expect_failure("memory map: the last one does not fit the page tables");
+    static const uint64_t pages[] = {
+        FAKE_ARENA_END - 18 * FRAME_BYTES, // the kernel, which was allocated first
+        FAKE_IMAGE_PHYS,                   // the loader's image begins and ends
+        FAKE_IMAGE_PHYS + 5 * FRAME_BYTES,
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(pages); i++) {
+        setup_boot(NULL);
+        taken_page = pages[i];
+        fake.before_map = take_page;
+        fake_boot();
+        setup_expect_failure("memory map: the last one does not fit the page tables");
+    }
 }
