@@ -38,3 +38,10 @@ TEST("firmware that lists as its own what it has given ends the boot") {
         setup_expect_failure("memory map: the last one does not fit the page tables");
     }
 }
+
+TEST("memory of the firmware that ends where the loader's image begins is not the loader's") {
+    setup_boot(NULL);
+    fake_set_memory(FAKE_IMAGE_PHYS - FRAME_BYTES, FRAME_BYTES, EfiReservedMemoryType);
+    fake_boot();
+    setup_expect_kernel();
+}
