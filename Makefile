@@ -35,13 +35,13 @@ FUZZ_CFLAGS   := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
 ASM_FLAGS     := -g $(PATHS)
 
 COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
-KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S))
-LOADER_SRC := $(COMMON) $(sort $(wildcard loader/*.c loader/*.S))
+KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S kernel/*/*.c kernel/*/*.S))
+LOADER_SRC := $(filter-out common/frames/%,$(COMMON)) $(sort $(wildcard loader/*.c loader/*.S))
 # Pure code: compiled for the target and, from the same file, for the host.
 PURE_SRC   := $(filter-out common/base/mem.c common/x86/% %.S,$(COMMON)) \
-              $(sort $(wildcard $(addprefix kernel/,cmdline.c frames_*.c madt.c regions.c strip.c units.c) \
+              $(sort $(wildcard $(addprefix kernel/,base/cmdline.c base/units.c console/strip.c cpus/madt.c memory/regions.c) \
               $(addprefix loader/,config.c elf*.c plan.c utf.c)))
-UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 objects     = $(patsubst %,$(BUILD)/$(1)/%.o,$(basename $(filter %.c,$(2)))) $(patsubst %,$(BUILD)/$(1)/%.o,$(filter %.S,$(2)))
@@ -52,8 +52,8 @@ FUZZ_OBJ   := $(call objects,fuzz,$(PURE_SRC))
 SUPPORT    := $(call objects,host,$(sort $(wildcard tests/unit/support/*.c)))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-REPLAY_OBJ := $(call objects,host,$(sort $(wildcard tests/replay.c tests/replay/*.c)))
-HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*.h $(addprefix tests/,unit/support/*.h replay/*.h \
+REPLAY_OBJ := $(call objects,host,tests/programs/replay.c)
+HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*/*.h $(addprefix tests/,unit/support/*.h programs/*.h \
               firmware/*.h firmware/random/*.h firmware/machine/common/x86/*.h)))
 
 .PHONY: all programs host fuzzers headers buildable

@@ -7,7 +7,7 @@
 // the firmware between the two.
 #pragma once
 
-#include "loader/space.h"
+#include "loader/handover_space.h"
 
 #include <efi.h>
 

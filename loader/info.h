@@ -4,7 +4,7 @@
 
 #include "common/boot/slipway_boot.h"
 #include "loader/devices.h"
-#include "loader/kernel.h"
+#include "loader/kernel_file.h"
 #include "loader/memory_map.h"
 
 #include <efi.h>

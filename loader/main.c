@@ -7,12 +7,12 @@
 #include "loader/exit.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
+#include "loader/handover_space.h"
 #include "loader/info.h"
-#include "loader/kernel.h"
+#include "loader/kernel_file.h"
 #include "loader/log.h"
 #include "loader/modules.h"
 #include "loader/plan.h"
-#include "loader/space.h"
 #include "loader/timeline.h"
 
 static struct config config;

@@ -29,7 +29,7 @@ REFERENCE = BUILD / "kernel.elf"
 # What a variable may be; the first is the default.
 ACCELS = ("tcg", "kvm")
 DISPLAYS = ("none", "off", "vnc=:0", "gtk", "sdl")
-EXITS = ("exit=prompt", "exit=poweroff", "exit=debug")  # the reference kernel's, kernel/cmdline.c
+EXITS = ("exit=prompt", "exit=poweroff", "exit=debug")  # the reference kernel's, kernel/base/cmdline.c
 MACHINE_VARIABLES = ("MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE")
 # With less, OVMF resets or hangs before it starts a loader.
 MEM_MIN_MIB = 48

@@ -1,5 +1,5 @@
 """Kernels as gcc, clang, GNU ld and lld really make them, through the loader's own ELF reader
-(tests/elf_load.c), against what pyelftools reads in the same file."""
+(tests/programs/elf_load.c), against what pyelftools reads in the same file."""
 
 import gzip
 import lzma
@@ -40,7 +40,7 @@ LINKERS = {"bfd": "-Wl,-Ttext-segment=0xffffffff80000000", "lld": "-Wl,--image-b
 @pytest.fixture(scope="session")
 def elf_load(tmp_path_factory):
     program = tmp_path_factory.mktemp("elf_load") / "elf_load"
-    sources = [ROOT / "tests/elf_load.c", *sorted(ROOT.glob("loader/elf*.c")), ROOT / "common/base/fmt.c"]
+    sources = [ROOT / "tests/programs/elf_load.c", *sorted(ROOT.glob("loader/elf*.c")), ROOT / "common/base/fmt.c"]
     flags = "-std=gnu2x -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
     subprocess.run(["gcc", *flags, f"-I{ROOT}", *sources, "-o", program], check=True, timeout=120)
     return program

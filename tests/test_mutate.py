@@ -63,8 +63,8 @@ def module(root, monkeypatch):
 @pytest.fixture
 def tree(root, tmp_path):
     """A tree with a library of one source and a header, and its tests."""
-    files = {"lib/a.c": SOURCE, "lib/limit.h": HEADER, "tests/unit/test_a.c": TEST,
-             "tests/firmware/test_a.c": "", "tests/unit/test_other.c": "",
+    files = {"lib/a.c": SOURCE, "lib/limit.h": HEADER, "tests/unit/a/test_a.c": TEST,
+             "tests/firmware/test_a.c": "", "tests/unit/a/test_other.c": "",
              "tests/mutation/equivalent.txt": ""}
     for name in ("main.c", "test.h"):
         path = f"tests/unit/support/{name}"
@@ -79,10 +79,10 @@ def tree(root, tmp_path):
 def mutate(module, tree, monkeypatch, capsys):
     """mutate(argument...): status and output of the script in that tree."""
     monkeypatch.setattr(module, "ROOT", tree)
-    monkeypatch.setattr(module, "NOT_CONCERNED", {"tests/unit/test_other*.c": "of nothing",
+    monkeypatch.setattr(module, "NOT_CONCERNED", {"tests/unit/a/test_other*.c": "of nothing",
                                                   "tests/firmware/test_*.c": "of nothing"})
     monkeypatch.setattr(module, "libraries", lambda: {"vmem": module.Library(
-        "lib", module.tree("lib/*.[ch]"), module.tests("tests/unit/test_a*.c"), [],
+        "lib", module.tree("lib/*.[ch]"), module.tests("tests/unit/a/test_a*.c"), [],
         looks_twice=True)})
 
     def mutate(*arguments):
@@ -136,17 +136,17 @@ def test_an_entry_that_stands_for_no_change_is_an_error(mutate, tree, entry):
 
 
 def test_a_test_that_no_library_has_is_an_error(mutate, tree):
-    (tree / "tests/unit/test_new.c").write_text("")
+    (tree / "tests/unit/a/test_new.c").write_text("")
     (tree / "tests/firmware/test_new.c").write_text("")
     status, said = mutate("--list")
     assert status == ("mutate: tests of no library, and not said to concern none: "
-                      "tests/unit/test_new.c") and said == ""
+                      "tests/unit/a/test_new.c") and said == ""
 
 
 def test_a_list_that_names_no_file_is_an_error(mutate, tree):
-    (tree / "tests/unit/test_other.c").unlink()
+    (tree / "tests/unit/a/test_other.c").unlink()
     assert mutate("--list")[0] == \
-        "mutate: no file matches tests/unit/test_other*.c, which its lists name"
+        "mutate: no file matches tests/unit/a/test_other*.c, which its lists name"
 
 
 def test_a_folder_stands_for_its_sources(mutate):

@@ -1,7 +1,7 @@
 // The audit's order, and the checks that need no walk: the regions and the entry contract.
 #include "common/audit/audit.h"
 
-#include "common/audit/internal.h"
+#include "common/audit/audit_internal.h"
 #include "common/base/addr.h"
 #include "common/base/arith.h"
 

@@ -3,7 +3,7 @@
 BENCH_CFLAGS   := $(filter-out -mcmodel=kernel,$(KERNEL_CFLAGS))
 BENCH_VMEM_OBJ := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c common/base/fmt*.c))) \
                   $(call objects,bench/program,tests/bench/bench_space.c tests/bench/bench_vmem.c)
-BENCH_FRAMES_OBJ := $(call objects,bench/library,$(sort $(wildcard kernel/frames_*.c common/base/fmt*.c \
+BENCH_FRAMES_OBJ := $(call objects,bench/library,$(sort $(wildcard common/frames/*.c common/base/fmt*.c \
                         common/memmap/*.c))) $(call objects,bench/program,tests/bench/bench_frames.c)
 BENCH_PROGRAM  := $(BUILD)/bench/bench_vmem $(BUILD)/bench/bench_frames
 $(eval $(call compile,bench/library,$$(CC) $$(BENCH_CFLAGS)))

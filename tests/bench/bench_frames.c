@@ -3,7 +3,7 @@
 //
 // usage: bench_frames time|count GIB CPUS [WORKLOAD]; an arena of one region, CPUs declared
 #include "common/base/arith.h"
-#include "kernel/frames.h"
+#include "common/frames/frames.h"
 
 #include <pthread.h>
 #include <stdio.h>

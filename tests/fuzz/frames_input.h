@@ -2,7 +2,7 @@
 #pragma once
 
 #include "common/base/arith.h"
-#include "kernel/frames.h"
+#include "common/frames/frames.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // ACPI tables of anything: the search for the MADT's CPUs, or for another table, ends, reads
 // nothing outside of what it asked for, and what it finds fits.
-#include "kernel/madt.h"
+#include "kernel/cpus/madt.h"
 
 #include "tests/fuzz/patch.h"
 

@@ -1,6 +1,6 @@
 // The parser of memory map files on any text: it ends in a cause with the number of a line of the
 // text, or in descriptors that, printed and parsed again, are the same.
-#include "tests/replay/map_file.h"
+#include "tests/programs/map_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 # The modules above the frame allocator in other builds: with FRAMES_TRACKING, which changes what
 # callers compile, and without assertions, which must change nothing.
-FRAMES_SRC    := $(filter kernel/frames_%,$(PURE_SRC))
-TRACKING_BIN  := $(addprefix $(BUILD)/host/unit/,test_frames_track test_frames_track_calls)
-NDEBUG_BIN    := $(BUILD)/host/unit/test_frames_owners_ndebug
-NDEBUG_SRC    := $(wildcard tests/unit/test_frames_owners*.c)
+FRAMES_SRC    := $(filter common/frames/%,$(PURE_SRC))
+TRACKING_BIN  := $(addprefix $(BUILD)/host/unit/frames/,test_track test_track_calls)
+NDEBUG_BIN    := $(BUILD)/host/unit/frames/test_owners_ndebug
+NDEBUG_SRC    := $(wildcard tests/unit/frames/test_owners*.c)
 $(eval $(call compile,tracking,$$(CC) $$(HOST_CFLAGS) -DFRAMES_TRACKING))
 $(eval $(call compile,ndebug,$$(CC) $$(HOST_CFLAGS) -DNDEBUG))
 $(TRACKING_BIN): $(BUILD)/host/unit/%: $(BUILD)/tracking/tests/unit/%.o $(call objects,tracking,$(FRAMES_SRC))

@@ -4,9 +4,9 @@
 # under the thread sanitizer.
 PLAIN_CFLAGS := $(BASE) -fno-omit-frame-pointer
 TSAN_CFLAGS  := $(PLAIN_CFLAGS) -fsanitize=thread
-PLAIN_TESTS  := test_vmem_random test_frames_random test_frames_threads
-TSAN_TESTS   := test_frames_races
-FLAVOUR_SRC  := tests/unit/support/main.c $(filter common/vmem/% common/base/% kernel/frames_%,$(PURE_SRC))
+PLAIN_TESTS  := vmem/test_random frames/test_random frames/test_threads
+TSAN_TESTS   := frames/test_races
+FLAVOUR_SRC  := tests/unit/support/main.c $(filter common/vmem/% common/base/% common/frames/%,$(PURE_SRC))
 $(eval $(call compile,plain,$$(CC) $$(PLAIN_CFLAGS)))
 $(eval $(call compile,tsan,$$(CC) $$(TSAN_CFLAGS)))
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/base/arith.h"
-#include "kernel/frames_core.h"
+#include "common/frames/core.h"
 
 #include "tests/unit/support/test.h"
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "common/base/arith.h"
+#include "common/frames/frames.h"
 #include "common/memmap/memmap.h"
-#include "kernel/frames.h"
 
 #include <stdbool.h>
 #include <stdint.h>

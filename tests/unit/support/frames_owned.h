@@ -1,7 +1,7 @@
 // A machine's allocator with counts of owners above it.
 #pragma once
 
-#include "kernel/frames_owners.h"
+#include "common/frames/owners.h"
 
 #include "tests/unit/support/frames_machine.h"
 

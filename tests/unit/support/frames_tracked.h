@@ -4,7 +4,7 @@
 
 #include "tests/unit/support/frames_machine.h"
 
-#include "kernel/frames_track.h"
+#include "common/frames/track.h"
 
 #ifdef FRAMES_TRACKING
 

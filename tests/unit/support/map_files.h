@@ -2,7 +2,7 @@
 // tree.
 #pragma once
 
-#include "tests/replay/map_file.h"
+#include "tests/programs/map_file.h"
 #include "tests/unit/support/memmap_model.h"
 #include "tests/unit/support/test.h"
 

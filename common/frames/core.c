@@ -1,0 +1,214 @@
+// What the files of the frame allocator share.
+#include "common/frames/core.h"
+
+const char *frames_status_text(enum frames_status status) {
+    static const char texts[][40] = {
+        [FRAMES_OK] = "done",
+        [FRAMES_ERR_NO_MEMORY] = "no free frames",
+        [FRAMES_ERR_COUNT] = "no frames, or too many",
+        [FRAMES_ERR_ALIGN] = "not aligned",
+        [FRAMES_ERR_FOREIGN] = "not a managed frame",
+        [FRAMES_ERR_FREE] = "free already",
+        [FRAMES_ERR_USED] = "not free",
+        [FRAMES_ERR_METADATA] = "no memory for metadata",
+        [FRAMES_ERR_MAP] = "bad memory regions",
+        [FRAMES_ERR_CPUS] = "no CPUs, or too many",
+    };
+    return (unsigned)status < ARRAY_LEN(texts) ? texts[status] : "unknown";
+}
+
+const struct frames_span *frames_span_below(const struct frames *frames, uint64_t frame) {
+    uint64_t low = 0, high = frames->span_count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (frames->spans[middle].first_frame <= frame)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 ? NULL : &frames->spans[low - 1];
+}
+
+const struct frames_span *frames_span_of_slot(const struct frames *frames, uint64_t slot) {
+    uint64_t low = 0, high = frames->span_count;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (frames->spans[middle].first_slot <= slot)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &frames->spans[low];
+}
+
+uint64_t frames_slot_at_or_above(const struct frames *frames, uint64_t frame) {
+    const struct frames_span *span = frames_span_below(frames, frame);
+    if (span == NULL)
+        return frames->span_count == 0 ? NO_SLOT : frames->spans[0].first_slot;
+    if (frame - span->first_frame < span->frames)
+        return slot_in_span(span, frame);
+    span++;
+    return span == frames->spans + frames->span_count ? NO_SLOT : span->first_slot;
+}
+
+// --- Masks and sets
+
+static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
+    if (is_in)
+        bit_tree_insert(set, member);
+    else
+        bit_tree_remove(set, member);
+}
+
+[[gnu::noinline]] static void update_sets(struct frames *frames, struct frames_arena *arena,
+                                          unsigned sets) {
+    uint64_t index = (uint64_t)(arena - frames->arenas);
+    unsigned changed = arena->sets ^ sets;
+    if (changed & IN_SOME)
+        update_set(&frames->some, index, (sets & IN_SOME) != 0);
+    if ((changed & IN_PARTIAL) && arena->owner == 0)
+        update_set(&frames->partial, index, (sets & IN_PARTIAL) != 0);
+    if (changed & IN_WHOLE) {
+        update_set(&frames->whole, index, (sets & IN_WHOLE) != 0);
+        __atomic_fetch_add(&frames->whole_arenas, sets & IN_WHOLE ? 1 : UINT64_MAX,
+                           __ATOMIC_SEQ_CST);
+    }
+    arena->sets = (uint8_t)sets;
+}
+
+void frames_block_changed(struct frames *frames, struct frames_arena *arena, unsigned block) {
+    unsigned free = arena->blocks[block].free;
+    uint64_t bit = UINT64_C(1) << block;
+    uint64_t some = (arena->some & ~bit) | (uint64_t)(free != 0) << block;
+    uint64_t whole = (arena->whole & ~bit) | (uint64_t)(free == BLOCK_FRAMES) << block;
+    forget_run_limits(arena);
+    word_store(&arena->some, some);
+    word_store(&arena->whole, whole);
+    unsigned sets = (some != 0 ? IN_SOME : 0U) | (some != whole ? IN_PARTIAL : 0U) |
+                    (whole != 0 ? IN_WHOLE : 0U);
+    if (__builtin_expect(sets != arena->sets, 0))
+        update_sets(frames, arena, sets);
+}
+
+void frames_mark_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                      enum bit bit) {
+    unsigned block = (unsigned)part->block;
+    line_write(arena_line(arena, block), part, bit);
+    (void)change_free(&arena->blocks[block], bit == BIT_SET ? (int)part->count : -(int)part->count);
+    frames_block_changed(frames, arena, block);
+}
+
+// --- Runs
+
+bool frames_for_pieces(struct frames *frames, uint64_t first, uint64_t count, frames_piece piece,
+                       void *argument) {
+    while (count != 0) {
+        const struct frames_span *span = span_of_frame(frames, first);
+        uint64_t slot = slot_in_span(span, first);
+        uint64_t here = min_u64(count, span->first_frame + span->frames - first);
+        for (uint64_t end = slot + here; slot < end;) {
+            struct part part = first_part(slot, end);
+            part.block %= ARENA_BLOCKS;
+            if (!piece(frames, arena_of_slot(frames, slot), &part, argument))
+                return false;
+            slot += part.count;
+        }
+        first += here;
+        count -= here;
+    }
+    return true;
+}
+
+bool frames_have_slots(const struct frames *frames, uint64_t first, uint64_t count) {
+    while (count != 0) {
+        const struct frames_span *span = span_of_frame(frames, first);
+        if (span == NULL)
+            return false;
+        uint64_t here = min_u64(count, span->first_frame + span->frames - first);
+        first += here;
+        count -= here;
+    }
+    return true;
+}
+
+static bool lock_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                       void *last) {
+    (void)part;
+    struct frames_arena **locked = last;
+    if (*locked != arena)
+        arena_lock(frames, arena);
+    *locked = arena;
+    return true;
+}
+
+static bool unlock_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                         void *last) {
+    (void)frames, (void)part;
+    struct frames_arena **unlocked = last;
+    if (*unlocked != arena)
+        arena_unlock(arena);
+    *unlocked = arena;
+    return true;
+}
+
+void frames_lock_run(struct frames *frames, uint64_t first, uint64_t count) {
+    struct frames_arena *last = NULL;
+    if (frames->cpu_count != 1)
+        (void)frames_for_pieces(frames, first, count, lock_piece, &last);
+}
+
+void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count) {
+    struct frames_arena *last = NULL;
+    if (frames->cpu_count != 1)
+        (void)frames_for_pieces(frames, first, count, unlock_piece, &last);
+}
+
+// --- Managed frames
+
+uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_arena *arena,
+                            unsigned block) {
+    if (arena->blocks[block].kind != KIND_MIXED)
+        return NULL;
+    uint64_t number = (uint64_t)(arena - frames->arenas) * ARENA_BLOCKS + block;
+    uint64_t low = 0, high = frames->mixed_count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (frames->mixed[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return frames->mixed_lines + low * BLOCK_WORDS;
+}
+
+bool frames_manage_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                         void *argument) {
+    struct marking *marking = argument;
+    uint64_t *line = frames_mixed_line(frames, arena, (unsigned)part->block);
+    if (line != NULL)
+        line_write(line, part, BIT_SET);
+    if (!marking->makes_free)
+        return true;
+    frames_mark_part(frames, arena, part, BIT_SET);
+    marking->marked += part->count;
+    return true;
+}
+
+// --- Counts
+
+static void raise_peak(struct frames *frames, int64_t used) {
+    int64_t peak = __atomic_load_n(&frames->peak, __ATOMIC_RELAXED);
+    while (used > peak && !__atomic_compare_exchange_n(&frames->peak, &peak, used, false,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+}
+
+enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu,
+                                      int64_t taken) {
+    int64_t used = __atomic_add_fetch(&frames->used, taken, __ATOMIC_RELAXED);
+    raise_peak(frames, used - taken + cpu->high); // of one CPU, the exact peak until now
+    raise_peak(frames, used);
+    __atomic_store_n(&cpu->unreported, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->high, 0, __ATOMIC_RELAXED);
+    return FRAMES_OK;
+}

@@ -1,0 +1,304 @@
+// What the files of the frame allocator share: spans, arenas, CPUs, and the numbers that lead from
+// one to the other. The allocator's own.
+#pragma once
+
+#include "common/frames/frames.h"
+#include "common/frames/line.h"
+
+#define FRAME_1M  UINT64_C(0x100) // frame numbers where the zones begin
+#define FRAME_16M UINT64_C(0x1000)
+#define FRAME_4G  UINT64_C(0x100000)
+
+// The frame number at which a zone ends.
+static inline uint64_t frames_zone_end(enum frames_zone zone) {
+    return zone == FRAMES_BELOW_1M    ? FRAME_1M
+           : zone == FRAMES_BELOW_16M ? FRAME_16M
+           : zone == FRAMES_BELOW_4G  ? FRAME_4G
+                                      : UINT64_MAX;
+}
+
+#define ARENA_BLOCKS 64 // one word has a bit for each
+#define ARENA_FRAMES (ARENA_BLOCKS * (uint64_t)BLOCK_FRAMES)
+// CPUs fetch lines by pairs: what two of them write is further apart.
+#define LINE_PAIR_BYTES 128
+#define NO_SLOT         UINT64_MAX
+
+#define KIND_MIXED 0 // frames_block.kind
+
+// What is known of a 2 MiB block beside its bits.
+struct frames_block {
+    uint16_t free; // its free frames
+    uint8_t kind;  // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
+    bool is_plain; // all its frames are managed, and none holds metadata: each may be given back
+};
+_Static_assert(SLIPWAY_MEM_KINDS <= UINT8_MAX && sizeof(struct frames_block) == 4);
+
+#define RUN_LIMITS_NONE UINT64_MAX // frames_arena.run_limits: nothing is known
+#define RUN_ALIGNS      7          // 1 to 64
+
+// Which of the three sets of arenas hold this one.
+enum { IN_SOME = 1, IN_PARTIAL = 2, IN_WHOLE = 4 };
+
+// Up to 64 blocks of one zone under one lock. Bit n of a mask: block n of the arena.
+struct frames_arena {
+    _Alignas(LINE_PAIR_BYTES) uint32_t lock;
+    uint16_t owner; // the CPU that takes single frames from it, + 1; 0: none
+    uint8_t sets;   // IN_...
+    uint8_t zone;
+    uint32_t block_count;
+    uint64_t some;               // blocks with a free frame
+    uint64_t whole;              // blocks without a used one
+    uint64_t *lines;             // of its blocks
+    struct frames_block *blocks; // as many as there are lines
+    uint64_t first_frame;        // of slot 0 of the arena, if it lies in one span
+    // Byte n: no partly used block has a run of so many frames, of 64 at most, that begins at a
+    // multiple of 2^n. What searches have found since frames were given back last, or a whole block
+    // was broken.
+    uint64_t run_limits;
+    bool has_one_span;
+    bool is_quick; // and in the highest zone: nothing else is to be asked before a frame is taken
+};
+_Static_assert(sizeof(struct frames_arena) == LINE_PAIR_BYTES);
+
+// What a CPU keeps for itself. Only that CPU writes it.
+struct frames_cpu {
+    // The arena that it owns, from which it takes single frames; null: none.
+    _Alignas(LINE_PAIR_BYTES) struct frames_arena *own;
+    // Where it looks first: the arena, of the highest zone and in one span, and the word of its
+    // lines from which it took a frame last, or to which it gave one back. Null: nowhere.
+    struct frames_arena *quick;
+    struct frames_arena *run_arena;   // where the last short run was; null: none
+    struct frames_arena *block_arena; // where the last 2 MiB block was, if there are more; as quick
+    uint32_t quick_word;
+    uint32_t run_word;  // and the word in which to look first
+    int64_t unreported; // frames taken and not given back, not yet in frames->used
+    int64_t high;       // the most that were unreported when a frame was given back
+    uint64_t refusals;
+    // The last long run, as the search found it: none that is harder to place began before that.
+    uint64_t long_slot, long_count, long_align;
+};
+_Static_assert(sizeof(struct frames_cpu) == LINE_PAIR_BYTES);
+
+// --- Locks. With one CPU there is nobody to wait for.
+
+static inline void lock_word(uint32_t *lock) {
+    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0)
+        while (__atomic_load_n(lock, __ATOMIC_RELAXED) != 0)
+            __builtin_ia32_pause();
+}
+
+static inline void unlock_word(uint32_t *lock) {
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+static inline void arena_lock(const struct frames *frames, struct frames_arena *arena) {
+    if (frames->cpu_count != 1)
+        lock_word(&arena->lock);
+}
+
+// False, with nothing done, if another CPU has it.
+static inline bool arena_try_lock(const struct frames *frames, struct frames_arena *arena) {
+    return frames->cpu_count == 1 || __atomic_exchange_n(&arena->lock, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static inline void arena_unlock(struct frames_arena *arena) {
+    unlock_word(&arena->lock);
+}
+
+// --- Frames and slots
+
+// The last span that starts at or below `frame`; null if there is none.
+const struct frames_span *frames_span_below(const struct frames *frames, uint64_t frame);
+
+// The span that holds a slot.
+const struct frames_span *frames_span_of_slot(const struct frames *frames, uint64_t slot);
+
+// The span that holds `frame`; null if none does.
+static inline const struct frames_span *span_of_frame(const struct frames *frames, uint64_t frame) {
+    if (frame - frames->main.first_frame < frames->main.frames)
+        return &frames->main;
+    const struct frames_span *span = frames_span_below(frames, frame);
+    return span != NULL && frame - span->first_frame < span->frames ? span : NULL;
+}
+
+static inline uint64_t slot_in_span(const struct frames_span *span, uint64_t frame) {
+    return frame - span->first_frame + span->first_slot;
+}
+
+// The slot of `frame`, or, where it has none, of the first frame above it that has one; NO_SLOT if
+// there is none.
+uint64_t frames_slot_at_or_above(const struct frames *frames, uint64_t frame);
+
+static inline struct frames_arena *arena_of_slot(const struct frames *frames, uint64_t slot) {
+    return &frames->arenas[slot / ARENA_FRAMES];
+}
+
+static inline uint64_t frame_of_slot(const struct frames *frames, uint64_t slot) {
+    const struct frames_arena *arena = arena_of_slot(frames, slot);
+    if (arena->has_one_span)
+        return slot % ARENA_FRAMES + arena->first_frame;
+    const struct frames_span *span = frames_span_of_slot(frames, slot);
+    return slot - span->first_slot + span->first_frame;
+}
+
+static inline bool arena_is_anothers(const struct frames_arena *arena, unsigned cpu) {
+    unsigned owner = __atomic_load_n(&arena->owner, __ATOMIC_RELAXED);
+    return owner != 0 && owner != cpu + 1;
+}
+
+static inline uint64_t *arena_line(const struct frames_arena *arena, unsigned block) {
+    return arena->lines + block * BLOCK_WORDS;
+}
+
+// --- Changes of an arena, which is locked
+
+static inline uint64_t arena_partial(const struct frames_arena *arena) {
+    return arena->some & ~arena->whole;
+}
+
+// Counts frames of a block as free, or, with a negative number, as used; returns how many are free.
+static inline unsigned change_free(struct frames_block *block, int change) {
+    unsigned free = (unsigned)(block->free + change);
+    __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
+    return free;
+}
+
+// Whether a block with so many free frames is partly used.
+static inline bool is_partial(unsigned free) {
+    return free - 1 < BLOCK_FRAMES - 1;
+}
+
+static inline void forget_run_limits(struct frames_arena *arena) {
+    if (arena->run_limits != RUN_LIMITS_NONE) // seldom: a store less
+        word_store(&arena->run_limits, RUN_LIMITS_NONE);
+}
+
+// Without the lock this may be out of date.
+static inline uint64_t run_limit(const struct frames_arena *arena, uint64_t align) {
+    return word_load(&arena->run_limits) >> 8 * (unsigned)__builtin_ctzll(align) & UINT8_MAX;
+}
+
+// No partly used block has such a run; nor, then, one at a multiple of more.
+static inline void note_run_limit(struct frames_arena *arena, uint64_t count, uint64_t align) {
+    uint64_t limits = arena->run_limits;
+    for (unsigned n = (unsigned)__builtin_ctzll(align); n < RUN_ALIGNS; n++)
+        if (count < (limits >> 8 * n & UINT8_MAX))
+            limits = (limits & ~((uint64_t)UINT8_MAX << 8 * n)) | count << 8 * n;
+    word_store(&arena->run_limits, limits);
+}
+
+// Brings masks and sets up to date after the free frames of a block have changed. Needs not be
+// called as long as they are neither 0 nor 512, before or after.
+void frames_block_changed(struct frames *frames, struct frames_arena *arena, unsigned block);
+
+// Writes bits of one block, none of which is `bit` already, and what counts them.
+void frames_mark_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                      enum bit bit);
+
+// --- Runs of frames, which may lie in several spans and arenas
+
+// Calls `piece` for each part that lies in one block, in rising order, as long as it returns true;
+// returns whether all did. Every frame of the run has a slot.
+typedef bool (*frames_piece)(struct frames *frames, struct frames_arena *arena,
+                             const struct part *part, void *argument);
+bool frames_for_pieces(struct frames *frames, uint64_t first, uint64_t count, frames_piece piece,
+                       void *argument);
+
+// True if all frames of the run have slots.
+bool frames_have_slots(const struct frames *frames, uint64_t first, uint64_t count);
+
+// Locks, unlocks, all arenas of the run; they come in the same order always, so that no two CPUs
+// wait for each other.
+void frames_lock_run(struct frames *frames, uint64_t first, uint64_t count);
+void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count);
+
+// Takes a run if all of it is managed and free. Every frame of it has a slot.
+[[nodiscard]] bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count);
+
+// What a run has to be, in frames.
+struct search {
+    uint64_t count, align;
+    uint64_t end;          // frame number at which the run must have ended
+    enum frames_zone zone; // the highest that it may begin in
+};
+
+// Each of these takes a run if it finds one, and answers its first frame; else NO_SLOT, and none
+// was free all the while. The first: one that begins at a slot in [from, end).
+uint64_t frames_alloc_between(struct frames *frames, uint64_t from, uint64_t end,
+                              const struct search *search);
+// One that begins in the zone.
+uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
+                           const struct search *search);
+// One of at most 64 frames that begins in one block of the zone and ends in the next.
+uint64_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
+                               const struct search *search);
+
+// Allocates a wholly free block of the highest zone that has any.
+[[nodiscard]] enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *cpu,
+                                                    paddr_t *ret_first);
+
+// --- Managed frames
+
+static inline bool kind_is_managed(const struct frames *frames, uint32_t kind) {
+    return (__atomic_load_n(&frames->managed, __ATOMIC_RELAXED) >> kind & 1) != 0;
+}
+
+// The managed line of a mixed block, the index-th of its arena; null if the block is not mixed.
+uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_arena *arena,
+                            unsigned block);
+
+static inline bool part_is_managed(const struct frames *frames, const struct frames_arena *arena,
+                                   const struct part *part) {
+    const struct frames_block *block = &arena->blocks[part->block];
+    if (block->kind != KIND_MIXED)
+        return kind_is_managed(frames, block->kind);
+    return !line_has(frames_mixed_line(frames, arena, (unsigned)part->block), part, BIT_CLEAR);
+}
+
+struct marking {
+    uint64_t marked; // frames that were not free before
+    bool makes_free;
+};
+
+// Makes the frames of a part managed, and free if they are to be; a frames_piece, whose argument is
+// a struct marking.
+bool frames_manage_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                         void *marking);
+
+static inline bool run_has_metadata(const struct frames *frames, uint64_t first, uint64_t count) {
+    return first < frames->metadata_first + frames->metadata_frames &&
+           frames->metadata_first < first + count;
+}
+
+// --- Counts of a CPU, which that CPU alone writes and others read
+
+// Adds what a CPU has taken to frames->used, and raises the peak. Returns FRAMES_OK.
+enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu, int64_t taken);
+
+// Counts frames as taken.
+static inline enum frames_status count_taken(struct frames *frames, struct frames_cpu *cpu,
+                                             uint64_t count) {
+    int64_t unreported = cpu->unreported + (int64_t)count;
+    if (__builtin_expect(unreported > frames->report_at, 0))
+        return frames_report_used(frames, cpu, unreported);
+    __atomic_store_n(&cpu->unreported, unreported, __ATOMIC_RELAXED);
+    return FRAMES_OK;
+}
+
+// Counts frames as given back: the moment before may have been a peak.
+static inline enum frames_status count_given(struct frames *frames, struct frames_cpu *cpu,
+                                             uint64_t count) {
+    int64_t unreported = cpu->unreported;
+    if (__builtin_expect(unreported > cpu->high, 0))
+        __atomic_store_n(&cpu->high, unreported, __ATOMIC_RELAXED);
+    unreported -= (int64_t)count;
+    if (__builtin_expect(unreported < -frames->report_at, 0))
+        return frames_report_used(frames, cpu, unreported);
+    __atomic_store_n(&cpu->unreported, unreported, __ATOMIC_RELAXED);
+    return FRAMES_OK;
+}
+
+static inline enum frames_status count_refusal(struct frames_cpu *cpu, enum frames_status status) {
+    __atomic_store_n(&cpu->refusals, cpu->refusals + 1, __ATOMIC_RELAXED);
+    return status;
+}

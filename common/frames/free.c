@@ -1,0 +1,140 @@
+// Frames given back, and frames asked for by address.
+#include "common/frames/core.h"
+
+static enum frames_status check_run(const struct frames *frames, paddr_t first, uint64_t count) {
+    if (!is_aligned(first.value, FRAME_BYTES))
+        return FRAMES_ERR_ALIGN;
+    uint64_t frame = first.value / FRAME_BYTES;
+    if (count == 0 || count > UINT64_MAX / FRAME_BYTES - frame)
+        return FRAMES_ERR_COUNT;
+    if (run_has_metadata(frames, frame, count) || !frames_have_slots(frames, frame, count))
+        return FRAMES_ERR_FOREIGN;
+    return FRAMES_OK;
+}
+
+// What must be true of every part before any is changed.
+struct check {
+    enum bit wanted; // that all bits have
+    enum frames_status otherwise;
+    enum frames_status status;
+};
+
+// First of all parts whether they are managed: a run that is not is foreign, whatever else it is.
+static bool check_managed(struct frames *frames, struct frames_arena *arena,
+                          const struct part *part, void *argument) {
+    (void)argument;
+    return part_is_managed(frames, arena, part);
+}
+
+static bool check_bits(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                       void *argument) {
+    (void)frames;
+    const struct check *check = argument;
+    return !line_has(arena_line(arena, (unsigned)part->block), part,
+                     check->wanted == BIT_SET ? BIT_CLEAR : BIT_SET);
+}
+
+static bool flip_bits(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                      void *argument) {
+    const struct check *check = argument;
+    frames_mark_part(frames, arena, part, check->wanted == BIT_SET ? BIT_CLEAR : BIT_SET);
+    return true;
+}
+
+// Frees a run that is used, or takes one that is free; all of it or nothing.
+static enum frames_status flip_run(struct frames *frames, uint64_t first, uint64_t count,
+                                   struct check *check) {
+    frames_lock_run(frames, first, count);
+    enum frames_status status = FRAMES_OK;
+    if (!frames_for_pieces(frames, first, count, check_managed, NULL))
+        status = FRAMES_ERR_FOREIGN;
+    else if (!frames_for_pieces(frames, first, count, check_bits, check))
+        status = check->otherwise;
+    else
+        (void)frames_for_pieces(frames, first, count, flip_bits, check);
+    frames_unlock_run(frames, first, count);
+    return status;
+}
+
+enum frames_status frames_free_run(struct frames *frames, unsigned cpu, paddr_t first,
+                                   uint64_t count) {
+    enum frames_status status = check_run(frames, first, count);
+    if (frames->arena_count == 0)
+        return status;
+    struct check check = {.wanted = BIT_CLEAR, .otherwise = FRAMES_ERR_FREE};
+    if (status == FRAMES_OK)
+        status = flip_run(frames, first.value / FRAME_BYTES, count, &check);
+    struct frames_cpu *state = &frames->cpus[cpu];
+    if (status != FRAMES_OK)
+        return count_refusal(state, status);
+    uint64_t slot = frames_slot_at_or_above(frames, first.value / FRAME_BYTES);
+    state->long_slot = min_u64(state->long_slot, slot); // a long run may begin there again
+    return count_given(frames, state, count);
+}
+
+bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count) {
+    struct check check = {.wanted = BIT_SET, .otherwise = FRAMES_ERR_USED};
+    return flip_run(frames, first, count, &check) == FRAMES_OK;
+}
+
+enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t first,
+                                   uint64_t count) {
+    enum frames_status status = check_run(frames, first, count);
+    if (frames->arena_count == 0)
+        return status;
+    struct check check = {.wanted = BIT_SET, .otherwise = FRAMES_ERR_USED};
+    if (status == FRAMES_OK)
+        status = flip_run(frames, first.value / FRAME_BYTES, count, &check);
+    struct frames_cpu *state = &frames->cpus[cpu];
+    return status == FRAMES_OK ? count_taken(frames, state, count) : count_refusal(state, status);
+}
+
+// The rest of frames_free where something stands against it: frames_free_run finds out what.
+[[gnu::noinline]] static enum frames_status free_slowly(struct frames *frames, unsigned cpu,
+                                                        uint64_t slot) {
+    uint64_t frame = frames->main.first_frame + (slot - frames->main.first_slot);
+    return frames_free_run(frames, cpu, paddr(frame * FRAME_BYTES), 1);
+}
+
+// What is left to do when a block has become whole, or its arena has had no partly used one.
+[[gnu::noinline]] static enum frames_status finish_free(struct frames *frames,
+                                                        struct frames_cpu *cpu,
+                                                        struct frames_arena *arena, uint64_t slot) {
+    frames_block_changed(frames, arena, slot / BLOCK_FRAMES % ARENA_BLOCKS);
+    arena_unlock(arena);
+    return count_given(frames, cpu, 1);
+}
+
+// A used frame of the main span, in a plain block, goes straight on. What never changes is read
+// before the lock is taken, so that it is held as short as can be.
+enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t frame) {
+    // An address that is not aligned becomes a number that no frame has.
+    uint64_t number = frame.value >> FRAME_SHIFT | frame.value << (64 - FRAME_SHIFT);
+    uint64_t in_span = number - frames->main.first_frame;
+    if (in_span >= frames->main.frames)
+        return frames_free_run(frames, cpu, frame, 1);
+    uint64_t slot = frames->main.first_slot + in_span;
+    struct frames_arena *arena = arena_of_slot(frames, slot);
+    uint64_t *place = &arena->lines[slot / 64 % (ARENA_FRAMES / 64)];
+    struct frames_block *block = &arena->blocks[slot / BLOCK_FRAMES % ARENA_BLOCKS];
+    if (!arena_try_lock(frames, arena))
+        return free_slowly(frames, cpu, slot);
+    uint64_t word = *place;
+    if (__builtin_expect((word >> slot % 64 & 1) != 0 || !block->is_plain, 0)) {
+        arena_unlock(arena);
+        return free_slowly(frames, cpu, slot);
+    }
+    word_store(place, word | UINT64_C(1) << slot % 64);
+    word_store(&arena->some, arena->some | UINT64_C(1) << slot / BLOCK_FRAMES % ARENA_BLOCKS);
+    unsigned free = change_free(block, 1);
+    forget_run_limits(arena);
+    struct frames_cpu *state = &frames->cpus[cpu];
+    if (arena->is_quick && !arena_is_anothers(arena, cpu)) {
+        state->quick = arena;
+        state->quick_word = slot / 64 % (ARENA_FRAMES / 64);
+    }
+    if (__builtin_expect(free == BLOCK_FRAMES || (arena->sets & IN_PARTIAL) == 0, 0))
+        return finish_free(frames, state, arena, slot);
+    arena_unlock(arena);
+    return count_given(frames, state, 1);
+}

@@ -1,0 +1,208 @@
+// How the frame allocator starts: how its metadata is filled.
+#include "common/frames/metadata.h"
+
+#define MANAGED_AT_FIRST                                                                           \
+    (1u << SLIPWAY_MEM_USABLE | 1u << SLIPWAY_MEM_MODULE | 1u << SLIPWAY_MEM_KERNEL |              \
+     1u << SLIPWAY_MEM_PAGE_TABLES)
+
+static void carve_metadata(struct frames *frames, const struct layout *layout, unsigned cpus,
+                           void *metadata) {
+    unsigned char *base = metadata;
+    frames->arenas = (void *)(base + layout->arenas_at);
+    frames->cpus = (void *)(base + layout->cpus_at);
+    frames->lines = (void *)(base + layout->lines_at);
+    frames->mixed_lines = (void *)(base + layout->mixed_lines_at);
+    frames->mixed = (void *)(base + layout->mixed_at);
+    frames->spans = (void *)(base + layout->spans_at);
+    frames->arena_count = layout->arenas;
+    frames->line_count = layout->lines;
+    frames->cpu_count = cpus;
+    uint64_t *sets = (void *)(base + layout->sets_at);
+    uint64_t set_words = bit_tree_words(layout->arenas);
+    bit_tree_init(&frames->some, layout->arenas, sets);
+    bit_tree_init(&frames->partial, layout->arenas, sets + set_words);
+    bit_tree_init(&frames->whole, layout->arenas, sets + 2 * set_words);
+    for (uint64_t i = 0; i < layout->arenas; i++)
+        frames->arenas[i] = (struct frames_arena){.run_limits = RUN_LIMITS_NONE};
+    for (unsigned i = 0; i < cpus; i++)
+        frames->cpus[i] = (struct frames_cpu){.own = NULL};
+    for (uint64_t i = 0; i < layout->mixed * BLOCK_WORDS; i++)
+        frames->mixed_lines[i] = 0;
+}
+
+// What is being filled.
+struct filling {
+    struct frames *frames;
+    struct numbering numbering;
+    struct frames_block *blocks; // of all arenas, packed as the lines are
+};
+
+// Begins the arena of block `number`, whose line is the next.
+static void begin_arena(struct filling *filling, uint64_t number, uint64_t line,
+                        enum frames_zone zone, uint64_t physical) {
+    struct frames *frames = filling->frames;
+    struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
+    arena->lines = frames->lines + line * BLOCK_WORDS;
+    arena->blocks = filling->blocks + line;
+    arena->zone = (uint8_t)zone;
+    arena->has_one_span = true;
+    arena->first_frame = physical * BLOCK_FRAMES;
+}
+
+// Adds one block to its arena: free if it is usable as a whole, else with no free frame.
+static void add_block(struct filling *filling, uint64_t number, const struct extent *extent,
+                      uint64_t physical) {
+    struct frames *frames = filling->frames;
+    struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
+    unsigned block = number % ARENA_BLOCKS;
+    bool is_mixed = !covers_block(extent, physical);
+    bool is_free = !is_mixed && extent->kind == SLIPWAY_MEM_USABLE;
+    arena->has_one_span &= arena->first_frame == (physical - block) * BLOCK_FRAMES;
+    arena->block_count++;
+    if (is_mixed)
+        frames->mixed[frames->mixed_count++] = number;
+    uint32_t kind = is_mixed ? KIND_MIXED : extent->kind;
+    arena->blocks[block] = (struct frames_block){.free = is_free ? BLOCK_FRAMES : 0,
+                                                 .kind = (uint8_t)kind,
+                                                 .is_plain = kind_is_managed(frames, kind)};
+    uint64_t *line = arena_line(arena, block);
+    for (unsigned i = 0; i < BLOCK_WORDS; i++)
+        line[i] = is_free ? UINT64_MAX : 0;
+    if (is_free) {
+        arena->some |= UINT64_C(1) << block;
+        arena->whole |= UINT64_C(1) << block;
+    }
+}
+
+// Adds the blocks of an extent that are not there yet, and the span that they begin or extend.
+static void add_blocks(struct filling *filling, const struct extent *extent) {
+    struct frames *frames = filling->frames;
+    struct numbering *numbering = &filling->numbering;
+    frames_number_extent(numbering, extent);
+    uint64_t number = numbering->next_number - numbering->new_blocks;
+    uint64_t line = numbering->lines - numbering->new_blocks;
+    uint64_t physical = extent->end_block - numbering->new_blocks;
+    if (numbering->is_new_span) {
+        // The frames from 1 MiB on are in another zone than those below, in the same block.
+        uint64_t skipped = physical == 0 && extent->zone != FRAMES_BELOW_1M ? FRAME_1M : 0;
+        frames->spans[frames->span_count++] =
+            (struct frames_span){.first_frame = physical * BLOCK_FRAMES + skipped,
+                                 .first_slot = number * BLOCK_FRAMES + skipped};
+    }
+    for (; physical < extent->end_block; physical++, number++, line++) {
+        if (number % ARENA_BLOCKS == 0)
+            begin_arena(filling, number, line, extent->zone, physical);
+        add_block(filling, number, extent, physical);
+    }
+    struct frames_span *span = &frames->spans[frames->span_count - 1];
+    uint64_t end = extent->end_block * BLOCK_FRAMES;
+    if (extent->zone == FRAMES_BELOW_1M)
+        end = FRAME_1M;
+    span->frames = end - span->first_frame;
+    if (span->frames > frames->main.frames)
+        frames->main = *span;
+}
+
+// Adds an extent: its frames to the counts, and if it is managed, as what it is.
+static void add_extent(struct filling *filling, const struct extent *extent) {
+    struct frames *frames = filling->frames;
+    uint64_t count = extent->end - extent->first;
+    add_blocks(filling, extent);
+    if (memmap_is_reclaimable(extent->kind)) {
+        frames->reclaimable[extent->kind] += count;
+        return;
+    }
+    frames->total += count;
+    frames->zone_total[extent->zone] += count;
+    bool is_free = extent->kind == SLIPWAY_MEM_USABLE;
+    frames->used += is_free ? 0 : (int64_t)count;
+    struct marking marking = {.makes_free = is_free};
+    // Whole blocks are what they are already.
+    uint64_t edge_end = extent->first;
+    const uint64_t edges[] = {extent->first_block, extent->end_block - 1};
+    for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
+        uint64_t first = max_u64(edge_end, edges[edge] * BLOCK_FRAMES);
+        edge_end = min_u64(extent->end, (edges[edge] + 1) * BLOCK_FRAMES);
+        if (first < edge_end && !covers_block(extent, edges[edge]))
+            (void)frames_for_pieces(frames, first, edge_end - first, frames_manage_piece, &marking);
+    }
+}
+
+// Where each zone's arenas begin.
+static void find_zones(struct frames *frames) {
+    uint64_t arena = 0;
+    for (unsigned zone = 0; zone < FRAMES_ZONES; zone++) {
+        frames->zone_arena[zone] = arena;
+        while (arena < frames->arena_count && frames->arenas[arena].zone == zone)
+            arena++;
+        if (arena != frames->zone_arena[zone])
+            frames->top_zone = (enum frames_zone)zone;
+    }
+    frames->zone_arena[FRAMES_ZONES] = arena;
+}
+
+static bool hold_metadata(struct frames *frames, struct frames_arena *arena,
+                          const struct part *part, void *argument) {
+    (void)frames, (void)argument;
+    arena->blocks[part->block].is_plain = false;
+    return true;
+}
+
+// Takes the frames of the metadata itself, which must all be free.
+static enum frames_status take_metadata(struct frames *frames, paddr_t phys) {
+    uint64_t count = (frames->metadata_bytes + FRAME_BYTES - 1) / FRAME_BYTES;
+    enum frames_status status = frames_alloc_at(frames, 0, phys, count);
+    if (status != FRAMES_OK)
+        return FRAMES_ERR_METADATA;
+    frames->used += frames->cpus[0].unreported;
+    frames->peak = frames->used;
+    frames->cpus[0] = (struct frames_cpu){.own = NULL};
+    frames->metadata_first = phys.value / FRAME_BYTES;
+    frames->metadata_frames = count;
+    (void)frames_for_pieces(frames, frames->metadata_first, count, hold_metadata, NULL);
+    return FRAMES_OK;
+}
+
+static uint64_t count_reserved(const struct memmap_region *regions, uint64_t count) {
+    uint64_t reserved = 0;
+    for (uint64_t i = 0; i < count; i++)
+        if (!is_tracked(regions[i].kind))
+            reserved += (regions[i].end - regions[i].start) / FRAME_BYTES;
+    return reserved;
+}
+
+enum frames_status frames_init(struct frames *frames, const struct memmap_region *regions,
+                               uint64_t count, unsigned cpus, void *metadata,
+                               uint64_t metadata_bytes, paddr_t metadata_phys) {
+    *frames = (struct frames){0};
+    if (cpus == 0 || cpus > FRAMES_CPUS_MAX)
+        return FRAMES_ERR_CPUS;
+    if (!frames_regions_are_sound(regions, count))
+        return FRAMES_ERR_MAP;
+    frames->reserved = count_reserved(regions, count);
+    struct layout layout = frames_layout_of(regions, count, cpus);
+    if (layout.bytes == 0)
+        return FRAMES_OK;
+    if (metadata_bytes < layout.bytes || !is_aligned((uintptr_t)metadata, LINE_PAIR_BYTES) ||
+        !is_aligned(metadata_phys.value, FRAME_BYTES))
+        return FRAMES_ERR_METADATA;
+    carve_metadata(frames, &layout, cpus, metadata);
+    frames->metadata_bytes = layout.bytes;
+    frames->managed = MANAGED_AT_FIRST;
+    struct filling filling = {.frames = frames};
+    filling.blocks = (void *)((unsigned char *)metadata + layout.blocks_at);
+    struct extents extents = {regions, count, 0, 0};
+    struct extent extent;
+    while (frames_next_extent(&extents, &extent))
+        add_extent(&filling, &extent);
+    find_zones(frames);
+    const struct frames_span *last = &frames->spans[frames->span_count - 1];
+    frames->end_address = (last->first_frame + last->frames) * FRAME_BYTES;
+    frames->report_at = (int64_t)max_u64(64, frames->total / 256 / cpus);
+    for (uint64_t i = 0; i < frames->arena_count; i++) {
+        struct frames_arena *arena = &frames->arenas[i];
+        arena->is_quick = arena->zone == frames->top_zone && arena->has_one_span;
+        frames_block_changed(frames, arena, 0);
+    }
+    return take_metadata(frames, metadata_phys);
+}

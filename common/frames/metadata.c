@@ -1,0 +1,123 @@
+// What metadata the regions need, and where it goes.
+#include "common/frames/metadata.h"
+
+bool frames_regions_are_sound(const struct memmap_region *regions, uint64_t count) {
+    uint64_t last_end = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct memmap_region *region = &regions[i];
+        if (region->start < last_end || region->end <= region->start ||
+            !is_aligned(region->start | region->end, FRAME_BYTES) || region->kind == 0 ||
+            region->kind >= SLIPWAY_MEM_KINDS)
+            return false;
+        last_end = region->end;
+    }
+    return true;
+}
+
+bool frames_next_extent(struct extents *extents, struct extent *ret_extent) {
+    while (extents->next < extents->count && !is_tracked(extents->regions[extents->next].kind))
+        extents->next++;
+    if (extents->next == extents->count)
+        return false;
+    const struct memmap_region *region = &extents->regions[extents->next];
+    uint64_t end = region->end / FRAME_BYTES;
+    uint64_t first = max_u64(region->start / FRAME_BYTES, extents->frame);
+    enum frames_zone zone = FRAMES_BELOW_1M;
+    while (first >= frames_zone_end(zone))
+        zone++;
+    uint64_t stop = min_u64(end, frames_zone_end(zone));
+    *ret_extent = (struct extent){
+        zone, first, stop, first / BLOCK_FRAMES, (stop - 1) / BLOCK_FRAMES + 1, region->kind};
+    extents->frame = stop;
+    extents->next += stop == end;
+    return true;
+}
+
+void frames_number_extent(struct numbering *numbering, const struct extent *extent) {
+    const struct extent *last = &numbering->last;
+    bool same_zone = numbering->has_last && last->zone == extent->zone;
+    if (!same_zone) { // zones begin with an arena, and share no block
+        numbering->next_number = align_up(numbering->next_number, ARENA_BLOCKS);
+        numbering->mixed_below = 0;
+    }
+    uint64_t have = same_zone ? last->end_block : 0;
+    numbering->new_blocks = extent->end_block - max_u64(extent->first_block, have);
+    numbering->is_new_span = !same_zone || extent->first_block > have;
+    numbering->spans += numbering->is_new_span;
+    numbering->lines += numbering->new_blocks;
+    numbering->next_number += numbering->new_blocks;
+    const uint64_t edges[] = {extent->first_block, extent->end_block - 1};
+    for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
+        if (edges[edge] < numbering->mixed_below || covers_block(extent, edges[edge]))
+            continue;
+        numbering->mixed++;
+        numbering->mixed_below = edges[edge] + 1;
+    }
+    numbering->last = *extent;
+    numbering->has_last = true;
+}
+
+// --- What the metadata consists of
+
+struct layout frames_layout_of(const struct memmap_region *regions, uint64_t count, unsigned cpus) {
+    struct layout layout = {0};
+    if (!frames_regions_are_sound(regions, count))
+        return layout;
+    struct numbering numbering = {0};
+    struct extents extents = {regions, count, 0, 0};
+    struct extent extent;
+    while (frames_next_extent(&extents, &extent))
+        frames_number_extent(&numbering, &extent);
+    if (numbering.lines == 0)
+        return layout;
+    layout.spans = numbering.spans;
+    layout.lines = numbering.lines;
+    layout.mixed = numbering.mixed;
+    layout.arenas = align_up(numbering.next_number, ARENA_BLOCKS) / ARENA_BLOCKS;
+    uint64_t set_bytes = bit_tree_words(layout.arenas) * sizeof(uint64_t);
+    layout.cpus_at = layout.arenas_at + layout.arenas * sizeof(struct frames_arena);
+    layout.lines_at = layout.cpus_at + cpus * sizeof(struct frames_cpu);
+    layout.mixed_lines_at = layout.lines_at + layout.lines * LINE_BYTES;
+    layout.mixed_at = layout.mixed_lines_at + layout.mixed * LINE_BYTES;
+    layout.sets_at = layout.mixed_at + layout.mixed * sizeof(uint64_t);
+    layout.spans_at = layout.sets_at + 3 * set_bytes;
+    layout.blocks_at = layout.spans_at + layout.spans * sizeof(struct frames_span);
+    layout.bytes = layout.blocks_at + layout.lines * sizeof(struct frames_block);
+    return layout;
+}
+
+uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t count, unsigned cpus) {
+    return frames_layout_of(regions, count, cpus).bytes;
+}
+
+// The start of the smallest usable region at or above `floor` that has room for `bytes`.
+static paddr_t smallest_fit(const struct memmap_region *regions, uint64_t count, uint64_t bytes,
+                            uint64_t floor) {
+    paddr_t best = PADDR_NONE;
+    uint64_t best_bytes = UINT64_MAX;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct memmap_region *region = &regions[i];
+        uint64_t start = max_u64(region->start, floor);
+        if (region->kind != SLIPWAY_MEM_USABLE || !region->direct || region->end <= start ||
+            region->end - start < bytes || region->end - start >= best_bytes)
+            continue;
+        best = paddr(start);
+        best_bytes = region->end - start;
+    }
+    return best;
+}
+
+enum frames_status frames_place_metadata(const struct memmap_region *regions, uint64_t count,
+                                         uint64_t bytes, paddr_t *ret_phys) {
+    if (bytes == 0) {
+        *ret_phys = PADDR_NONE;
+        return FRAMES_OK;
+    }
+    paddr_t place = smallest_fit(regions, count, bytes, FRAME_1M * FRAME_BYTES);
+    if (paddr_is_none(place))
+        place = smallest_fit(regions, count, bytes, 0);
+    if (paddr_is_none(place))
+        return FRAMES_ERR_METADATA;
+    *ret_phys = place;
+    return FRAMES_OK;
+}

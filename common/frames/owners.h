@@ -1,0 +1,80 @@
+// Frames with several owners: a count of owners for each frame, or one for a whole run, above the
+// frame allocator. Who shares a frame gets it, who has done with it puts it, and the last one frees
+// it. Optional: the allocator knows nothing of it.
+//
+// Owns the array of counts that it is given. A frame that was allocated here is freed by
+// frames_owners_put alone; frames that the allocator gave away directly have no count.
+//
+// Cost: two bytes for each 4 KiB frame of the blocks that exist, 1 KiB for 2 MiB. Nothing for
+// holes, and nothing at all for a kernel that does not start it.
+//
+// A run has one count, that of its first frame, until it is split; the frames behind the first have
+// none of their own and are refused. A call that is refused changes nothing.
+//
+// Several CPUs: every call but frames_owners_init may be made on all CPUs at once, as calls of the
+// allocator may: nothing else on that CPU enters before it returns. Of two CPUs that put the last
+// two references one frees, and everything that either did to the memory before is done by then.
+#pragma once
+
+#include "common/frames/frames.h"
+
+enum frames_owners_status {
+    FRAMES_OWNERS_OK,
+    FRAMES_OWNERS_ERR_ALIGN,   // no frame's address
+    FRAMES_OWNERS_ERR_FOREIGN, // a frame that the allocator does not know
+    FRAMES_OWNERS_ERR_NONE,    // a frame without owners: free, or not allocated here
+    FRAMES_OWNERS_ERR_INSIDE,  // a frame of a run that is not split, and not its first
+    FRAMES_OWNERS_ERR_MANY,    // FRAMES_OWNERS_MAX owners already
+    FRAMES_OWNERS_ERR_FREE,    // a frame, or one of its run, was freed past its owners
+};
+
+const char *frames_owners_status_text(enum frames_owners_status status);
+
+#define FRAMES_OWNERS_MAX 65533
+
+// The fields are the implementation's own.
+struct frames_owners {
+    struct frames *frames;
+    uint16_t *counts; // of each frame that has a slot, in the order of table.h
+};
+
+// Bytes that the counts need; the allocator has been started.
+uint64_t frames_owners_bytes(const struct frames *frames);
+
+// Starts with no frame owned. `memory`, `bytes` bytes that are aligned as uint16_t is, stays the
+// module's for good; its first frames_owners_bytes() are used, their contents do not matter. Frames
+// that are reclaimed later have their counts already. Error: FRAMES_ERR_METADATA, too few bytes or
+// not aligned; `owners` is then unusable.
+[[nodiscard]] enum frames_status frames_owners_init(struct frames_owners *owners,
+                                                    struct frames *frames, void *memory,
+                                                    uint64_t bytes);
+
+// Allocates one frame with one owner. Errors: those of frames_alloc.
+[[nodiscard]] enum frames_status frames_owners_alloc(struct frames_owners *owners, unsigned cpu,
+                                                     enum frames_zone zone, paddr_t *ret_frame);
+
+// Allocates a run with one owner for all of it. Errors: those of frames_alloc_run.
+[[nodiscard]] enum frames_status frames_owners_alloc_run(struct frames_owners *owners, unsigned cpu,
+                                                         const struct frames_request *request,
+                                                         paddr_t *ret_first);
+
+// One more owner of a frame, or of the run that it is the first of: another address space, for
+// one. The caller is an owner itself, or knows that one stays for as long as this takes. Errors:
+// ALIGN, FOREIGN, NONE, INSIDE, MANY.
+[[nodiscard]] enum frames_owners_status frames_owners_get(struct frames_owners *owners,
+                                                          paddr_t first);
+
+// One owner less; the last one frees the frame or the run. *ret_freed: how many frames that were, 0
+// while there are owners. Errors: ALIGN, FOREIGN, NONE, INSIDE, then *ret_freed is untouched; and
+// FREE, if the allocator refused the last one's frames: they have no owners then.
+[[nodiscard]] enum frames_owners_status
+frames_owners_put(struct frames_owners *owners, unsigned cpu, paddr_t first, uint64_t *ret_freed);
+
+// Splits a run into single frames, each with a count of its own that begins as the run's: who owned
+// the run owns every frame of it, and puts them one by one. A single frame stays what it is.
+// Errors: ALIGN, FOREIGN, NONE, INSIDE.
+[[nodiscard]] enum frames_owners_status frames_owners_split(struct frames_owners *owners,
+                                                            paddr_t first);
+
+// How many owners a frame, or the run that it is the first of, has; 0 for every other frame.
+unsigned frames_owners_count(const struct frames_owners *owners, paddr_t first);

@@ -1,0 +1,285 @@
+// Runs of frames. Short ones are looked for in partly used blocks first, where the search left off
+// last time, under the lock of one arena after the other; then in whole blocks; then across blocks.
+// Long ones are looked for wherever they may lie (search.c).
+#include "common/frames/core.h"
+
+static enum frames_zone zone_of_frame(uint64_t frame) {
+    enum frames_zone zone = FRAMES_BELOW_1M;
+    while (frame >= frames_zone_end(zone))
+        zone++;
+    return zone;
+}
+
+// Runs that one word, and the next, can show.
+static bool is_short(const struct search *search) {
+    return search->count <= 64 && search->align <= 64;
+}
+
+// --- Short runs, within one block
+
+// Takes `count` ones from `bit` on from a word and the next.
+static inline void take_bits(uint64_t *words, uint64_t bit, uint64_t count) {
+    uint64_t ones = UINT64_MAX >> (64 - count);
+    word_store(&words[0], words[0] & ~(ones << bit));
+    if (bit + count > 64)
+        word_store(&words[1], words[1] & ~(ones >> (64 - bit)));
+}
+
+// The word to begin with next time, after a run that began in this one, of which this is left.
+static inline uint32_t next_word(uint32_t index, uint64_t left) {
+    return index + (left == 0 && index % BLOCK_WORDS != BLOCK_WORDS - 1);
+}
+
+// A block with a run; NO_SLOT, and none taken, if the arena has none. `first_word` is where to
+// begin; blocks below it are not looked at.
+static uint64_t take_short_run(struct frames *frames, struct frames_arena *arena, uint64_t blocks,
+                               unsigned first_word, const struct search *search,
+                               uint32_t *ret_word) {
+    unsigned first_block = first_word / BLOCK_WORDS;
+    blocks &= UINT64_MAX << first_block;
+    for (; blocks != 0; blocks &= blocks - 1) {
+        unsigned block = (unsigned)__builtin_ctzll(blocks);
+        if (arena->blocks[block].free < search->count)
+            continue;
+        unsigned from = block == first_block ? first_word % BLOCK_WORDS : 0;
+        uint64_t bit = line_find_run(arena_line(arena, block), from, search->count, search->align);
+        if (bit == BLOCK_FRAMES)
+            continue;
+        uint32_t index = block * BLOCK_WORDS + (uint32_t)(bit / 64);
+        take_bits(&arena->lines[index], bit % 64, search->count);
+        *ret_word = next_word(index, arena->lines[index]);
+        unsigned free = change_free(&arena->blocks[block], -(int)search->count);
+        if (!is_partial(free) || !is_partial(free + (unsigned)search->count))
+            frames_block_changed(frames, arena, block);
+        return (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + block * BLOCK_FRAMES + bit;
+    }
+    return NO_SLOT;
+}
+
+// Which blocks of an arena are looked at.
+enum blocks { PARTIAL_BLOCKS, WHOLE_BLOCKS, ALL_BLOCKS };
+
+static const struct bit_tree *set_of(const struct frames *frames, enum blocks blocks) {
+    return blocks == PARTIAL_BLOCKS ? &frames->partial
+           : blocks == WHOLE_BLOCKS ? &frames->whole
+                                    : &frames->some;
+}
+
+// Whether a search of the partly used blocks of an arena has failed before, and would again.
+static bool is_known_to_fail(const struct frames_arena *arena, const struct search *search) {
+    return search->count >= run_limit(arena, search->align);
+}
+
+// The arena is locked.
+static uint64_t mask_of(const struct frames_arena *arena, enum blocks blocks,
+                        const struct search *search) {
+    if (blocks == PARTIAL_BLOCKS)
+        return arena_partial(arena);
+    return blocks == WHOLE_BLOCKS || is_known_to_fail(arena, search) ? arena->whole : arena->some;
+}
+
+// Looks in one arena, and leaves off there if it has a run.
+static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct frames_arena *arena,
+                          enum blocks blocks, unsigned first_word, const struct search *search) {
+    uint32_t word = 0;
+    arena_lock(frames, arena);
+    uint64_t mask = mask_of(arena, blocks, search);
+    uint64_t slot = take_short_run(frames, arena, mask, first_word, search, &word);
+    if (slot == NO_SLOT && blocks == PARTIAL_BLOCKS && first_word == 0)
+        note_run_limit(arena, search->count, search->align);
+    arena_unlock(arena);
+    if (slot != NO_SLOT) {
+        cpu->run_arena = arena;
+        cpu->run_word = word;
+    }
+    return slot;
+}
+
+// Looks in the arenas [from, end) that have such blocks; for all blocks, in every one of them.
+static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t from,
+                           uint64_t end, enum blocks blocks, const struct search *search) {
+    const struct bit_tree *set = set_of(frames, blocks);
+    for (uint64_t index = from;; index++) {
+        index = blocks == ALL_BLOCKS ? bit_tree_scan(set, index, end) : bit_tree_next(set, index);
+        if (index >= end)
+            return NO_SLOT;
+        struct frames_arena *arena = &frames->arenas[index];
+        if (blocks == PARTIAL_BLOCKS && is_known_to_fail(arena, search))
+            continue;
+        uint64_t slot = try_arena(frames, cpu, arena, blocks, 0, search);
+        if (slot != NO_SLOT)
+            return slot;
+    }
+}
+
+// Looks in the arenas [start, end).
+static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
+                               uint64_t end, const struct search *search) {
+    struct frames_arena *last = cpu->run_arena, *own = cpu->own;
+    uint64_t last_index = last == NULL ? NO_SLOT : (uint64_t)(last - frames->arenas);
+    uint64_t own_index = own == NULL ? NO_SLOT : (uint64_t)(own - frames->arenas);
+    uint64_t behind = start;
+    uint64_t slot = NO_SLOT;
+    if (last_index >= start && last_index < end) {
+        behind = last_index + 1;
+        slot = try_arena(frames, cpu, last, PARTIAL_BLOCKS, cpu->run_word, search);
+    }
+    if (slot == NO_SLOT)
+        slot = try_arenas(frames, cpu, behind, end, PARTIAL_BLOCKS, search);
+    if (slot == NO_SLOT)
+        slot = try_arenas(frames, cpu, start, behind, PARTIAL_BLOCKS, search);
+    if (slot == NO_SLOT && own_index >= start && own_index < end && !is_known_to_fail(own, search))
+        slot = try_arena(frames, cpu, own, PARTIAL_BLOCKS, 0, search);
+    if (slot == NO_SLOT)
+        slot = try_arenas(frames, cpu, start, end, WHOLE_BLOCKS, search);
+    // A block may have been whole when the partly used were looked at, and no more when the whole
+    // were, a set may lag behind, and other CPUs have arenas of their own: only this is what a
+    // refusal can rest on.
+    if (slot == NO_SLOT && frames->cpu_count != 1)
+        slot = try_arenas(frames, cpu, start, end, ALL_BLOCKS, search);
+    return slot;
+}
+
+// --- Requests
+
+// The arenas of the zone, from the lowest, of which no frame lies above the limit: the last, + 1.
+static uint64_t arenas_below_limit(const struct frames *frames, enum frames_zone zone,
+                                   const struct search *search) {
+    uint64_t end = frames->zone_arena[zone + 1];
+    if (search->end >= frames_zone_end(zone))
+        return end;
+    uint64_t slot = frames_slot_at_or_above(frames, search->end);
+    return slot == NO_SLOT ? end : min_u64(end, slot / ARENA_FRAMES);
+}
+
+static uint64_t alloc_in_zone(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
+                              const struct search *search) {
+    uint64_t start = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
+    if (start == end)
+        return NO_SLOT;
+    if (!is_short(search))
+        return frames_alloc_long(frames, cpu, zone, search);
+    uint64_t below = arenas_below_limit(frames, zone, search);
+    uint64_t slot = find_short_run(frames, cpu, start, below, search);
+    if (slot != NO_SLOT)
+        return frame_of_slot(frames, slot);
+    uint64_t first = frames_alloc_crossing(frames, zone, search);
+    if (first != NO_SLOT || below == end)
+        return first;
+    return frames_alloc_between(frames, below * ARENA_FRAMES, (below + 1) * ARENA_FRAMES, search);
+}
+
+static enum frames_status alloc_run(struct frames *frames, struct frames_cpu *cpu,
+                                    const struct search *search, paddr_t *ret_first) {
+    uint64_t frame = NO_SLOT;
+    for (unsigned next = search->zone + 1U; next != 0 && frame == NO_SLOT; next--)
+        frame = alloc_in_zone(frames, cpu, (enum frames_zone)(next - 1), search);
+    if (frame == NO_SLOT)
+        return FRAMES_ERR_NO_MEMORY;
+    *ret_first = paddr(frame * FRAME_BYTES);
+    return FRAMES_OK;
+}
+
+static enum frames_status check_request(const struct frames_request *request) {
+    if (request->count == 0 || request->count > UINT64_MAX / FRAME_BYTES)
+        return FRAMES_ERR_COUNT;
+    if (request->align != 0 && !is_power_of_two(request->align))
+        return FRAMES_ERR_ALIGN;
+    return FRAMES_OK;
+}
+
+// Whether the request's limit excludes any frame.
+static inline bool is_limited(const struct frames *frames, const struct frames_request *request) {
+    return request->below - 1 < frames->end_address - 1; // 0 is no limit
+}
+
+[[gnu::noinline]] static enum frames_status alloc_run_slowly(struct frames *frames,
+                                                             struct frames_cpu *cpu,
+                                                             const struct frames_request *request,
+                                                             paddr_t *ret_first) {
+    enum frames_status status = check_request(request);
+    struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
+    search.end = is_limited(frames, request) ? request->below / FRAME_BYTES : UINT64_MAX;
+    search.zone = zone_of_frame(max_u64(search.end, 1) - 1);
+    if (status == FRAMES_OK)
+        status = alloc_run(frames, cpu, &search, ret_first);
+    return status == FRAMES_OK ? count_taken(frames, cpu, request->count)
+                               : count_refusal(cpu, status);
+}
+
+// The rest of alloc_short_run: looks in the words from the last run's on, for a run that may end in
+// the next word. The arena is locked.
+[[gnu::noinline]] static enum frames_status alloc_in_block(struct frames *frames,
+                                                           struct frames_cpu *cpu,
+                                                           const struct frames_request *request,
+                                                           paddr_t *ret_first) {
+    struct frames_arena *arena = cpu->run_arena;
+    struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
+    uint64_t block = UINT64_C(1) << cpu->run_word / BLOCK_WORDS;
+    uint64_t slot = take_short_run(frames, arena, arena_partial(arena) & block, cpu->run_word,
+                                   &search, &cpu->run_word);
+    arena_unlock(arena);
+    if (slot == NO_SLOT)
+        return alloc_run_slowly(frames, cpu, request, ret_first);
+    *ret_first = paddr((arena->first_frame + slot % ARENA_FRAMES) * FRAME_BYTES);
+    return count_taken(frames, cpu, search.count);
+}
+
+// What is left to do when a run has used up its block.
+[[gnu::noinline]] static enum frames_status finish_run(struct frames *frames,
+                                                       struct frames_cpu *cpu,
+                                                       struct frames_arena *arena, unsigned block,
+                                                       uint64_t count) {
+    frames_block_changed(frames, arena, block);
+    arena_unlock(arena);
+    return count_taken(frames, cpu, count);
+}
+
+// A run that begins with the first free frame of the word where the last one was, or with the next
+// that is aligned, and lies in that word, goes straight on if the block is partly used.
+[[gnu::noinline]] static enum frames_status alloc_short_run(struct frames *frames,
+                                                            struct frames_cpu *cpu,
+                                                            const struct frames_request *request,
+                                                            paddr_t *ret_first) {
+    struct frames_arena *arena = cpu->run_arena;
+    if (arena == NULL || !arena->is_quick || !arena_try_lock(frames, arena))
+        return alloc_run_slowly(frames, cpu, request, ret_first);
+    uint32_t index = cpu->run_word;
+    uint64_t word = arena->lines[index];
+    uint64_t skipped = request->align - (request->align != 0);
+    uint64_t bit = word == 0 ? 64 : ((uint64_t)__builtin_ctzll(word) + skipped) & ~skipped;
+    uint64_t ones = UINT64_MAX >> (64 - request->count);
+    if (__builtin_expect(bit >= 64 || (word >> bit & ones) != ones, 0))
+        return alloc_in_block(frames, cpu, request, ret_first);
+    struct frames_block *block = &arena->blocks[index / BLOCK_WORDS];
+    unsigned free = block->free;
+    if (__builtin_expect(!is_partial(free), 0))
+        return alloc_in_block(frames, cpu, request, ret_first);
+    word &= ~(ones << bit);
+    word_store(&arena->lines[index], word);
+    cpu->run_word = next_word(index, word);
+    free -= (unsigned)request->count;
+    __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
+    *ret_first = paddr((arena->first_frame + index * UINT64_C(64) + bit) * FRAME_BYTES);
+    if (__builtin_expect(free == 0, 0))
+        return finish_run(frames, cpu, arena, index / BLOCK_WORDS, request->count);
+    arena_unlock(arena);
+    return count_taken(frames, cpu, request->count);
+}
+
+enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
+                                    const struct frames_request *request, paddr_t *ret_first) {
+    uint64_t count = request->count, align = request->align;
+    if (frames->arena_count == 0) {
+        enum frames_status status = check_request(request);
+        return status != FRAMES_OK ? status : FRAMES_ERR_NO_MEMORY;
+    }
+    struct frames_cpu *state = &frames->cpus[cpu];
+    if (is_limited(frames, request))
+        return alloc_run_slowly(frames, state, request, ret_first);
+    if (count == BLOCK_FRAMES && align == BLOCK_FRAMES)
+        return frames_alloc_block(frames, state, ret_first);
+    if (count - 1 < 64 && align <= 64 && (align & (align - 1)) == 0)
+        return alloc_short_run(frames, state, request, ret_first);
+    return alloc_run_slowly(frames, state, request, ret_first);
+}

@@ -1,0 +1,34 @@
+// Tables beside the bitmap: an array with an entry for each frame that has a slot, packed like the
+// lines of the bitmap, so that only blocks that exist have entries. For modules above the
+// allocator, which own their arrays.
+#pragma once
+
+#include "common/frames/core.h"
+
+#define NO_ENTRY UINT64_MAX
+
+static inline uint64_t table_entries(const struct frames *frames) {
+    return frames->line_count * BLOCK_FRAMES;
+}
+
+// The first entry of an arena.
+static inline uint64_t table_of_arena(const struct frames *frames,
+                                      const struct frames_arena *arena) {
+    return (uint64_t)(arena->lines - frames->lines) / BLOCK_WORDS * BLOCK_FRAMES;
+}
+
+// The entry of a frame; NO_ENTRY if it has no slot.
+static inline uint64_t table_entry(const struct frames *frames, uint64_t frame) {
+    const struct frames_span *span = span_of_frame(frames, frame);
+    if (span == NULL)
+        return NO_ENTRY;
+    uint64_t slot = slot_in_span(span, frame);
+    return table_of_arena(frames, arena_of_slot(frames, slot)) + slot % ARENA_FRAMES;
+}
+
+// The entry of the first frame of a part; those of the others follow.
+static inline uint64_t table_entry_of_part(const struct frames *frames,
+                                           const struct frames_arena *arena,
+                                           const struct part *part) {
+    return table_of_arena(frames, arena) + part->block * BLOCK_FRAMES + part->offset;
+}

@@ -1,0 +1,171 @@
+#include "kernel/console/screen.h"
+
+#include "common/base/arith.h"
+#include "common/screen/framebuffer.h"
+#include "kernel/base/boot.h"
+#include "kernel/base/stages.h"
+#include "kernel/console/picture.h"
+
+#include <stdint.h>
+
+enum {
+    PANE_COLUMNS = 78,   // the least that a pane has, if the screen is as wide
+    COLUMNS_MAX = 128,   // of a pane
+    ROWS_MAX = 512,      // of all panes
+    SCROLL_ROWS = 4,     // at once, since every scroll redraws most of the text
+    SCALE_HEIGHT = 1080, // the font is doubled at twice this height, tripled at three times, ...
+};
+
+static const colour_t inks[] = {
+    [SCREEN_TEXT] = 0xd8dee9,
+    [SCREEN_HEADING] = 0x88c0d0,
+    [SCREEN_ALERT] = 0xff8f80,
+};
+
+#define PAPER PICTURE_PAPER
+
+struct cell {
+    char character;
+    uint8_t colour; // enum screen_colour
+};
+
+static struct cell cells[ROWS_MAX][COLUMNS_MAX];
+static uint32_t columns, rows;         // of the text, all panes; 0 without a screen
+static uint32_t pane_rows, pane_width; // rows; pixels from one pane to the next
+static uint32_t column, row;           // the cursor
+static uint32_t left, top;             // of the text, in pixels
+static uint32_t scale;
+static enum screen_colour colour_now = SCREEN_TEXT;
+static bool busy;
+
+static const struct cell blank = {' ', SCREEN_TEXT};
+
+// Where a cell is drawn: text runs down one pane and goes on at the top of the next, as in a
+// newspaper.
+static uint32_t cell_x(uint32_t at_row, uint32_t at_column) {
+    return left + at_row / pane_rows * pane_width + at_column * GLYPH_WIDTH * scale;
+}
+
+static uint32_t cell_y(uint32_t at_row) {
+    return top + at_row % pane_rows * GLYPH_HEIGHT * scale;
+}
+
+static void draw_cell(uint32_t at_row, uint32_t at_column) {
+    const struct cell *cell = &cells[at_row][at_column];
+    framebuffer_glyph(cell_x(at_row, at_column), cell_y(at_row), cell->character, scale,
+                      inks[cell->colour], PAPER);
+}
+
+static void draw_cursor(colour_t colour) {
+    framebuffer_fill(cell_x(row, column), cell_y(row) + (GLYPH_HEIGHT - 2) * scale,
+                     GLYPH_WIDTH * scale, 2 * scale, colour);
+}
+
+// Draws only what changes: most of a text is blank, and stays so.
+static void set_cell(uint32_t at_row, uint32_t at_column, struct cell cell) {
+    struct cell *old = &cells[at_row][at_column];
+    bool same = old->character == cell.character && old->colour == cell.colour;
+    *old = cell;
+    if (!same)
+        draw_cell(at_row, at_column);
+}
+
+static void scroll(void) {
+    uint32_t by = rows > 2 * SCROLL_ROWS ? SCROLL_ROWS : 1;
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t c = 0; c < columns; c++)
+            set_cell(r, c, r + by < rows ? cells[r + by][c] : blank);
+    }
+    row -= by;
+}
+
+static void new_line(void) {
+    column = 0;
+    if (++row == rows)
+        scroll();
+}
+
+static void put(char character) {
+    if (character == '\n') {
+        new_line();
+    } else if (character == '\r') {
+        column = 0;
+    } else if (character == '\b') {
+        column -= column != 0;
+    } else if (character >= ' ') {
+        if (column == columns)
+            new_line();
+        set_cell(row, column++, (struct cell){character, (uint8_t)colour_now});
+    }
+}
+
+void screen_write(const char *text, size_t bytes) {
+    if (rows == 0)
+        return;
+    busy = true;
+    if (column < columns)
+        draw_cell(row, column); // over the cursor
+    for (size_t i = 0; i < bytes; i++)
+        put(text[i]);
+    if (column < columns)
+        draw_cursor(inks[SCREEN_HEADING]);
+    busy = false;
+}
+
+void screen_next_pane(void) {
+    if (rows == 0 || row / pane_rows == (rows - 1) / pane_rows)
+        return;
+    screen_write("\r", 1);
+    uint32_t first = (row / pane_rows + 1) * pane_rows;
+    while (row != first)
+        screen_write("\n", 1);
+}
+
+void screen_set_colour(enum screen_colour colour) {
+    colour_now = colour;
+}
+
+bool screen_is_busy(void) {
+    return busy;
+}
+
+// Lays the text out below the picture, which ends at pixel line `from`.
+static void lay_out_text(uint32_t from) {
+    uint32_t glyph = GLYPH_WIDTH * scale;
+    uint32_t all_columns = framebuffer_width() / glyph;
+    uint32_t panes = all_columns / (PANE_COLUMNS + 2) + (all_columns < PANE_COLUMNS + 2);
+    left = glyph;
+    top = from;
+    pane_rows = (framebuffer_height() - from) / (GLYPH_HEIGHT * scale);
+    pane_rows = (uint32_t)min_u64(pane_rows, ROWS_MAX / panes);
+    pane_width = all_columns / panes * glyph;
+    columns = (uint32_t)min_u64(all_columns / panes - 2, COLUMNS_MAX);
+    rows = all_columns > 2 ? pane_rows * panes : 0;
+    row = 0;
+    column = 0;
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t c = 0; c < columns; c++)
+            cells[r][c] = blank; // not drawn: the picture painted the paper already
+    }
+}
+
+void screen_start_for_failure(void) {
+    if (rows == 0 && !busy && boot_info() != NULL)
+        screen_start();
+    screen_set_colour(SCREEN_ALERT);
+}
+
+void screen_start(void) {
+    const struct slipway_array *framebuffers = &boot_info()->framebuffers;
+    for (uint64_t i = 0; i < framebuffers->count; i++) {
+        if (!framebuffer_start(boot_record(framebuffers, i)))
+            continue;
+        busy = true;
+        stages_begin("screen");
+        scale = (uint32_t)max_u64(framebuffer_height() / SCALE_HEIGHT, 1);
+        lay_out_text(picture_draw(scale));
+        stages_end((uint64_t)framebuffer_width() * framebuffer_height() * sizeof(uint32_t));
+        busy = false;
+        return;
+    }
+}

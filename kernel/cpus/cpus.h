@@ -1,0 +1,68 @@
+// The CPUs that run this kernel: who they are, and work for all of them at once.
+//
+// One CPU, number 0, boots and tells the story of main.c. The others (start.h) sleep until
+// cpus_run has a task for them, and sleep again when they have done it.
+//
+// The kernel's address space changes only while the others sleep; space.c panics otherwise. A CPU
+// that wakes up forgets every translation before it looks at its task, so nobody has to interrupt
+// it to make it forget one: there is no TLB shootdown.
+#pragma once
+
+#include "common/x86/cpu.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// CPUs beyond these are left out. A bit each in a word is enough for a set of them.
+#define CPUS_MAX 64
+
+// --- Who they are
+
+// The number of the CPU that asks, below cpus_started(). It holds as long as the caller stays on
+// that CPU, which all code of this kernel does.
+static inline unsigned cpus_current(void) {
+    return (unsigned)cpu_read_gs_word();
+}
+
+// How many run: 1, until others have been started.
+unsigned cpus_started(void);
+
+// The ID of a CPU's local APIC.
+uint32_t cpus_apic_id(unsigned cpu);
+
+// --- Work
+
+typedef void (*cpus_task)(void *argument);
+
+// Runs `task` once on every CPU that runs, all at the same time: it begins on none before all are
+// awake, and cpus_run returns when all have finished. It begins with interrupts off and leaves them
+// so. On CPU 0, outside of a task and of interrupts.
+void cpus_run(cpus_task task, void *argument);
+
+// True while cpus_run runs.
+bool cpus_are_busy(void);
+
+// --- The end
+
+// Makes the CPU that calls the only one that runs, for a report and the end of the machine. The
+// first to call is; on any other the call does not return. It may be called again. The others stop
+// wherever they are, in the middle of what they do, unless they have not done so in bounded time.
+void cpus_stop_others(void);
+
+// Called by trap_handle for every NMI: does not return if it is one that means stop.
+void cpus_handle_nmi(void);
+
+// --- For those who start CPUs: descriptors.c and start.c
+
+// Lets cpus_current() answer `cpu` on this CPU, from now on.
+void cpus_make_current(unsigned cpu);
+
+// Notes the local APIC of a CPU before it is started.
+void cpus_set_apic_id(unsigned cpu, uint32_t id);
+
+// One more runs: number cpus_started() before the call. It waits in cpus_serve, or will. On CPU 0,
+// before the first cpus_run.
+void cpus_add(void);
+
+// What every CPU but CPU 0 does for good: sleeps, and does the tasks of cpus_run.
+[[gnu::noreturn]] void cpus_serve(void);

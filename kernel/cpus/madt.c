@@ -1,0 +1,111 @@
+#include "kernel/cpus/madt.h"
+
+#include <stdbool.h>
+
+enum {
+    MADT_ENTRIES = 44, // behind the address of the local APICs and flags
+    ENTRY_TYPE = 0,
+    ENTRY_LENGTH = 1,
+    ENTRY_BYTES_MIN = 2,
+
+    ENTRY_LOCAL_APIC = 0, // 5.2.12.2
+    LOCAL_APIC_BYTES = 8,
+    LOCAL_APIC_ID = 3,
+    LOCAL_APIC_FLAGS = 4,
+    ENTRY_LOCAL_X2APIC = 9, // 5.2.12.12
+    LOCAL_X2APIC_BYTES = 16,
+    LOCAL_X2APIC_ID = 4,
+    LOCAL_X2APIC_FLAGS = 8,
+    FLAG_ENABLED = 1,
+};
+
+// The IDs that mean all CPUs, and so none.
+#define APIC_ID_ALL   UINT32_C(0xff)
+#define X2APIC_ID_ALL UINT32_C(0xffffffff)
+
+const char *madt_status_text(enum madt_status status) {
+    switch (status) {
+    case MADT_OK:
+        return "ok";
+    case MADT_ERR_NO_RSDP:
+        return "the firmware gives no ACPI tables";
+    case MADT_ERR_UNREACHABLE:
+        return "an ACPI table lies outside of RAM";
+    case MADT_ERR_SIGNATURE:
+        return "an ACPI table has the wrong signature";
+    case MADT_ERR_LENGTH:
+        return "an ACPI table has an impossible length";
+    case MADT_ERR_CHECKSUM:
+        return "an ACPI table has a wrong checksum";
+    case MADT_ERR_ABSENT:
+        return "there is no MADT among the ACPI tables";
+    case MADT_ERR_ENTRY:
+        return "an entry of the MADT has an impossible length";
+    case MADT_ERR_BOOT_CPU:
+        return "the MADT does not list the CPU that boots";
+    }
+    return "unknown";
+}
+
+// The ID of the CPU that an entry lists; false if it lists none that could be started.
+static bool entry_cpu(const uint8_t *entry, uint32_t *ret_id) {
+    if (entry[ENTRY_TYPE] == ENTRY_LOCAL_APIC) {
+        *ret_id = entry[LOCAL_APIC_ID];
+        return (acpi_read32(entry + LOCAL_APIC_FLAGS) & FLAG_ENABLED) && *ret_id != APIC_ID_ALL;
+    }
+    if (entry[ENTRY_TYPE] == ENTRY_LOCAL_X2APIC) {
+        *ret_id = acpi_read32(entry + LOCAL_X2APIC_ID);
+        return (acpi_read32(entry + LOCAL_X2APIC_FLAGS) & FLAG_ENABLED) && *ret_id != X2APIC_ID_ALL;
+    }
+    return false;
+}
+
+// How long an entry of this type is at least.
+static uint32_t entry_least(uint8_t type) {
+    if (type == ENTRY_LOCAL_APIC)
+        return LOCAL_APIC_BYTES;
+    return type == ENTRY_LOCAL_X2APIC ? LOCAL_X2APIC_BYTES : ENTRY_BYTES_MIN;
+}
+
+static bool is_kept(const struct madt_cpus *cpus, uint32_t kept, uint32_t id) {
+    for (uint32_t i = 0; i < kept; i++) {
+        if (cpus->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static enum madt_status read_entries(const struct acpi_table *madt, struct madt_cpus *cpus) {
+    bool has_boot_cpu = false;
+    uint32_t kept = 1;
+    uint32_t found = 1;
+    for (uint32_t at = MADT_ENTRIES; at < madt->length;) {
+        const uint8_t *entry = madt->bytes + at;
+        uint32_t left = madt->length - at;
+        if (left < ENTRY_BYTES_MIN || entry[ENTRY_LENGTH] > left ||
+            entry[ENTRY_LENGTH] < entry_least(entry[ENTRY_TYPE]))
+            return MADT_ERR_ENTRY;
+        at += entry[ENTRY_LENGTH];
+        uint32_t id;
+        if (!entry_cpu(entry, &id))
+            continue;
+        has_boot_cpu |= id == cpus->ids[0];
+        if (is_kept(cpus, kept, id))
+            continue;
+        found++;
+        if (kept < cpus->capacity)
+            cpus->ids[kept++] = id;
+    }
+    if (!has_boot_cpu)
+        return MADT_ERR_BOOT_CPU;
+    cpus->kept = kept;
+    cpus->found = found;
+    return MADT_OK;
+}
+
+enum madt_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp,
+                                struct madt_cpus *cpus) {
+    struct acpi_table madt;
+    enum acpi_status status = acpi_find_table(memory, rsdp, "APIC", MADT_ENTRIES, &madt);
+    return status == ACPI_OK ? read_entries(&madt, cpus) : (enum madt_status)status;
+}

@@ -1,0 +1,14 @@
+// The self-test's checks: each holds, or the kernel panics with its number and words.
+#pragma once
+
+#include "common/frames/frames.h"
+#include "common/vmem/vmem.h"
+
+#include <stdbool.h>
+
+void check(bool holds, const char *what);
+void check_frames(enum frames_status status, enum frames_status expected, const char *what);
+void check_vmem(enum vmem_status status, enum vmem_status expected, const char *what);
+
+// How many have held so far.
+unsigned check_count(void);

@@ -1,0 +1,112 @@
+#include "kernel/selftest/provoke.h"
+
+#include "common/x86/cpu.h"
+#include "kernel/base/boot.h"
+#include "kernel/base/layout.h"
+#include "kernel/base/panic.h"
+#include "kernel/cpus/cpus.h"
+#include "kernel/memory/kernel_space.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+// A word of data that holds a RET instruction.
+static volatile uint64_t data_word = 0xC3;
+
+static void read_at(uint64_t address) {
+    (void)*(volatile uint8_t *)(uintptr_t)address;
+}
+
+static void write_at(uint64_t address) {
+    *(volatile uint8_t *)(uintptr_t)address = 0;
+}
+
+static void execute_at(uint64_t address) {
+    ((void (*)(void))(uintptr_t)address)();
+}
+
+// Uses more stack at every level and something of it after the call, so that it stays a recursion;
+// the compiler cannot know that it has no end.
+static uint64_t overflow(uint64_t depth) {
+    volatile uint64_t ballast[32];
+    ballast[depth % 32] = depth;
+    if (data_word == 0)
+        return depth;
+    return overflow(depth + 1) + ballast[depth % 32];
+}
+
+static uint64_t direct_address(const struct slipway_boot_info *info, uint64_t image_address) {
+    return info->hhdm_base + info->kernel_phys + (image_address - info->kernel_virt);
+}
+
+// What the last CPU does while the others wait for it in vain.
+static void fail_on_last(void *failure) {
+    if (cpus_current() != cpus_started() - 1) {
+        for (;;)
+            cpu_pause();
+    }
+    if (*(const enum cmdline_test *)failure == CMDLINE_TEST_CPU_OVERFLOW)
+        (void)overflow(0);
+    read_at(0);
+}
+
+static void panic_everywhere(void *argument) {
+    (void)argument;
+    panic("provoked on every CPU");
+}
+
+static void map_in_task(void *argument) {
+    (void)argument;
+    (void)space_unmap(vaddr(KERNEL_SCRATCH), FRAME_BYTES);
+}
+
+void provoke_failure(enum cmdline_test test) {
+    const struct slipway_boot_info *info = boot_info();
+    uint64_t text = layout_address(_text_start);
+    switch (test) {
+    case CMDLINE_TEST_NONE:
+    case CMDLINE_TEST_ABSENT_CPU:
+        return;
+    case CMDLINE_TEST_PANIC:
+        panic("provoked on the command line");
+    case CMDLINE_TEST_DOUBLE_ADOPT:
+        panic("second adoption: %s", space_status_text(space_adopt(info)));
+    case CMDLINE_TEST_NULL_READ:
+        read_at(0);
+        break;
+    case CMDLINE_TEST_WRITE_TEXT:
+        write_at(text);
+        break;
+    case CMDLINE_TEST_WRITE_TEXT_ALIAS:
+        write_at(direct_address(info, text));
+        break;
+    case CMDLINE_TEST_EXEC_DATA:
+        execute_at((uint64_t)(uintptr_t)&data_word);
+        break;
+    case CMDLINE_TEST_EXEC_DIRECT:
+        execute_at(direct_address(info, text));
+        break;
+    case CMDLINE_TEST_STACK_OVERFLOW:
+        (void)overflow(0);
+        break;
+    case CMDLINE_TEST_GUARD_ABOVE:
+        read_at(info->stack_top);
+        break;
+    case CMDLINE_TEST_NONCANONICAL:
+        read_at(UINT64_C(0x8000000000000000));
+        break;
+    case CMDLINE_TEST_INVALID_OPCODE:
+        __builtin_trap();
+    case CMDLINE_TEST_CPU_FAULT:
+    case CMDLINE_TEST_CPU_OVERFLOW:
+        cpus_run(fail_on_last, &test);
+        break;
+    case CMDLINE_TEST_CPU_PANICS:
+        cpus_run(panic_everywhere, NULL);
+        break;
+    case CMDLINE_TEST_CPU_MAP:
+        cpus_run(map_in_task, NULL);
+        break;
+    }
+    panic("the provoked failure %d did not happen", (int)test);
+}

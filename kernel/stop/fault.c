@@ -1,0 +1,94 @@
+// What the kernel does when the CPU says stop: one readable report, then the end. Owns trap_handle;
+// the report's machine part is common/x86/trap.c.
+
+#include "common/boot/slipway_boot.h"
+#include "common/x86/cpu.h"
+#include "common/x86/trap.h"
+#include "kernel/base/layout.h"
+#include "kernel/console/console.h"
+#include "kernel/console/screen.h"
+#include "kernel/cpus/cpus.h"
+#include "kernel/cpus/interrupts.h"
+#include "kernel/cpus/stacks.h"
+#include "kernel/memory/kernel_space.h"
+#include "kernel/stop/backtrace.h"
+#include "kernel/stop/power.h"
+#include "kernel/stop/probe.h"
+
+#include <stddef.h>
+
+enum { EXCEPTIONS = 32, VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14 };
+
+static bool is_within(uint64_t address, const char *start, const char *end) {
+    return address >= layout_address(start) && address < layout_address(end);
+}
+
+// Where an address lies, in words.
+static const char *place_text(uint64_t address) {
+    if (address < FRAME_BYTES)
+        return "the first page: a null pointer";
+    if (address >> 63 == 0)
+        return "the lower half, which maps nothing";
+    if (is_within(address, _text_start, _text_end))
+        return "the kernel's text";
+    if (is_within(address, _rodata_start, _rodata_end))
+        return "the kernel's read-only data";
+    if (is_within(address, _data_start, _data_end))
+        return "the kernel's data";
+    if (address >= SLIPWAY_WINDOW_BASE && address < SLIPWAY_WINDOW_END)
+        return "the loader's window";
+    if (space_is_direct(address))
+        return "the direct map";
+    return "no place that the kernel uses";
+}
+
+static void report_place(const struct sink *sink, uint64_t address) {
+    struct stack stack;
+    const char *side;
+    if (stacks_find_guard(address, &stack, &side))
+        fmt_print(sink,
+                  "  stack %s: 0x%lx is in the guard page %s the %s of CPU %u [0x%lx, 0x%lx)\n",
+                  address < stack.bottom ? "overflow" : "underflow", address, side, stack.name,
+                  stack.cpu, stack.bottom, stack.top);
+    else if (stacks_find(address, &stack))
+        fmt_print(sink, "  0x%lx lies in the %s of CPU %u\n", address, stack.name, stack.cpu);
+    else
+        fmt_print(sink, "  0x%lx lies in %s\n", address, place_text(address));
+}
+
+// How many faults are being reported, by the one CPU that reports. A second one is a fault of the
+// report itself, which then must not be tried again.
+static volatile unsigned reports;
+
+[[gnu::noreturn]] static void report_and_stop(const struct trap_frame *frame) {
+    cpus_stop_others();
+    if (++reports > 1) {
+        if (reports == 2)
+            fmt_print(console_serial(),
+                      "\nfault in the fault report: vector %lu, rip 0x%lx, cr2 0x%lx\n",
+                      frame->vector, frame->rip, cpu_read_cr2());
+        cpu_stop();
+    }
+    screen_start_for_failure();
+    const struct sink *sink = screen_is_busy() ? console_serial() : console_sink();
+    trap_report(sink, frame, space_kernel());
+    fmt_print(sink, "  on CPU %u (APIC ID %u) of %u\n", cpus_current(),
+              cpus_apic_id(cpus_current()), cpus_started());
+    if (frame->vector == VECTOR_PAGE_FAULT)
+        report_place(sink, cpu_read_cr2());
+    backtrace_print(sink, frame->rip, frame->rbp);
+    power_stop_failed();
+}
+
+void trap_handle(struct trap_frame *frame) {
+    if (frame->vector >= EXCEPTIONS) {
+        interrupts_handle(frame->vector);
+        return;
+    }
+    if (frame->vector == VECTOR_NMI)
+        cpus_handle_nmi();
+    if (probe_recover(frame))
+        return;
+    power_catch_firmware_fault(frame);
+    report_and_stop(frame);
+}

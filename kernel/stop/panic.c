@@ -1,0 +1,27 @@
+#include "kernel/base/panic.h"
+
+#include "common/x86/cpu.h"
+#include "kernel/console/console.h"
+#include "kernel/console/screen.h"
+#include "kernel/cpus/cpus.h"
+#include "kernel/stop/backtrace.h"
+#include "kernel/stop/power.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+
+void panic(const char *format, ...) {
+    cpu_interrupts_off();
+    cpus_stop_others();
+    va_list arguments;
+    va_start(arguments, format);
+    screen_start_for_failure();
+    console_print("\nPANIC: ");
+    fmt_vprint(console_sink(), format, arguments);
+    console_print("\n  on CPU %u (APIC ID %u) of %u\n", cpus_current(),
+                  cpus_apic_id(cpus_current()), cpus_started());
+    va_end(arguments);
+    const uint64_t *frame = __builtin_frame_address(0); // the caller's RBP, the return address
+    backtrace_print(console_sink(), frame[1], frame[0]);
+    power_stop_failed();
+}

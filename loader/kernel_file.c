@@ -1,0 +1,185 @@
+#include "loader/kernel_file.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/config_file.h"
+#include "loader/file.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+enum {
+    HEAD_BYTES = 4096,  // one read that holds header and program headers of nearly every file
+    SPACE_BYTES = 4096, // for what lies elsewhere
+    STACK_BYTES_DEFAULT = 64 << 10,
+};
+_Static_assert(SPACE_BYTES >= ELF_PHDRS_MAX * 56, "program headers fit");
+
+// The start of the file, `bytes` of it.
+struct head {
+    uint64_t bytes;
+    char text[HEAD_BYTES];
+};
+
+// `origin` is null, or what the file is instead of a kernel of ours.
+static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error,
+                           const struct elf_error *origin) {
+    char text[384];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    elf_error_print(&sink, error);
+    if (origin != NULL) {
+        fmt_print(&sink, "; ");
+        elf_error_print(&sink, origin);
+    }
+    return log_fail(EFI_LOAD_ERROR, "%s: %s", file->name, text);
+}
+
+// The headers are refused for `error`. The start of the file may say what it is instead. The pages
+// for it go back with all others, since the boot ends here.
+static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error) {
+    uint64_t phys;
+    struct elf_error origin;
+    uint64_t bytes = min_u64(file->bytes, ELF_ORIGIN_BYTES);
+    bool found = !EFI_ERROR(firmware_take_pages(ELF_ORIGIN_BYTES, FRAME_BYTES, SLIPWAY_RANGE_LOADER,
+                                                &phys)) &&
+                 !EFI_ERROR(file_read(file, 0, firmware_pointer(phys), bytes)) &&
+                 elf_find_origin(firmware_pointer(phys), bytes, 0, &origin);
+    return fail_elf(file, error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
+}
+
+// Bytes [offset, offset + bytes) of the file: from the head that was read already, or else read to
+// `space`. Null on a recorded failure.
+static const void *head_or_read(struct file *file, const struct head *head, uint64_t offset,
+                                uint64_t bytes, void *space) {
+    if (offset <= head->bytes && bytes <= head->bytes - offset)
+        return head->text + offset;
+    return EFI_ERROR(file_read(file, offset, space, bytes)) ? NULL : space;
+}
+
+// Looks for the wishes in one PT_NOTE. Notes that are too many for `space` are looked at in pages.
+static EFI_STATUS parse_note(struct file *file, const struct head *head, void *space,
+                             const struct elf_note_range *range, struct kernel *kernel) {
+    uint64_t phys = 0;
+    if (range->bytes > SPACE_BYTES) {
+        EFI_STATUS status =
+            firmware_take_pages(range->bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
+        if (EFI_ERROR(status))
+            return log_fail(status, "%s: no room for %lu bytes of notes at offset %lu (%s)",
+                            file->name, range->bytes, range->file_offset, log_status_text(status));
+        space = firmware_pointer(phys);
+    }
+    const void *notes = head_or_read(file, head, range->file_offset, range->bytes, space);
+    if (notes == NULL)
+        return EFI_DEVICE_ERROR;
+    struct elf_error error;
+    if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
+        return fail_elf(file, &error, NULL);
+    firmware_return_pages(phys);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
+    static struct head head;
+    static char space[SPACE_BYTES];
+    struct elf_error error;
+    struct elf_header_view header;
+    head.bytes = min_u64(sizeof(head.text), file->bytes);
+    EFI_STATUS status = file_read(file, 0, head.text, head.bytes);
+    if (EFI_ERROR(status))
+        return status;
+    if (elf_parse_header(head.text, head.bytes, file->bytes, &header, &error) != ELF_OK)
+        return fail_headers(file, &error);
+    const void *phdrs = head_or_read(file, &head, header.phdrs_offset, header.phdrs_bytes, space);
+    if (phdrs == NULL)
+        return EFI_DEVICE_ERROR;
+    if (elf_parse_segments(&header, phdrs, file->bytes, &kernel->elf, &error) != ELF_OK)
+        return fail_headers(file, &error);
+    for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
+        status = parse_note(file, &head, space, &kernel->elf.notes[i], kernel);
+    return status;
+}
+
+static void fill_in_defaults(struct slipway_note_wishes *wishes) {
+    if (wishes->stack_bytes == 0)
+        wishes->stack_bytes = STACK_BYTES_DEFAULT;
+    if (wishes->hhdm_base == 0)
+        wishes->hhdm_base = SLIPWAY_HHDM_BASE;
+}
+
+// An image that is linked at a multiple of 2 MiB and has that size goes to such an address, so that
+// its segments can have large leaves.
+static EFI_STATUS take_pages(const struct file *file, struct kernel *kernel) {
+    uint64_t bytes = kernel->elf.virt_end - kernel->elf.virt_start;
+    bool large = bytes >= MIB(2) && is_aligned(kernel->elf.virt_start, MIB(2));
+    uint64_t align = large ? MIB(2) : FRAME_BYTES;
+    EFI_STATUS status = firmware_take_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &kernel->phys);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room for the image of %lu bytes (%s)", file->name, bytes,
+                        log_status_text(status));
+    return EFI_SUCCESS;
+}
+
+// Everything of the image's pages that the file does not fill is zeroed, once.
+static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
+    char *image = firmware_pointer(kernel->phys);
+    uint64_t done = 0; // bytes of the image that are final
+    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
+        const struct elf_segment *segment = &kernel->elf.segments[i];
+        uint64_t at = segment->virt - kernel->elf.virt_start;
+        memset(image + done, 0, at - done);
+        EFI_STATUS status = file_read(file, segment->file_offset, image + at, segment->file_bytes);
+        if (EFI_ERROR(status))
+            return status;
+        done = at + segment->file_bytes;
+    }
+    memset(image + done, 0, kernel->elf.virt_end - kernel->elf.virt_start - done);
+    return EFI_SUCCESS;
+}
+
+// A kernel that was made for another loader would wait for that loader's answers in silence. It has
+// no note of ours, and its segments, not relocated yet, are as in the file.
+static EFI_STATUS check_origin(const struct file *file, const struct kernel *kernel) {
+    const char *image = firmware_pointer(kernel->phys);
+    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
+        const struct elf_segment *segment = &kernel->elf.segments[i];
+        struct elf_error origin;
+        if (elf_find_origin(image + (segment->virt - kernel->elf.virt_start), segment->file_bytes,
+                            segment->file_offset, &origin))
+            return fail_elf(file, &(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &origin);
+    }
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS load(struct file *file, struct kernel *kernel) {
+    kernel->file_bytes = file->bytes;
+    EFI_STATUS status = parse(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    fill_in_defaults(&kernel->wishes);
+    status = take_pages(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    status = place(file, kernel);
+    if (!EFI_ERROR(status) && !kernel->has_note)
+        status = check_origin(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    struct elf_error error;
+    if (elf_relocate(&kernel->elf, firmware_pointer(kernel->phys), &error) != ELF_OK)
+        return fail_elf(file, &error, NULL);
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel) {
+    static struct file file;
+    const char *where = config_file_where("kernel", config->kernel_line);
+    EFI_STATUS status = file_open(&file, config->kernel, where);
+    if (status == EFI_NOT_FOUND)
+        return log_fail(status, "%s: not found%s", file.name, where);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_kernel = (struct kernel){0};
+    status = load(&file, ret_kernel);
+    file_close(&file);
+    return status;
+}

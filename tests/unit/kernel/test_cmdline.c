@@ -1,0 +1,88 @@
+#include "kernel/base/cmdline.h"
+
+#include "tests/unit/support/test.h"
+
+#include <string.h>
+
+static struct cmdline parse_all(const char *text) {
+    return cmdline_parse(text, strlen(text));
+}
+
+// A text without a mistake.
+static struct cmdline parse(const char *text) {
+    struct cmdline cmdline = parse_all(text);
+    assert_null(cmdline.unknown);
+    return cmdline;
+}
+
+static void expect_refusal(const char *text, const char *expected) {
+    char said[CMDLINE_REFUSAL_MAX];
+    struct fmt_buffer buffer = fmt_buffer_make(said, sizeof(said));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    struct cmdline cmdline = parse_all(text);
+    assert_non_null(cmdline.unknown);
+    cmdline_explain_unknown(&cmdline, &sink);
+    assert_string_equal(said, expected);
+    assert_int_equal(buffer.dropped, 0);
+}
+
+TEST("cmdline: nothing means the prompt and no provoked failure") {
+    struct cmdline cmdline = parse("");
+    assert_int_equal(cmdline.exit, CMDLINE_EXIT_PROMPT);
+    assert_int_equal(cmdline.test, CMDLINE_TEST_NONE);
+}
+
+TEST("cmdline: words are found between any number of spaces, and the later of two counts") {
+    struct cmdline cmdline = parse("  exit=prompt   test=null-read exit=debug ");
+    assert_int_equal(cmdline.exit, CMDLINE_EXIT_DEBUG);
+    assert_int_equal(cmdline.test, CMDLINE_TEST_NULL_READ);
+    assert_int_equal(parse("exit=poweroff").exit, CMDLINE_EXIT_POWEROFF);
+}
+
+TEST("cmdline: tests of several CPUs have words of their own") {
+    assert_int_equal(parse("test=absent-cpu").test, CMDLINE_TEST_ABSENT_CPU);
+    assert_int_equal(parse("test=cpu-fault").test, CMDLINE_TEST_CPU_FAULT);
+    assert_int_equal(parse("test=cpu-overflow").test, CMDLINE_TEST_CPU_OVERFLOW);
+    assert_int_equal(parse("test=cpu-panics").test, CMDLINE_TEST_CPU_PANICS);
+    assert_int_equal(parse("test=cpu-map").test, CMDLINE_TEST_CPU_MAP);
+}
+
+TEST("cmdline: a note is any text without a space, and changes nothing") {
+    struct cmdline cmdline = parse("note= note=exit=debug exit=poweroff note=\"\xc3\xa4");
+    assert_int_equal(cmdline.exit, CMDLINE_EXIT_POWEROFF);
+    assert_int_equal(cmdline.test, CMDLINE_TEST_NONE);
+}
+
+TEST("cmdline: an unknown word changes nothing, and words after it count") {
+    static const char text[] = "exit=never test= exit=debug exit=debugger exit test=panic";
+    struct cmdline cmdline = parse_all(text);
+    assert_int_equal(cmdline.exit, CMDLINE_EXIT_DEBUG);
+    assert_int_equal(cmdline.test, CMDLINE_TEST_PANIC);
+    assert_ptr_equal(cmdline.unknown, text);
+    assert_int_equal(cmdline.unknown_bytes, strlen("exit=never"));
+}
+
+TEST("cmdline: the first unknown word is named, with what would be right in its place") {
+    expect_refusal("exit=debug quiet exit=never",
+                   "unknown option \"quiet\": an option begins with exit=, test=, note=");
+    expect_refusal("exit=never quiet",
+                   "unknown option \"exit=never\": exit= is one of prompt, poweroff, debug");
+    expect_refusal("exit", "unknown option \"exit\": an option begins with exit=, test=, note=");
+    expect_refusal("exit=", "unknown option \"exit=\": exit= is one of prompt, poweroff, debug");
+}
+
+TEST("cmdline: the longest refusal says that the word is longer, and names all tests") {
+    expect_refusal(
+        "test=555555555566666666667777777777888888888899999999990000000000",
+        "unknown option \"test=5555555555666666666677777777778888888888999999999900000...\":"
+        " test= is one of none, panic, double-adopt, null-read, write-text,"
+        " write-text-alias, exec-data, exec-direct, stack-overflow, guard-above,"
+        " noncanonical, invalid-opcode, absent-cpu, cpu-fault, cpu-overflow, cpu-panics,"
+        " cpu-map");
+}
+
+TEST("cmdline: the text ends where its length says") {
+    struct cmdline cmdline = cmdline_parse("exit=debugger", strlen("exit=debug"));
+    assert_int_equal(cmdline.exit, CMDLINE_EXIT_DEBUG);
+    assert_null(cmdline.unknown);
+}

@@ -1,4 +1,0 @@
-// Random operations of the frame allocator with the sanitizers that other tests have, and so fewer.
-#define OPERATIONS (1u << 17)
-
-#include "tests/unit/test_frames_random.c"
