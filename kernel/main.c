@@ -6,9 +6,9 @@
 #include "kernel/base/cmdline.h"
 #include "kernel/base/panic.h"
 #include "kernel/console/console.h"
+#include "kernel/console/input.h"
 #include "kernel/console/screen.h"
 #include "kernel/cpus/descriptors.h"
-#include "kernel/cpus/interrupts.h"
 #include "kernel/cpus/stacks.h"
 #include "kernel/cpus/start.h"
 #include "kernel/memory/kernel_space.h"
@@ -66,10 +66,11 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     console_start();                                           // the kernel can speak
     descriptors_load(0);                                       // faults get a report of its own
     boot_accept(info, tsc_entry);                              // boot_info is what it should be
+    stacks_set_boot(info->stack_bottom, info->stack_top);      // backtraces may follow it
     struct cmdline options = parse_cmdline(info);              // how this boot is to end
     adopt_page_tables(info);                                   // the loader's tables are its own
     cpus_find(options.test == CMDLINE_TEST_ABSENT_CPU);        // how many the firmware lists
-    memory_start();                                            // regions, audit, allocator
+    memory_start(cpus_count(), console_sink());                // regions, audit, allocator
     stacks_guard_ists();                                       // guards for interrupt stacks
     screen_start();                                            // a picture of memory, and text
     cpus_start();                                              // the others sleep until needed

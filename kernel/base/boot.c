@@ -3,7 +3,6 @@
 #include "common/boot/boot_check.h"
 #include "kernel/base/layout.h"
 #include "kernel/base/panic.h"
-#include "kernel/cpus/stacks.h"
 
 SLIPWAY_KERNEL_NOTE(.version = SLIPWAY_BOOT_VERSION, .stack_bytes = KERNEL_STACK_BYTES);
 
@@ -18,7 +17,6 @@ void boot_accept(const struct slipway_boot_info *info, uint64_t tsc_entry) {
               boot_check_text(result), index);
     accepted = info;
     entry_tsc = tsc_entry;
-    stacks_set_boot(info->stack_bottom, info->stack_top);
 }
 
 const struct slipway_boot_info *boot_info(void) {

@@ -5,6 +5,7 @@
 #include "kernel/base/panic.h"
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/interrupts.h"
+#include "kernel/memory/kernel_space.h"
 #include "kernel/memory/tlb.h"
 
 enum { STOP_LIMIT_US = 100000 };
@@ -50,10 +51,6 @@ unsigned cpus_started(void) {
     return started;
 }
 
-bool cpus_are_busy(void) {
-    return busy;
-}
-
 static void wait_for_all(const uint32_t *count) {
     while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != started)
         cpu_pause();
@@ -67,19 +64,21 @@ static void do_work(void) {
 }
 
 void cpus_run(cpus_task task, void *argument) {
-    if (cpus_current() != 0 || busy || cpu_interrupts_are_on())
-        panic("work for all CPUs is given by CPU %u, in a task or in an interrupt", cpus_current());
+    if (this_cpu() != 0 || busy || cpu_interrupts_are_on())
+        panic("work for all CPUs is given by CPU %u, in a task or in an interrupt", this_cpu());
     work.task = task;
     work.argument = argument;
     work.awake = 0;
     work.finished = 0;
     busy = true;
+    space_close();
     // What was written before is seen by whoever sees the number.
     __atomic_store_n(&work.number, work.number + 1, __ATOMIC_RELEASE);
     for (unsigned cpu = 1; cpu < started; cpu++)
         apic_send(cpus[cpu].apic_id, INTERRUPTS_WAKE_VECTOR);
     do_work();
     wait_for_all(&work.finished);
+    space_open();
     busy = false;
 }
 
@@ -101,20 +100,20 @@ void cpus_serve(void) {
 }
 
 [[gnu::noreturn]] static void stop_here(void) {
-    __atomic_fetch_or(&stopped, UINT64_C(1) << cpus_current(), __ATOMIC_RELEASE);
+    __atomic_fetch_or(&stopped, UINT64_C(1) << this_cpu(), __ATOMIC_RELEASE);
     cpu_stop();
 }
 
 void cpus_handle_nmi(void) {
     uint32_t who = __atomic_load_n(&reporter, __ATOMIC_ACQUIRE);
-    if (who != NOBODY && who != cpus_current())
+    if (who != NOBODY && who != this_cpu())
         stop_here();
 }
 
 // One by one: a CPU that was left out may still run the firmware's code, whose memory this kernel
 // has long used for something else, and must get no NMI.
 void cpus_stop_others(void) {
-    uint32_t self = cpus_current();
+    uint32_t self = this_cpu();
     uint32_t who = NOBODY;
     if (!__atomic_compare_exchange_n(&reporter, &who, self, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {

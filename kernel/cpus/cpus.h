@@ -3,26 +3,16 @@
 // One CPU, number 0, boots and tells the story of main.c. The others (start.h) sleep until
 // cpus_run has a task for them, and sleep again when they have done it.
 //
-// The kernel's address space changes only while the others sleep; space.c panics otherwise. A CPU
+// The kernel's address space changes only while the others sleep: cpus_run closes it. A CPU
 // that wakes up forgets every translation before it looks at its task, so nobody has to interrupt
 // it to make it forget one: there is no TLB shootdown.
 #pragma once
 
-#include "common/x86/cpu.h"
+#include "kernel/base/this_cpu.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
-// CPUs beyond these are left out. A bit each in a word is enough for a set of them.
-#define CPUS_MAX 64
-
 // --- Who they are
-
-// The number of the CPU that asks, below cpus_started(). It holds as long as the caller stays on
-// that CPU, which all code of this kernel does.
-static inline unsigned cpus_current(void) {
-    return (unsigned)cpu_read_gs_word();
-}
 
 // How many run: 1, until others have been started.
 unsigned cpus_started(void);
@@ -39,9 +29,6 @@ typedef void (*cpus_task)(void *argument);
 // so. On CPU 0, outside of a task and of interrupts.
 void cpus_run(cpus_task task, void *argument);
 
-// True while cpus_run runs.
-bool cpus_are_busy(void);
-
 // --- The end
 
 // Makes the CPU that calls the only one that runs, for a report and the end of the machine. The
@@ -54,7 +41,7 @@ void cpus_handle_nmi(void);
 
 // --- For those who start CPUs: descriptors.c and start.c
 
-// Lets cpus_current() answer `cpu` on this CPU, from now on.
+// Lets this_cpu() return `cpu` on this CPU, from now on.
 void cpus_make_current(unsigned cpu);
 
 // Notes the local APIC of a CPU before it is started.

@@ -1,25 +1,18 @@
-// Input from COM1, by interrupt where the machine delivers one, so that a prompt without a typist
-// costs no CPU time; and a timer and interrupts by instruction, for the self-test. Owns the legacy
-// interrupt controllers (Intel 8259A) and what each vector means.
+// What each interrupt vector means: COM1's interrupt, and, for the self-test, a timer and
+// interrupts by instruction. Owns the legacy interrupt controllers (Intel 8259A).
 //
 // Interrupts are on only while input_read waits, while a CPU sleeps (cpus.h), and between
 // interrupts_try_start and interrupts_try_stop: the rest of the kernel is never interrupted.
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 // What wakes a CPU: there is nothing more to do in the interrupt itself.
 #define INTERRUPTS_WAKE_VECTOR 0x32
 
-// Routes COM1's interrupt (IRQ 4) to this CPU and tries it once. False if no interrupt arrives:
-// input is then polled. Needs a UART.
-bool input_start(void);
-
-// Waits for one byte from COM1; INPUT_LOST where others were lost, because they came faster than
-// they were read. (A terminal sends that byte for a break, if ever.)
-#define INPUT_LOST '\0'
-char input_read(void);
+// Starts the legacy controllers with COM1's interrupt (IRQ 4) alone let through, to this CPU, and
+// none in service. From now on `handler` is called for each, with interrupts off.
+void interrupts_start_com1(void (*handler)(void));
 
 enum interrupts_source {
     INTERRUPTS_TIMER,

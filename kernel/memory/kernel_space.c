@@ -5,7 +5,6 @@
 #include "common/x86/features.h"
 #include "kernel/base/boot.h"
 #include "kernel/base/panic.h"
-#include "kernel/cpus/cpus.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/tlb.h"
 
@@ -13,6 +12,7 @@
 
 static struct vmem kernel_space;
 static bool adopted;
+static bool closed; // to changes
 static const struct slipway_boot_info *boot;
 
 const char *space_status_text(enum space_status status) {
@@ -159,8 +159,16 @@ const struct vmem *space_kernel(void) {
     return adopted ? &kernel_space : NULL;
 }
 
+void space_close(void) {
+    closed = true;
+}
+
+void space_open(void) {
+    closed = false;
+}
+
 struct vmem *space_begin(struct vmem_flush *flush) {
-    if (cpus_are_busy())
+    if (closed)
         panic("the kernel's page tables are to be changed while other CPUs run");
     vmem_flush_begin(flush, &flush_ops, NULL);
     return &kernel_space;

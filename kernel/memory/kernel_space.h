@@ -37,8 +37,10 @@ bool space_is_direct(uint64_t address);
 [[nodiscard]] enum vmem_status space_begin_start(paddr_t page, struct vmem *ret_tables);
 void space_end_start(struct vmem *tables);
 
-// The kernel's space is changed by CPU 0, while all others sleep: each function below panics while
-// cpus_run runs.
+// The kernel's space is changed by CPU 0, while all others sleep. While they do not, the space is
+// closed, and each function below panics.
+void space_close(void);
+void space_open(void);
 
 // Begins a record for changes of the kernel's space, and returns that. vmem_flush_finish ends it.
 struct vmem *space_begin(struct vmem_flush *flush);

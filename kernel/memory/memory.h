@@ -8,16 +8,16 @@
 
 #include <stdint.h>
 
-// Normalises, audits, starts the allocator. Needs the adopted space. Panics with the reason if any
-// of it fails: a kernel that does not know its memory cannot go on.
-void memory_start(void);
+// Normalises, audits, starts the allocator for `cpus` CPUs. Needs the adopted space. `out` gets
+// what the audit finds. Panics with the reason if any of it fails: a kernel that does not know its
+// memory cannot go on.
+void memory_start(unsigned cpus, const struct sink *out);
 
 // Makes the memory of firmware's boot services available. Returns the frames gained.
 uint64_t memory_reclaim_boot_services(void);
 
 // --- Frames: the calls of common/frames/frames.h, with the same errors, after memory_start. On
 // every CPU, and in interrupts too: they are off while the allocator works, and then as they were.
-
 //
 // With the build option TRACKING=1 a frame remembers the place that called (common/frames/track.h).
 #define memory_alloc(...)            memory_alloc_from(FRAMES_PLACE_HERE __VA_ARGS__)

@@ -5,7 +5,7 @@
 #include "kernel/base/boot.h"
 #include "kernel/base/units.h"
 #include "kernel/console/console.h"
-#include "kernel/cpus/interrupts.h"
+#include "kernel/console/input.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
 #include "kernel/report/report.h"

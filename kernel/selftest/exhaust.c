@@ -63,12 +63,12 @@ static bool take(struct hoard *hoard) {
 
 static void handle(enum interrupts_source source) {
     (void)source;
-    (void)take(&interrupting[cpus_current()]);
+    (void)take(&interrupting[this_cpu()]);
 }
 
 static void take_all(void *argument) {
     (void)argument;
-    struct hoard *hoard = &running[cpus_current()];
+    struct hoard *hoard = &running[this_cpu()];
     interrupts_try_start(TIMER_US, handle);
     while (take(hoard)) {
         if (hoard->count % FRAMES_PER_RAISE == 0)
@@ -94,7 +94,7 @@ static void free_hoard(struct hoard *hoard) {
 // Each CPU frees what the next one has taken.
 static void free_all_of_next(void *argument) {
     (void)argument;
-    unsigned next = (cpus_current() + 1) % cpus_started();
+    unsigned next = (this_cpu() + 1) % cpus_started();
     free_hoard(&running[next]);
     free_hoard(&interrupting[next]);
 }

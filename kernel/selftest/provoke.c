@@ -41,7 +41,7 @@ static uint64_t direct_address(const struct slipway_boot_info *info, uint64_t im
 
 // What the last CPU does while the others wait for it in vain.
 static void fail_on_last(void *failure) {
-    if (cpus_current() != cpus_started() - 1) {
+    if (this_cpu() != cpus_started() - 1) {
         for (;;)
             cpu_pause();
     }

@@ -110,9 +110,9 @@ static void test_stale(bool is_full) {
 static void find_on_every_cpu(void *expected) {
     const volatile uint8_t *page = (const volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
     if (expected == NULL && probe_read(KERNEL_SCRATCH))
-        panic("self-test: CPU %u still has a page that is gone", cpus_current());
+        panic("self-test: CPU %u still has a page that is gone", this_cpu());
     if (expected != NULL && page[0] != *(const uint8_t *)expected)
-        panic("self-test: CPU %u sees a page that was replaced", cpus_current());
+        panic("self-test: CPU %u sees a page that was replaced", this_cpu());
 }
 
 // A CPU that slept while a page was replaced, and while it was unmapped, knows.

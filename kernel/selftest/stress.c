@@ -59,7 +59,7 @@ static void close_workplaces(paddr_t frames) {
 }
 
 static void handle(enum interrupts_source source) {
-    struct workplace *here = workplace_of(cpus_current());
+    struct workplace *here = workplace_of(this_cpu());
     here->interrupts[source]++;
     taker_operate(&here->interrupting);
     if (cpu_interrupts_are_on())
@@ -75,7 +75,7 @@ static void wait_for_timer(const struct workplace *here) {
 
 static void work_here(void *argument) {
     (void)argument;
-    struct workplace *here = workplace_of(cpus_current());
+    struct workplace *here = workplace_of(this_cpu());
     interrupts_try_start(TIMER_US, handle);
     for (unsigned i = 1; i <= OPERATIONS / cpus_started(); i++) {
         taker_operate(&here->running);
@@ -92,7 +92,7 @@ static void work_here(void *argument) {
 // Each CPU frees what the next one holds.
 static void free_for_next(void *argument) {
     (void)argument;
-    struct workplace *next = workplace_of(cpus_current() + 1);
+    struct workplace *next = workplace_of(this_cpu() + 1);
     taker_release_all(&next->running);
     taker_release_all(&next->interrupting);
 }

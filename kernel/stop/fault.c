@@ -72,8 +72,8 @@ static volatile unsigned reports;
     screen_start_for_failure();
     const struct sink *sink = screen_is_busy() ? console_serial() : console_sink();
     trap_report(sink, frame, space_kernel());
-    fmt_print(sink, "  on CPU %u (APIC ID %u) of %u\n", cpus_current(),
-              cpus_apic_id(cpus_current()), cpus_started());
+    fmt_print(sink, "  on CPU %u (APIC ID %u) of %u\n", this_cpu(), cpus_apic_id(this_cpu()),
+              cpus_started());
     if (frame->vector == VECTOR_PAGE_FAULT)
         report_place(sink, cpu_read_cr2());
     backtrace_print(sink, frame->rip, frame->rbp);

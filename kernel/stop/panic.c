@@ -18,8 +18,8 @@ void panic(const char *format, ...) {
     screen_start_for_failure();
     console_print("\nPANIC: ");
     fmt_vprint(console_sink(), format, arguments);
-    console_print("\n  on CPU %u (APIC ID %u) of %u\n", cpus_current(),
-                  cpus_apic_id(cpus_current()), cpus_started());
+    console_print("\n  on CPU %u (APIC ID %u) of %u\n", this_cpu(), cpus_apic_id(this_cpu()),
+                  cpus_started());
     va_end(arguments);
     const uint64_t *frame = __builtin_frame_address(0); // the caller's RBP, the return address
     backtrace_print(console_sink(), frame[1], frame[0]);
