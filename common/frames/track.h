@@ -17,22 +17,52 @@
 // A function that allocates for others passes on the place of its caller, so that this is what is
 // remembered:
 //
-//     enum frames_status pool_alloc_from(FRAMES_PLACE_PARAMETER struct pool *pool);
-//     #define pool_alloc(...) pool_alloc_from(FRAMES_PLACE_HERE __VA_ARGS__)
+//     enum frames_status pool_alloc_from(struct frames_place *place, struct pool *pool);
+//     #define pool_alloc(...) pool_alloc_from(FRAMES_HERE, __VA_ARGS__)
 //
-// and in pool_alloc_from: frames_alloc_from(FRAMES_PLACE_ARGUMENT frames, cpu, zone, &frame). Each
-// of the three is empty without tracking.
+// and in pool_alloc_from: frames_alloc_from(place, frames, cpu, zone, &frame). Without tracking
+// FRAMES_HERE is null, and the place is ignored.
+struct frames_place;
+
 #ifndef FRAMES_TRACKING
 
-#define FRAMES_PLACE_PARAMETER
-#define FRAMES_PLACE_ARGUMENT
-#define FRAMES_PLACE_HERE
+#define FRAMES_HERE ((struct frames_place *)0)
 
-#define frames_alloc_from            frames_alloc
-#define frames_alloc_run_from        frames_alloc_run
-#define frames_alloc_at_from         frames_alloc_at
-#define frames_owners_alloc_from     frames_owners_alloc
-#define frames_owners_alloc_run_from frames_owners_alloc_run
+[[nodiscard]] static inline enum frames_status
+frames_alloc_from(struct frames_place *place, struct frames *frames, unsigned cpu,
+                  enum frames_zone zone, paddr_t *ret_frame) {
+    (void)place;
+    return frames_alloc(frames, cpu, zone, ret_frame);
+}
+
+[[nodiscard]] static inline enum frames_status
+frames_alloc_run_from(struct frames_place *place, struct frames *frames, unsigned cpu,
+                      const struct frames_request *request, paddr_t *ret_first) {
+    (void)place;
+    return frames_alloc_run(frames, cpu, request, ret_first);
+}
+
+[[nodiscard]] static inline enum frames_status frames_alloc_at_from(struct frames_place *place,
+                                                                    struct frames *frames,
+                                                                    unsigned cpu, paddr_t first,
+                                                                    uint64_t count) {
+    (void)place;
+    return frames_alloc_at(frames, cpu, first, count);
+}
+
+[[nodiscard]] static inline enum frames_status
+frames_owners_alloc_from(struct frames_place *place, struct frames_owners *owners, unsigned cpu,
+                         enum frames_zone zone, paddr_t *ret_frame) {
+    (void)place;
+    return frames_owners_alloc(owners, cpu, zone, ret_frame);
+}
+
+[[nodiscard]] static inline enum frames_status
+frames_owners_alloc_run_from(struct frames_place *place, struct frames_owners *owners, unsigned cpu,
+                             const struct frames_request *request, paddr_t *ret_first) {
+    (void)place;
+    return frames_owners_alloc_run(owners, cpu, request, ret_first);
+}
 
 #else
 
@@ -45,10 +75,6 @@ struct frames_place {
     uint32_t number; // in the table of places, from 1 on; 0: not there yet
     uint64_t frames; // that it holds, while they are counted
 };
-
-#define FRAMES_PLACE_PARAMETER struct frames_place *frames_place,
-#define FRAMES_PLACE_ARGUMENT  frames_place,
-#define FRAMES_PLACE_HERE      FRAMES_HERE,
 
 #define FRAMES_HERE                                                                                \
     ({                                                                                             \

@@ -45,29 +45,28 @@ uint64_t memory_reclaim_boot_services(void) {
     return gained;
 }
 
-enum frames_status memory_alloc_from(FRAMES_PLACE_PARAMETER enum frames_zone zone,
+enum frames_status memory_alloc_from(struct frames_place *place, enum frames_zone zone,
                                      paddr_t *ret_frame) {
     bool were_on = cpu_interrupts_save();
-    enum frames_status status = frames_alloc_from(FRAMES_PLACE_ARGUMENT & kernel_memory.allocator,
-                                                  this_cpu(), zone, ret_frame);
+    enum frames_status status =
+        frames_alloc_from(place, &kernel_memory.allocator, this_cpu(), zone, ret_frame);
     cpu_interrupts_restore(were_on);
     return status;
 }
 
-enum frames_status
-memory_alloc_run_from(FRAMES_PLACE_PARAMETER const struct frames_request *request,
-                      paddr_t *ret_first) {
+enum frames_status memory_alloc_run_from(struct frames_place *place,
+                                         const struct frames_request *request, paddr_t *ret_first) {
     bool were_on = cpu_interrupts_save();
-    enum frames_status status = frames_alloc_run_from(
-        FRAMES_PLACE_ARGUMENT & kernel_memory.allocator, this_cpu(), request, ret_first);
+    enum frames_status status =
+        frames_alloc_run_from(place, &kernel_memory.allocator, this_cpu(), request, ret_first);
     cpu_interrupts_restore(were_on);
     return status;
 }
 
-enum frames_status memory_alloc_at_from(FRAMES_PLACE_PARAMETER paddr_t first, uint64_t count) {
+enum frames_status memory_alloc_at_from(struct frames_place *place, paddr_t first, uint64_t count) {
     bool were_on = cpu_interrupts_save();
-    enum frames_status status = frames_alloc_at_from(
-        FRAMES_PLACE_ARGUMENT & kernel_memory.allocator, this_cpu(), first, count);
+    enum frames_status status =
+        frames_alloc_at_from(place, &kernel_memory.allocator, this_cpu(), first, count);
     cpu_interrupts_restore(were_on);
     return status;
 }
@@ -85,18 +84,18 @@ static void zero(paddr_t first, uint64_t count) {
         memset(memory_frame_bytes(paddr_add(first, i * FRAME_BYTES)), 0, FRAME_BYTES);
 }
 
-enum frames_status memory_alloc_zeroed_from(FRAMES_PLACE_PARAMETER enum frames_zone zone,
+enum frames_status memory_alloc_zeroed_from(struct frames_place *place, enum frames_zone zone,
                                             paddr_t *ret_frame) {
-    enum frames_status status = memory_alloc_from(FRAMES_PLACE_ARGUMENT zone, ret_frame);
+    enum frames_status status = memory_alloc_from(place, zone, ret_frame);
     if (status == FRAMES_OK)
         zero(*ret_frame, 1);
     return status;
 }
 
-enum frames_status
-memory_alloc_run_zeroed_from(FRAMES_PLACE_PARAMETER const struct frames_request *request,
-                             paddr_t *ret_first) {
-    enum frames_status status = memory_alloc_run_from(FRAMES_PLACE_ARGUMENT request, ret_first);
+enum frames_status memory_alloc_run_zeroed_from(struct frames_place *place,
+                                                const struct frames_request *request,
+                                                paddr_t *ret_first) {
+    enum frames_status status = memory_alloc_run_from(place, request, ret_first);
     if (status == FRAMES_OK)
         zero(*ret_first, request->count);
     return status;

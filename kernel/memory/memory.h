@@ -20,27 +20,27 @@ uint64_t memory_reclaim_boot_services(void);
 // every CPU, and in interrupts too: they are off while the allocator works, and then as they were.
 //
 // With the build option TRACKING=1 a frame remembers the place that called (common/frames/track.h).
-#define memory_alloc(...)            memory_alloc_from(FRAMES_PLACE_HERE __VA_ARGS__)
-#define memory_alloc_run(...)        memory_alloc_run_from(FRAMES_PLACE_HERE __VA_ARGS__)
-#define memory_alloc_at(...)         memory_alloc_at_from(FRAMES_PLACE_HERE __VA_ARGS__)
-#define memory_alloc_zeroed(...)     memory_alloc_zeroed_from(FRAMES_PLACE_HERE __VA_ARGS__)
-#define memory_alloc_run_zeroed(...) memory_alloc_run_zeroed_from(FRAMES_PLACE_HERE __VA_ARGS__)
+#define memory_alloc(...)            memory_alloc_from(FRAMES_HERE, __VA_ARGS__)
+#define memory_alloc_run(...)        memory_alloc_run_from(FRAMES_HERE, __VA_ARGS__)
+#define memory_alloc_at(...)         memory_alloc_at_from(FRAMES_HERE, __VA_ARGS__)
+#define memory_alloc_zeroed(...)     memory_alloc_zeroed_from(FRAMES_HERE, __VA_ARGS__)
+#define memory_alloc_run_zeroed(...) memory_alloc_run_zeroed_from(FRAMES_HERE, __VA_ARGS__)
 
-[[nodiscard]] enum frames_status memory_alloc_from(FRAMES_PLACE_PARAMETER enum frames_zone zone,
-                                                   paddr_t *ret_frame);
-[[nodiscard]] enum frames_status
-memory_alloc_run_from(FRAMES_PLACE_PARAMETER const struct frames_request *request,
-                      paddr_t *ret_first);
-[[nodiscard]] enum frames_status memory_alloc_at_from(FRAMES_PLACE_PARAMETER paddr_t first,
+[[nodiscard]] enum frames_status memory_alloc_from(struct frames_place *place,
+                                                   enum frames_zone zone, paddr_t *ret_frame);
+[[nodiscard]] enum frames_status memory_alloc_run_from(struct frames_place *place,
+                                                       const struct frames_request *request,
+                                                       paddr_t *ret_first);
+[[nodiscard]] enum frames_status memory_alloc_at_from(struct frames_place *place, paddr_t first,
                                                       uint64_t count);
 
 // The same, and every byte of the frames is 0. They are filled after the allocator has given them,
 // so that it is never held up, nor are interrupts.
 [[nodiscard]] enum frames_status
-memory_alloc_zeroed_from(FRAMES_PLACE_PARAMETER enum frames_zone zone, paddr_t *ret_frame);
-[[nodiscard]] enum frames_status
-memory_alloc_run_zeroed_from(FRAMES_PLACE_PARAMETER const struct frames_request *request,
-                             paddr_t *ret_first);
+memory_alloc_zeroed_from(struct frames_place *place, enum frames_zone zone, paddr_t *ret_frame);
+[[nodiscard]] enum frames_status memory_alloc_run_zeroed_from(struct frames_place *place,
+                                                              const struct frames_request *request,
+                                                              paddr_t *ret_first);
 
 [[nodiscard]] enum frames_status memory_free(paddr_t frame);
 [[nodiscard]] enum frames_status memory_free_run(paddr_t first, uint64_t count);

@@ -69,14 +69,12 @@ TEST("track: records of one file, line and function are one place") {
 }
 
 // A function that allocates for others.
-static paddr_t take_from(FRAMES_PLACE_PARAMETER struct machine *machine) {
+static paddr_t take_from(struct frames_place *place, struct machine *machine) {
     paddr_t frame = PADDR_NONE;
-    assert_int_equal(
-        frames_alloc_from(FRAMES_PLACE_ARGUMENT & machine->frames, 0, FRAMES_ANY, &frame),
-        FRAMES_OK);
+    assert_int_equal(frames_alloc_from(place, &machine->frames, 0, FRAMES_ANY, &frame), FRAMES_OK);
     return frame;
 }
-#define take(...) take_from(FRAMES_PLACE_HERE __VA_ARGS__)
+#define take(...) take_from(FRAMES_HERE, __VA_ARGS__)
 
 TEST("track: who allocates through another function is remembered, not that function") {
     TRACKED_MACHINE(machine, 1, {MIB(4), MIB(8), USABLE, true});
