@@ -38,9 +38,7 @@ COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
 KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S kernel/*/*.c kernel/*/*.S))
 LOADER_SRC := $(filter-out common/frames/%,$(COMMON)) $(sort $(wildcard loader/*.c loader/*.S))
 # Pure code: compiled for the target and, from the same file, for the host.
-PURE_SRC   := $(filter-out common/base/mem.c common/x86/% %.S,$(COMMON)) \
-              $(sort $(wildcard $(addprefix kernel/,base/cmdline.c base/units.c console/strip.c cpus/madt.c memory/regions.c) \
-              $(addprefix loader/,config.c elf*.c plan.c utf.c)))
+PURE_SRC   := $(filter %.c,$(sort $(wildcard $(shell sed 's/\#.*//' scripts/pure.txt))))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
