@@ -15,13 +15,14 @@ NEEDED  := $(EFI_LIB)/crt0-efi-x86_64.o $(FONT) /usr/include/cmocka.h
 PREFIX  := /usr/local
 DESTDIR :=
 TRACKING :=
+DEBUG   :=
 
 WARN  := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
          -Wmissing-prototypes -Wundef -Wvla -Wcast-align -Wcast-qual -Wswitch-enum -Wimplicit-fallthrough
 # Paths in debug information and __FILE__ are relative, so that every folder builds the same bytes.
 PATHS := -I. -MMD -MP -ffile-prefix-map='$(CURDIR)'=. -ffile-prefix-map='$(BUILD)'=build
 BASE  := -std=gnu2x $(WARN) -O2 -g $(PATHS) -DSLIPWAY_VERSION='"$(VERSION)"' \
-         $(if $(filter 1,$(TRACKING)),-DFRAMES_TRACKING)
+         $(if $(filter 1,$(TRACKING)),-DFRAMES_TRACKING) $(if $(filter 1,$(DEBUG)),-DSLIPWAY_DEBUG)
 FREE  := $(BASE) -ffreestanding -fno-stack-protector -fno-jump-tables -fno-asynchronous-unwind-tables \
          -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing
 KERNEL_CFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie -fno-omit-frame-pointer
@@ -30,7 +31,7 @@ LOADER_CFLAGS := $(FREE) -fpic -fshort-wchar -fvisibility=hidden -DGNU_EFI_USE_M
          -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 LOADER_LFLAGS := -shared -nostdlib --build-id=none -z nocombreloc -Bsymbolic --no-undefined
 LOADER_KEEP   := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
-HOST_CFLAGS   := $(BASE) -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_CFLAGS   := $(BASE) -DSLIPWAY_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_CFLAGS   := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
 ASM_FLAGS     := -g $(PATHS)
 

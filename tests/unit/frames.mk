@@ -5,7 +5,7 @@ TRACKING_BIN  := $(addprefix $(BUILD)/host/unit/frames/,test_track test_track_ca
 NDEBUG_BIN    := $(BUILD)/host/unit/frames/test_owners_ndebug
 NDEBUG_SRC    := $(wildcard tests/unit/frames/test_owners*.c)
 $(eval $(call compile,tracking,$$(CC) $$(HOST_CFLAGS) -DFRAMES_TRACKING))
-$(eval $(call compile,ndebug,$$(CC) $$(HOST_CFLAGS) -DNDEBUG))
+$(eval $(call compile,ndebug,$$(CC) $$(HOST_CFLAGS) -USLIPWAY_DEBUG -DNDEBUG))
 $(TRACKING_BIN): $(BUILD)/host/unit/%: $(BUILD)/tracking/tests/unit/%.o $(call objects,tracking,$(FRAMES_SRC))
 $(NDEBUG_BIN): $(call objects,ndebug,$(NDEBUG_SRC) $(FRAMES_SRC))
 $(TRACKING_BIN) $(NDEBUG_BIN): $(SUPPORT) $(BUILD)/host/libpure.a $(BUILD)/files.stamp

@@ -2,7 +2,7 @@
 # What those would find, the same operations find in the other tests, under the fuzzer, and in a
 # shorter run with them. Tests with threads run at full speed without sanitizers, too, and once more
 # under the thread sanitizer.
-PLAIN_CFLAGS := $(BASE) -fno-omit-frame-pointer
+PLAIN_CFLAGS := $(BASE) -DSLIPWAY_DEBUG -fno-omit-frame-pointer
 TSAN_CFLAGS  := $(PLAIN_CFLAGS) -fsanitize=thread
 PLAIN_TESTS  := vmem/test_random frames/test_random frames/test_threads
 TSAN_TESTS   := frames/test_races
