@@ -128,6 +128,7 @@ struct fake {
     struct cpuid (*cpuid)(uint32_t leaf, uint32_t subleaf); // in place of the machine's, or null
     uint32_t (*pm_timer)(void);                             // the same for the PM timer
     bool uart_is_stuck;                                     // never takes a byte
+    uint64_t smbios;     // where the firmware says that its SMBIOS tables are
     uint64_t uart_takes; // so many bytes, then none; 0: any number
     bool has_uart;
     bool has_pm_timer; // and an RSDP that leads to it

@@ -256,6 +256,7 @@ void fake_reset(void) {
         .time = {.Year = 2024, .Month = 2, .Day = 29, .Hour = 12, .TimeZone = 60},
         .paging_levels = 4,
         .paddr_bits = 48,
+        .smbios = FAKE_ACPI_PHYS + 0x1000,
         .has_1g = true,
         .has_mce = true,
         .has_uart = true,

@@ -52,7 +52,7 @@ static void put_acpi(void) {
 
 void fake_put_tables(EFI_SYSTEM_TABLE *system) {
     EFI_CONFIGURATION_TABLE tables[] = {
-        {.VendorGuid = SMBIOS3_TABLE_GUID, .VendorTable = at(FAKE_ACPI_PHYS + 0x1000)},
+        {.VendorGuid = SMBIOS3_TABLE_GUID, .VendorTable = at(fake.smbios)},
         {.VendorGuid = ACPI_20_TABLE_GUID, .VendorTable = at(FAKE_ACPI_PHYS)},
     };
     uint64_t tables_phys = FAKE_SYSTEM_PHYS + 0x800;

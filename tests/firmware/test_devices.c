@@ -210,6 +210,28 @@ TEST("the firmware's tables are handed over by both addresses") {
     assert_int_equal(info->efi_system_table, info->hhdm_base + FAKE_SYSTEM_PHYS);
 }
 
+TEST("a table of the firmware's has an address in the direct map only where that reaches") {
+    static const struct {
+        uint64_t phys;
+        bool direct;
+    } tables[] = {
+        {0x10, true},                            // in frame 0, which is RAM
+        {FAKE_ARENA_START + 0xa0000, true},      // where a region begins
+        {FAKE_ARENA_START + 0x100000 - 1, true}, // where RAM ends
+        {FAKE_ARENA_START + 0x100000, false},    // and reserved memory begins
+        {FAKE_ARENA_START + 0x80000, false},     // reserved
+        {UINT64_C(0x7fffffffff), false},         // in no region
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(tables); i++) {
+        setup_boot(NULL);
+        fake.smbios = tables[i].phys;
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        assert_int_equal(info->smbios_phys, tables[i].phys);
+        assert_int_equal(info->smbios, tables[i].direct ? info->hhdm_base + tables[i].phys : 0);
+    }
+}
+
 TEST("the TSC's frequency is measured against the power management timer, within 0.2 percent") {
     setup_boot(NULL);
     fake_boot();
