@@ -68,8 +68,10 @@ void fake_pass_time(uint64_t counts) {
 }
 
 uint32_t cpu_in32(uint16_t port) {
-    if (port != FAKE_PM_TIMER_PORT || !fake.has_pm_timer)
+    if (port != FAKE_PM_TIMER_PORT || !fake.has_pm_timer) {
+        fake_record_breach("port 0x%x is read, where nothing is", port);
         return UINT32_MAX;
+    }
     if (fake.pm_timer != NULL)
         return fake.pm_timer();
     return (uint32_t)(tsc * 3579545 / FAKE_TSC_HZ) & 0xffffff;

@@ -243,6 +243,8 @@ TEST("the TSC's frequency is measured against the power management timer, within
 static struct cpuid highest, crystal, hypervisor;
 
 static struct cpuid with_tsc(uint32_t leaf, uint32_t subleaf) {
+    if (subleaf != 0 && leaf != 7) // they have none
+        return (struct cpuid){0};
     if (leaf == 0)
         return highest;
     if (leaf == 0x15)
@@ -267,6 +269,7 @@ TEST(
     } cases[] = {
         {{.eax = 0x15}, {2, 216, 24000000, 0}, {0}, UINT64_C(2592000000)},
         {{.eax = 0x16}, {3, 400, 38400000, 0}, {0}, UINT64_C(5120000000)},
+        {{.eax = 0x15}, {1, 1, 1, 0}, {0}, 1},
         {{.eax = 0x14}, {2, 216, 24000000, 0}, {0}, 0},
         {{.eax = 0x15}, {0, 216, 24000000, 0}, {0}, 0},
         {{.eax = 0x15}, {2, 0, 24000000, 0}, {0}, 0},

@@ -91,6 +91,30 @@ TEST("timeline: without a timer there is no frequency, whatever was measured bef
     }
 }
 
+static struct cpuid with_crystal(uint32_t leaf, uint32_t subleaf) {
+    (void)subleaf;
+    return leaf == 0 ? (struct cpuid){.eax = 0x15} : (struct cpuid){2, 216, 24000000, 0};
+}
+
+static uint32_t read_in_vain(void) {
+    fail_msg("the timer was read");
+    return 0;
+}
+
+TEST("timeline: a timer is not read where CPUID tells the frequency, nor one that is not there") {
+    uint64_t looks;
+    start();
+    fake.cpuid = with_crystal;
+    fake.pm_timer = read_in_vain;
+    timeline_use_pm_timer(FAKE_PM_TIMER_PORT, 0xffffff);
+    run_stage(400000, TICKS_ENOUGH);
+    assert_int_equal(find_hz(&looks), 24000000 * UINT64_C(216) / 2);
+    fake.cpuid = NULL;
+    timeline_use_pm_timer(0, 0xffffff);
+    assert_int_equal(find_hz(&looks), 0);
+    assert_string_equal(fake.breach, "");
+}
+
 TEST(
     "timeline: sixteen stages are kept, of their names fifteen characters, and nothing of before") {
     static const char *const names[] = {"sixteen letters.", "fifteen letters", "x", ""};
