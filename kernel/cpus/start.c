@@ -224,11 +224,11 @@ static void start_all(void) {
         return;
     }
     struct vmem tables;
-    if (space_begin_start(page, &tables) == VMEM_OK) {
+    if (space_make_startup_tables(page, &tables) == VMEM_OK) {
         struct trampoline_orders *orders = write_trampoline(page, tables.root);
         for (uint32_t i = 1; i < id_count; i++)
             start_one(ids[i], page, orders);
-        space_end_start(&tables);
+        space_free_startup_tables(&tables);
     } else {
         leave_out(id_count - 1,
                   "there is no memory below 4 GiB for page tables to start CPUs with");
@@ -236,21 +236,15 @@ static void start_all(void) {
     free_page(page);
 }
 
-static uint64_t free_frames(void) {
-    struct frames_statistics now;
-    memory_get_statistics(&now);
-    return now.free_frames;
-}
-
 void cpus_start(void) {
     stages_begin("cpus");
-    uint64_t before = free_frames();
+    uint64_t before = memory_free_frames();
     if (!apic_start())
         leave_out(id_count - 1, "the local APIC of the CPU that boots is off");
     else if (apic_id() != ids[0]) // one of the others may be this very CPU
         leave_out(id_count - 1, "the local APIC of the CPU that boots has an ID that CPUID denies");
     else if (id_count > 1)
         start_all();
-    facts.frames = before - free_frames();
+    facts.frames = before - memory_free_frames();
     stages_end(0);
 }

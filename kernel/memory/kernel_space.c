@@ -212,7 +212,7 @@ static enum vmem_status map_at_itself(struct vmem *tables, paddr_t page) {
     return status;
 }
 
-enum vmem_status space_begin_start(paddr_t page, struct vmem *ret_tables) {
+enum vmem_status space_make_startup_tables(paddr_t page, struct vmem *ret_tables) {
     table_zone = FRAMES_BELOW_4G;
     enum vmem_status status = vmem_clone(&kernel_space, ret_tables);
     table_zone = FRAMES_ANY;
@@ -220,11 +220,11 @@ enum vmem_status space_begin_start(paddr_t page, struct vmem *ret_tables) {
         return status;
     status = map_at_itself(ret_tables, page);
     if (status != VMEM_OK)
-        space_end_start(ret_tables);
+        space_free_startup_tables(ret_tables);
     return status;
 }
 
-void space_end_start(struct vmem *tables) {
+void space_free_startup_tables(struct vmem *tables) {
     struct vmem_flush flush;
     vmem_flush_begin(&flush, &flush_ops, NULL);
     enum vmem_status status = vmem_destroy(tables, &flush);

@@ -121,6 +121,12 @@ void memory_get_statistics(struct frames_statistics *ret_statistics) {
     cpu_interrupts_restore(were_on);
 }
 
+uint64_t memory_free_frames(void) {
+    struct frames_statistics now;
+    memory_get_statistics(&now);
+    return now.free_frames;
+}
+
 uint64_t memory_verify(const struct sink *sink) {
     bool were_on = cpu_interrupts_save();
     uint64_t wrong = frames_verify(&kernel_memory.allocator, sink);

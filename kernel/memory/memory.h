@@ -50,6 +50,8 @@ void *memory_frame_bytes(paddr_t frame);
 
 // The first scans the counters of all memory, the second its bitmap as well: not for interrupts.
 void memory_get_statistics(struct frames_statistics *ret_statistics);
+// How many frames are free, of the statistics.
+uint64_t memory_free_frames(void);
 uint64_t memory_verify(const struct sink *sink);
 
 #ifdef FRAMES_TRACKING

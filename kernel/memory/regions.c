@@ -2,14 +2,11 @@
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
-
-static const void *record(const struct slipway_array *array, uint64_t index) {
-    return (const void *)(uintptr_t)(array->address + index * array->stride);
-}
+#include "kernel/base/boot_record.h"
 
 void regions_claim(const struct slipway_array *ranges, struct memmap_claim *claims) {
     for (uint64_t i = 0; i < ranges->count; i++) {
-        const struct slipway_range *range = record(ranges, i);
+        const struct slipway_range *range = boot_record(ranges, i);
         claims[i] = (struct memmap_claim){
             .start = range->start_phys,
             .bytes = range->bytes,
@@ -20,7 +17,7 @@ void regions_claim(const struct slipway_array *ranges, struct memmap_claim *clai
 
 bool regions_find_room(const struct slipway_array *memory, uint64_t bytes, uint64_t *ret_phys) {
     for (uint64_t i = memory->count; i-- != 0;) {
-        const struct slipway_memory *region = record(memory, i);
+        const struct slipway_memory *region = boot_record(memory, i);
         if (region->kind != SLIPWAY_MEM_USABLE || !region->in_direct)
             continue;
         uint64_t end = region->start_phys + region->bytes;
@@ -39,7 +36,7 @@ uint64_t regions_count_differences(const struct memmap_region *regions, uint64_t
     uint64_t differences = 0;
     while (ours < count && theirs < memory->count) {
         const struct memmap_region *region = &regions[ours];
-        const struct slipway_memory *other = record(memory, theirs);
+        const struct slipway_memory *other = boot_record(memory, theirs);
         if (region->start == other->start_phys) {
             bool same = region->end - region->start == other->bytes && region->kind == other->kind;
             differences += !same;

@@ -201,14 +201,8 @@ static void test_stacks(void) {
     }
 }
 
-static uint64_t free_frames(void) {
-    struct frames_statistics now;
-    memory_get_statistics(&now);
-    return now.free_frames;
-}
-
 static void run_checks(void) {
-    uint64_t free_before = free_frames();
+    uint64_t free_before = memory_free_frames();
     selftest_frames();
     test_mapping();
     test_stale(false);
@@ -219,7 +213,7 @@ static void run_checks(void) {
     test_rights(boot_info());
     test_stacks();
     check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
-    check(free_frames() == free_before, "every frame came back");
+    check(memory_free_frames() == free_before, "every frame came back");
 }
 
 // The checks, and with tracking that each place gave back what it took.

@@ -16,7 +16,7 @@ enum {
     KEYBOARD_COMMAND_PORT = 0x64, // 8042: pulse output line 0, the reset line
     KEYBOARD_PULSE_RESET = 0xFE,
 
-    SETTLE_ROUNDS = 100000, // of port reads, 1 us each on hardware
+    RESET_WAIT_ROUNDS = 100000, // of port reads, 1 us each on hardware
 };
 
 [[gnu::noreturn]] void power_triple_fault(void); // triple_fault.S
@@ -27,8 +27,8 @@ void power_set_exit(enum cmdline_exit exit) {
     chosen_exit = exit;
 }
 
-static void settle(void) {
-    for (unsigned round = 0; round < SETTLE_ROUNDS; round++)
+static void wait_for_reset(void) {
+    for (unsigned round = 0; round < RESET_WAIT_ROUNDS; round++)
         (void)cpu_in8(KEYBOARD_COMMAND_PORT);
 }
 
@@ -36,9 +36,9 @@ static void settle(void) {
 [[gnu::noreturn]] static void reset_by_hardware(void) {
     cpu_out8(RESET_CONTROL_PORT, RESET_CONTROL_ARM);
     cpu_out8(RESET_CONTROL_PORT, RESET_CONTROL_RESET);
-    settle();
+    wait_for_reset();
     cpu_out8(KEYBOARD_COMMAND_PORT, KEYBOARD_PULSE_RESET);
-    settle();
+    wait_for_reset();
     power_triple_fault();
 }
 

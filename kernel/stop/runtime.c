@@ -2,27 +2,20 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "common/memmap/descriptor.h"
 #include "kernel/base/boot.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/stop/probe.h"
 
 #include <stdint.h>
 
-// UEFI 2.10 4.2, 4.3, 4.5: what is needed of the tables and of a memory descriptor, by offset.
+// UEFI 2.10 4.2, 4.3, 4.5: what is needed of the tables, by offset.
 enum {
     SYSTEM_TABLE_RUNTIME_SERVICES = 88,
     RUNTIME_SERVICES_RESET_SYSTEM = 104,
-    DESCRIPTOR_TYPE = 0,
-    DESCRIPTOR_START = 8,
-    DESCRIPTOR_PAGES = 24,
-    DESCRIPTOR_ATTRIBUTE = 32,
-    TYPE_RUNTIME_CODE = 5,
-    TYPE_RUNTIME_DATA = 6,
 };
 #define SYSTEM_TABLE_SIGNATURE     UINT64_C(0x5453595320494249) // "IBI SYST"
 #define RUNTIME_SERVICES_SIGNATURE UINT64_C(0x56524553544e5552) // "RUNTSERV"
-#define ATTRIBUTE_RUNTIME          (UINT64_C(1) << 63)
-#define ATTRIBUTE_WB               UINT64_C(8)
 
 typedef void (*reset_system_t)(uint32_t type, uint64_t status, uint64_t data_bytes, void *data)
     __attribute__((ms_abi));
@@ -43,12 +36,13 @@ static uint64_t load64(const uint8_t *at) {
 // variables there, and only an optional table says which pages those are. It is the last thing that
 // this kernel maps, for code that it must trust anyway. A region that cannot be mapped is left out:
 // ResetSystem may not need it, and if it does, its fault is caught.
-static void map_identity(uint32_t type, uint64_t start, uint64_t pages, bool is_ram) {
+static void map_identity(const struct memmap_descriptor *descriptor, bool is_ram) {
+    bool is_code = descriptor->type == EFI_TYPE_RUNTIME_CODE;
     struct vmem_mapping mapping = {
-        .virt = vaddr(start),
-        .phys = paddr(start),
-        .bytes = pages * FRAME_BYTES,
-        .rights = VMEM_READ | VMEM_WRITE | (type == TYPE_RUNTIME_CODE ? VMEM_EXECUTE : 0u),
+        .virt = vaddr(descriptor->start),
+        .phys = paddr(descriptor->start),
+        .bytes = descriptor->pages * FRAME_BYTES,
+        .rights = VMEM_READ | VMEM_WRITE | (is_code ? VMEM_EXECUTE : 0u),
         .cache = is_ram ? VMEM_CACHE_WB : VMEM_CACHE_UC,
         .largest = VMEM_2M,
     };
@@ -56,18 +50,16 @@ static void map_identity(uint32_t type, uint64_t start, uint64_t pages, bool is_
 }
 
 static void map_regions(const struct slipway_boot_info *info) {
-    const uint8_t *map = (const uint8_t *)(uintptr_t)info->efi_map;
-    for (uint64_t at = 0; at < info->efi_map_bytes; at += info->efi_map_stride) {
-        const uint8_t *descriptor = map + at;
-        uint32_t type = (uint32_t)load64(descriptor + DESCRIPTOR_TYPE);
-        uint64_t attribute = load64(descriptor + DESCRIPTOR_ATTRIBUTE);
-        bool runtime = type == TYPE_RUNTIME_CODE || type == TYPE_RUNTIME_DATA;
-        if (!runtime && !(attribute & ATTRIBUTE_RUNTIME))
+    struct memmap_efi efi = {(const void *)(uintptr_t)info->efi_map, info->efi_map_bytes,
+                             info->efi_map_stride};
+    for (uint64_t i = 0; i < efi.bytes / efi.stride; i++) {
+        struct memmap_descriptor descriptor = memmap_descriptor_read(&efi, i);
+        bool runtime =
+            descriptor.type == EFI_TYPE_RUNTIME_CODE || descriptor.type == EFI_TYPE_RUNTIME_DATA;
+        if (!runtime && !(descriptor.attributes & EFI_ATTRIBUTE_RUNTIME))
             continue;
         // WB on a device's descriptor says what its memory could do, not that it is RAM.
-        bool is_ram = runtime && (attribute & ATTRIBUTE_WB);
-        map_identity(type, load64(descriptor + DESCRIPTOR_START),
-                     load64(descriptor + DESCRIPTOR_PAGES), is_ram);
+        map_identity(&descriptor, runtime && (descriptor.attributes & EFI_ATTRIBUTE_WB));
     }
 }
 
