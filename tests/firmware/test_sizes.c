@@ -197,3 +197,24 @@ TEST(
     fake_boot();
     setup_expect_failure("\\my: not found (key 'module', slipway.conf line 1)");
 }
+
+TEST("sizes: of two sizes none is believed if the volume dies for good before a byte tells") {
+    unsigned refusals = 0;
+    bool boots = false;
+    for (uint64_t call = 1; !boots; call++) {
+        setup_boot(CONFIG);
+        setup_file(INITRD)->lies_by_info = true;
+        setup_file(INITRD)->info_bytes = 1 << 20;
+        fake.fail_at = call;
+        fake.fails_on = true;
+        fake_boot();
+        boots = fake.calls < call;
+        const char *line;
+        if (!boots && fake.end == FAKE_RETURNED) {
+            setup_expect_return(&line);
+            refusals += strstr(line, "two sizes, 1048576 and 150000 bytes") != NULL;
+        }
+    }
+    setup_expect_kernel();
+    assert_int_equal(refusals, 6); // three calls for each of the two bytes
+}
