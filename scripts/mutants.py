@@ -54,11 +54,11 @@ def function_spans(text):
 
 
 def tokens_of(text):
-    """Tokens of the code, without comments, strings, #include lines, static assertions, and what
-    only tells the compiler and the CPU what to expect."""
+    """Tokens of the code, without comments, strings, #include lines, assertions, and what only tells
+    the compiler and the CPU what to expect."""
     hidden = [m.span() for m in re.finditer(
-        r"^#(?:include|pragma)[^\n]*|^_Static_assert\(.*?\);|\[\[.*?\]\]|\b__builtin_prefetch\(.*?\);",
-        text, re.M | re.S)]
+        r"^#(?:include|pragma)[^\n]*|^_Static_assert\(.*?\);|^ +ASSERT\(.*?\);|\[\[.*?\]\]"
+        r"|\b__builtin_prefetch\(.*?\);", text, re.M | re.S)]
     for match in re.finditer(r"\b__builtin_expect\(", text):
         depth, end = 1, match.end()
         while depth != 0:
@@ -121,7 +121,7 @@ def statement_spans(text):
         if word in ("return", "case", "default", "typedef", "struct", "enum", "static", "const",
                     "goto", "else", "for", "while", "if", "do", "switch", *TYPES):
             continue
-        if "//" in body or re.match(r"[A-Za-z_]\w*_t\b|__builtin_prefetch\b", body):
+        if "//" in body or re.match(r"[A-Za-z_]\w*_t\b|(?:__builtin_prefetch|ASSERT)\b", body):
             continue
         if re.match(r"[A-Za-z_]\w*\s+\*?[A-Za-z_]", body):
             continue  # a declaration with a named type

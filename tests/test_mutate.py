@@ -154,6 +154,24 @@ def test_a_folder_stands_for_its_sources(mutate):
     assert mutate("--list", "lib")[1].count("lib/limit.h:3: limit()\n") == 2
 
 
+def test_an_assertion_stays_as_it_is(mutate, tree):
+    before = mutate("--list")[1]
+    (tree / "lib/a.c").write_text(SOURCE.replace("    return value;\n}", """    return value;
+}
+int third(const int *list, int count) {
+    ASSERT(list != 0 && count > 3 &&
+           (count & 1) == 0);
+    if (count > 0)
+        ASSERT(count != 1);
+    return list[2];
+}""", 1))
+    added = mutate("--list")[1].splitlines()
+    assert not [line for line in added if line.startswith("  + ") and "ASSERT" in line]
+    changed = [line for line in added if line.startswith("  + ") and line not in before.splitlines()]
+    assert sorted(changed) == ["  + if (!(count > 0))", "  + if (count <= 0)", "  + if (count > 1)",
+                               "  + if (count >= 0)", "  + return list[1];", "  + return list[3];"]
+
+
 def test_headers_that_only_declare_are_no_sources(module, tree):
     (tree / "lib/plain.h").write_text("#define LIMIT 7\nint limit(void);\n")
     files = [tree / "lib" / name for name in ("a.c", "limit.h", "plain.h")]
