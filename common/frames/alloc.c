@@ -18,8 +18,8 @@ static uint64_t allowed_blocks(const struct frames_arena *arena, enum choice cho
 
 // Takes the lowest frame of a word of the arena's lines that is not 0; returns its slot within the
 // arena.
-static uint64_t take_frame(struct frames *frames, struct frames_arena *arena, uint32_t word_index,
-                           uint64_t word) {
+static uint64_t alloc_from_word(struct frames *frames, struct frames_arena *arena,
+                                uint32_t word_index, uint64_t word) {
     unsigned block = word_index / BLOCK_WORDS;
     word_store(&arena->lines[word_index], word & (word - 1));
     unsigned free = change_free(&arena->blocks[block], -1);
@@ -30,21 +30,21 @@ static uint64_t take_frame(struct frames *frames, struct frames_arena *arena, ui
 
 // Takes a frame from one of the blocks, which have one: from the lowest, or, in the highest zone,
 // where it left off.
-static uint64_t take_from_blocks(struct frames *frames, struct frames_cpu *cpu,
-                                 struct frames_arena *arena, uint64_t blocks) {
-    unsigned block = cpu->quick_word / BLOCK_WORDS;
-    if (cpu->quick != arena || (blocks >> block & 1) == 0)
+static uint64_t alloc_from_blocks(struct frames *frames, struct frames_cpu *cpu,
+                                  struct frames_arena *arena, uint64_t blocks) {
+    unsigned block = cpu->fast_word / BLOCK_WORDS;
+    if (cpu->fast != arena || (blocks >> block & 1) == 0)
         block = (unsigned)__builtin_ctzll(blocks);
     const uint64_t *line = arena_line(arena, block);
     unsigned word = 0;
     while (line[word] == 0)
         word++;
     uint32_t index = block * BLOCK_WORDS + word;
-    if (arena->is_quick) {
-        cpu->quick_word = index;
-        cpu->quick = arena;
+    if (arena->is_fast) {
+        cpu->fast_word = index;
+        cpu->fast = arena;
     }
-    return take_frame(frames, arena, index, line[word]);
+    return alloc_from_word(frames, arena, index, line[word]);
 }
 
 static uint64_t slot_of(const struct frames *frames, const struct frames_arena *arena,
@@ -53,10 +53,10 @@ static uint64_t slot_of(const struct frames *frames, const struct frames_arena *
 }
 
 // What is asked for, and by whom.
-struct wish {
+struct call {
     struct frames *frames;
     struct frames_cpu *cpu;
-    unsigned number; // of the CPU
+    unsigned cpu_index;
     enum frames_zone zone;
 };
 
@@ -69,12 +69,12 @@ static void set_owner(struct frames_arena *arena, unsigned owner) {
 }
 
 // Makes the arena, which is locked and nobody else's, the CPU's own.
-static void own(const struct wish *wish, struct frames_arena *arena) {
-    struct frames *frames = wish->frames;
-    set_owner(arena, wish->number + 1);
+static void own(const struct call *call, struct frames_arena *arena) {
+    struct frames *frames = call->frames;
+    set_owner(arena, call->cpu_index + 1);
     if (arena->sets & IN_PARTIAL)
         bit_tree_remove(&frames->partial, index_of(frames, arena));
-    wish->cpu->own = arena;
+    call->cpu->own = arena;
 }
 
 // The arena, which the CPU had as its own, is nobody's. None is locked.
@@ -88,19 +88,19 @@ static void disown(struct frames *frames, struct frames_arena *arena) {
 
 // Takes a frame from this arena, if the choice allows; NO_SLOT otherwise. An arena from which any
 // memory is wanted becomes the CPU's own, unless it is somebody's.
-static uint64_t try_arena(const struct wish *wish, struct frames_arena *arena, enum choice choice) {
-    struct frames *frames = wish->frames;
-    struct frames_arena *was_own = wish->cpu->own;
+static uint64_t try_arena(const struct call *call, struct frames_arena *arena, enum choice choice) {
+    struct frames *frames = call->frames;
+    struct frames_arena *was_own = call->cpu->own;
     uint64_t slot = NO_SLOT;
     arena_lock(frames, arena);
-    bool is_anothers = arena_is_anothers(arena, wish->number);
+    bool is_anothers = arena_is_anothers(arena, call->cpu_index);
     uint64_t blocks = allowed_blocks(arena, choice);
     bool becomes_own = false;
     if (blocks != 0 && (choice == ANYTHING || !is_anothers)) {
-        becomes_own = !is_anothers && arena != was_own && wish->zone == FRAMES_ANY;
+        becomes_own = !is_anothers && arena != was_own && call->zone == FRAMES_ANY;
         if (becomes_own)
-            own(wish, arena);
-        slot = slot_of(frames, arena, take_from_blocks(frames, wish->cpu, arena, blocks));
+            own(call, arena);
+        slot = slot_of(frames, arena, alloc_from_blocks(frames, call->cpu, arena, blocks));
     }
     arena_unlock(arena);
     if (becomes_own && was_own != NULL)
@@ -108,8 +108,8 @@ static uint64_t try_arena(const struct wish *wish, struct frames_arena *arena, e
     return slot;
 }
 
-static uint64_t try_arenas(const struct wish *wish, enum frames_zone zone, enum choice choice) {
-    struct frames *frames = wish->frames;
+static uint64_t try_arenas(const struct call *call, enum frames_zone zone, enum choice choice) {
+    struct frames *frames = call->frames;
     const struct bit_tree *set = choice == PARTIAL ? &frames->partial
                                  : choice == WHOLE ? &frames->whole
                                                    : &frames->some;
@@ -120,26 +120,26 @@ static uint64_t try_arenas(const struct wish *wish, enum frames_zone zone, enum 
         if (index >= end)
             return NO_SLOT;
         struct frames_arena *arena = &frames->arenas[index];
-        if (choice == WHOLE && arena_is_anothers(arena, wish->number))
+        if (choice == WHOLE && arena_is_anothers(arena, call->cpu_index))
             continue;
-        uint64_t slot = try_arena(wish, arena, choice);
+        uint64_t slot = try_arena(call, arena, choice);
         if (slot != NO_SLOT)
             return slot;
     }
 }
 
-static uint64_t alloc_in_zone(const struct wish *wish, enum frames_zone zone) {
-    struct frames *frames = wish->frames;
+static uint64_t alloc_in_zone(const struct call *call, enum frames_zone zone) {
+    struct frames *frames = call->frames;
     if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
         return NO_SLOT;
-    struct frames_arena *own = wish->cpu->own;
-    uint64_t slot = try_arenas(wish, zone, PARTIAL);
+    struct frames_arena *own = call->cpu->own;
+    uint64_t slot = try_arenas(call, zone, PARTIAL);
     if (slot == NO_SLOT && own != NULL && own->zone == zone)
-        slot = try_arena(wish, own, WHOLE);
+        slot = try_arena(call, own, WHOLE);
     if (slot == NO_SLOT)
-        slot = try_arenas(wish, zone, WHOLE);
+        slot = try_arenas(call, zone, WHOLE);
     if (slot == NO_SLOT)
-        slot = try_arenas(wish, zone, ANYTHING);
+        slot = try_arenas(call, zone, ANYTHING);
     return slot;
 }
 
@@ -151,46 +151,46 @@ static bool own_is_highest(const struct frames *frames, const struct frames_aren
                                                               frames->zone_arena[zone + 1]);
 }
 
-static uint64_t alloc_anywhere(const struct wish *wish) {
-    struct frames_arena *own = wish->cpu->own;
+static uint64_t alloc_anywhere(const struct call *call) {
+    struct frames_arena *own = call->cpu->own;
     uint64_t slot = NO_SLOT;
-    if (own != NULL && own_is_highest(wish->frames, own, wish->zone))
-        slot = try_arena(wish, own, PARTIAL);
-    for (unsigned next = wish->zone + 1U; next != 0 && slot == NO_SLOT; next--)
-        slot = alloc_in_zone(wish, (enum frames_zone)(next - 1));
+    if (own != NULL && own_is_highest(call->frames, own, call->zone))
+        slot = try_arena(call, own, PARTIAL);
+    for (unsigned next = call->zone + 1U; next != 0 && slot == NO_SLOT; next--)
+        slot = alloc_in_zone(call, (enum frames_zone)(next - 1));
     return slot;
 }
 
-[[gnu::noinline]] static enum frames_status alloc_slowly(struct frames *frames,
-                                                         struct frames_cpu *cpu,
-                                                         enum frames_zone zone,
-                                                         paddr_t *ret_frame) {
-    struct wish wish = {frames, cpu, (unsigned)(cpu - frames->cpus), zone};
-    uint64_t slot = alloc_anywhere(&wish);
+[[gnu::noinline]] static enum frames_status alloc_general(struct frames *frames,
+                                                          struct frames_cpu *cpu,
+                                                          enum frames_zone zone,
+                                                          paddr_t *ret_frame) {
+    struct call call = {frames, cpu, (unsigned)(cpu - frames->cpus), zone};
+    uint64_t slot = alloc_anywhere(&call);
     if (slot == NO_SLOT)
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
     *ret_frame = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
-    return count_taken(frames, cpu, 1);
+    return count_alloc(frames, cpu, 1);
 }
 
 // The rest of frames_alloc where the word is used up, the block whole, or no partly used block
 // would be left. The arena is locked.
 [[gnu::noinline]] static enum frames_status
 alloc_partial(struct frames *frames, struct frames_cpu *cpu, paddr_t *ret_frame) {
-    struct frames_arena *arena = cpu->quick;
-    uint64_t word = arena->lines[cpu->quick_word];
-    uint64_t block = UINT64_C(1) << cpu->quick_word / BLOCK_WORDS;
+    struct frames_arena *arena = cpu->fast;
+    uint64_t word = arena->lines[cpu->fast_word];
+    uint64_t block = UINT64_C(1) << cpu->fast_word / BLOCK_WORDS;
     uint64_t partial = arena_partial(arena);
     uint64_t bit = NO_SLOT;
     if (word != 0 && (partial & block) != 0)
-        bit = take_frame(frames, arena, cpu->quick_word, word);
+        bit = alloc_from_word(frames, arena, cpu->fast_word, word);
     else if (partial != 0 && arena == cpu->own)
-        bit = take_from_blocks(frames, cpu, arena, partial);
+        bit = alloc_from_blocks(frames, cpu, arena, partial);
     arena_unlock(arena);
     if (bit == NO_SLOT)
-        return alloc_slowly(frames, cpu, FRAMES_ANY, ret_frame);
+        return alloc_general(frames, cpu, FRAMES_ANY, ret_frame);
     *ret_frame = paddr((arena->first_frame + bit) * FRAME_BYTES);
-    return count_taken(frames, cpu, 1);
+    return count_alloc(frames, cpu, 1);
 }
 
 // The usual case goes straight on: the word where the CPU looks first has a frame, its block is
@@ -202,32 +202,32 @@ enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames
     if (frames->arena_count == 0)
         return FRAMES_ERR_NO_MEMORY;
     struct frames_cpu *state = &frames->cpus[cpu];
-    struct frames_arena *arena = state->quick;
+    struct frames_arena *arena = state->fast;
     if (zone != FRAMES_ANY || arena == NULL)
-        return alloc_slowly(frames, state, zone, ret_frame);
-    uint32_t index = state->quick_word;
-    uint64_t *place = &arena->lines[index];
-    uint16_t *counter = &arena->blocks[index / BLOCK_WORDS].free;
+        return alloc_general(frames, state, zone, ret_frame);
+    uint32_t index = state->fast_word;
+    uint64_t *word_at = &arena->lines[index];
+    uint16_t *free_count = &arena->blocks[index / BLOCK_WORDS].free;
     if (!arena_try_lock(frames, arena))
-        return alloc_slowly(frames, state, zone, ret_frame);
-    uint64_t word = *place;
-    unsigned free = *counter;
+        return alloc_general(frames, state, zone, ret_frame);
+    uint64_t word = *word_at;
+    unsigned free = *free_count;
     uint64_t some = arena->some & ~((uint64_t)(free == 1) << index / BLOCK_WORDS);
     if (__builtin_expect(word == 0 || free == BLOCK_FRAMES || (some & ~arena->whole) == 0, 0))
         return alloc_partial(frames, state, ret_frame);
-    word_store(place, word & (word - 1));
+    word_store(word_at, word & (word - 1));
     word_store(&arena->some, some);
-    __atomic_store_n(counter, (uint16_t)(free - 1), __ATOMIC_RELAXED);
+    __atomic_store_n(free_count, (uint16_t)(free - 1), __ATOMIC_RELAXED);
     arena_unlock(arena);
-    uint64_t bit = state->quick_word * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
+    uint64_t bit = state->fast_word * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
     *ret_frame = paddr((arena->first_frame + bit) * FRAME_BYTES);
-    return count_taken(frames, state, 1);
+    return count_alloc(frames, state, 1);
 }
 
 // --- 2 MiB blocks
 
 // Takes a wholly free block of an arena that is locked and has one; returns which.
-static inline unsigned take_whole(struct frames *frames, struct frames_arena *arena) {
+static inline unsigned alloc_whole(struct frames *frames, struct frames_arena *arena) {
     // From the top: single frames come from below.
     unsigned block = 63U - (unsigned)__builtin_clzll(arena->whole);
     uint64_t *line = arena_line(arena, block);
@@ -248,7 +248,7 @@ static inline unsigned take_whole(struct frames *frames, struct frames_arena *ar
 
 // Takes a block of the highest zone that has one; NO_SLOT if none is found. A search by the bitmap
 // of the set is slower and misses none.
-static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bool by_bitmap) {
+static uint64_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, bool by_bitmap) {
     for (unsigned zone = frames->top_zone + 1U; zone-- != 0;) {
         uint64_t end = frames->zone_arena[zone + 1];
         for (uint64_t index = frames->zone_arena[zone];; index++) {
@@ -260,11 +260,11 @@ static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bo
             uint64_t slot = NO_SLOT;
             arena_lock(frames, arena);
             if (arena->whole != 0)
-                slot = slot_of(frames, arena, take_whole(frames, arena) * FRAMES_PER_2M);
+                slot = slot_of(frames, arena, alloc_whole(frames, arena) * FRAMES_PER_2M);
             arena_unlock(arena);
             if (slot == NO_SLOT)
                 continue;
-            cpu->block_arena = arena->is_quick ? arena : NULL;
+            cpu->block_arena = arena->is_fast ? arena : NULL;
             return slot;
         }
     }
@@ -274,37 +274,37 @@ static uint64_t take_any_block(struct frames *frames, struct frames_cpu *cpu, bo
 [[gnu::noinline]] static enum frames_status find_block(struct frames *frames,
                                                        struct frames_cpu *cpu, paddr_t *ret_first) {
     cpu->block_arena = NULL;
-    uint64_t slot = take_any_block(frames, cpu, false);
+    uint64_t slot = alloc_any_block(frames, cpu, false);
     if (slot == NO_SLOT && frames->cpu_count != 1)
-        slot = take_any_block(frames, cpu, true); // what a refusal can rest on
+        slot = alloc_any_block(frames, cpu, true); // what a refusal can rest on
     if (slot == NO_SLOT)
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
     *ret_first = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
-    return count_taken(frames, cpu, BLOCK_FRAMES);
+    return count_alloc(frames, cpu, BLOCK_FRAMES);
 }
 
 // From the arena where the last one was, which may have none by now.
-[[gnu::noinline]] static enum frames_status take_next_block(struct frames *frames,
-                                                            struct frames_cpu *cpu,
-                                                            struct frames_arena *arena,
-                                                            paddr_t *ret_first) {
+[[gnu::noinline]] static enum frames_status alloc_next_block(struct frames *frames,
+                                                             struct frames_cpu *cpu,
+                                                             struct frames_arena *arena,
+                                                             paddr_t *ret_first) {
     arena_lock(frames, arena);
     if (__builtin_expect(arena->whole == 0, 0)) {
         arena_unlock(arena);
         return find_block(frames, cpu, ret_first);
     }
-    unsigned block = take_whole(frames, arena);
+    unsigned block = alloc_whole(frames, arena);
     if (arena->whole == 0)
         cpu->block_arena = NULL;
     arena_unlock(arena);
     *ret_first = paddr((arena->first_frame + block * FRAMES_PER_2M) * FRAME_BYTES);
-    return count_taken(frames, cpu, BLOCK_FRAMES);
+    return count_alloc(frames, cpu, BLOCK_FRAMES);
 }
 
 enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *cpu,
                                       paddr_t *ret_first) {
     if (cpu->block_arena != NULL)
-        return take_next_block(frames, cpu, cpu->block_arena, ret_first);
+        return alloc_next_block(frames, cpu, cpu->block_arena, ret_first);
     // An arena with a block that is whole all the while is counted all the while.
     if (__atomic_load_n(&frames->whole_arenas, __ATOMIC_SEQ_CST) == 0)
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);

@@ -61,7 +61,7 @@ static inline bool bit_tree_contains(const struct bit_tree *tree, uint64_t membe
 // 0. Whoever makes a word 0, or other than 0, has to come here after it, so that whatever others do
 // meanwhile, the last one to come is right: it looks at the word again after it has said what it
 // is.
-static inline void bit_tree_settle(const struct bit_tree *tree, unsigned level, uint64_t index) {
+static inline void bit_tree_propagate(const struct bit_tree *tree, unsigned level, uint64_t index) {
     for (bool has_changed = true; level < tree->levels && has_changed; level++) {
         const uint64_t *below = &tree->level[level - 1][index];
         uint64_t *word = &tree->level[level][index / 64];
@@ -82,13 +82,13 @@ static inline void bit_tree_settle(const struct bit_tree *tree, unsigned level, 
 static inline void bit_tree_insert(struct bit_tree *tree, uint64_t member) {
     uint64_t bit = UINT64_C(1) << member % 64;
     if (__atomic_fetch_or(&tree->level[0][member / 64], bit, __ATOMIC_SEQ_CST) == 0)
-        bit_tree_settle(tree, 1, member / 64);
+        bit_tree_propagate(tree, 1, member / 64);
 }
 
 static inline void bit_tree_remove(struct bit_tree *tree, uint64_t member) {
     uint64_t bit = UINT64_C(1) << member % 64;
     if (__atomic_and_fetch(&tree->level[0][member / 64], ~bit, __ATOMIC_SEQ_CST) == 0)
-        bit_tree_settle(tree, 1, member / 64);
+        bit_tree_propagate(tree, 1, member / 64);
 }
 
 // The lowest member that is at least `from`, whatever `from` is; BIT_TREE_NONE if there is none.

@@ -90,8 +90,8 @@ void frames_block_changed(struct frames *frames, struct frames_arena *arena, uns
         update_sets(frames, arena, sets);
 }
 
-void frames_mark_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
-                      enum bit bit) {
+void frames_write_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                       enum bit bit) {
     unsigned block = (unsigned)part->block;
     line_write(arena_line(arena, block), part, bit);
     (void)change_free(&arena->blocks[block], bit == BIT_SET ? (int)part->count : -(int)part->count);
@@ -100,8 +100,8 @@ void frames_mark_part(struct frames *frames, struct frames_arena *arena, const s
 
 // --- Runs
 
-bool frames_for_pieces(struct frames *frames, uint64_t first, uint64_t count, frames_piece piece,
-                       void *argument) {
+bool frames_for_parts(struct frames *frames, uint64_t first, uint64_t count,
+                      frames_part_visit visit, void *argument) {
     while (count != 0) {
         const struct frames_span *span = span_of_frame(frames, first);
         uint64_t slot = slot_in_span(span, first);
@@ -109,7 +109,7 @@ bool frames_for_pieces(struct frames *frames, uint64_t first, uint64_t count, fr
         for (uint64_t end = slot + here; slot < end;) {
             struct part part = first_part(slot, end);
             part.block %= ARENA_BLOCKS;
-            if (!piece(frames, arena_of_slot(frames, slot), &part, argument))
+            if (!visit(frames, arena_of_slot(frames, slot), &part, argument))
                 return false;
             slot += part.count;
         }
@@ -131,8 +131,8 @@ bool frames_have_slots(const struct frames *frames, uint64_t first, uint64_t cou
     return true;
 }
 
-static bool lock_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
-                       void *last) {
+static bool lock_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                      void *last) {
     (void)part;
     struct frames_arena **locked = last;
     if (*locked != arena)
@@ -141,8 +141,8 @@ static bool lock_piece(struct frames *frames, struct frames_arena *arena, const 
     return true;
 }
 
-static bool unlock_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
-                         void *last) {
+static bool unlock_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                        void *last) {
     (void)frames, (void)part;
     struct frames_arena **unlocked = last;
     if (*unlocked != arena)
@@ -154,13 +154,13 @@ static bool unlock_piece(struct frames *frames, struct frames_arena *arena, cons
 void frames_lock_run(struct frames *frames, uint64_t first, uint64_t count) {
     struct frames_arena *last = NULL;
     if (frames->cpu_count != 1)
-        (void)frames_for_pieces(frames, first, count, lock_piece, &last);
+        (void)frames_for_parts(frames, first, count, lock_part, &last);
 }
 
 void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count) {
     struct frames_arena *last = NULL;
     if (frames->cpu_count != 1)
-        (void)frames_for_pieces(frames, first, count, unlock_piece, &last);
+        (void)frames_for_parts(frames, first, count, unlock_part, &last);
 }
 
 // --- Managed frames
@@ -181,16 +181,16 @@ uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_are
     return frames->mixed_lines + low * BLOCK_WORDS;
 }
 
-bool frames_manage_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
-                         void *argument) {
-    struct marking *marking = argument;
+bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                        void *argument) {
+    struct managing *managing = argument;
     uint64_t *line = frames_mixed_line(frames, arena, (unsigned)part->block);
     if (line != NULL)
         line_write(line, part, BIT_SET);
-    if (!marking->makes_free)
+    if (!managing->makes_free)
         return true;
-    frames_mark_part(frames, arena, part, BIT_SET);
-    marking->marked += part->count;
+    frames_write_part(frames, arena, part, BIT_SET);
+    managing->freed += part->count;
     return true;
 }
 
@@ -204,9 +204,9 @@ static void raise_peak(struct frames *frames, int64_t used) {
 }
 
 enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu,
-                                      int64_t taken) {
-    int64_t used = __atomic_add_fetch(&frames->used, taken, __ATOMIC_RELAXED);
-    raise_peak(frames, used - taken + cpu->high); // of one CPU, the exact peak until now
+                                      int64_t allocated) {
+    int64_t used = __atomic_add_fetch(&frames->used, allocated, __ATOMIC_RELAXED);
+    raise_peak(frames, used - allocated + cpu->high); // of one CPU, the exact peak until now
     raise_peak(frames, used);
     __atomic_store_n(&cpu->unreported, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->high, 0, __ATOMIC_RELAXED);

@@ -27,9 +27,9 @@ static inline uint64_t frames_zone_end(enum frames_zone zone) {
 
 // What is known of a 2 MiB block beside its bits.
 struct frames_block {
-    uint16_t free; // its free frames
-    uint8_t kind;  // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
-    bool is_plain; // all its frames are managed, and none holds metadata: each may be given back
+    uint16_t free;    // its free frames
+    uint8_t kind;     // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
+    bool is_freeable; // all its frames are managed, and none holds metadata: each may be given back
 };
 _Static_assert(SLIPWAY_MEM_KINDS <= UINT8_MAX && sizeof(struct frames_block) == 4);
 
@@ -56,7 +56,7 @@ struct frames_arena {
     // was broken.
     uint64_t run_limits;
     bool has_one_span;
-    bool is_quick; // and in the highest zone: nothing else is to be asked before a frame is taken
+    bool is_fast; // and in the highest zone: nothing else is to be asked before a frame is taken
 };
 _Static_assert(sizeof(struct frames_arena) == LINE_PAIR_BYTES);
 
@@ -66,10 +66,10 @@ struct frames_cpu {
     _Alignas(LINE_PAIR_BYTES) struct frames_arena *own;
     // Where it looks first: the arena, of the highest zone and in one span, and the word of its
     // lines from which it took a frame last, or to which it gave one back. Null: nowhere.
-    struct frames_arena *quick;
+    struct frames_arena *fast;
     struct frames_arena *run_arena;   // where the last short run was; null: none
     struct frames_arena *block_arena; // where the last 2 MiB block was, if there are more; as quick
-    uint32_t quick_word;
+    uint32_t fast_word;
     uint32_t run_word;  // and the word in which to look first
     int64_t unreported; // frames taken and not given back, not yet in frames->used
     int64_t high;       // the most that were unreported when a frame was given back
@@ -192,17 +192,17 @@ static inline void note_run_limit(struct frames_arena *arena, uint64_t count, ui
 void frames_block_changed(struct frames *frames, struct frames_arena *arena, unsigned block);
 
 // Writes bits of one block, none of which is `bit` already, and what counts them.
-void frames_mark_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
-                      enum bit bit);
+void frames_write_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                       enum bit bit);
 
 // --- Runs of frames, which may lie in several spans and arenas
 
 // Calls `piece` for each part that lies in one block, in rising order, as long as it returns true;
 // returns whether all did. Every frame of the run has a slot.
-typedef bool (*frames_piece)(struct frames *frames, struct frames_arena *arena,
-                             const struct part *part, void *argument);
-bool frames_for_pieces(struct frames *frames, uint64_t first, uint64_t count, frames_piece piece,
-                       void *argument);
+typedef bool (*frames_part_visit)(struct frames *frames, struct frames_arena *arena,
+                                  const struct part *part, void *argument);
+bool frames_for_parts(struct frames *frames, uint64_t first, uint64_t count,
+                      frames_part_visit visit, void *argument);
 
 // True if all frames of the run have slots.
 bool frames_have_slots(const struct frames *frames, uint64_t first, uint64_t count);
@@ -213,7 +213,7 @@ void frames_lock_run(struct frames *frames, uint64_t first, uint64_t count);
 void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count);
 
 // Takes a run if all of it is managed and free. Every frame of it has a slot.
-[[nodiscard]] bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count);
+[[nodiscard]] bool frames_try_alloc_run(struct frames *frames, uint64_t first, uint64_t count);
 
 // What a run has to be, in frames.
 struct search {
@@ -255,15 +255,15 @@ static inline bool part_is_managed(const struct frames *frames, const struct fra
     return !line_has(frames_mixed_line(frames, arena, (unsigned)part->block), part, BIT_CLEAR);
 }
 
-struct marking {
-    uint64_t marked; // frames that were not free before
+struct managing {
+    uint64_t freed; // frames that were not free before
     bool makes_free;
 };
 
-// Makes the frames of a part managed, and free if they are to be; a frames_piece, whose argument is
-// a struct marking.
-bool frames_manage_piece(struct frames *frames, struct frames_arena *arena, const struct part *part,
-                         void *marking);
+// Makes the frames of a part managed, and free if they are to be; a frames_part_visit, whose
+// argument is a struct marking.
+bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                        void *managing);
 
 static inline bool run_has_metadata(const struct frames *frames, uint64_t first, uint64_t count) {
     return first < frames->metadata_first + frames->metadata_frames &&
@@ -273,10 +273,11 @@ static inline bool run_has_metadata(const struct frames *frames, uint64_t first,
 // --- Counts of a CPU, which that CPU alone writes and others read
 
 // Adds what a CPU has taken to frames->used, and raises the peak. Returns FRAMES_OK.
-enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu, int64_t taken);
+enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu,
+                                      int64_t allocated);
 
 // Counts frames as taken.
-static inline enum frames_status count_taken(struct frames *frames, struct frames_cpu *cpu,
+static inline enum frames_status count_alloc(struct frames *frames, struct frames_cpu *cpu,
                                              uint64_t count) {
     int64_t unreported = cpu->unreported + (int64_t)count;
     if (__builtin_expect(unreported > frames->report_at, 0))
@@ -286,8 +287,8 @@ static inline enum frames_status count_taken(struct frames *frames, struct frame
 }
 
 // Counts frames as given back: the moment before may have been a peak.
-static inline enum frames_status count_given(struct frames *frames, struct frames_cpu *cpu,
-                                             uint64_t count) {
+static inline enum frames_status count_free(struct frames *frames, struct frames_cpu *cpu,
+                                            uint64_t count) {
     int64_t unreported = cpu->unreported;
     if (__builtin_expect(unreported > cpu->high, 0))
         __atomic_store_n(&cpu->high, unreported, __ATOMIC_RELAXED);

@@ -50,7 +50,8 @@ enum frames_zone {
     FRAMES_BELOW_1M,
     FRAMES_BELOW_16M,
     FRAMES_BELOW_4G,
-    FRAMES_ANY,
+    FRAMES_ABOVE_4G,
+    FRAMES_ANY = FRAMES_ABOVE_4G, // a request that all zones serve
 };
 #define FRAMES_ZONES 4
 

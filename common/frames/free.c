@@ -37,7 +37,7 @@ static bool check_bits(struct frames *frames, struct frames_arena *arena, const 
 static bool flip_bits(struct frames *frames, struct frames_arena *arena, const struct part *part,
                       void *argument) {
     const struct check *check = argument;
-    frames_mark_part(frames, arena, part, check->wanted == BIT_SET ? BIT_CLEAR : BIT_SET);
+    frames_write_part(frames, arena, part, check->wanted == BIT_SET ? BIT_CLEAR : BIT_SET);
     return true;
 }
 
@@ -46,12 +46,12 @@ static enum frames_status flip_run(struct frames *frames, uint64_t first, uint64
                                    struct check *check) {
     frames_lock_run(frames, first, count);
     enum frames_status status = FRAMES_OK;
-    if (!frames_for_pieces(frames, first, count, check_managed, NULL))
+    if (!frames_for_parts(frames, first, count, check_managed, NULL))
         status = FRAMES_ERR_FOREIGN;
-    else if (!frames_for_pieces(frames, first, count, check_bits, check))
+    else if (!frames_for_parts(frames, first, count, check_bits, check))
         status = check->otherwise;
     else
-        (void)frames_for_pieces(frames, first, count, flip_bits, check);
+        (void)frames_for_parts(frames, first, count, flip_bits, check);
     frames_unlock_run(frames, first, count);
     return status;
 }
@@ -69,10 +69,10 @@ enum frames_status frames_free_run(struct frames *frames, unsigned cpu, paddr_t 
         return count_refusal(state, status);
     uint64_t slot = frames_slot_at_or_above(frames, first.value / FRAME_BYTES);
     state->long_slot = min_u64(state->long_slot, slot); // a long run may begin there again
-    return count_given(frames, state, count);
+    return count_free(frames, state, count);
 }
 
-bool frames_take_run(struct frames *frames, uint64_t first, uint64_t count) {
+bool frames_try_alloc_run(struct frames *frames, uint64_t first, uint64_t count) {
     struct check check = {.wanted = BIT_SET, .otherwise = FRAMES_ERR_USED};
     return flip_run(frames, first, count, &check) == FRAMES_OK;
 }
@@ -86,12 +86,12 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
     if (status == FRAMES_OK)
         status = flip_run(frames, first.value / FRAME_BYTES, count, &check);
     struct frames_cpu *state = &frames->cpus[cpu];
-    return status == FRAMES_OK ? count_taken(frames, state, count) : count_refusal(state, status);
+    return status == FRAMES_OK ? count_alloc(frames, state, count) : count_refusal(state, status);
 }
 
 // The rest of frames_free where something stands against it: frames_free_run finds out what.
-[[gnu::noinline]] static enum frames_status free_slowly(struct frames *frames, unsigned cpu,
-                                                        uint64_t slot) {
+[[gnu::noinline]] static enum frames_status free_general(struct frames *frames, unsigned cpu,
+                                                         uint64_t slot) {
     uint64_t frame = frames->main.first_frame + (slot - frames->main.first_slot);
     return frames_free_run(frames, cpu, paddr(frame * FRAME_BYTES), 1);
 }
@@ -102,15 +102,15 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
                                                         struct frames_arena *arena, uint64_t slot) {
     frames_block_changed(frames, arena, slot / BLOCK_FRAMES % ARENA_BLOCKS);
     arena_unlock(arena);
-    return count_given(frames, cpu, 1);
+    return count_free(frames, cpu, 1);
 }
 
 // A used frame of the main span, in a plain block, goes straight on. What never changes is read
 // before the lock is taken, so that it is held as short as can be.
 enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t frame) {
     // An address that is not aligned becomes a number that no frame has.
-    uint64_t number = frame.value >> FRAME_SHIFT | frame.value << (64 - FRAME_SHIFT);
-    uint64_t in_span = number - frames->main.first_frame;
+    uint64_t index = frame.value >> FRAME_SHIFT | frame.value << (64 - FRAME_SHIFT);
+    uint64_t in_span = index - frames->main.first_frame;
     if (in_span >= frames->main.frames)
         return frames_free_run(frames, cpu, frame, 1);
     uint64_t slot = frames->main.first_slot + in_span;
@@ -118,23 +118,23 @@ enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t fram
     uint64_t *place = &arena->lines[slot / 64 % (ARENA_FRAMES / 64)];
     struct frames_block *block = &arena->blocks[slot / BLOCK_FRAMES % ARENA_BLOCKS];
     if (!arena_try_lock(frames, arena))
-        return free_slowly(frames, cpu, slot);
+        return free_general(frames, cpu, slot);
     uint64_t word = *place;
-    if (__builtin_expect((word >> slot % 64 & 1) != 0 || !block->is_plain, 0)) {
+    if (__builtin_expect((word >> slot % 64 & 1) != 0 || !block->is_freeable, 0)) {
         arena_unlock(arena);
-        return free_slowly(frames, cpu, slot);
+        return free_general(frames, cpu, slot);
     }
     word_store(place, word | UINT64_C(1) << slot % 64);
     word_store(&arena->some, arena->some | UINT64_C(1) << slot / BLOCK_FRAMES % ARENA_BLOCKS);
     unsigned free = change_free(block, 1);
     forget_run_limits(arena);
     struct frames_cpu *state = &frames->cpus[cpu];
-    if (arena->is_quick && !arena_is_anothers(arena, cpu)) {
-        state->quick = arena;
-        state->quick_word = slot / 64 % (ARENA_FRAMES / 64);
+    if (arena->is_fast && !arena_is_anothers(arena, cpu)) {
+        state->fast = arena;
+        state->fast_word = slot / 64 % (ARENA_FRAMES / 64);
     }
     if (__builtin_expect(free == BLOCK_FRAMES || (arena->sets & IN_PARTIAL) == 0, 0))
         return finish_free(frames, state, arena, slot);
     arena_unlock(arena);
-    return count_given(frames, state, 1);
+    return count_free(frames, state, 1);
 }

@@ -33,7 +33,7 @@ static void carve_metadata(struct frames *frames, const struct layout *layout, u
 // What is being filled.
 struct filling {
     struct frames *frames;
-    struct numbering numbering;
+    struct indexing indexing;
     struct frames_block *blocks; // of all arenas, packed as the lines are
 };
 
@@ -50,21 +50,21 @@ static void begin_arena(struct filling *filling, uint64_t number, uint64_t line,
 }
 
 // Adds one block to its arena: free if it is usable as a whole, else with no free frame.
-static void add_block(struct filling *filling, uint64_t number, const struct extent *extent,
+static void add_block(struct filling *filling, uint64_t number, const struct range *range,
                       uint64_t physical) {
     struct frames *frames = filling->frames;
     struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
     unsigned block = number % ARENA_BLOCKS;
-    bool is_mixed = !covers_block(extent, physical);
-    bool is_free = !is_mixed && extent->kind == SLIPWAY_MEM_USABLE;
+    bool is_mixed = !covers_block(range, physical);
+    bool is_free = !is_mixed && range->kind == SLIPWAY_MEM_USABLE;
     arena->has_one_span &= arena->first_frame == (physical - block) * BLOCK_FRAMES;
     arena->block_count++;
     if (is_mixed)
         frames->mixed[frames->mixed_count++] = number;
-    uint32_t kind = is_mixed ? KIND_MIXED : extent->kind;
+    uint32_t kind = is_mixed ? KIND_MIXED : range->kind;
     arena->blocks[block] = (struct frames_block){.free = is_free ? BLOCK_FRAMES : 0,
                                                  .kind = (uint8_t)kind,
-                                                 .is_plain = kind_is_managed(frames, kind)};
+                                                 .is_freeable = kind_is_managed(frames, kind)};
     uint64_t *line = arena_line(arena, block);
     for (unsigned i = 0; i < BLOCK_WORDS; i++)
         line[i] = is_free ? UINT64_MAX : 0;
@@ -75,28 +75,28 @@ static void add_block(struct filling *filling, uint64_t number, const struct ext
 }
 
 // Adds the blocks of an extent that are not there yet, and the span that they begin or extend.
-static void add_blocks(struct filling *filling, const struct extent *extent) {
+static void add_blocks(struct filling *filling, const struct range *range) {
     struct frames *frames = filling->frames;
-    struct numbering *numbering = &filling->numbering;
-    frames_number_extent(numbering, extent);
-    uint64_t number = numbering->next_number - numbering->new_blocks;
-    uint64_t line = numbering->lines - numbering->new_blocks;
-    uint64_t physical = extent->end_block - numbering->new_blocks;
-    if (numbering->is_new_span) {
+    struct indexing *indexing = &filling->indexing;
+    frames_index_blocks(indexing, range);
+    uint64_t number = indexing->next_block - indexing->new_blocks;
+    uint64_t line = indexing->lines - indexing->new_blocks;
+    uint64_t physical = range->end_block - indexing->new_blocks;
+    if (indexing->is_new_span) {
         // The frames from 1 MiB on are in another zone than those below, in the same block.
-        uint64_t skipped = physical == 0 && extent->zone != FRAMES_BELOW_1M ? FRAME_1M : 0;
+        uint64_t skipped = physical == 0 && range->zone != FRAMES_BELOW_1M ? FRAME_1M : 0;
         frames->spans[frames->span_count++] =
             (struct frames_span){.first_frame = physical * BLOCK_FRAMES + skipped,
                                  .first_slot = number * BLOCK_FRAMES + skipped};
     }
-    for (; physical < extent->end_block; physical++, number++, line++) {
+    for (; physical < range->end_block; physical++, number++, line++) {
         if (number % ARENA_BLOCKS == 0)
-            begin_arena(filling, number, line, extent->zone, physical);
-        add_block(filling, number, extent, physical);
+            begin_arena(filling, number, line, range->zone, physical);
+        add_block(filling, number, range, physical);
     }
     struct frames_span *span = &frames->spans[frames->span_count - 1];
-    uint64_t end = extent->end_block * BLOCK_FRAMES;
-    if (extent->zone == FRAMES_BELOW_1M)
+    uint64_t end = range->end_block * BLOCK_FRAMES;
+    if (range->zone == FRAMES_BELOW_1M)
         end = FRAME_1M;
     span->frames = end - span->first_frame;
     if (span->frames > frames->main.frames)
@@ -104,27 +104,27 @@ static void add_blocks(struct filling *filling, const struct extent *extent) {
 }
 
 // Adds an extent: its frames to the counts, and if it is managed, as what it is.
-static void add_extent(struct filling *filling, const struct extent *extent) {
+static void add_range(struct filling *filling, const struct range *range) {
     struct frames *frames = filling->frames;
-    uint64_t count = extent->end - extent->first;
-    add_blocks(filling, extent);
-    if (memmap_is_reclaimable(extent->kind)) {
-        frames->reclaimable[extent->kind] += count;
+    uint64_t count = range->end - range->first;
+    add_blocks(filling, range);
+    if (memmap_is_reclaimable(range->kind)) {
+        frames->reclaimable[range->kind] += count;
         return;
     }
     frames->total += count;
-    frames->zone_total[extent->zone] += count;
-    bool is_free = extent->kind == SLIPWAY_MEM_USABLE;
+    frames->zone_total[range->zone] += count;
+    bool is_free = range->kind == SLIPWAY_MEM_USABLE;
     frames->used += is_free ? 0 : (int64_t)count;
-    struct marking marking = {.makes_free = is_free};
+    struct managing managing = {.makes_free = is_free};
     // Whole blocks are what they are already.
-    uint64_t edge_end = extent->first;
-    const uint64_t edges[] = {extent->first_block, extent->end_block - 1};
+    uint64_t edge_end = range->first;
+    const uint64_t edges[] = {range->first_block, range->end_block - 1};
     for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
         uint64_t first = max_u64(edge_end, edges[edge] * BLOCK_FRAMES);
-        edge_end = min_u64(extent->end, (edges[edge] + 1) * BLOCK_FRAMES);
-        if (first < edge_end && !covers_block(extent, edges[edge]))
-            (void)frames_for_pieces(frames, first, edge_end - first, frames_manage_piece, &marking);
+        edge_end = min_u64(range->end, (edges[edge] + 1) * BLOCK_FRAMES);
+        if (first < edge_end && !covers_block(range, edges[edge]))
+            (void)frames_for_parts(frames, first, edge_end - first, frames_manage_part, &managing);
     }
 }
 
@@ -141,15 +141,15 @@ static void find_zones(struct frames *frames) {
     frames->zone_arena[FRAMES_ZONES] = arena;
 }
 
-static bool hold_metadata(struct frames *frames, struct frames_arena *arena,
+static bool note_metadata(struct frames *frames, struct frames_arena *arena,
                           const struct part *part, void *argument) {
     (void)frames, (void)argument;
-    arena->blocks[part->block].is_plain = false;
+    arena->blocks[part->block].is_freeable = false;
     return true;
 }
 
 // Takes the frames of the metadata itself, which must all be free.
-static enum frames_status take_metadata(struct frames *frames, paddr_t phys) {
+static enum frames_status alloc_metadata(struct frames *frames, paddr_t phys) {
     uint64_t count = (frames->metadata_bytes + FRAME_BYTES - 1) / FRAME_BYTES;
     enum frames_status status = frames_alloc_at(frames, 0, phys, count);
     if (status != FRAMES_OK)
@@ -159,14 +159,14 @@ static enum frames_status take_metadata(struct frames *frames, paddr_t phys) {
     frames->cpus[0] = (struct frames_cpu){.own = NULL};
     frames->metadata_first = phys.value / FRAME_BYTES;
     frames->metadata_frames = count;
-    (void)frames_for_pieces(frames, frames->metadata_first, count, hold_metadata, NULL);
+    (void)frames_for_parts(frames, frames->metadata_first, count, note_metadata, NULL);
     return FRAMES_OK;
 }
 
 static uint64_t count_reserved(const struct memmap_region *regions, uint64_t count) {
     uint64_t reserved = 0;
     for (uint64_t i = 0; i < count; i++)
-        if (!is_tracked(regions[i].kind))
+        if (!is_manageable(regions[i].kind))
             reserved += (regions[i].end - regions[i].start) / FRAME_BYTES;
     return reserved;
 }
@@ -191,18 +191,18 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
     frames->managed = MANAGED_AT_FIRST;
     struct filling filling = {.frames = frames};
     filling.blocks = (void *)((unsigned char *)metadata + layout.blocks_at);
-    struct extents extents = {regions, count, 0, 0};
-    struct extent extent;
-    while (frames_next_extent(&extents, &extent))
-        add_extent(&filling, &extent);
+    struct ranges ranges = {regions, count, 0, 0};
+    struct range range;
+    while (frames_next_range(&ranges, &range))
+        add_range(&filling, &range);
     find_zones(frames);
     const struct frames_span *last = &frames->spans[frames->span_count - 1];
     frames->end_address = (last->first_frame + last->frames) * FRAME_BYTES;
     frames->report_at = (int64_t)max_u64(64, frames->total / 256 / cpus);
     for (uint64_t i = 0; i < frames->arena_count; i++) {
         struct frames_arena *arena = &frames->arenas[i];
-        arena->is_quick = arena->zone == frames->top_zone && arena->has_one_span;
+        arena->is_fast = arena->zone == frames->top_zone && arena->has_one_span;
         frames_block_changed(frames, arena, 0);
     }
-    return take_metadata(frames, metadata_phys);
+    return alloc_metadata(frames, metadata_phys);
 }

@@ -14,47 +14,47 @@ bool frames_regions_are_sound(const struct memmap_region *regions, uint64_t coun
     return true;
 }
 
-bool frames_next_extent(struct extents *extents, struct extent *ret_extent) {
-    while (extents->next < extents->count && !is_tracked(extents->regions[extents->next].kind))
-        extents->next++;
-    if (extents->next == extents->count)
+bool frames_next_range(struct ranges *ranges, struct range *ret_range) {
+    while (ranges->next < ranges->count && !is_manageable(ranges->regions[ranges->next].kind))
+        ranges->next++;
+    if (ranges->next == ranges->count)
         return false;
-    const struct memmap_region *region = &extents->regions[extents->next];
+    const struct memmap_region *region = &ranges->regions[ranges->next];
     uint64_t end = region->end / FRAME_BYTES;
-    uint64_t first = max_u64(region->start / FRAME_BYTES, extents->frame);
+    uint64_t first = max_u64(region->start / FRAME_BYTES, ranges->frame);
     enum frames_zone zone = FRAMES_BELOW_1M;
     while (first >= frames_zone_end(zone))
         zone++;
     uint64_t stop = min_u64(end, frames_zone_end(zone));
-    *ret_extent = (struct extent){
+    *ret_range = (struct range){
         zone, first, stop, first / BLOCK_FRAMES, (stop - 1) / BLOCK_FRAMES + 1, region->kind};
-    extents->frame = stop;
-    extents->next += stop == end;
+    ranges->frame = stop;
+    ranges->next += stop == end;
     return true;
 }
 
-void frames_number_extent(struct numbering *numbering, const struct extent *extent) {
-    const struct extent *last = &numbering->last;
-    bool same_zone = numbering->has_last && last->zone == extent->zone;
+void frames_index_blocks(struct indexing *indexing, const struct range *range) {
+    const struct range *last = &indexing->last;
+    bool same_zone = indexing->has_last && last->zone == range->zone;
     if (!same_zone) { // zones begin with an arena, and share no block
-        numbering->next_number = align_up(numbering->next_number, ARENA_BLOCKS);
-        numbering->mixed_below = 0;
+        indexing->next_block = align_up(indexing->next_block, ARENA_BLOCKS);
+        indexing->mixed_below = 0;
     }
     uint64_t have = same_zone ? last->end_block : 0;
-    numbering->new_blocks = extent->end_block - max_u64(extent->first_block, have);
-    numbering->is_new_span = !same_zone || extent->first_block > have;
-    numbering->spans += numbering->is_new_span;
-    numbering->lines += numbering->new_blocks;
-    numbering->next_number += numbering->new_blocks;
-    const uint64_t edges[] = {extent->first_block, extent->end_block - 1};
+    indexing->new_blocks = range->end_block - max_u64(range->first_block, have);
+    indexing->is_new_span = !same_zone || range->first_block > have;
+    indexing->spans += indexing->is_new_span;
+    indexing->lines += indexing->new_blocks;
+    indexing->next_block += indexing->new_blocks;
+    const uint64_t edges[] = {range->first_block, range->end_block - 1};
     for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
-        if (edges[edge] < numbering->mixed_below || covers_block(extent, edges[edge]))
+        if (edges[edge] < indexing->mixed_below || covers_block(range, edges[edge]))
             continue;
-        numbering->mixed++;
-        numbering->mixed_below = edges[edge] + 1;
+        indexing->mixed++;
+        indexing->mixed_below = edges[edge] + 1;
     }
-    numbering->last = *extent;
-    numbering->has_last = true;
+    indexing->last = *range;
+    indexing->has_last = true;
 }
 
 // --- What the metadata consists of
@@ -63,17 +63,17 @@ struct layout frames_layout_of(const struct memmap_region *regions, uint64_t cou
     struct layout layout = {0};
     if (!frames_regions_are_sound(regions, count))
         return layout;
-    struct numbering numbering = {0};
-    struct extents extents = {regions, count, 0, 0};
-    struct extent extent;
-    while (frames_next_extent(&extents, &extent))
-        frames_number_extent(&numbering, &extent);
-    if (numbering.lines == 0)
+    struct indexing indexing = {0};
+    struct ranges ranges = {regions, count, 0, 0};
+    struct range range;
+    while (frames_next_range(&ranges, &range))
+        frames_index_blocks(&indexing, &range);
+    if (indexing.lines == 0)
         return layout;
-    layout.spans = numbering.spans;
-    layout.lines = numbering.lines;
-    layout.mixed = numbering.mixed;
-    layout.arenas = align_up(numbering.next_number, ARENA_BLOCKS) / ARENA_BLOCKS;
+    layout.spans = indexing.spans;
+    layout.lines = indexing.lines;
+    layout.mixed = indexing.mixed;
+    layout.arenas = align_up(indexing.next_block, ARENA_BLOCKS) / ARENA_BLOCKS;
     uint64_t set_bytes = bit_tree_words(layout.arenas) * sizeof(uint64_t);
     layout.cpus_at = layout.arenas_at + layout.arenas * sizeof(struct frames_arena);
     layout.lines_at = layout.cpus_at + cpus * sizeof(struct frames_cpu);

@@ -5,7 +5,7 @@
 #include "common/frames/core.h"
 
 // Kinds that are managed or may become so.
-static inline bool is_tracked(uint32_t kind) {
+static inline bool is_manageable(uint32_t kind) {
     return kind >= SLIPWAY_MEM_USABLE && kind <= SLIPWAY_MEM_PAGE_TABLES;
 }
 
@@ -13,7 +13,7 @@ static inline bool is_tracked(uint32_t kind) {
 bool frames_regions_are_sound(const struct memmap_region *regions, uint64_t count);
 
 // A region in frame and block numbers, cut where zones begin.
-struct extent {
+struct range {
     enum frames_zone zone;
     uint64_t first, end;             // frames
     uint64_t first_block, end_block; // every block it has a frame in
@@ -21,7 +21,7 @@ struct extent {
 };
 
 // Goes through the extents of all tracked regions in rising order.
-struct extents {
+struct ranges {
     const struct memmap_region *regions;
     uint64_t count;
     uint64_t next;  // region
@@ -29,17 +29,17 @@ struct extents {
 };
 
 // The next one; false after the last.
-bool frames_next_extent(struct extents *extents, struct extent *ret_extent);
+bool frames_next_range(struct ranges *ranges, struct range *ret_range);
 
-static inline bool covers_block(const struct extent *extent, uint64_t block) {
-    return extent->first <= block * BLOCK_FRAMES && extent->end >= (block + 1) * BLOCK_FRAMES;
+static inline bool covers_block(const struct range *range, uint64_t block) {
+    return range->first <= block * BLOCK_FRAMES && range->end >= (block + 1) * BLOCK_FRAMES;
 }
 
 // What numbering the blocks of successive extents comes to.
-struct numbering {
+struct indexing {
     bool has_last;
-    struct extent last;
-    uint64_t next_number;  // of the next block; number / ARENA_BLOCKS is its arena
+    struct range last;
+    uint64_t next_block;   // of the next block; number / ARENA_BLOCKS is its arena
     uint64_t spans, lines; // so far
     uint64_t mixed;        // blocks that are not of one kind
     uint64_t mixed_below;  // blocks of this zone below are counted, as far as mixed
@@ -48,7 +48,7 @@ struct numbering {
 };
 
 // Numbers the blocks of the next extent.
-void frames_number_extent(struct numbering *numbering, const struct extent *extent);
+void frames_index_blocks(struct indexing *indexing, const struct range *range);
 
 // Where the parts lie, in bytes from its start, in the order of their alignment.
 struct layout {

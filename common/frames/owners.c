@@ -74,7 +74,8 @@ static bool run_is_busy(const struct frames_owners *owners, uint64_t frame) {
 }
 
 // What the entry of `frame` says as soon as no CPU is splitting or freeing its run.
-static uint16_t settled(const struct frames_owners *owners, uint64_t frame, const uint16_t *entry) {
+static uint16_t await_count(const struct frames_owners *owners, uint64_t frame,
+                            const uint16_t *entry) {
     for (;;) {
         uint16_t value = load(entry);
         if (value != COUNT_BUSY && value != COUNT_INSIDE)
@@ -106,7 +107,7 @@ static enum frames_owners_status change(struct frames_owners *owners, paddr_t fi
     if (status != FRAMES_OWNERS_OK)
         return status;
     for (;;) {
-        uint16_t count = settled(owners, first.value / FRAME_BYTES, entry);
+        uint16_t count = await_count(owners, first.value / FRAME_BYTES, entry);
         if (count == COUNT_NONE)
             return FRAMES_OWNERS_ERR_NONE;
         if (count == COUNT_INSIDE)
@@ -141,7 +142,7 @@ static bool fill_inside(struct frames *frames, struct frames_arena *arena, const
 // Gives a run that was just allocated its first owner.
 static void own(struct frames_owners *owners, paddr_t first, uint64_t count) {
     uint64_t frame = first.value / FRAME_BYTES;
-    (void)frames_for_pieces(owners->frames, frame + 1, count - 1, fill_inside, owners->counts);
+    (void)frames_for_parts(owners->frames, frame + 1, count - 1, fill_inside, owners->counts);
     store(entry_of(owners, frame), 1);
 }
 
@@ -222,6 +223,6 @@ unsigned frames_owners_count(const struct frames_owners *owners, paddr_t first) 
     uint16_t *entry;
     if (find(owners, first, &entry) != FRAMES_OWNERS_OK)
         return 0;
-    uint16_t count = settled(owners, first.value / FRAME_BYTES, entry);
+    uint16_t count = await_count(owners, first.value / FRAME_BYTES, entry);
     return count == COUNT_INSIDE ? 0 : count;
 }

@@ -2,8 +2,8 @@
 #include "common/frames/metadata.h"
 
 // True if the part's frames, of a reclaimable kind, are not managed yet.
-static bool piece_can_be_added(struct frames *frames, struct frames_arena *arena,
-                               const struct part *part, void *argument) {
+static bool part_can_be_added(struct frames *frames, struct frames_arena *arena,
+                              const struct part *part, void *argument) {
     const uint32_t *kind = argument;
     const uint64_t *line = frames_mixed_line(frames, arena, (unsigned)part->block);
     return line == NULL ? arena->blocks[part->block].kind == *kind : !line_has(line, part, BIT_SET);
@@ -21,41 +21,41 @@ static bool regions_match(struct frames *frames, const struct memmap_region *reg
         uint64_t first = regions[i].start / FRAME_BYTES;
         uint64_t here = regions[i].end / FRAME_BYTES - first;
         if (!frames_have_slots(frames, first, here) ||
-            !frames_for_pieces(frames, first, here, piece_can_be_added, &kind))
+            !frames_for_parts(frames, first, here, part_can_be_added, &kind))
             return false;
         frame_count += here;
     }
     return frame_count == frames->reclaimable[kind];
 }
 
-static bool reclaim_piece(struct frames *frames, struct frames_arena *arena,
-                          const struct part *part, void *argument) {
+static bool reclaim_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
+                         void *argument) {
     uint64_t *zone_total = &frames->zone_total[arena->zone];
     struct frames_block *block = &arena->blocks[part->block];
     word_store(zone_total, *zone_total + part->count);
-    block->is_plain = block->kind != KIND_MIXED;
-    return frames_manage_piece(frames, arena, part, argument);
+    block->is_freeable = block->kind != KIND_MIXED;
+    return frames_manage_part(frames, arena, part, argument);
 }
 
 // With all arenas locked: from one moment to the next the frames are managed and free. In between
 // somebody could free one of them that is not his, and be believed.
 static uint64_t add_regions(struct frames *frames, const struct memmap_region *regions,
                             uint64_t count, uint32_t kind) {
-    struct marking marking = {.makes_free = true};
+    struct managing managing = {.makes_free = true};
     for (uint64_t i = 0; i < frames->arena_count; i++)
         arena_lock(frames, &frames->arenas[i]);
     __atomic_fetch_or(&frames->managed, UINT64_C(1) << kind, __ATOMIC_RELAXED);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t first = regions[i].start / FRAME_BYTES;
         if (regions[i].kind == kind)
-            (void)frames_for_pieces(frames, first, regions[i].end / FRAME_BYTES - first,
-                                    reclaim_piece, &marking);
+            (void)frames_for_parts(frames, first, regions[i].end / FRAME_BYTES - first,
+                                   reclaim_part, &managing);
     }
-    word_store(&frames->total, frames->total + marking.marked);
+    word_store(&frames->total, frames->total + managing.freed);
     word_store(&frames->reclaimable[kind], 0);
     for (uint64_t i = 0; i < frames->arena_count; i++)
         arena_unlock(&frames->arenas[i]);
-    return marking.marked;
+    return managing.freed;
 }
 
 static enum frames_status reclaim(struct frames *frames, const struct memmap_region *regions,

@@ -18,7 +18,7 @@ static bool is_short(const struct search *search) {
 // --- Short runs, within one block
 
 // Takes `count` ones from `bit` on from a word and the next.
-static inline void take_bits(uint64_t *words, uint64_t bit, uint64_t count) {
+static inline void clear_bits(uint64_t *words, uint64_t bit, uint64_t count) {
     uint64_t ones = UINT64_MAX >> (64 - count);
     word_store(&words[0], words[0] & ~(ones << bit));
     if (bit + count > 64)
@@ -32,9 +32,9 @@ static inline uint32_t next_word(uint32_t index, uint64_t left) {
 
 // A block with a run; NO_SLOT, and none taken, if the arena has none. `first_word` is where to
 // begin; blocks below it are not looked at.
-static uint64_t take_short_run(struct frames *frames, struct frames_arena *arena, uint64_t blocks,
-                               unsigned first_word, const struct search *search,
-                               uint32_t *ret_word) {
+static uint64_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *arena,
+                                    uint64_t blocks, unsigned first_word,
+                                    const struct search *search, uint32_t *ret_word) {
     unsigned first_block = first_word / BLOCK_WORDS;
     blocks &= UINT64_MAX << first_block;
     for (; blocks != 0; blocks &= blocks - 1) {
@@ -46,7 +46,7 @@ static uint64_t take_short_run(struct frames *frames, struct frames_arena *arena
         if (bit == BLOCK_FRAMES)
             continue;
         uint32_t index = block * BLOCK_WORDS + (uint32_t)(bit / 64);
-        take_bits(&arena->lines[index], bit % 64, search->count);
+        clear_bits(&arena->lines[index], bit % 64, search->count);
         *ret_word = next_word(index, arena->lines[index]);
         unsigned free = change_free(&arena->blocks[block], -(int)search->count);
         if (!is_partial(free) || !is_partial(free + (unsigned)search->count))
@@ -84,7 +84,7 @@ static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct 
     uint32_t word = 0;
     arena_lock(frames, arena);
     uint64_t mask = mask_of(arena, blocks, search);
-    uint64_t slot = take_short_run(frames, arena, mask, first_word, search, &word);
+    uint64_t slot = alloc_run_in_blocks(frames, arena, mask, first_word, search, &word);
     if (slot == NO_SLOT && blocks == PARTIAL_BLOCKS && first_word == 0)
         note_run_limit(arena, search->count, search->align);
     arena_unlock(arena);
@@ -193,36 +193,36 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     return request->below - 1 < frames->end_address - 1; // 0 is no limit
 }
 
-[[gnu::noinline]] static enum frames_status alloc_run_slowly(struct frames *frames,
-                                                             struct frames_cpu *cpu,
-                                                             const struct frames_request *request,
-                                                             paddr_t *ret_first) {
+[[gnu::noinline]] static enum frames_status alloc_run_general(struct frames *frames,
+                                                              struct frames_cpu *cpu,
+                                                              const struct frames_request *request,
+                                                              paddr_t *ret_first) {
     enum frames_status status = check_request(request);
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
     search.end = is_limited(frames, request) ? request->below / FRAME_BYTES : UINT64_MAX;
     search.zone = zone_of_frame(max_u64(search.end, 1) - 1);
     if (status == FRAMES_OK)
         status = alloc_run(frames, cpu, &search, ret_first);
-    return status == FRAMES_OK ? count_taken(frames, cpu, request->count)
+    return status == FRAMES_OK ? count_alloc(frames, cpu, request->count)
                                : count_refusal(cpu, status);
 }
 
-// The rest of alloc_short_run: looks in the words from the last run's on, for a run that may end in
+// The rest of alloc_run_fast: looks in the words from the last run's on, for a run that may end in
 // the next word. The arena is locked.
-[[gnu::noinline]] static enum frames_status alloc_in_block(struct frames *frames,
-                                                           struct frames_cpu *cpu,
-                                                           const struct frames_request *request,
-                                                           paddr_t *ret_first) {
+[[gnu::noinline]] static enum frames_status alloc_run_nearby(struct frames *frames,
+                                                             struct frames_cpu *cpu,
+                                                             const struct frames_request *request,
+                                                             paddr_t *ret_first) {
     struct frames_arena *arena = cpu->run_arena;
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
     uint64_t block = UINT64_C(1) << cpu->run_word / BLOCK_WORDS;
-    uint64_t slot = take_short_run(frames, arena, arena_partial(arena) & block, cpu->run_word,
-                                   &search, &cpu->run_word);
+    uint64_t slot = alloc_run_in_blocks(frames, arena, arena_partial(arena) & block, cpu->run_word,
+                                        &search, &cpu->run_word);
     arena_unlock(arena);
     if (slot == NO_SLOT)
-        return alloc_run_slowly(frames, cpu, request, ret_first);
+        return alloc_run_general(frames, cpu, request, ret_first);
     *ret_first = paddr((arena->first_frame + slot % ARENA_FRAMES) * FRAME_BYTES);
-    return count_taken(frames, cpu, search.count);
+    return count_alloc(frames, cpu, search.count);
 }
 
 // What is left to do when a run has used up its block.
@@ -232,29 +232,29 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
                                                        uint64_t count) {
     frames_block_changed(frames, arena, block);
     arena_unlock(arena);
-    return count_taken(frames, cpu, count);
+    return count_alloc(frames, cpu, count);
 }
 
 // A run that begins with the first free frame of the word where the last one was, or with the next
 // that is aligned, and lies in that word, goes straight on if the block is partly used.
-[[gnu::noinline]] static enum frames_status alloc_short_run(struct frames *frames,
-                                                            struct frames_cpu *cpu,
-                                                            const struct frames_request *request,
-                                                            paddr_t *ret_first) {
+[[gnu::noinline]] static enum frames_status alloc_run_fast(struct frames *frames,
+                                                           struct frames_cpu *cpu,
+                                                           const struct frames_request *request,
+                                                           paddr_t *ret_first) {
     struct frames_arena *arena = cpu->run_arena;
-    if (arena == NULL || !arena->is_quick || !arena_try_lock(frames, arena))
-        return alloc_run_slowly(frames, cpu, request, ret_first);
+    if (arena == NULL || !arena->is_fast || !arena_try_lock(frames, arena))
+        return alloc_run_general(frames, cpu, request, ret_first);
     uint32_t index = cpu->run_word;
     uint64_t word = arena->lines[index];
     uint64_t skipped = request->align - (request->align != 0);
     uint64_t bit = word == 0 ? 64 : ((uint64_t)__builtin_ctzll(word) + skipped) & ~skipped;
     uint64_t ones = UINT64_MAX >> (64 - request->count);
     if (__builtin_expect(bit >= 64 || (word >> bit & ones) != ones, 0))
-        return alloc_in_block(frames, cpu, request, ret_first);
+        return alloc_run_nearby(frames, cpu, request, ret_first);
     struct frames_block *block = &arena->blocks[index / BLOCK_WORDS];
     unsigned free = block->free;
     if (__builtin_expect(!is_partial(free), 0))
-        return alloc_in_block(frames, cpu, request, ret_first);
+        return alloc_run_nearby(frames, cpu, request, ret_first);
     word &= ~(ones << bit);
     word_store(&arena->lines[index], word);
     cpu->run_word = next_word(index, word);
@@ -264,7 +264,7 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     if (__builtin_expect(free == 0, 0))
         return finish_run(frames, cpu, arena, index / BLOCK_WORDS, request->count);
     arena_unlock(arena);
-    return count_taken(frames, cpu, request->count);
+    return count_alloc(frames, cpu, request->count);
 }
 
 enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
@@ -276,10 +276,10 @@ enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
     }
     struct frames_cpu *state = &frames->cpus[cpu];
     if (is_limited(frames, request))
-        return alloc_run_slowly(frames, state, request, ret_first);
+        return alloc_run_general(frames, state, request, ret_first);
     if (count == BLOCK_FRAMES && align == BLOCK_FRAMES)
         return frames_alloc_block(frames, state, ret_first);
     if (count - 1 < 64 && align <= 64 && (align & (align - 1)) == 0)
-        return alloc_short_run(frames, state, request, ret_first);
-    return alloc_run_slowly(frames, state, request, ret_first);
+        return alloc_run_fast(frames, state, request, ret_first);
+    return alloc_run_general(frames, state, request, ret_first);
 }

@@ -138,7 +138,7 @@ uint64_t frames_alloc_between(struct frames *frames, uint64_t from, uint64_t end
                               const struct search *search) {
     uint64_t first;
     while ((first = find_run(frames, &from, end, search)) != NO_SLOT)
-        if (frames_take_run(frames, first, search->count))
+        if (frames_try_alloc_run(frames, first, search->count))
             break;
     return first;
 }
@@ -166,8 +166,8 @@ uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum f
 // --- Short runs that begin in one block and end in the next
 
 // Takes such a run that begins in block `number`; its first frame, NO_SLOT if there is none.
-static uint64_t take_crossing_run(struct frames *frames, uint64_t number,
-                                  const struct search *search) {
+static uint64_t try_crossing_run(struct frames *frames, uint64_t number,
+                                 const struct search *search) {
     const struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
     unsigned words = words_of(arena);
     uint64_t border = frame_of_slot(frames, number * BLOCK_FRAMES + words * 64 - 1) + 1;
@@ -178,7 +178,7 @@ static uint64_t take_crossing_run(struct frames *frames, uint64_t number,
         uint64_t end = border - tail + search->count;
         if (tail == 0 || end > search->end || find_used(frames, border, end) != end)
             return NO_SLOT;
-        if (frames_take_run(frames, border - tail, search->count))
+        if (frames_try_alloc_run(frames, border - tail, search->count))
             return border - tail;
         // Some of it was taken meanwhile. A run that begins later may still do.
     }
@@ -206,7 +206,7 @@ uint64_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
             unsigned block = (unsigned)__builtin_ctzll(rest);
             if (!may_cross(arena, block, search->count))
                 continue;
-            uint64_t first = take_crossing_run(frames, index * ARENA_BLOCKS + block, search);
+            uint64_t first = try_crossing_run(frames, index * ARENA_BLOCKS + block, search);
             if (first != NO_SLOT)
                 return first;
         }

@@ -1,4 +1,4 @@
-// An entry of a frame is 0, or the number of the place that allocated it and, above that, the last
+// An entry of a frame is 0, or the row of the place that allocated it and, above that, the last
 // mark before. One lock holds an allocation and its entries together, or a free: a frame that one
 // CPU frees and another allocates at once would else be forgotten after it is remembered. The lock
 // makes all CPUs take turns, which is what being exact costs with the option.
@@ -12,7 +12,7 @@
 #define PLACE_MASK ((UINT32_C(1) << PLACE_BITS) - 1)
 #define ELSEWHERE  (FRAMES_PLACES_MAX + 1)
 _Static_assert(ELSEWHERE <= PLACE_MASK);
-_Static_assert(FRAMES_MARKS_MAX == UINT32_MAX >> PLACE_BITS);
+_Static_assert(FRAMES_MOMENTS_MAX == UINT32_MAX >> PLACE_BITS);
 
 static uint32_t track_lock; // for `trackers`, what they refer to, and the allocators
 static struct frames_track *trackers;
@@ -21,7 +21,7 @@ static struct frames_track *trackers;
 
 static struct frames_place *places[FRAMES_PLACES_MAX]; // filled from the start, never emptied
 static struct frames_place elsewhere = {
-    .file = "elsewhere", .function = "too many places", .number = ELSEWHERE};
+    .file = "elsewhere", .function = "too many places", .row = ELSEWHERE};
 
 static int compare_texts(const char *left, const char *right) {
     while (*left != '\0' && *left == *right) {
@@ -42,28 +42,27 @@ static int compare_places(const struct frames_place *left, const struct frames_p
 // lock: a row that is filled stays as it is.
 static uint32_t enter_place(struct frames_place *place) {
     for (uint32_t i = 0; i < FRAMES_PLACES_MAX; i++) {
-        struct frames_place *row = NULL;
-        if (__atomic_compare_exchange_n(&places[i], &row, place, false, __ATOMIC_ACQ_REL,
+        struct frames_place *entered = NULL;
+        if (__atomic_compare_exchange_n(&places[i], &entered, place, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE) ||
-            compare_places(row, place) == 0)
+            compare_places(entered, place) == 0)
             return i + 1;
     }
     return ELSEWHERE;
 }
 
-static uint32_t place_number(struct frames_place *place) {
-    uint32_t number = __atomic_load_n(&place->number, __ATOMIC_RELAXED);
-    if (number == 0) {
-        number = enter_place(place);
-        __atomic_store_n(&place->number, number, __ATOMIC_RELAXED);
+static uint32_t place_row(struct frames_place *place) {
+    uint32_t row = __atomic_load_n(&place->row, __ATOMIC_RELAXED);
+    if (row == 0) {
+        row = enter_place(place);
+        __atomic_store_n(&place->row, row, __ATOMIC_RELAXED);
     }
-    return number;
+    return row;
 }
 
 // Null if there is none of this number.
-static struct frames_place *place_of_number(uint32_t number) {
-    return number == ELSEWHERE ? &elsewhere
-                               : __atomic_load_n(&places[number - 1], __ATOMIC_ACQUIRE);
+static struct frames_place *place_of_row(uint32_t row) {
+    return row == ELSEWHERE ? &elsewhere : __atomic_load_n(&places[row - 1], __ATOMIC_ACQUIRE);
 }
 
 // --- Trackers
@@ -128,8 +127,8 @@ static void remember(struct frames *frames, paddr_t first, uint64_t count,
         return;
     struct filling filling = {.entries = track->entries};
     if (place != NULL)
-        filling.value = track->mark << PLACE_BITS | place_number(place);
-    (void)frames_for_pieces(frames, first.value / FRAME_BYTES, count, fill_entries, &filling);
+        filling.value = track->moment << PLACE_BITS | place_row(place);
+    (void)frames_for_parts(frames, first.value / FRAME_BYTES, count, fill_entries, &filling);
 }
 
 // --- The calls. Names in parentheses are the functions, not the macros.
@@ -221,27 +220,27 @@ enum frames_owners_status frames_track_owners_put(struct frames_owners *owners, 
 
 static uint32_t report_lock; // for frames_place.frames
 
-static uint64_t count_held(const struct frames_track *track, struct frames_mark mark) {
-    uint64_t held = 0;
+static uint64_t count_allocated(const struct frames_track *track, struct frames_moment moment) {
+    uint64_t allocated = 0;
     elsewhere.frames = 0;
     struct frames_place *place;
-    for (uint32_t i = 0; i < FRAMES_PLACES_MAX && (place = place_of_number(i + 1)) != NULL; i++)
+    for (uint32_t i = 0; i < FRAMES_PLACES_MAX && (place = place_of_row(i + 1)) != NULL; i++)
         place->frames = 0;
     for (uint64_t i = 0; i < table_entries(track->frames); i++) {
         uint32_t entry = __atomic_load_n(&track->entries[i], __ATOMIC_RELAXED);
-        if (entry == 0 || entry >> PLACE_BITS < mark.number)
+        if (entry == 0 || entry >> PLACE_BITS < moment.index)
             continue;
-        place_of_number(entry & PLACE_MASK)->frames++;
-        held++;
+        place_of_row(entry & PLACE_MASK)->frames++;
+        allocated++;
     }
-    return held;
+    return allocated;
 }
 
 // The first place of the order that frames_leaks has; null if none holds any.
 static struct frames_place *foremost(void) {
     struct frames_place *best = elsewhere.frames != 0 ? &elsewhere : NULL;
     for (uint32_t i = 0; i < FRAMES_PLACES_MAX; i++) {
-        struct frames_place *place = place_of_number(i + 1);
+        struct frames_place *place = place_of_row(i + 1);
         if (place == NULL)
             break;
         if (place->frames == 0)
@@ -253,7 +252,7 @@ static struct frames_place *foremost(void) {
     return best;
 }
 
-uint64_t frames_leaks_since(const struct frames *frames, struct frames_mark mark,
+uint64_t frames_leaks_since(const struct frames *frames, struct frames_moment moment,
                             frames_leak_visit visit, void *context) {
     lock_word(&track_lock);
     const struct frames_track *track = tracker_of(frames);
@@ -261,7 +260,7 @@ uint64_t frames_leaks_since(const struct frames *frames, struct frames_mark mark
     if (track == NULL)
         return 0;
     lock_word(&report_lock);
-    uint64_t held = count_held(track, mark);
+    uint64_t allocated = count_allocated(track, moment);
     struct frames_place *place;
     while (visit != NULL && (place = foremost()) != NULL) {
         struct frames_leak leak = {place, place->frames, place->frames * FRAME_BYTES};
@@ -269,23 +268,23 @@ uint64_t frames_leaks_since(const struct frames *frames, struct frames_mark mark
         place->frames = 0;
     }
     unlock_word(&report_lock);
-    return held;
+    return allocated;
 }
 
 uint64_t frames_leaks(const struct frames *frames, frames_leak_visit visit, void *context) {
-    return frames_leaks_since(frames, FRAMES_MARK_START, visit, context);
+    return frames_leaks_since(frames, FRAMES_MOMENT_START, visit, context);
 }
 
-struct frames_mark frames_track_mark(const struct frames *frames) {
-    struct frames_mark mark = FRAMES_MARK_START;
+struct frames_moment frames_track_moment(const struct frames *frames) {
+    struct frames_moment moment = FRAMES_MOMENT_START;
     lock_word(&track_lock);
     struct frames_track *track = tracker_of(frames);
     if (track != NULL) {
-        track->mark += track->mark < FRAMES_MARKS_MAX;
-        mark.number = track->mark;
+        track->moment += track->moment < FRAMES_MOMENTS_MAX;
+        moment.index = track->moment;
     }
     unlock_word(&track_lock);
-    return mark;
+    return moment;
 }
 
 static void print_leak(void *context, const struct frames_leak *leak) {
@@ -293,11 +292,12 @@ static void print_leak(void *context, const struct frames_leak *leak) {
               leak->place->file, leak->place->line, leak->place->function);
 }
 
-void frames_leaks_print(const struct frames *frames, struct frames_mark mark,
+void frames_leaks_print(const struct frames *frames, struct frames_moment moment,
                         const struct sink *sink) {
     struct sink copy = *sink;
-    uint64_t held = frames_leaks_since(frames, mark, print_leak, &copy);
-    fmt_print(sink, "%8lu frames, %10lu KiB held\n", held, held * FRAME_BYTES / 1024);
+    uint64_t allocated = frames_leaks_since(frames, moment, print_leak, &copy);
+    fmt_print(sink, "%8lu frames, %10lu KiB still allocated\n", allocated,
+              allocated * FRAME_BYTES / 1024);
 }
 
 #endif

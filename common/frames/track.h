@@ -72,7 +72,7 @@ struct frames_place {
     const char *file;
     const char *function;
     uint32_t line;
-    uint32_t number; // in the table of places, from 1 on; 0: not there yet
+    uint32_t row;    // in the table of places, from 1 on; 0: not there yet
     uint64_t frames; // that it holds, while they are counted
 };
 
@@ -84,7 +84,7 @@ struct frames_place {
     })
 
 // Places that are told apart; those that come later are one, whose file is "elsewhere".
-#define FRAMES_PLACES_MAX 1022
+#define FRAMES_PLACES_MAX   1022
 
 // --- Starting
 
@@ -93,7 +93,7 @@ struct frames_track {
     struct frames_track *next;
     const struct frames *frames;
     uint32_t *entries; // of each frame that has a slot, in the order of table.h
-    uint32_t mark;     // the last one
+    uint32_t moment;   // the last one
 };
 
 // Bytes that the entries need; the allocator has been started.
@@ -129,25 +129,25 @@ typedef void (*frames_leak_visit)(void *context, const struct frames_leak *leak)
 uint64_t frames_leaks(const struct frames *frames, frames_leak_visit visit, void *context);
 
 // A moment, to tell what was allocated after it from what was before.
-struct frames_mark {
-    uint32_t number;
+struct frames_moment {
+    uint32_t index;
 };
 
-// The moment that is now. There are FRAMES_MARKS_MAX for an allocator; then it is always the last
+// The moment that is now. There are FRAMES_MOMENTS_MAX for an allocator; then it is always the last
 // one again, so that what is held since seems more than it is, and never less.
-#define FRAMES_MARKS_MAX  ((UINT32_C(1) << 22) - 1)
-struct frames_mark frames_track_mark(const struct frames *frames);
+#define FRAMES_MOMENTS_MAX  ((UINT32_C(1) << 22) - 1)
+struct frames_moment frames_track_moment(const struct frames *frames);
 
 // As frames_leaks, of the frames that were allocated after `mark`. 0: all of them were freed.
-uint64_t frames_leaks_since(const struct frames *frames, struct frames_mark mark,
+uint64_t frames_leaks_since(const struct frames *frames, struct frames_moment moment,
                             frames_leak_visit visit, void *context);
 
 // The same for people: a line a place, and one for the sum.
-void frames_leaks_print(const struct frames *frames, struct frames_mark mark,
+void frames_leaks_print(const struct frames *frames, struct frames_moment moment,
                         const struct sink *sink);
 
 // Everything since frames_track_start.
-#define FRAMES_MARK_START ((struct frames_mark){0})
+#define FRAMES_MOMENT_START ((struct frames_moment){0})
 
 // --- The calls of common/frames/frames.h and common/frames/owners.h
 

@@ -19,8 +19,8 @@ struct verify {
     va_end(arguments);
 }
 
-static bool is_plain(const struct frames *frames, const struct frames_arena *arena,
-                     unsigned block) {
+static bool is_freeable(const struct frames *frames, const struct frames_arena *arena,
+                        unsigned block) {
     uint64_t slot = (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + block * FRAMES_PER_2M;
     uint32_t kind = arena->blocks[block].kind;
     return kind != KIND_MIXED && kind_is_managed(frames, kind) &&
@@ -54,7 +54,7 @@ static uint64_t verify_block(const struct frames *frames, const struct frames_ar
     if (foreign != 0)
         disagree(verify, "frames: block %lu: %lu frames are free and not managed\n", number,
                  foreign);
-    if (info->is_plain != is_plain(frames, arena, block))
+    if (info->is_freeable != is_freeable(frames, arena, block))
         disagree(verify, "frames: block %lu: its mark for giving back at once is wrong\n", number);
     return set;
 }

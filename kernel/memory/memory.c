@@ -15,18 +15,18 @@ const struct memory_facts *memory_facts(void) {
 
 #ifdef FRAMES_TRACKING
 
-struct frames_mark memory_mark(void) {
+struct frames_moment memory_moment(void) {
     bool were_on = cpu_interrupts_save();
-    struct frames_mark mark = frames_track_mark(&kernel_memory.allocator);
+    struct frames_moment moment = frames_track_moment(&kernel_memory.allocator);
     cpu_interrupts_restore(were_on);
-    return mark;
+    return moment;
 }
 
-uint64_t memory_leaks_since(struct frames_mark mark, const struct sink *sink) {
+uint64_t memory_leaks_since(struct frames_moment moment, const struct sink *sink) {
     bool were_on = cpu_interrupts_save();
-    uint64_t leaks = frames_leaks_since(&kernel_memory.allocator, mark, NULL, NULL);
+    uint64_t leaks = frames_leaks_since(&kernel_memory.allocator, moment, NULL, NULL);
     if (leaks != 0)
-        frames_leaks_print(&kernel_memory.allocator, mark, sink);
+        frames_leaks_print(&kernel_memory.allocator, moment, sink);
     cpu_interrupts_restore(were_on);
     return leaks;
 }

@@ -56,8 +56,8 @@ uint64_t memory_verify(const struct sink *sink);
 
 #ifdef FRAMES_TRACKING
 // Now; and the frames that were allocated after such a moment and are still held, printed by place.
-struct frames_mark memory_mark(void);
-uint64_t memory_leaks_since(struct frames_mark mark, const struct sink *sink);
+struct frames_moment memory_moment(void);
+uint64_t memory_leaks_since(struct frames_moment moment, const struct sink *sink);
 #endif
 
 // --- What memory_start found out

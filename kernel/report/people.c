@@ -90,7 +90,7 @@ static void print_zones(const struct frames_statistics *now) {
         [FRAMES_BELOW_1M] = "free below 1 MiB",
         [FRAMES_BELOW_16M] = "free 1 to 16 MiB",
         [FRAMES_BELOW_4G] = "free 16 MiB to 4 GiB",
-        [FRAMES_ANY] = "free above 4 GiB",
+        [FRAMES_ABOVE_4G] = "free above 4 GiB",
     };
     for (unsigned zone = FRAMES_ZONES; zone-- != 0;) {
         const struct frames_zone_statistics *it = &now->zone[zone];

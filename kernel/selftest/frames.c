@@ -18,7 +18,7 @@ static const uint64_t zone_end[FRAMES_ZONES] = {
     [FRAMES_BELOW_1M] = MIB(1),
     [FRAMES_BELOW_16M] = MIB(16),
     [FRAMES_BELOW_4G] = GIB(4),
-    [FRAMES_ANY] = UINT64_MAX,
+    [FRAMES_ABOVE_4G] = UINT64_MAX,
 };
 
 static struct frames_statistics statistics(void) {

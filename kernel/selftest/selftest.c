@@ -219,9 +219,9 @@ static void run_checks(void) {
 // The checks, and with tracking that each place gave back what it took.
 static void run_tracked(void) {
 #ifdef FRAMES_TRACKING
-    struct frames_mark mark = memory_mark();
+    struct frames_moment moment = memory_moment();
     run_checks();
-    check(memory_leaks_since(mark, console_sink()) == 0, "no place holds a frame");
+    check(memory_leaks_since(moment, console_sink()) == 0, "no place holds a frame");
 #else
     run_checks();
 #endif

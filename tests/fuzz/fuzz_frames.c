@@ -119,9 +119,9 @@ static void fuzz_regions(struct input *input, unsigned cpus) {
            take_region(input, last_end, &machine.regions[machine.count]))
         last_end = machine.regions[machine.count++].end;
     bool sound = are_sound(&machine);
-    bool is_tracked = sum(&machine, 1, SLIPWAY_MEM_PAGE_TABLES) != 0;
+    bool is_manageable = sum(&machine, 1, SLIPWAY_MEM_PAGE_TABLES) != 0;
     machine.metadata_bytes = frames_metadata_bytes(machine.regions, machine.count, cpus);
-    REQUIRE((machine.metadata_bytes != 0) == (sound && is_tracked));
+    REQUIRE((machine.metadata_bytes != 0) == (sound && is_manageable));
     if (machine.metadata_bytes != 0) {
         check_sound(&machine);
         free(machine.metadata);

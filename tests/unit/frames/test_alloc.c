@@ -249,7 +249,7 @@ TEST("frames: a set whose upper level lags, while a CPU changes it, hides no fra
             if (part == 1 && request.count == 512)
                 continue;
             // Nor does the CPU remember where it was last.
-            machine.frames.cpus[0].run_arena = machine.frames.cpus[0].quick = NULL;
+            machine.frames.cpus[0].run_arena = machine.frames.cpus[0].fast = NULL;
             machine.frames.cpus[0].block_arena = NULL;
             uint64_t level[] = {*levels[0], *levels[1], *levels[2]};
             *levels[0] = *levels[1] = *levels[2] = 0;

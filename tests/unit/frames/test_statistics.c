@@ -54,7 +54,7 @@ TEST("frames: every zone has its own counts, and together they are the whole") {
     assert_int_equal(alloc_at(&machine, GIB(4) - PAGE(1), 3), FRAMES_OK);
     got = statistics(&machine);
     assert_int_equal(got.zone[FRAMES_BELOW_4G].free_frames, 10);
-    assert_int_equal(got.zone[FRAMES_ANY].free_frames, 598);
+    assert_int_equal(got.zone[FRAMES_ABOVE_4G].free_frames, 598);
     machine_end(&machine);
 }
 
@@ -195,10 +195,10 @@ static const char *plant(struct frames *frames, int which) {
         frames->whole_arenas--;
         return "frames: 1 arenas with whole blocks, by the masks 2\n";
     case 19:
-        arena->blocks[2].is_plain = false;
+        arena->blocks[2].is_freeable = false;
         return "frames: block 66: its mark for giving back at once is wrong\n";
     case 20: // the block of frame 0, which is not managed
-        low->blocks[0].is_plain = true;
+        low->blocks[0].is_freeable = true;
         return "frames: block 0: its mark for giving back at once is wrong\n";
     case 21: // the last frame of the metadata, free with all its counters
         low->lines[(metadata_end - 1) / 64] |= UINT64_C(1) << (metadata_end - 1) % 64;

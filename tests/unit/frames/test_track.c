@@ -6,25 +6,25 @@
 
 TEST("track: a frame remembers file, line and function until it is freed") {
     TRACKED_MACHINE(machine, 1, {MIB(4), MIB(8), USABLE, true});
-    assert_int_equal(held(&machine), 0);
+    assert_int_equal(still_allocated(&machine), 0);
     paddr_t frame, at, first;
     ALLOC(machine, frame);
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 1);
     expect_leak(&leaks, 0, 1, __LINE__ - 3, __func__);
     assert_int_equal(frames_free(&machine.frames, 0, frame), FRAMES_OK);
-    assert_int_equal(held(&machine), 0);
+    assert_int_equal(still_allocated(&machine), 0);
 
     at = paddr(MIB(8) - PAGE(3));
     assert_int_equal(frames_alloc_at(&machine.frames, 0, at, 3), FRAMES_OK);
     ALLOC_RUN(machine, 700, first);
-    leaks = leaks_since(&machine, FRAMES_MARK_START);
+    leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 2);
     expect_leak(&leaks, 0, 700, __LINE__ - 3, __func__);
     expect_leak(&leaks, 1, 3, __LINE__ - 5, __func__);
     assert_int_equal(frames_free_run(&machine.frames, 0, at, 3), FRAMES_OK);
     assert_int_equal(frames_free_run(&machine.frames, 0, first, 700), FRAMES_OK);
-    assert_int_equal(held(&machine), 0);
+    assert_int_equal(still_allocated(&machine), 0);
     TRACKED_END(machine);
 }
 
@@ -44,7 +44,7 @@ TEST("track: places come with most frames first, and then by file, line and func
         for (unsigned j = 0; j < (i == 4 ? 5 : 2); j++)
             assert_int_equal(frames_alloc_from(&place[i], &machine.frames, 0, FRAMES_ANY, &frame),
                              FRAMES_OK);
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, ARRAY_LEN(order));
     for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
         assert_ptr_equal(leaks.leak[i].place, &place[order[i].place]);
@@ -61,7 +61,7 @@ TEST("track: records of one file, line and function are one place") {
     paddr_t frame;
     assert_int_equal(frames_alloc_from(&first, &machine.frames, 0, FRAMES_ANY, &frame), FRAMES_OK);
     assert_int_equal(frames_alloc_from(&second, &machine.frames, 0, FRAMES_ANY, &frame), FRAMES_OK);
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 1);
     assert_int_equal(leaks.leak[0].frames, 2);
     assert_ptr_equal(leaks.leak[0].place, &first);
@@ -81,7 +81,7 @@ TEST("track: who allocates through another function is remembered, not that func
     (void)take(&machine);
     for (unsigned i = 0; i < 2; i++)
         (void)take(&machine);
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 2);
     expect_leak(&leaks, 0, 2, __LINE__ - 3, __func__);
     expect_leak(&leaks, 1, 1, __LINE__ - 6, __func__);
@@ -104,7 +104,7 @@ TEST("track: a run that is freed in part is forgotten in part") {
             assert_int_equal(frames_free(&machine.frames, 0, part), FRAMES_OK);
         else
             assert_int_equal(frames_free_run(&machine.frames, 0, part, parts[i].count), FRAMES_OK);
-        struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+        struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
         assert_int_equal(leaks.frames, parts[i].left);
         if (parts[i].left != 0)
             expect_leak(&leaks, 0, parts[i].left, line, __func__);
@@ -129,7 +129,7 @@ TEST("track: what is refused is neither remembered nor forgotten") {
     assert_int_equal(frames_free(&machine.frames, 0, paddr(MIB(6))), FRAMES_ERR_FOREIGN);
     assert_int_equal(frames_free_run(&machine.frames, 0, first, 512), FRAMES_ERR_FOREIGN);
     assert_true(paddr_is_none(none));
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 1);
     expect_leak(&leaks, 0, 3, line, __func__);
     TRACKED_END(machine);
@@ -141,7 +141,7 @@ TEST("track: a frame that is allocated again has the place that allocated it las
     ALLOC_RUN(machine, 3, first);
     assert_int_equal(frames_free_run(&machine.frames, 0, first, 3), FRAMES_OK);
     assert_int_equal(frames_alloc_at(&machine.frames, 0, first, 2), FRAMES_OK);
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 1);
     expect_leak(&leaks, 0, 2, __LINE__ - 3, __func__);
     TRACKED_END(machine);
@@ -153,11 +153,11 @@ TEST("track: a mark tells what was allocated after it from what was before") {
     TRACKED_MACHINE(machine, 1, {MIB(4), MIB(8), USABLE, true});
     paddr_t before, between, after;
     ALLOC_RUN(machine, 3, before);
-    struct frames_mark first = frames_track_mark(&machine.frames);
+    struct frames_moment first = frames_track_moment(&machine.frames);
     assert_int_equal(frames_leaks_since(&machine.frames, first, NULL, NULL), 0);
     ALLOC_RUN(machine, 5, between);
     unsigned line = __LINE__ - 1;
-    struct frames_mark second = frames_track_mark(&machine.frames);
+    struct frames_moment second = frames_track_moment(&machine.frames);
     ALLOC(machine, after);
     struct leaks leaks = leaks_since(&machine, first);
     assert_int_equal(leaks.count, 2);
@@ -177,18 +177,18 @@ TEST("track: a mark tells what was allocated after it from what was before") {
 
 TEST("track: after the last mark too much seems held, never too little") {
     TRACKED_MACHINE(machine, 1, {MIB(4), MIB(8), USABLE, true});
-    struct frames_mark mark = FRAMES_MARK_START;
+    struct frames_moment moment = FRAMES_MOMENT_START;
     paddr_t frame;
-    for (uint32_t i = 1; i < FRAMES_MARKS_MAX; i++) {
-        mark = frames_track_mark(&machine.frames);
-        assert_int_equal(mark.number, i);
+    for (uint32_t i = 1; i < FRAMES_MOMENTS_MAX; i++) {
+        moment = frames_track_moment(&machine.frames);
+        assert_int_equal(moment.index, i);
     }
     ALLOC(machine, frame);
     for (unsigned i = 0; i < 3; i++) {
-        mark = frames_track_mark(&machine.frames);
-        assert_int_equal(leaks_since(&machine, mark).frames, i);
+        moment = frames_track_moment(&machine.frames);
+        assert_int_equal(leaks_since(&machine, moment).frames, i);
         ALLOC(machine, frame);
-        assert_int_equal(leaks_since(&machine, mark).frames, i + 1);
+        assert_int_equal(leaks_since(&machine, moment).frames, i + 1);
     }
     TRACKED_END(machine);
 }
@@ -207,17 +207,17 @@ TEST("track: the list for people has a line for each place and the sum") {
     struct sink sink = fmt_buffer_sink(&buffer);
     assert_int_equal(frames_alloc_from(&places[0], &machine.frames, 0, FRAMES_ANY, &frame),
                      FRAMES_OK);
-    struct frames_mark mark = frames_track_mark(&machine.frames);
+    struct frames_moment moment = frames_track_moment(&machine.frames);
     assert_int_equal(frames_alloc_run_from(&places[1], &machine.frames, 0, &request, &frame),
                      FRAMES_OK);
-    frames_leaks_print(&machine.frames, FRAMES_MARK_START, &sink);
+    frames_leaks_print(&machine.frames, FRAMES_MOMENT_START, &sink);
     assert_string_equal(
         text, "     300 frames,       1200 KiB: kernel/cpus/stacks.c:9 stacks_add\n"
               "       1 frames,          4 KiB: kernel/memory/kernel_space.c:41 space_make\n"
-              "     301 frames,       1204 KiB held\n");
+              "     301 frames,       1204 KiB still allocated\n");
     buffer = fmt_buffer_make(text, sizeof(text));
-    frames_leaks_print(&machine.frames, mark, &sink);
+    frames_leaks_print(&machine.frames, moment, &sink);
     assert_string_equal(text, "     300 frames,       1200 KiB: kernel/cpus/stacks.c:9 stacks_add\n"
-                              "     300 frames,       1200 KiB held\n");
+                              "     300 frames,       1200 KiB still allocated\n");
     TRACKED_END(machine);
 }

@@ -19,13 +19,13 @@ TEST("track: four bytes for each frame of the blocks that exist, and before and 
                      FRAMES_ERR_METADATA);
     paddr_t frame;
     ALLOC(machine, frame);
-    assert_int_equal(held(&machine), 0); // not tracked
-    assert_int_equal(frames_track_mark(&machine.frames).number, 0);
+    assert_int_equal(still_allocated(&machine), 0); // not tracked
+    assert_int_equal(frames_track_moment(&machine.frames).index, 0);
     assert_int_equal(frames_track_start(&tracker, &machine.frames, memory, bytes), FRAMES_OK);
     ALLOC(machine, frame);
-    assert_int_equal(held(&machine), 1); // what was before is not known
+    assert_int_equal(still_allocated(&machine), 1); // what was before is not known
     frames_track_stop(&tracker);
-    assert_int_equal(held(&machine), 0);
+    assert_int_equal(still_allocated(&machine), 0);
     assert_int_equal(frames_free(&machine.frames, 0, frame), FRAMES_OK);
     free(memory);
     machine_end(&machine);
@@ -39,18 +39,18 @@ TEST("track: every allocator has what was allocated from it, and those that stop
     ALLOC_RUN(one, 1, first);
     ALLOC_RUN(two, 2, first);
     ALLOC_RUN(three, 3, first);
-    (void)frames_track_mark(&two.frames);
-    assert_int_equal(held(&one), 1);
-    assert_int_equal(held(&two), 2);
-    assert_int_equal(held(&three), 3);
+    (void)frames_track_moment(&two.frames);
+    assert_int_equal(still_allocated(&one), 1);
+    assert_int_equal(still_allocated(&two), 2);
+    assert_int_equal(still_allocated(&three), 3);
     untrack(&two_track);
-    assert_int_equal(held(&one), 1);
-    assert_int_equal(held(&two), 0);
-    assert_int_equal(held(&three), 3);
+    assert_int_equal(still_allocated(&one), 1);
+    assert_int_equal(still_allocated(&two), 0);
+    assert_int_equal(still_allocated(&three), 3);
     frames_track_stop(&two_track); // again, which changes nothing
     machine_end(&two);
     TRACKED_END(three);
-    assert_int_equal(held(&one), 1);
+    assert_int_equal(still_allocated(&one), 1);
     TRACKED_END(one);
 }
 
@@ -64,19 +64,19 @@ TEST("track: frames with owners are held until the last owner has put them") {
     assert_int_equal(frames_owners_alloc(&owners, 0, FRAMES_ANY, &frame), FRAMES_OK);
     struct frames_request request = {.count = 4};
     assert_int_equal(frames_owners_alloc_run(&owners, 0, &request, &first), FRAMES_OK);
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.count, 2);
     expect_leak(&leaks, 0, 4, __LINE__ - 3, __func__);
     expect_leak(&leaks, 1, 1, __LINE__ - 6, __func__);
     assert_int_equal(frames_owners_get(&owners, frame), FRAMES_OWNERS_OK);
     assert_int_equal(frames_owners_put(&owners, 0, frame, &freed), FRAMES_OWNERS_OK);
-    assert_int_equal(held(&machine), 5);
+    assert_int_equal(still_allocated(&machine), 5);
     assert_int_equal(frames_owners_put(&owners, 0, frame, &freed), FRAMES_OWNERS_OK);
     assert_int_equal(frames_owners_put(&owners, 0, frame, &freed), FRAMES_OWNERS_ERR_NONE);
-    assert_int_equal(held(&machine), 4);
+    assert_int_equal(still_allocated(&machine), 4);
     assert_int_equal(frames_owners_split(&owners, first), FRAMES_OWNERS_OK);
     assert_int_equal(frames_owners_put(&owners, 0, first, &freed), FRAMES_OWNERS_OK);
-    assert_int_equal(held(&machine), 3);
+    assert_int_equal(still_allocated(&machine), 3);
     free(counts);
     TRACKED_END(machine);
 }
@@ -110,8 +110,8 @@ TEST("track: every call answers what it answers without tracking") {
         assert_int_equal(status, wanted);
         assert_int_equal(got.value, want.value);
         if (i % 64 == 0)
-            assert_int_equal(held(&machine), statistics(&machine).used_frames -
-                                                 statistics(&machine).metadata_frames);
+            assert_int_equal(still_allocated(&machine), statistics(&machine).used_frames -
+                                                            statistics(&machine).metadata_frames);
     }
     machine_end(&plain);
     TRACKED_END(machine);
@@ -195,8 +195,8 @@ TEST("track: places beyond the most that are told apart are one place") {
         assert_int_equal(frames_alloc_from(&many[i], &machine.frames, 0, FRAMES_ANY, &frame),
                          FRAMES_OK);
     }
-    assert_int_equal(held(&machine), ARRAY_LEN(many));
-    struct leaks leaks = leaks_since(&machine, FRAMES_MARK_START);
+    assert_int_equal(still_allocated(&machine), ARRAY_LEN(many));
+    struct leaks leaks = leaks_since(&machine, FRAMES_MOMENT_START);
     assert_int_equal(leaks.frames, ARRAY_LEN(many));
     assert_in_range(leaks.leak[0].frames, 10, ARRAY_LEN(many) - 1);
     assert_int_equal(leaks.count, ARRAY_LEN(many) - leaks.leak[0].frames + 1);

@@ -39,7 +39,7 @@ static inline enum frames_zone model_zone(uint64_t number) {
     return number < 0x100      ? FRAMES_BELOW_1M
            : number < 0x1000   ? FRAMES_BELOW_16M
            : number < 0x100000 ? FRAMES_BELOW_4G
-                               : FRAMES_ANY;
+                               : FRAMES_ABOVE_4G;
 }
 
 static inline bool model_is_managed(uint8_t state) {

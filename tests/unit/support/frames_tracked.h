@@ -45,18 +45,18 @@ static inline void note(void *context, const struct frames_leak *leak) {
     leaks->leak[leaks->count++] = *leak;
 }
 
-static inline struct leaks leaks_since(const struct machine *machine, struct frames_mark mark) {
+static inline struct leaks leaks_since(const struct machine *machine, struct frames_moment moment) {
     struct leaks leaks = {.count = 0};
-    leaks.frames = frames_leaks_since(&machine->frames, mark, note, &leaks);
+    leaks.frames = frames_leaks_since(&machine->frames, moment, note, &leaks);
     uint64_t sum = 0;
     for (unsigned i = 0; i < leaks.count; i++)
         sum += leaks.leak[i].frames;
     assert_int_equal(leaks.frames, sum);
-    assert_int_equal(frames_leaks_since(&machine->frames, mark, NULL, NULL), sum);
+    assert_int_equal(frames_leaks_since(&machine->frames, moment, NULL, NULL), sum);
     return leaks;
 }
 
-static inline uint64_t held(const struct machine *machine) {
+static inline uint64_t still_allocated(const struct machine *machine) {
     return frames_leaks(&machine->frames, NULL, NULL);
 }
 
