@@ -2,17 +2,10 @@
 // blocks are found elsewhere or nothing is left; then it looks for another in the sets.
 #include "common/frames/core.h"
 
-// Which blocks a single frame may be taken from, in the order in which they are tried.
-enum choice {
-    PARTIAL,  // partly used ones, of an arena that no other CPU owns
-    WHOLE,    // a whole block is broken, of such an arena
-    ANYTHING, // of an arena that another CPU owns as well
-};
-
 // Blocks that a choice allows.
 static uint64_t allowed_blocks(const struct frames_arena *arena, enum choice choice) {
-    uint64_t partial = choice == WHOLE ? 0 : arena_partial(arena);
-    uint64_t whole = choice == PARTIAL ? 0 : arena->whole;
+    uint64_t partial = choice == WHOLE_BLOCKS ? 0 : arena_partial(arena);
+    uint64_t whole = choice == PARTIAL_BLOCKS ? 0 : arena->whole;
     return partial != 0 ? partial : whole;
 }
 
@@ -47,11 +40,6 @@ static uint64_t alloc_from_blocks(struct frames *frames, struct frames_cpu *cpu,
     return alloc_from_word(frames, arena, index, line[word]);
 }
 
-static uint64_t slot_of(const struct frames *frames, const struct frames_arena *arena,
-                        uint64_t slot_in_arena) {
-    return (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + slot_in_arena;
-}
-
 // What is asked for, and by whom.
 struct call {
     struct frames *frames;
@@ -59,10 +47,6 @@ struct call {
     unsigned cpu_index;
     enum frames_zone zone;
 };
-
-static uint64_t index_of(const struct frames *frames, const struct frames_arena *arena) {
-    return (uint64_t)(arena - frames->arenas);
-}
 
 static void set_owner(struct frames_arena *arena, unsigned owner) {
     __atomic_store_n(&arena->owner, (uint16_t)owner, __ATOMIC_RELAXED);
@@ -73,7 +57,7 @@ static void own(const struct call *call, struct frames_arena *arena) {
     struct frames *frames = call->frames;
     set_owner(arena, call->cpu_index + 1);
     if (arena->sets & IN_PARTIAL)
-        bit_tree_remove(&frames->partial, index_of(frames, arena));
+        bit_tree_remove(&frames->partial, arena_index(frames, arena));
     call->cpu->own = arena;
 }
 
@@ -82,7 +66,7 @@ static void disown(struct frames *frames, struct frames_arena *arena) {
     arena_lock(frames, arena);
     set_owner(arena, 0);
     if (arena->sets & IN_PARTIAL)
-        bit_tree_insert(&frames->partial, index_of(frames, arena));
+        bit_tree_insert(&frames->partial, arena_index(frames, arena));
     arena_unlock(arena);
 }
 
@@ -96,11 +80,11 @@ static uint64_t try_arena(const struct call *call, struct frames_arena *arena, e
     bool is_anothers = arena_is_anothers(arena, call->cpu_index);
     uint64_t blocks = allowed_blocks(arena, choice);
     bool becomes_own = false;
-    if (blocks != 0 && (choice == ANYTHING || !is_anothers)) {
+    if (blocks != 0 && (choice == ALL_BLOCKS || !is_anothers)) {
         becomes_own = !is_anothers && arena != was_own && call->zone == FRAMES_ANY;
         if (becomes_own)
             own(call, arena);
-        slot = slot_of(frames, arena, alloc_from_blocks(frames, call->cpu, arena, blocks));
+        slot = slot_in_block(frames, arena, 0, alloc_from_blocks(frames, call->cpu, arena, blocks));
     }
     arena_unlock(arena);
     if (becomes_own && was_own != NULL)
@@ -110,17 +94,13 @@ static uint64_t try_arena(const struct call *call, struct frames_arena *arena, e
 
 static uint64_t try_arenas(const struct call *call, enum frames_zone zone, enum choice choice) {
     struct frames *frames = call->frames;
-    const struct bit_tree *set = choice == PARTIAL ? &frames->partial
-                                 : choice == WHOLE ? &frames->whole
-                                                   : &frames->some;
     uint64_t end = frames->zone_arena[zone + 1];
     for (uint64_t index = frames->zone_arena[zone];; index++) {
-        // The last choice has to be right: it is what a refusal rests on.
-        index = choice == ANYTHING ? bit_tree_scan(set, index, end) : bit_tree_next(set, index);
+        index = next_arena(frames, choice, index, end);
         if (index >= end)
             return NO_SLOT;
         struct frames_arena *arena = &frames->arenas[index];
-        if (choice == WHOLE && arena_is_anothers(arena, call->cpu_index))
+        if (choice == WHOLE_BLOCKS && arena_is_anothers(arena, call->cpu_index))
             continue;
         uint64_t slot = try_arena(call, arena, choice);
         if (slot != NO_SLOT)
@@ -133,13 +113,13 @@ static uint64_t alloc_in_zone(const struct call *call, enum frames_zone zone) {
     if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
         return NO_SLOT;
     struct frames_arena *own = call->cpu->own;
-    uint64_t slot = try_arenas(call, zone, PARTIAL);
+    uint64_t slot = try_arenas(call, zone, PARTIAL_BLOCKS);
     if (slot == NO_SLOT && own != NULL && own->zone == zone)
-        slot = try_arena(call, own, WHOLE);
+        slot = try_arena(call, own, WHOLE_BLOCKS);
     if (slot == NO_SLOT)
-        slot = try_arenas(call, zone, WHOLE);
+        slot = try_arenas(call, zone, WHOLE_BLOCKS);
     if (slot == NO_SLOT)
-        slot = try_arenas(call, zone, ANYTHING);
+        slot = try_arenas(call, zone, ALL_BLOCKS);
     return slot;
 }
 
@@ -155,7 +135,7 @@ static uint64_t alloc_anywhere(const struct call *call) {
     struct frames_arena *own = call->cpu->own;
     uint64_t slot = NO_SLOT;
     if (own != NULL && own_is_highest(call->frames, own, call->zone))
-        slot = try_arena(call, own, PARTIAL);
+        slot = try_arena(call, own, PARTIAL_BLOCKS);
     for (unsigned next = call->zone + 1U; next != 0 && slot == NO_SLOT; next--)
         slot = alloc_in_zone(call, (enum frames_zone)(next - 1));
     return slot;
@@ -260,7 +240,7 @@ static uint64_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, b
             uint64_t slot = NO_SLOT;
             arena_lock(frames, arena);
             if (arena->whole != 0)
-                slot = slot_of(frames, arena, alloc_whole(frames, arena) * FRAMES_PER_2M);
+                slot = slot_in_block(frames, arena, alloc_whole(frames, arena), 0);
             arena_unlock(arena);
             if (slot == NO_SLOT)
                 continue;

@@ -1,6 +1,13 @@
 // What the files of the frame allocator share.
 #include "common/frames/core.h"
 
+const struct frames_zone_bounds frames_zones[FRAMES_ZONES] = {
+    [FRAMES_BELOW_1M] = {UINT64_C(1) << 20, "below 1 MiB"},
+    [FRAMES_BELOW_16M] = {UINT64_C(1) << 24, "1 to 16 MiB"},
+    [FRAMES_BELOW_4G] = {UINT64_C(1) << 32, "16 MiB to 4 GiB"},
+    [FRAMES_ABOVE_4G] = {UINT64_MAX, "above 4 GiB"},
+};
+
 const char *frames_status_text(enum frames_status status) {
     static const char texts[][40] = {
         [FRAMES_OK] = "done",
@@ -17,28 +24,32 @@ const char *frames_status_text(enum frames_status status) {
     return (unsigned)status < ARRAY_LEN(texts) ? texts[status] : "unknown";
 }
 
-const struct frames_span *frames_span_below(const struct frames *frames, uint64_t frame) {
-    uint64_t low = 0, high = frames->span_count;
+// How many of `count` values, sorted, are at most `limit`. The values are `step` words apart.
+static inline uint64_t count_up_to(const uint64_t *values, uint64_t step, uint64_t count,
+                                   uint64_t limit) {
+    uint64_t low = 0, high = count;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        if (frames->spans[middle].first_frame <= frame)
+        if (values[middle * step] <= limit)
             low = middle + 1;
         else
             high = middle;
     }
-    return low == 0 ? NULL : &frames->spans[low - 1];
+    return low;
+}
+
+#define SPAN_WORDS (sizeof(struct frames_span) / sizeof(uint64_t))
+
+const struct frames_span *frames_span_below(const struct frames *frames, uint64_t frame) {
+    uint64_t count =
+        count_up_to(&frames->spans[0].first_frame, SPAN_WORDS, frames->span_count, frame);
+    return count == 0 ? NULL : &frames->spans[count - 1];
 }
 
 const struct frames_span *frames_span_of_slot(const struct frames *frames, uint64_t slot) {
-    uint64_t low = 0, high = frames->span_count;
-    while (high - low > 1) {
-        uint64_t middle = low + (high - low) / 2;
-        if (frames->spans[middle].first_slot <= slot)
-            low = middle;
-        else
-            high = middle;
-    }
-    return &frames->spans[low];
+    uint64_t count =
+        count_up_to(&frames->spans[0].first_slot, SPAN_WORDS, frames->span_count, slot);
+    return &frames->spans[count - 1];
 }
 
 uint64_t frames_slot_at_or_above(const struct frames *frames, uint64_t frame) {
@@ -62,7 +73,7 @@ static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
 
 [[gnu::noinline]] static void update_sets(struct frames *frames, struct frames_arena *arena,
                                           unsigned sets) {
-    uint64_t index = (uint64_t)(arena - frames->arenas);
+    uint64_t index = arena_index(frames, arena);
     unsigned changed = arena->sets ^ sets;
     if (changed & IN_SOME)
         update_set(&frames->some, index, (sets & IN_SOME) != 0);
@@ -169,16 +180,9 @@ uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_are
                             unsigned block) {
     if (arena->blocks[block].kind != KIND_MIXED)
         return NULL;
-    uint64_t number = (uint64_t)(arena - frames->arenas) * ARENA_BLOCKS + block;
-    uint64_t low = 0, high = frames->mixed_count;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (frames->mixed[middle] < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return frames->mixed_lines + low * BLOCK_WORDS;
+    uint64_t index = arena_index(frames, arena) * ARENA_BLOCKS + block;
+    uint64_t count = count_up_to(frames->mixed, 1, frames->mixed_count, index);
+    return frames->mixed_lines + (count - 1) * BLOCK_WORDS;
 }
 
 bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,

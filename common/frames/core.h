@@ -5,16 +5,18 @@
 #include "common/frames/frames.h"
 #include "common/frames/line.h"
 
-#define FRAME_1M  UINT64_C(0x100) // frame numbers where the zones begin
-#define FRAME_16M UINT64_C(0x1000)
-#define FRAME_4G  UINT64_C(0x100000)
+#define FRAME_1M UINT64_C(0x100) // the end of the lowest zone, which cuts a block
 
-// The frame number at which a zone ends.
+// The frame at which a zone ends.
 static inline uint64_t frames_zone_end(enum frames_zone zone) {
-    return zone == FRAMES_BELOW_1M    ? FRAME_1M
-           : zone == FRAMES_BELOW_16M ? FRAME_16M
-           : zone == FRAMES_BELOW_4G  ? FRAME_4G
-                                      : UINT64_MAX;
+    return frames_zones[zone].end / FRAME_BYTES;
+}
+
+static inline enum frames_zone frames_zone_of(uint64_t frame) {
+    enum frames_zone zone = FRAMES_BELOW_1M;
+    while (zone != FRAMES_ABOVE_4G && frame >= frames_zone_end(zone))
+        zone++;
+    return zone;
 }
 
 #define ARENA_BLOCKS 64 // one word has a bit for each
@@ -105,6 +107,10 @@ static inline void arena_unlock(struct frames_arena *arena) {
     unlock_word(&arena->lock);
 }
 
+static inline uint64_t arena_index(const struct frames *frames, const struct frames_arena *arena) {
+    return (uint64_t)(arena - frames->arenas);
+}
+
 // --- Frames and slots
 
 // The last span that starts at or below `frame`; null if there is none.
@@ -148,6 +154,32 @@ static inline bool arena_is_anothers(const struct frames_arena *arena, unsigned 
 
 static inline uint64_t *arena_line(const struct frames_arena *arena, unsigned block) {
     return arena->lines + block * BLOCK_WORDS;
+}
+
+// The slot of frame `frame` of a block.
+static inline uint64_t slot_in_block(const struct frames *frames, const struct frames_arena *arena,
+                                     unsigned block, uint64_t frame) {
+    return arena_index(frames, arena) * ARENA_FRAMES + block * FRAMES_PER_2M + frame;
+}
+
+// --- Arenas with blocks of a sort
+
+// The blocks that a search looks at, in the order in which searches try them.
+enum choice {
+    PARTIAL_BLOCKS, // partly used, of arenas that no CPU owns
+    WHOLE_BLOCKS,   // without a used frame
+    ALL_BLOCKS,     // with a free frame, whoever owns the arena
+};
+
+// The first arena in [index, end) that has such blocks; what is not below `end` if there is none.
+// The levels of a set may lag behind (bit_tree.h), and a refusal has to be right: the last choice
+// goes by the bitmap of its set.
+static inline uint64_t next_arena(const struct frames *frames, enum choice choice, uint64_t index,
+                                  uint64_t end) {
+    const struct bit_tree *set = choice == PARTIAL_BLOCKS ? &frames->partial
+                                 : choice == WHOLE_BLOCKS ? &frames->whole
+                                                          : &frames->some;
+    return choice == ALL_BLOCKS ? bit_tree_scan(set, index, end) : bit_tree_next(set, index);
 }
 
 // --- Changes of an arena, which is locked

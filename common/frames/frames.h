@@ -55,6 +55,14 @@ enum frames_zone {
 };
 #define FRAMES_ZONES 4
 
+// Where a zone ends, and what people call it.
+struct frames_zone_bounds {
+    uint64_t end; // physical address; of the highest zone UINT64_MAX, which no frame reaches
+    const char *name;
+};
+
+extern const struct frames_zone_bounds frames_zones[FRAMES_ZONES];
+
 #define FRAMES_CPUS_MAX 4096
 
 #define FRAMES_PER_2M UINT64_C(512)

@@ -22,9 +22,7 @@ bool frames_next_range(struct ranges *ranges, struct range *ret_range) {
     const struct memmap_region *region = &ranges->regions[ranges->next];
     uint64_t end = region->end / FRAME_BYTES;
     uint64_t first = max_u64(region->start / FRAME_BYTES, ranges->frame);
-    enum frames_zone zone = FRAMES_BELOW_1M;
-    while (first >= frames_zone_end(zone))
-        zone++;
+    enum frames_zone zone = frames_zone_of(first);
     uint64_t stop = min_u64(end, frames_zone_end(zone));
     *ret_range = (struct range){
         zone, first, stop, first / BLOCK_FRAMES, (stop - 1) / BLOCK_FRAMES + 1, region->kind};

@@ -3,13 +3,6 @@
 // Long ones are looked for wherever they may lie (search.c).
 #include "common/frames/core.h"
 
-static enum frames_zone zone_of_frame(uint64_t frame) {
-    enum frames_zone zone = FRAMES_BELOW_1M;
-    while (frame >= frames_zone_end(zone))
-        zone++;
-    return zone;
-}
-
 // Runs that one word, and the next, can show.
 static bool is_short(const struct search *search) {
     return search->count <= 64 && search->align <= 64;
@@ -51,18 +44,9 @@ static uint64_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *
         unsigned free = change_free(&arena->blocks[block], -(int)search->count);
         if (!is_partial(free) || !is_partial(free + (unsigned)search->count))
             frames_block_changed(frames, arena, block);
-        return (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + block * BLOCK_FRAMES + bit;
+        return slot_in_block(frames, arena, block, bit);
     }
     return NO_SLOT;
-}
-
-// Which blocks of an arena are looked at.
-enum blocks { PARTIAL_BLOCKS, WHOLE_BLOCKS, ALL_BLOCKS };
-
-static const struct bit_tree *set_of(const struct frames *frames, enum blocks blocks) {
-    return blocks == PARTIAL_BLOCKS ? &frames->partial
-           : blocks == WHOLE_BLOCKS ? &frames->whole
-                                    : &frames->some;
 }
 
 // Whether a search of the partly used blocks of an arena has failed before, and would again.
@@ -71,21 +55,21 @@ static bool is_known_to_fail(const struct frames_arena *arena, const struct sear
 }
 
 // The arena is locked.
-static uint64_t mask_of(const struct frames_arena *arena, enum blocks blocks,
+static uint64_t mask_of(const struct frames_arena *arena, enum choice choice,
                         const struct search *search) {
-    if (blocks == PARTIAL_BLOCKS)
+    if (choice == PARTIAL_BLOCKS)
         return arena_partial(arena);
-    return blocks == WHOLE_BLOCKS || is_known_to_fail(arena, search) ? arena->whole : arena->some;
+    return choice == WHOLE_BLOCKS || is_known_to_fail(arena, search) ? arena->whole : arena->some;
 }
 
 // Looks in one arena, and leaves off there if it has a run.
 static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct frames_arena *arena,
-                          enum blocks blocks, unsigned first_word, const struct search *search) {
+                          enum choice choice, unsigned first_word, const struct search *search) {
     uint32_t word = 0;
     arena_lock(frames, arena);
-    uint64_t mask = mask_of(arena, blocks, search);
+    uint64_t mask = mask_of(arena, choice, search);
     uint64_t slot = alloc_run_in_blocks(frames, arena, mask, first_word, search, &word);
-    if (slot == NO_SLOT && blocks == PARTIAL_BLOCKS && first_word == 0)
+    if (slot == NO_SLOT && choice == PARTIAL_BLOCKS && first_word == 0)
         note_run_limit(arena, search->count, search->align);
     arena_unlock(arena);
     if (slot != NO_SLOT) {
@@ -97,16 +81,15 @@ static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct 
 
 // Looks in the arenas [from, end) that have such blocks; for all blocks, in every one of them.
 static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t from,
-                           uint64_t end, enum blocks blocks, const struct search *search) {
-    const struct bit_tree *set = set_of(frames, blocks);
+                           uint64_t end, enum choice choice, const struct search *search) {
     for (uint64_t index = from;; index++) {
-        index = blocks == ALL_BLOCKS ? bit_tree_scan(set, index, end) : bit_tree_next(set, index);
+        index = next_arena(frames, choice, index, end);
         if (index >= end)
             return NO_SLOT;
         struct frames_arena *arena = &frames->arenas[index];
-        if (blocks == PARTIAL_BLOCKS && is_known_to_fail(arena, search))
+        if (choice == PARTIAL_BLOCKS && is_known_to_fail(arena, search))
             continue;
-        uint64_t slot = try_arena(frames, cpu, arena, blocks, 0, search);
+        uint64_t slot = try_arena(frames, cpu, arena, choice, 0, search);
         if (slot != NO_SLOT)
             return slot;
     }
@@ -116,8 +99,8 @@ static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64
 static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
                                uint64_t end, const struct search *search) {
     struct frames_arena *last = cpu->run_arena, *own = cpu->own;
-    uint64_t last_index = last == NULL ? NO_SLOT : (uint64_t)(last - frames->arenas);
-    uint64_t own_index = own == NULL ? NO_SLOT : (uint64_t)(own - frames->arenas);
+    uint64_t last_index = last == NULL ? NO_SLOT : arena_index(frames, last);
+    uint64_t own_index = own == NULL ? NO_SLOT : arena_index(frames, own);
     uint64_t behind = start;
     uint64_t slot = NO_SLOT;
     if (last_index >= start && last_index < end) {
@@ -200,7 +183,7 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     enum frames_status status = check_request(request);
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
     search.end = is_limited(frames, request) ? request->below / FRAME_BYTES : UINT64_MAX;
-    search.zone = zone_of_frame(max_u64(search.end, 1) - 1);
+    search.zone = frames_zone_of(max_u64(search.end, 1) - 1);
     if (status == FRAMES_OK)
         status = alloc_run(frames, cpu, &search, ret_first);
     return status == FRAMES_OK ? count_alloc(frames, cpu, request->count)

@@ -21,7 +21,7 @@ struct verify {
 
 static bool is_freeable(const struct frames *frames, const struct frames_arena *arena,
                         unsigned block) {
-    uint64_t slot = (uint64_t)(arena - frames->arenas) * ARENA_FRAMES + block * FRAMES_PER_2M;
+    uint64_t slot = slot_in_block(frames, arena, block, 0);
     uint32_t kind = arena->blocks[block].kind;
     return kind != KIND_MIXED && kind_is_managed(frames, kind) &&
            !run_has_metadata(frames, frame_of_slot(frames, slot), FRAMES_PER_2M);
@@ -31,7 +31,7 @@ static bool is_freeable(const struct frames *frames, const struct frames_arena *
 static uint64_t verify_block(const struct frames *frames, const struct frames_arena *arena,
                              unsigned block, struct verify *verify) {
     const struct frames_block *info = &arena->blocks[block];
-    uint64_t number = (uint64_t)(arena - frames->arenas) * ARENA_BLOCKS + block;
+    uint64_t number = arena_index(frames, arena) * ARENA_BLOCKS + block;
     const uint64_t *line = arena_line(arena, block);
     const uint64_t *managed_line = frames_mixed_line(frames, arena, block);
     uint64_t set = line_population(line);

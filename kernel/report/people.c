@@ -86,16 +86,14 @@ static void print_frames_part(const char *name, uint64_t count, uint64_t whole, 
 }
 
 static void print_zones(const struct frames_statistics *now) {
-    static const char names[FRAMES_ZONES][24] = {
-        [FRAMES_BELOW_1M] = "free below 1 MiB",
-        [FRAMES_BELOW_16M] = "free 1 to 16 MiB",
-        [FRAMES_BELOW_4G] = "free 16 MiB to 4 GiB",
-        [FRAMES_ABOVE_4G] = "free above 4 GiB",
-    };
     for (unsigned zone = FRAMES_ZONES; zone-- != 0;) {
         const struct frames_zone_statistics *it = &now->zone[zone];
+        char name[32];
+        struct fmt_buffer buffer = fmt_buffer_make(name, sizeof(name));
+        struct sink sink = fmt_buffer_sink(&buffer);
+        fmt_print(&sink, "free %s", frames_zones[zone].name);
         if (it->total_frames != 0)
-            print_frames_part(names[zone], it->free_frames, it->total_frames, "its zone");
+            print_frames_part(name, it->free_frames, it->total_frames, "its zone");
     }
 }
 

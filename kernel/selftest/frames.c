@@ -14,13 +14,6 @@ enum {
     PATTERN = 0x5A,
 };
 
-static const uint64_t zone_end[FRAMES_ZONES] = {
-    [FRAMES_BELOW_1M] = MIB(1),
-    [FRAMES_BELOW_16M] = MIB(16),
-    [FRAMES_BELOW_4G] = GIB(4),
-    [FRAMES_ABOVE_4G] = UINT64_MAX,
-};
-
 static struct frames_statistics statistics(void) {
     struct frames_statistics now;
     memory_get_statistics(&now);
@@ -67,8 +60,8 @@ static void test_zones(void) {
             continue;
         }
         check_frames(status, FRAMES_OK, "a frame of a zone");
-        check(frame.value < zone_end[source], "a frame lies below the end of its zone");
-        check(source == 0 || frame.value >= zone_end[source - 1],
+        check(frame.value < frames_zones[source].end, "a frame lies below the end of its zone");
+        check(source == 0 || frame.value >= frames_zones[source - 1].end,
               "a frame comes from the highest zone that has one");
         check_frames(memory_free(frame), FRAMES_OK, "freeing it");
     }
@@ -196,7 +189,7 @@ static void test_zeroed(void) {
     paddr_t frame, run;
     check_frames(memory_alloc_zeroed(FRAMES_BELOW_1M, &frame), FRAMES_OK, "a zeroed frame");
     check(is_filled(memory_frame_bytes(frame), 0), "a zeroed frame is zero to its last byte");
-    struct frames_request request = {.count = 1, .below = zone_end[FRAMES_BELOW_1M]};
+    struct frames_request request = {.count = 1, .below = frames_zones[FRAMES_BELOW_1M].end};
     check_frames(memory_alloc_run_zeroed(&request, &run), FRAMES_OK, "a zeroed run");
     check(is_filled(memory_frame_bytes(run), 0), "a zeroed run is zero to its last byte");
     check_frames(memory_free(frame), FRAMES_OK, "freeing the zeroed frame");
