@@ -72,10 +72,10 @@ static void disown(struct frames *frames, struct frames_arena *arena) {
 
 // Takes a frame from this arena, if the choice allows; NO_SLOT otherwise. An arena from which any
 // memory is wanted becomes the CPU's own, unless it is somebody's.
-static uint64_t try_arena(const struct call *call, struct frames_arena *arena, enum choice choice) {
+static slot_t try_arena(const struct call *call, struct frames_arena *arena, enum choice choice) {
     struct frames *frames = call->frames;
     struct frames_arena *was_own = call->cpu->own;
-    uint64_t slot = NO_SLOT;
+    slot_t slot = NO_SLOT;
     arena_lock(frames, arena);
     bool is_anothers = arena_is_anothers(arena, call->cpu_index);
     uint64_t blocks = allowed_blocks(arena, choice);
@@ -92,7 +92,7 @@ static uint64_t try_arena(const struct call *call, struct frames_arena *arena, e
     return slot;
 }
 
-static uint64_t try_arenas(const struct call *call, enum frames_zone zone, enum choice choice) {
+static slot_t try_arenas(const struct call *call, enum frames_zone zone, enum choice choice) {
     struct frames *frames = call->frames;
     uint64_t end = frames->zone_arena[zone + 1];
     for (uint64_t index = frames->zone_arena[zone];; index++) {
@@ -102,23 +102,23 @@ static uint64_t try_arenas(const struct call *call, enum frames_zone zone, enum 
         struct frames_arena *arena = &frames->arenas[index];
         if (choice == WHOLE_BLOCKS && arena_is_anothers(arena, call->cpu_index))
             continue;
-        uint64_t slot = try_arena(call, arena, choice);
-        if (slot != NO_SLOT)
+        slot_t slot = try_arena(call, arena, choice);
+        if (!slot_is_none(slot))
             return slot;
     }
 }
 
-static uint64_t alloc_in_zone(const struct call *call, enum frames_zone zone) {
+static slot_t alloc_in_zone(const struct call *call, enum frames_zone zone) {
     struct frames *frames = call->frames;
     if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
         return NO_SLOT;
     struct frames_arena *own = call->cpu->own;
-    uint64_t slot = try_arenas(call, zone, PARTIAL_BLOCKS);
-    if (slot == NO_SLOT && own != NULL && own->zone == zone)
+    slot_t slot = try_arenas(call, zone, PARTIAL_BLOCKS);
+    if (slot_is_none(slot) && own != NULL && own->zone == zone)
         slot = try_arena(call, own, WHOLE_BLOCKS);
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         slot = try_arenas(call, zone, WHOLE_BLOCKS);
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         slot = try_arenas(call, zone, ALL_BLOCKS);
     return slot;
 }
@@ -131,12 +131,12 @@ static bool own_is_highest(const struct frames *frames, const struct frames_aren
                                                               frames->zone_arena[zone + 1]);
 }
 
-static uint64_t alloc_anywhere(const struct call *call) {
+static slot_t alloc_anywhere(const struct call *call) {
     struct frames_arena *own = call->cpu->own;
-    uint64_t slot = NO_SLOT;
+    slot_t slot = NO_SLOT;
     if (own != NULL && own_is_highest(call->frames, own, call->zone))
         slot = try_arena(call, own, PARTIAL_BLOCKS);
-    for (unsigned next = call->zone + 1U; next != 0 && slot == NO_SLOT; next--)
+    for (unsigned next = call->zone + 1U; next != 0 && slot_is_none(slot); next--)
         slot = alloc_in_zone(call, (enum frames_zone)(next - 1));
     return slot;
 }
@@ -146,10 +146,10 @@ static uint64_t alloc_anywhere(const struct call *call) {
                                                           enum frames_zone zone,
                                                           paddr_t *ret_frame) {
     struct call call = {frames, cpu, (unsigned)(cpu - frames->cpus), zone};
-    uint64_t slot = alloc_anywhere(&call);
-    if (slot == NO_SLOT)
+    slot_t slot = alloc_anywhere(&call);
+    if (slot_is_none(slot))
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
-    *ret_frame = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
+    *ret_frame = frame_address(frame_of_slot(frames, slot));
     return count_alloc(frames, cpu, 1);
 }
 
@@ -161,15 +161,15 @@ alloc_partial(struct frames *frames, struct frames_cpu *cpu, paddr_t *ret_frame)
     uint64_t word = arena->lines[cpu->fast_word];
     uint64_t block = UINT64_C(1) << cpu->fast_word / BLOCK_WORDS;
     uint64_t partial = arena_partial(arena);
-    uint64_t bit = NO_SLOT;
+    uint64_t bit = ARENA_FRAMES; // none
     if (word != 0 && (partial & block) != 0)
         bit = alloc_from_word(frames, arena, cpu->fast_word, word);
     else if (partial != 0 && arena == cpu->own)
         bit = alloc_from_blocks(frames, cpu, arena, partial);
     arena_unlock(arena);
-    if (bit == NO_SLOT)
+    if (bit == ARENA_FRAMES)
         return alloc_general(frames, cpu, FRAMES_ANY, ret_frame);
-    *ret_frame = paddr((arena->first_frame + bit) * FRAME_BYTES);
+    *ret_frame = frame_address(frame_add(arena->first_frame, bit));
     return count_alloc(frames, cpu, 1);
 }
 
@@ -200,7 +200,7 @@ enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames
     __atomic_store_n(free_count, (uint16_t)(free - 1), __ATOMIC_RELAXED);
     arena_unlock(arena);
     uint64_t bit = state->fast_word * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
-    *ret_frame = paddr((arena->first_frame + bit) * FRAME_BYTES);
+    *ret_frame = frame_address(frame_add(arena->first_frame, bit));
     return count_alloc(frames, state, 1);
 }
 
@@ -228,7 +228,7 @@ static inline unsigned alloc_whole(struct frames *frames, struct frames_arena *a
 
 // Takes a block of the highest zone that has one; NO_SLOT if none is found. A search by the bitmap
 // of the set is slower and misses none.
-static uint64_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, bool by_bitmap) {
+static slot_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, bool by_bitmap) {
     for (unsigned zone = frames->top_zone + 1U; zone-- != 0;) {
         uint64_t end = frames->zone_arena[zone + 1];
         for (uint64_t index = frames->zone_arena[zone];; index++) {
@@ -237,12 +237,12 @@ static uint64_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, b
             if (index >= end)
                 break;
             struct frames_arena *arena = &frames->arenas[index];
-            uint64_t slot = NO_SLOT;
+            slot_t slot = NO_SLOT;
             arena_lock(frames, arena);
             if (arena->whole != 0)
                 slot = slot_in_block(frames, arena, alloc_whole(frames, arena), 0);
             arena_unlock(arena);
-            if (slot == NO_SLOT)
+            if (slot_is_none(slot))
                 continue;
             cpu->block_arena = arena->is_fast ? arena : NULL;
             return slot;
@@ -254,12 +254,12 @@ static uint64_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, b
 [[gnu::noinline]] static enum frames_status find_block(struct frames *frames,
                                                        struct frames_cpu *cpu, paddr_t *ret_first) {
     cpu->block_arena = NULL;
-    uint64_t slot = alloc_any_block(frames, cpu, false);
-    if (slot == NO_SLOT && frames->cpu_count != 1)
+    slot_t slot = alloc_any_block(frames, cpu, false);
+    if (slot_is_none(slot) && frames->cpu_count != 1)
         slot = alloc_any_block(frames, cpu, true); // what a refusal can rest on
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
-    *ret_first = paddr(frame_of_slot(frames, slot) * FRAME_BYTES);
+    *ret_first = frame_address(frame_of_slot(frames, slot));
     return count_alloc(frames, cpu, BLOCK_FRAMES);
 }
 
@@ -277,7 +277,7 @@ static uint64_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, b
     if (arena->whole == 0)
         cpu->block_arena = NULL;
     arena_unlock(arena);
-    *ret_first = paddr((arena->first_frame + block * FRAMES_PER_2M) * FRAME_BYTES);
+    *ret_first = frame_address(frame_add(arena->first_frame, block * FRAMES_PER_2M));
     return count_alloc(frames, cpu, BLOCK_FRAMES);
 }
 

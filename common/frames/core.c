@@ -40,23 +40,23 @@ static inline uint64_t count_up_to(const uint64_t *values, uint64_t step, uint64
 
 #define SPAN_WORDS (sizeof(struct frames_span) / sizeof(uint64_t))
 
-const struct frames_span *frames_span_below(const struct frames *frames, uint64_t frame) {
-    uint64_t count =
-        count_up_to(&frames->spans[0].first_frame, SPAN_WORDS, frames->span_count, frame);
+const struct frames_span *frames_span_below(const struct frames *frames, frame_t frame) {
+    uint64_t count = count_up_to(&frames->spans[0].first_frame.value, SPAN_WORDS,
+                                 frames->span_count, frame.value);
     return count == 0 ? NULL : &frames->spans[count - 1];
 }
 
-const struct frames_span *frames_span_of_slot(const struct frames *frames, uint64_t slot) {
+const struct frames_span *frames_span_of_slot(const struct frames *frames, slot_t slot) {
     uint64_t count =
-        count_up_to(&frames->spans[0].first_slot, SPAN_WORDS, frames->span_count, slot);
+        count_up_to(&frames->spans[0].first_slot.value, SPAN_WORDS, frames->span_count, slot.value);
     return &frames->spans[count - 1];
 }
 
-uint64_t frames_slot_at_or_above(const struct frames *frames, uint64_t frame) {
+slot_t frames_slot_at_or_above(const struct frames *frames, frame_t frame) {
     const struct frames_span *span = frames_span_below(frames, frame);
     if (span == NULL)
         return frames->span_count == 0 ? NO_SLOT : frames->spans[0].first_slot;
-    if (frame - span->first_frame < span->frames)
+    if (span_has_frame(span, frame))
         return slot_in_span(span, frame);
     span++;
     return span == frames->spans + frames->span_count ? NO_SLOT : span->first_slot;
@@ -103,40 +103,41 @@ void frames_block_changed(struct frames *frames, struct frames_arena *arena, uns
 
 void frames_write_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                        enum bit bit) {
-    unsigned block = (unsigned)part->block;
-    line_write(arena_line(arena, block), part, bit);
-    (void)change_free(&arena->blocks[block], bit == BIT_SET ? (int)part->count : -(int)part->count);
-    frames_block_changed(frames, arena, block);
+    line_write(arena_line(arena, part->block), part, bit);
+    (void)change_free(&arena->blocks[part->block],
+                      bit == BIT_SET ? (int)part->count : -(int)part->count);
+    frames_block_changed(frames, arena, part->block);
 }
 
 // --- Runs
 
-bool frames_for_parts(struct frames *frames, uint64_t first, uint64_t count,
-                      frames_part_visit visit, void *argument) {
+bool frames_for_parts(struct frames *frames, frame_t first, uint64_t count, frames_part_visit visit,
+                      void *argument) {
     while (count != 0) {
         const struct frames_span *span = span_of_frame(frames, first);
-        uint64_t slot = slot_in_span(span, first);
-        uint64_t here = min_u64(count, span->first_frame + span->frames - first);
-        for (uint64_t end = slot + here; slot < end;) {
-            struct part part = first_part(slot, end);
-            part.block %= ARENA_BLOCKS;
+        slot_t slot = slot_in_span(span, first);
+        uint64_t here = min_u64(count, span_frames_from(span, first));
+        for (slot_t end = slot_add(slot, here); slot.value < end.value;) {
+            uint64_t offset = slot.value % BLOCK_FRAMES;
+            struct part part = {block_in_arena(block_of_slot(slot)), offset,
+                                min_u64(BLOCK_FRAMES - offset, end.value - slot.value)};
             if (!visit(frames, arena_of_slot(frames, slot), &part, argument))
                 return false;
-            slot += part.count;
+            slot = slot_add(slot, part.count);
         }
-        first += here;
+        first = frame_add(first, here);
         count -= here;
     }
     return true;
 }
 
-bool frames_have_slots(const struct frames *frames, uint64_t first, uint64_t count) {
+bool frames_have_slots(const struct frames *frames, frame_t first, uint64_t count) {
     while (count != 0) {
         const struct frames_span *span = span_of_frame(frames, first);
         if (span == NULL)
             return false;
-        uint64_t here = min_u64(count, span->first_frame + span->frames - first);
-        first += here;
+        uint64_t here = min_u64(count, span_frames_from(span, first));
+        first = frame_add(first, here);
         count -= here;
     }
     return true;
@@ -162,13 +163,13 @@ static bool unlock_part(struct frames *frames, struct frames_arena *arena, const
     return true;
 }
 
-void frames_lock_run(struct frames *frames, uint64_t first, uint64_t count) {
+void frames_lock_run(struct frames *frames, frame_t first, uint64_t count) {
     struct frames_arena *last = NULL;
     if (frames->cpu_count != 1)
         (void)frames_for_parts(frames, first, count, lock_part, &last);
 }
 
-void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count) {
+void frames_unlock_run(struct frames *frames, frame_t first, uint64_t count) {
     struct frames_arena *last = NULL;
     if (frames->cpu_count != 1)
         (void)frames_for_parts(frames, first, count, unlock_part, &last);
@@ -181,14 +182,14 @@ uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_are
     if (arena->blocks[block].kind != KIND_MIXED)
         return NULL;
     uint64_t index = arena_index(frames, arena) * ARENA_BLOCKS + block;
-    uint64_t count = count_up_to(frames->mixed, 1, frames->mixed_count, index);
+    uint64_t count = count_up_to(&frames->mixed[0].value, 1, frames->mixed_count, index);
     return frames->mixed_lines + (count - 1) * BLOCK_WORDS;
 }
 
 bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                         void *argument) {
     struct managing *managing = argument;
-    uint64_t *line = frames_mixed_line(frames, arena, (unsigned)part->block);
+    uint64_t *line = frames_mixed_line(frames, arena, part->block);
     if (line != NULL)
         line_write(line, part, BIT_SET);
     if (!managing->makes_free)

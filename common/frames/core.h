@@ -5,16 +5,16 @@
 #include "common/frames/frames.h"
 #include "common/frames/line.h"
 
-#define FRAME_1M UINT64_C(0x100) // the end of the lowest zone, which cuts a block
+#define FRAMES_TO_1M UINT64_C(0x100) // the lowest zone, which cuts a block
 
 // The frame at which a zone ends.
-static inline uint64_t frames_zone_end(enum frames_zone zone) {
-    return frames_zones[zone].end / FRAME_BYTES;
+static inline frame_t frames_zone_end(enum frames_zone zone) {
+    return frame_of(paddr(frames_zones[zone].end));
 }
 
-static inline enum frames_zone frames_zone_of(uint64_t frame) {
+static inline enum frames_zone frames_zone_of(frame_t frame) {
     enum frames_zone zone = FRAMES_BELOW_1M;
-    while (zone != FRAMES_ABOVE_4G && frame >= frames_zone_end(zone))
+    while (zone != FRAMES_ABOVE_4G && frame.value >= frames_zone_end(zone).value)
         zone++;
     return zone;
 }
@@ -23,7 +23,6 @@ static inline enum frames_zone frames_zone_of(uint64_t frame) {
 #define ARENA_FRAMES (ARENA_BLOCKS * (uint64_t)BLOCK_FRAMES)
 // CPUs fetch lines by pairs: what two of them write is further apart.
 #define LINE_PAIR_BYTES 128
-#define NO_SLOT         UINT64_MAX
 
 #define KIND_MIXED 0 // frames_block.kind
 
@@ -52,7 +51,7 @@ struct frames_arena {
     uint64_t whole;              // blocks without a used one
     uint64_t *lines;             // of its blocks
     struct frames_block *blocks; // as many as there are lines
-    uint64_t first_frame;        // of slot 0 of the arena, if it lies in one span
+    frame_t first_frame;         // of slot 0 of the arena, if it lies in one span
     // Byte n: no partly used block has a run of so many frames, of 64 at most, that begins at a
     // multiple of 2^n. What searches have found since frames were given back last, or a whole block
     // was broken.
@@ -77,7 +76,8 @@ struct frames_cpu {
     int64_t high;       // the most that were unreported when a frame was given back
     uint64_t refusals;
     // The last long run, as the search found it: none that is harder to place began before that.
-    uint64_t long_slot, long_count, long_align;
+    slot_t long_slot;
+    uint64_t long_count, long_align;
 };
 _Static_assert(sizeof(struct frames_cpu) == LINE_PAIR_BYTES);
 
@@ -114,37 +114,73 @@ static inline uint64_t arena_index(const struct frames *frames, const struct fra
 // --- Frames and slots
 
 // The last span that starts at or below `frame`; null if there is none.
-const struct frames_span *frames_span_below(const struct frames *frames, uint64_t frame);
+const struct frames_span *frames_span_below(const struct frames *frames, frame_t frame);
 
 // The span that holds a slot.
-const struct frames_span *frames_span_of_slot(const struct frames *frames, uint64_t slot);
+const struct frames_span *frames_span_of_slot(const struct frames *frames, slot_t slot);
 
-// The span that holds `frame`; null if none does.
-static inline const struct frames_span *span_of_frame(const struct frames *frames, uint64_t frame) {
-    if (frame - frames->main.first_frame < frames->main.frames)
-        return &frames->main;
-    const struct frames_span *span = frames_span_below(frames, frame);
-    return span != NULL && frame - span->first_frame < span->frames ? span : NULL;
+static inline bool span_has_frame(const struct frames_span *span, frame_t frame) {
+    return frame.value - span->first_frame.value < span->frames;
 }
 
-static inline uint64_t slot_in_span(const struct frames_span *span, uint64_t frame) {
-    return frame - span->first_frame + span->first_slot;
+// The span that holds `frame`; null if none does.
+static inline const struct frames_span *span_of_frame(const struct frames *frames, frame_t frame) {
+    if (span_has_frame(&frames->main, frame))
+        return &frames->main;
+    const struct frames_span *span = frames_span_below(frames, frame);
+    return span != NULL && span_has_frame(span, frame) ? span : NULL;
+}
+
+// The slot of a frame of the span.
+static inline slot_t slot_in_span(const struct frames_span *span, frame_t frame) {
+    return slot_add(span->first_slot, frame.value - span->first_frame.value);
+}
+
+// How many frames of the span there are from one of them on.
+static inline uint64_t span_frames_from(const struct frames_span *span, frame_t frame) {
+    return span->first_frame.value + span->frames - frame.value;
 }
 
 // The slot of `frame`, or, where it has none, of the first frame above it that has one; NO_SLOT if
 // there is none.
-uint64_t frames_slot_at_or_above(const struct frames *frames, uint64_t frame);
+slot_t frames_slot_at_or_above(const struct frames *frames, frame_t frame);
 
-static inline struct frames_arena *arena_of_slot(const struct frames *frames, uint64_t slot) {
-    return &frames->arenas[slot / ARENA_FRAMES];
+static inline struct frames_arena *arena_of_slot(const struct frames *frames, slot_t slot) {
+    return &frames->arenas[slot.value / ARENA_FRAMES];
 }
 
-static inline uint64_t frame_of_slot(const struct frames *frames, uint64_t slot) {
+static inline struct frames_arena *arena_of_block(const struct frames *frames, block_t block) {
+    return &frames->arenas[block.value / ARENA_BLOCKS];
+}
+
+static inline unsigned block_in_arena(block_t block) {
+    return (unsigned)(block.value % ARENA_BLOCKS);
+}
+
+static inline block_t block_of_slot(slot_t slot) {
+    return block_at(slot.value / BLOCK_FRAMES);
+}
+
+static inline slot_t first_slot_of(block_t block) {
+    return slot_at(block.value * BLOCK_FRAMES);
+}
+
+// The word of the arena's lines that holds the bit of a slot.
+static inline uint32_t word_in_arena(slot_t slot) {
+    return slot.value / 64 % (ARENA_FRAMES / 64);
+}
+
+// The first slot of an arena, or what would be that of the next behind the last one.
+static inline slot_t slot_of_arena(uint64_t arena) {
+    return slot_at(arena * ARENA_FRAMES);
+}
+
+static inline frame_t frame_of_slot(const struct frames *frames, slot_t slot) {
     const struct frames_arena *arena = arena_of_slot(frames, slot);
     if (arena->has_one_span)
-        return slot % ARENA_FRAMES + arena->first_frame;
+        return frame_add(arena->first_frame, slot.value % ARENA_FRAMES);
     const struct frames_span *span = frames_span_of_slot(frames, slot);
-    return slot - span->first_slot + span->first_frame;
+    return frame_add(span->first_frame, slot.value - span->first_slot.value);
 }
 
 static inline bool arena_is_anothers(const struct frames_arena *arena, unsigned cpu) {
@@ -157,9 +193,9 @@ static inline uint64_t *arena_line(const struct frames_arena *arena, unsigned bl
 }
 
 // The slot of frame `frame` of a block.
-static inline uint64_t slot_in_block(const struct frames *frames, const struct frames_arena *arena,
-                                     unsigned block, uint64_t frame) {
-    return arena_index(frames, arena) * ARENA_FRAMES + block * FRAMES_PER_2M + frame;
+static inline slot_t slot_in_block(const struct frames *frames, const struct frames_arena *arena,
+                                   unsigned block, uint64_t frame) {
+    return slot_add(slot_of_arena(arena_index(frames, arena)), block * FRAMES_PER_2M + frame);
 }
 
 // --- Arenas with blocks of a sort
@@ -233,37 +269,37 @@ void frames_write_part(struct frames *frames, struct frames_arena *arena, const 
 // returns whether all did. Every frame of the run has a slot.
 typedef bool (*frames_part_visit)(struct frames *frames, struct frames_arena *arena,
                                   const struct part *part, void *argument);
-bool frames_for_parts(struct frames *frames, uint64_t first, uint64_t count,
-                      frames_part_visit visit, void *argument);
+bool frames_for_parts(struct frames *frames, frame_t first, uint64_t count, frames_part_visit visit,
+                      void *argument);
 
 // True if all frames of the run have slots.
-bool frames_have_slots(const struct frames *frames, uint64_t first, uint64_t count);
+bool frames_have_slots(const struct frames *frames, frame_t first, uint64_t count);
 
 // Locks, unlocks, all arenas of the run; they come in the same order always, so that no two CPUs
 // wait for each other.
-void frames_lock_run(struct frames *frames, uint64_t first, uint64_t count);
-void frames_unlock_run(struct frames *frames, uint64_t first, uint64_t count);
+void frames_lock_run(struct frames *frames, frame_t first, uint64_t count);
+void frames_unlock_run(struct frames *frames, frame_t first, uint64_t count);
 
 // Takes a run if all of it is managed and free. Every frame of it has a slot.
-[[nodiscard]] bool frames_try_alloc_run(struct frames *frames, uint64_t first, uint64_t count);
+[[nodiscard]] bool frames_try_alloc_run(struct frames *frames, frame_t first, uint64_t count);
 
 // What a run has to be, in frames.
 struct search {
     uint64_t count, align;
-    uint64_t end;          // frame number at which the run must have ended
+    frame_t end;           // at which the run must have ended
     enum frames_zone zone; // the highest that it may begin in
 };
 
-// Each of these takes a run if it finds one, and answers its first frame; else NO_SLOT, and none
+// Each of these takes a run if it finds one, and answers its first frame; else NO_FRAME, and none
 // was free all the while. The first: one that begins at a slot in [from, end).
-uint64_t frames_alloc_between(struct frames *frames, uint64_t from, uint64_t end,
-                              const struct search *search);
+frame_t frames_alloc_between(struct frames *frames, slot_t from, slot_t end,
+                             const struct search *search);
 // One that begins in the zone.
-uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
-                           const struct search *search);
+frame_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
+                          const struct search *search);
 // One of at most 64 frames that begins in one block of the zone and ends in the next.
-uint64_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
-                               const struct search *search);
+frame_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
+                              const struct search *search);
 
 // Allocates a wholly free block of the highest zone that has any.
 [[nodiscard]] enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *cpu,
@@ -284,7 +320,7 @@ static inline bool part_is_managed(const struct frames *frames, const struct fra
     const struct frames_block *block = &arena->blocks[part->block];
     if (block->kind != KIND_MIXED)
         return kind_is_managed(frames, block->kind);
-    return !line_has(frames_mixed_line(frames, arena, (unsigned)part->block), part, BIT_CLEAR);
+    return !line_has(frames_mixed_line(frames, arena, part->block), part, BIT_CLEAR);
 }
 
 struct managing {
@@ -297,9 +333,9 @@ struct managing {
 bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                         void *managing);
 
-static inline bool run_has_metadata(const struct frames *frames, uint64_t first, uint64_t count) {
-    return first < frames->metadata_first + frames->metadata_frames &&
-           frames->metadata_first < first + count;
+static inline bool run_has_metadata(const struct frames *frames, frame_t first, uint64_t count) {
+    return first.value < frames->metadata_first.value + frames->metadata_frames &&
+           frames->metadata_first.value < first.value + count;
 }
 
 // --- Counts of a CPU, which that CPU alone writes and others read

@@ -24,6 +24,7 @@
 #include "common/base/addr.h"
 #include "common/base/fmt.h"
 #include "common/frames/bit_tree.h"
+#include "common/frames/index.h"
 #include "common/memmap/memmap.h"
 
 #include <stdint.h>
@@ -103,8 +104,8 @@ struct frames_cpu;
 
 // Consecutive frames with consecutive slots: those of whole blocks, but at 1 MiB.
 struct frames_span {
-    uint64_t first_frame;
-    uint64_t first_slot;
+    frame_t first_frame;
+    slot_t first_slot;
     uint64_t frames;
 };
 
@@ -127,7 +128,7 @@ struct frames {
     struct bit_tree partial;   // arenas that no CPU owns, with a partly used block
     struct bit_tree some;      // arenas with a free frame
     struct frames_span *spans; // of consecutive blocks, between holes
-    uint64_t *mixed;           // slots / 512 of the blocks that are not of one kind, rising,
+    block_t *mixed;            // slots / 512 of the blocks that are not of one kind, rising,
     uint64_t *mixed_lines;     // and of each of their frames, whether it is managed: 1
     uint64_t *lines;           // all lines of the bitmap
     uint64_t span_count, mixed_count, line_count;
@@ -138,7 +139,7 @@ struct frames {
     uint64_t reserved;
     uint64_t reclaimable[SLIPWAY_MEM_KINDS];
     uint64_t metadata_bytes;
-    uint64_t metadata_first; // frame number
+    frame_t metadata_first;
     uint64_t metadata_frames;
     // What is written at times, away from what every call reads.
     _Alignas(128) int64_t used; // frames, as far as CPUs have reported it

@@ -4,8 +4,8 @@
 static enum frames_status check_run(const struct frames *frames, paddr_t first, uint64_t count) {
     if (!is_aligned(first.value, FRAME_BYTES))
         return FRAMES_ERR_ALIGN;
-    uint64_t frame = first.value / FRAME_BYTES;
-    if (count == 0 || count > UINT64_MAX / FRAME_BYTES - frame)
+    frame_t frame = frame_of(first);
+    if (count == 0 || count > UINT64_MAX / FRAME_BYTES - frame.value)
         return FRAMES_ERR_COUNT;
     if (run_has_metadata(frames, frame, count) || !frames_have_slots(frames, frame, count))
         return FRAMES_ERR_FOREIGN;
@@ -30,7 +30,7 @@ static bool check_bits(struct frames *frames, struct frames_arena *arena, const 
                        void *argument) {
     (void)frames;
     const struct check *check = argument;
-    return !line_has(arena_line(arena, (unsigned)part->block), part,
+    return !line_has(arena_line(arena, part->block), part,
                      check->wanted == BIT_SET ? BIT_CLEAR : BIT_SET);
 }
 
@@ -42,7 +42,7 @@ static bool flip_bits(struct frames *frames, struct frames_arena *arena, const s
 }
 
 // Frees a run that is used, or takes one that is free; all of it or nothing.
-static enum frames_status flip_run(struct frames *frames, uint64_t first, uint64_t count,
+static enum frames_status flip_run(struct frames *frames, frame_t first, uint64_t count,
                                    struct check *check) {
     frames_lock_run(frames, first, count);
     enum frames_status status = FRAMES_OK;
@@ -63,16 +63,17 @@ enum frames_status frames_free_run(struct frames *frames, unsigned cpu, paddr_t 
         return status;
     struct check check = {.wanted = BIT_CLEAR, .otherwise = FRAMES_ERR_FREE};
     if (status == FRAMES_OK)
-        status = flip_run(frames, first.value / FRAME_BYTES, count, &check);
+        status = flip_run(frames, frame_of(first), count, &check);
     struct frames_cpu *state = &frames->cpus[cpu];
     if (status != FRAMES_OK)
         return count_refusal(state, status);
-    uint64_t slot = frames_slot_at_or_above(frames, first.value / FRAME_BYTES);
-    state->long_slot = min_u64(state->long_slot, slot); // a long run may begin there again
+    slot_t slot = frames_slot_at_or_above(frames, frame_of(first));
+    state->long_slot =
+        slot_at(min_u64(state->long_slot.value, slot.value)); // a long run may begin there again
     return count_free(frames, state, count);
 }
 
-bool frames_try_alloc_run(struct frames *frames, uint64_t first, uint64_t count) {
+bool frames_try_alloc_run(struct frames *frames, frame_t first, uint64_t count) {
     struct check check = {.wanted = BIT_SET, .otherwise = FRAMES_ERR_USED};
     return flip_run(frames, first, count, &check) == FRAMES_OK;
 }
@@ -84,23 +85,23 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
         return status;
     struct check check = {.wanted = BIT_SET, .otherwise = FRAMES_ERR_USED};
     if (status == FRAMES_OK)
-        status = flip_run(frames, first.value / FRAME_BYTES, count, &check);
+        status = flip_run(frames, frame_of(first), count, &check);
     struct frames_cpu *state = &frames->cpus[cpu];
     return status == FRAMES_OK ? count_alloc(frames, state, count) : count_refusal(state, status);
 }
 
 // The rest of frames_free where something stands against it: frames_free_run finds out what.
 [[gnu::noinline]] static enum frames_status free_general(struct frames *frames, unsigned cpu,
-                                                         uint64_t slot) {
-    uint64_t frame = frames->main.first_frame + (slot - frames->main.first_slot);
-    return frames_free_run(frames, cpu, paddr(frame * FRAME_BYTES), 1);
+                                                         slot_t slot) {
+    frame_t frame = frame_add(frames->main.first_frame, slot.value - frames->main.first_slot.value);
+    return frames_free_run(frames, cpu, frame_address(frame), 1);
 }
 
 // What is left to do when a block has become whole, or its arena has had no partly used one.
 [[gnu::noinline]] static enum frames_status finish_free(struct frames *frames,
                                                         struct frames_cpu *cpu,
-                                                        struct frames_arena *arena, uint64_t slot) {
-    frames_block_changed(frames, arena, slot / BLOCK_FRAMES % ARENA_BLOCKS);
+                                                        struct frames_arena *arena, slot_t slot) {
+    frames_block_changed(frames, arena, block_in_arena(block_of_slot(slot)));
     arena_unlock(arena);
     return count_free(frames, cpu, 1);
 }
@@ -110,28 +111,28 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
 enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t frame) {
     // An address that is not aligned becomes a number that no frame has.
     uint64_t index = frame.value >> FRAME_SHIFT | frame.value << (64 - FRAME_SHIFT);
-    uint64_t in_span = index - frames->main.first_frame;
+    uint64_t in_span = index - frames->main.first_frame.value;
     if (in_span >= frames->main.frames)
         return frames_free_run(frames, cpu, frame, 1);
-    uint64_t slot = frames->main.first_slot + in_span;
+    slot_t slot = slot_add(frames->main.first_slot, in_span);
     struct frames_arena *arena = arena_of_slot(frames, slot);
-    uint64_t *place = &arena->lines[slot / 64 % (ARENA_FRAMES / 64)];
-    struct frames_block *block = &arena->blocks[slot / BLOCK_FRAMES % ARENA_BLOCKS];
+    uint64_t *word_at = &arena->lines[word_in_arena(slot)];
+    struct frames_block *block = &arena->blocks[slot.value / BLOCK_FRAMES % ARENA_BLOCKS];
     if (!arena_try_lock(frames, arena))
         return free_general(frames, cpu, slot);
-    uint64_t word = *place;
-    if (__builtin_expect((word >> slot % 64 & 1) != 0 || !block->is_freeable, 0)) {
+    uint64_t word = *word_at;
+    if (__builtin_expect((word >> slot.value % 64 & 1) != 0 || !block->is_freeable, 0)) {
         arena_unlock(arena);
         return free_general(frames, cpu, slot);
     }
-    word_store(place, word | UINT64_C(1) << slot % 64);
-    word_store(&arena->some, arena->some | UINT64_C(1) << slot / BLOCK_FRAMES % ARENA_BLOCKS);
+    word_store(word_at, word | UINT64_C(1) << slot.value % 64);
+    word_store(&arena->some, arena->some | UINT64_C(1) << slot.value / BLOCK_FRAMES % ARENA_BLOCKS);
     unsigned free = change_free(block, 1);
     forget_run_limits(arena);
     struct frames_cpu *state = &frames->cpus[cpu];
     if (arena->is_fast && !arena_is_anothers(arena, cpu)) {
         state->fast = arena;
-        state->fast_word = slot / 64 % (ARENA_FRAMES / 64);
+        state->fast_word = word_in_arena(slot);
     }
     if (__builtin_expect(free == BLOCK_FRAMES || (arena->sets & IN_PARTIAL) == 0, 0))
         return finish_free(frames, state, arena, slot);

@@ -37,30 +37,30 @@ struct filling {
     struct frames_block *blocks; // of all arenas, packed as the lines are
 };
 
-// Begins the arena of block `number`, whose line is the next.
-static void begin_arena(struct filling *filling, uint64_t number, uint64_t line,
+// Begins the arena of `block`, whose line is the next.
+static void begin_arena(struct filling *filling, block_t block, uint64_t line,
                         enum frames_zone zone, uint64_t physical) {
     struct frames *frames = filling->frames;
-    struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
+    struct frames_arena *arena = arena_of_block(frames, block);
     arena->lines = frames->lines + line * BLOCK_WORDS;
     arena->blocks = filling->blocks + line;
     arena->zone = (uint8_t)zone;
     arena->has_one_span = true;
-    arena->first_frame = physical * BLOCK_FRAMES;
+    arena->first_frame = frame_at(physical * BLOCK_FRAMES);
 }
 
 // Adds one block to its arena: free if it is usable as a whole, else with no free frame.
-static void add_block(struct filling *filling, uint64_t number, const struct range *range,
+static void add_block(struct filling *filling, block_t index, const struct range *range,
                       uint64_t physical) {
     struct frames *frames = filling->frames;
-    struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
-    unsigned block = number % ARENA_BLOCKS;
+    struct frames_arena *arena = arena_of_block(frames, index);
+    unsigned block = block_in_arena(index);
     bool is_mixed = !covers_block(range, physical);
     bool is_free = !is_mixed && range->kind == SLIPWAY_MEM_USABLE;
-    arena->has_one_span &= arena->first_frame == (physical - block) * BLOCK_FRAMES;
+    arena->has_one_span &= arena->first_frame.value == (physical - block) * BLOCK_FRAMES;
     arena->block_count++;
     if (is_mixed)
-        frames->mixed[frames->mixed_count++] = number;
+        frames->mixed[frames->mixed_count++] = index;
     uint32_t kind = is_mixed ? KIND_MIXED : range->kind;
     arena->blocks[block] = (struct frames_block){.free = is_free ? BLOCK_FRAMES : 0,
                                                  .kind = (uint8_t)kind,
@@ -79,26 +79,26 @@ static void add_blocks(struct filling *filling, const struct range *range) {
     struct frames *frames = filling->frames;
     struct indexing *indexing = &filling->indexing;
     frames_index_blocks(indexing, range);
-    uint64_t number = indexing->next_block - indexing->new_blocks;
+    block_t block = block_at(indexing->next_block.value - indexing->new_blocks);
     uint64_t line = indexing->lines - indexing->new_blocks;
     uint64_t physical = range->end_block - indexing->new_blocks;
     if (indexing->is_new_span) {
         // The frames from 1 MiB on are in another zone than those below, in the same block.
-        uint64_t skipped = physical == 0 && range->zone != FRAMES_BELOW_1M ? FRAME_1M : 0;
+        uint64_t skipped = physical == 0 && range->zone != FRAMES_BELOW_1M ? FRAMES_TO_1M : 0;
         frames->spans[frames->span_count++] =
-            (struct frames_span){.first_frame = physical * BLOCK_FRAMES + skipped,
-                                 .first_slot = number * BLOCK_FRAMES + skipped};
+            (struct frames_span){.first_frame = frame_at(physical * BLOCK_FRAMES + skipped),
+                                 .first_slot = slot_add(first_slot_of(block), skipped)};
     }
-    for (; physical < range->end_block; physical++, number++, line++) {
-        if (number % ARENA_BLOCKS == 0)
-            begin_arena(filling, number, line, range->zone, physical);
-        add_block(filling, number, range, physical);
+    for (; physical < range->end_block; physical++, block.value++, line++) {
+        if (block_in_arena(block) == 0)
+            begin_arena(filling, block, line, range->zone, physical);
+        add_block(filling, block, range, physical);
     }
     struct frames_span *span = &frames->spans[frames->span_count - 1];
     uint64_t end = range->end_block * BLOCK_FRAMES;
     if (range->zone == FRAMES_BELOW_1M)
-        end = FRAME_1M;
-    span->frames = end - span->first_frame;
+        end = FRAMES_TO_1M;
+    span->frames = end - span->first_frame.value;
     if (span->frames > frames->main.frames)
         frames->main = *span;
 }
@@ -106,7 +106,7 @@ static void add_blocks(struct filling *filling, const struct range *range) {
 // Adds an extent: its frames to the counts, and if it is managed, as what it is.
 static void add_range(struct filling *filling, const struct range *range) {
     struct frames *frames = filling->frames;
-    uint64_t count = range->end - range->first;
+    uint64_t count = range->end.value - range->first.value;
     add_blocks(filling, range);
     if (memmap_is_reclaimable(range->kind)) {
         frames->reclaimable[range->kind] += count;
@@ -118,13 +118,14 @@ static void add_range(struct filling *filling, const struct range *range) {
     frames->used += is_free ? 0 : (int64_t)count;
     struct managing managing = {.makes_free = is_free};
     // Whole blocks are what they are already.
-    uint64_t edge_end = range->first;
+    uint64_t edge_end = range->first.value;
     const uint64_t edges[] = {range->first_block, range->end_block - 1};
     for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
         uint64_t first = max_u64(edge_end, edges[edge] * BLOCK_FRAMES);
-        edge_end = min_u64(range->end, (edges[edge] + 1) * BLOCK_FRAMES);
+        edge_end = min_u64(range->end.value, (edges[edge] + 1) * BLOCK_FRAMES);
         if (first < edge_end && !covers_block(range, edges[edge]))
-            (void)frames_for_parts(frames, first, edge_end - first, frames_manage_part, &managing);
+            (void)frames_for_parts(frames, frame_at(first), edge_end - first, frames_manage_part,
+                                   &managing);
     }
 }
 
@@ -157,7 +158,7 @@ static enum frames_status alloc_metadata(struct frames *frames, paddr_t phys) {
     frames->used += frames->cpus[0].unreported;
     frames->peak = frames->used;
     frames->cpus[0] = (struct frames_cpu){.own = NULL};
-    frames->metadata_first = phys.value / FRAME_BYTES;
+    frames->metadata_first = frame_of(phys);
     frames->metadata_frames = count;
     (void)frames_for_parts(frames, frames->metadata_first, count, note_metadata, NULL);
     return FRAMES_OK;
@@ -191,13 +192,13 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
     frames->managed = MANAGED_AT_FIRST;
     struct filling filling = {.frames = frames};
     filling.blocks = (void *)((unsigned char *)metadata + layout.blocks_at);
-    struct ranges ranges = {regions, count, 0, 0};
+    struct ranges ranges = {.regions = regions, .count = count};
     struct range range;
     while (frames_next_range(&ranges, &range))
         add_range(&filling, &range);
     find_zones(frames);
     const struct frames_span *last = &frames->spans[frames->span_count - 1];
-    frames->end_address = (last->first_frame + last->frames) * FRAME_BYTES;
+    frames->end_address = frame_address(frame_add(last->first_frame, last->frames)).value;
     frames->report_at = (int64_t)max_u64(64, frames->total / 256 / cpus);
     for (uint64_t i = 0; i < frames->arena_count; i++) {
         struct frames_arena *arena = &frames->arenas[i];

@@ -17,16 +17,10 @@ enum bit { BIT_CLEAR, BIT_SET };
 
 // The part of a run of slots that lies in one block.
 struct part {
-    uint64_t block;
+    unsigned block;  // of its arena
     uint64_t offset; // of its first bit in the block's line
     uint64_t count;
 };
-
-// The part that [slot, end) begins with.
-static inline struct part first_part(uint64_t slot, uint64_t end) {
-    uint64_t offset = slot % BLOCK_FRAMES;
-    return (struct part){slot / BLOCK_FRAMES, offset, min_u64(BLOCK_FRAMES - offset, end - slot)};
-}
 
 static inline uint64_t word_load(const uint64_t *word) {
     return __atomic_load_n(word, __ATOMIC_RELAXED);

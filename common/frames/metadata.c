@@ -21,12 +21,16 @@ bool frames_next_range(struct ranges *ranges, struct range *ret_range) {
         return false;
     const struct memmap_region *region = &ranges->regions[ranges->next];
     uint64_t end = region->end / FRAME_BYTES;
-    uint64_t first = max_u64(region->start / FRAME_BYTES, ranges->frame);
+    frame_t first = frame_at(max_u64(region->start / FRAME_BYTES, ranges->frame.value));
     enum frames_zone zone = frames_zone_of(first);
-    uint64_t stop = min_u64(end, frames_zone_end(zone));
-    *ret_range = (struct range){
-        zone, first, stop, first / BLOCK_FRAMES, (stop - 1) / BLOCK_FRAMES + 1, region->kind};
-    ranges->frame = stop;
+    uint64_t stop = min_u64(end, frames_zone_end(zone).value);
+    *ret_range = (struct range){zone,
+                                first,
+                                frame_at(stop),
+                                first.value / BLOCK_FRAMES,
+                                (stop - 1) / BLOCK_FRAMES + 1,
+                                region->kind};
+    ranges->frame = frame_at(stop);
     ranges->next += stop == end;
     return true;
 }
@@ -35,7 +39,7 @@ void frames_index_blocks(struct indexing *indexing, const struct range *range) {
     const struct range *last = &indexing->last;
     bool same_zone = indexing->has_last && last->zone == range->zone;
     if (!same_zone) { // zones begin with an arena, and share no block
-        indexing->next_block = align_up(indexing->next_block, ARENA_BLOCKS);
+        indexing->next_block = block_at(align_up(indexing->next_block.value, ARENA_BLOCKS));
         indexing->mixed_below = 0;
     }
     uint64_t have = same_zone ? last->end_block : 0;
@@ -43,7 +47,7 @@ void frames_index_blocks(struct indexing *indexing, const struct range *range) {
     indexing->is_new_span = !same_zone || range->first_block > have;
     indexing->spans += indexing->is_new_span;
     indexing->lines += indexing->new_blocks;
-    indexing->next_block += indexing->new_blocks;
+    indexing->next_block.value += indexing->new_blocks;
     const uint64_t edges[] = {range->first_block, range->end_block - 1};
     for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
         if (edges[edge] < indexing->mixed_below || covers_block(range, edges[edge]))
@@ -62,7 +66,7 @@ struct layout frames_layout_of(const struct memmap_region *regions, uint64_t cou
     if (!frames_regions_are_sound(regions, count))
         return layout;
     struct indexing indexing = {0};
-    struct ranges ranges = {regions, count, 0, 0};
+    struct ranges ranges = {.regions = regions, .count = count};
     struct range range;
     while (frames_next_range(&ranges, &range))
         frames_index_blocks(&indexing, &range);
@@ -71,13 +75,13 @@ struct layout frames_layout_of(const struct memmap_region *regions, uint64_t cou
     layout.spans = indexing.spans;
     layout.lines = indexing.lines;
     layout.mixed = indexing.mixed;
-    layout.arenas = align_up(indexing.next_block, ARENA_BLOCKS) / ARENA_BLOCKS;
+    layout.arenas = align_up(indexing.next_block.value, ARENA_BLOCKS) / ARENA_BLOCKS;
     uint64_t set_bytes = bit_tree_words(layout.arenas) * sizeof(uint64_t);
     layout.cpus_at = layout.arenas_at + layout.arenas * sizeof(struct frames_arena);
     layout.lines_at = layout.cpus_at + cpus * sizeof(struct frames_cpu);
     layout.mixed_lines_at = layout.lines_at + layout.lines * LINE_BYTES;
     layout.mixed_at = layout.mixed_lines_at + layout.mixed * LINE_BYTES;
-    layout.sets_at = layout.mixed_at + layout.mixed * sizeof(uint64_t);
+    layout.sets_at = layout.mixed_at + layout.mixed * sizeof(block_t);
     layout.spans_at = layout.sets_at + 3 * set_bytes;
     layout.blocks_at = layout.spans_at + layout.spans * sizeof(struct frames_span);
     layout.bytes = layout.blocks_at + layout.lines * sizeof(struct frames_block);
@@ -111,7 +115,7 @@ enum frames_status frames_place_metadata(const struct memmap_region *regions, ui
         *ret_phys = PADDR_NONE;
         return FRAMES_OK;
     }
-    paddr_t place = smallest_fit(regions, count, bytes, FRAME_1M * FRAME_BYTES);
+    paddr_t place = smallest_fit(regions, count, bytes, frames_zones[FRAMES_BELOW_1M].end);
     if (paddr_is_none(place))
         place = smallest_fit(regions, count, bytes, 0);
     if (paddr_is_none(place))

@@ -15,7 +15,7 @@ bool frames_regions_are_sound(const struct memmap_region *regions, uint64_t coun
 // A region in frame and block numbers, cut where zones begin.
 struct range {
     enum frames_zone zone;
-    uint64_t first, end;             // frames
+    frame_t first, end;
     uint64_t first_block, end_block; // every block it has a frame in
     uint32_t kind;
 };
@@ -24,22 +24,23 @@ struct range {
 struct ranges {
     const struct memmap_region *regions;
     uint64_t count;
-    uint64_t next;  // region
-    uint64_t frame; // where its rest begins
+    uint64_t next; // region
+    frame_t frame; // where its rest begins
 };
 
 // The next one; false after the last.
 bool frames_next_range(struct ranges *ranges, struct range *ret_range);
 
 static inline bool covers_block(const struct range *range, uint64_t block) {
-    return range->first <= block * BLOCK_FRAMES && range->end >= (block + 1) * BLOCK_FRAMES;
+    return range->first.value <= block * BLOCK_FRAMES &&
+           range->end.value >= (block + 1) * BLOCK_FRAMES;
 }
 
 // What numbering the blocks of successive extents comes to.
 struct indexing {
     bool has_last;
     struct range last;
-    uint64_t next_block;   // of the next block; number / ARENA_BLOCKS is its arena
+    block_t next_block;
     uint64_t spans, lines; // so far
     uint64_t mixed;        // blocks that are not of one kind
     uint64_t mixed_below;  // blocks of this zone below are counted, as far as mixed

@@ -54,27 +54,27 @@ static bool exchange(uint16_t *entry, uint16_t value, uint16_t next) {
 }
 
 // Null if the frame has no slot.
-static uint16_t *entry_of(const struct frames_owners *owners, uint64_t frame) {
+static uint16_t *entry_of(const struct frames_owners *owners, frame_t frame) {
     uint64_t entry = table_entry(owners->frames, frame);
     return entry == NO_ENTRY ? NULL : &owners->counts[entry];
 }
 
-static bool is_inside(const struct frames_owners *owners, uint64_t frame) {
+static bool is_inside(const struct frames_owners *owners, frame_t frame) {
     const uint16_t *entry = entry_of(owners, frame);
     return entry != NULL && load(entry) == COUNT_INSIDE;
 }
 
 // Whether the run is being split or freed that this frame, which is inside, belongs to.
-static bool run_is_busy(const struct frames_owners *owners, uint64_t frame) {
+static bool run_is_busy(const struct frames_owners *owners, frame_t frame) {
     do
-        frame--;
+        frame.value--;
     while (is_inside(owners, frame));
     const uint16_t *entry = entry_of(owners, frame);
     return entry != NULL && load(entry) == COUNT_BUSY;
 }
 
 // What the entry of `frame` says as soon as no CPU is splitting or freeing its run.
-static uint16_t await_count(const struct frames_owners *owners, uint64_t frame,
+static uint16_t await_count(const struct frames_owners *owners, frame_t frame,
                             const uint16_t *entry) {
     for (;;) {
         uint16_t value = load(entry);
@@ -92,7 +92,7 @@ static enum frames_owners_status find(const struct frames_owners *owners, paddr_
                                       uint16_t **ret_entry) {
     if (!is_aligned(first.value, FRAME_BYTES))
         return FRAMES_OWNERS_ERR_ALIGN;
-    *ret_entry = entry_of(owners, first.value / FRAME_BYTES);
+    *ret_entry = entry_of(owners, frame_of(first));
     return *ret_entry != NULL ? FRAMES_OWNERS_OK : FRAMES_OWNERS_ERR_FOREIGN;
 }
 
@@ -107,7 +107,7 @@ static enum frames_owners_status change(struct frames_owners *owners, paddr_t fi
     if (status != FRAMES_OWNERS_OK)
         return status;
     for (;;) {
-        uint16_t count = await_count(owners, first.value / FRAME_BYTES, entry);
+        uint16_t count = await_count(owners, frame_of(first), entry);
         if (count == COUNT_NONE)
             return FRAMES_OWNERS_ERR_NONE;
         if (count == COUNT_INSIDE)
@@ -124,9 +124,9 @@ static enum frames_owners_status change(struct frames_owners *owners, paddr_t fi
 // --- Runs
 
 // Frames of the run that begins here, which is busy: nobody else changes its entries.
-static uint64_t run_frames(const struct frames_owners *owners, uint64_t first) {
+static uint64_t run_frames(const struct frames_owners *owners, frame_t first) {
     uint64_t count = 1;
-    while (is_inside(owners, first + count))
+    while (is_inside(owners, frame_add(first, count)))
         count++;
     return count;
 }
@@ -141,16 +141,17 @@ static bool fill_inside(struct frames *frames, struct frames_arena *arena, const
 
 // Gives a run that was just allocated its first owner.
 static void own(struct frames_owners *owners, paddr_t first, uint64_t count) {
-    uint64_t frame = first.value / FRAME_BYTES;
-    (void)frames_for_parts(owners->frames, frame + 1, count - 1, fill_inside, owners->counts);
+    frame_t frame = frame_of(first);
+    (void)frames_for_parts(owners->frames, frame_add(frame, 1), count - 1, fill_inside,
+                           owners->counts);
     store(entry_of(owners, frame), 1);
 }
 
 // Sets the entries of a busy run from its end to its start, which is busy for as long as any of
 // them is INSIDE.
-static void set_all(struct frames_owners *owners, uint64_t first, uint64_t count, uint16_t value) {
+static void set_all(struct frames_owners *owners, frame_t first, uint64_t count, uint16_t value) {
     while (count-- != 0)
-        store(entry_of(owners, first + count), value);
+        store(entry_of(owners, frame_add(first, count)), value);
 }
 
 // --- Calls
@@ -201,8 +202,8 @@ enum frames_owners_status frames_owners_put(struct frames_owners *owners, unsign
         return FRAMES_OWNERS_OK;
     }
     // Without owners before they are free: from then on they may be another CPU's.
-    uint64_t frames = run_frames(owners, first.value / FRAME_BYTES);
-    set_all(owners, first.value / FRAME_BYTES, frames, COUNT_NONE);
+    uint64_t frames = run_frames(owners, frame_of(first));
+    set_all(owners, frame_of(first), frames, COUNT_NONE);
     if (frames_free_run(owners->frames, cpu, first, frames) != FRAMES_OK)
         return FRAMES_OWNERS_ERR_FREE;
     *ret_freed = frames;
@@ -214,7 +215,7 @@ enum frames_owners_status frames_owners_split(struct frames_owners *owners, padd
     enum frames_owners_status status = change(owners, first, busy, &count);
     if (status != FRAMES_OWNERS_OK)
         return status;
-    uint64_t frame = first.value / FRAME_BYTES;
+    frame_t frame = frame_of(first);
     set_all(owners, frame, run_frames(owners, frame), count);
     return FRAMES_OWNERS_OK;
 }
@@ -223,6 +224,6 @@ unsigned frames_owners_count(const struct frames_owners *owners, paddr_t first) 
     uint16_t *entry;
     if (find(owners, first, &entry) != FRAMES_OWNERS_OK)
         return 0;
-    uint16_t count = await_count(owners, first.value / FRAME_BYTES, entry);
+    uint16_t count = await_count(owners, frame_of(first), entry);
     return count == COUNT_INSIDE ? 0 : count;
 }

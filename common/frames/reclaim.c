@@ -5,7 +5,7 @@
 static bool part_can_be_added(struct frames *frames, struct frames_arena *arena,
                               const struct part *part, void *argument) {
     const uint32_t *kind = argument;
-    const uint64_t *line = frames_mixed_line(frames, arena, (unsigned)part->block);
+    const uint64_t *line = frames_mixed_line(frames, arena, part->block);
     return line == NULL ? arena->blocks[part->block].kind == *kind : !line_has(line, part, BIT_SET);
 }
 
@@ -18,8 +18,8 @@ static bool regions_match(struct frames *frames, const struct memmap_region *reg
     for (uint64_t i = 0; i < count; i++) {
         if (regions[i].kind != kind)
             continue;
-        uint64_t first = regions[i].start / FRAME_BYTES;
-        uint64_t here = regions[i].end / FRAME_BYTES - first;
+        frame_t first = frame_of(paddr(regions[i].start));
+        uint64_t here = (regions[i].end - regions[i].start) / FRAME_BYTES;
         if (!frames_have_slots(frames, first, here) ||
             !frames_for_parts(frames, first, here, part_can_be_added, &kind))
             return false;
@@ -46,10 +46,10 @@ static uint64_t add_regions(struct frames *frames, const struct memmap_region *r
         arena_lock(frames, &frames->arenas[i]);
     __atomic_fetch_or(&frames->managed, UINT64_C(1) << kind, __ATOMIC_RELAXED);
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t first = regions[i].start / FRAME_BYTES;
         if (regions[i].kind == kind)
-            (void)frames_for_parts(frames, first, regions[i].end / FRAME_BYTES - first,
-                                   reclaim_part, &managing);
+            (void)frames_for_parts(frames, frame_of(paddr(regions[i].start)),
+                                   (regions[i].end - regions[i].start) / FRAME_BYTES, reclaim_part,
+                                   &managing);
     }
     word_store(&frames->total, frames->total + managing.freed);
     word_store(&frames->reclaimable[kind], 0);

@@ -25,9 +25,9 @@ static inline uint32_t next_word(uint32_t index, uint64_t left) {
 
 // A block with a run; NO_SLOT, and none taken, if the arena has none. `first_word` is where to
 // begin; blocks below it are not looked at.
-static uint64_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *arena,
-                                    uint64_t blocks, unsigned first_word,
-                                    const struct search *search, uint32_t *ret_word) {
+static slot_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *arena,
+                                  uint64_t blocks, unsigned first_word, const struct search *search,
+                                  uint32_t *ret_word) {
     unsigned first_block = first_word / BLOCK_WORDS;
     blocks &= UINT64_MAX << first_block;
     for (; blocks != 0; blocks &= blocks - 1) {
@@ -63,16 +63,16 @@ static uint64_t mask_of(const struct frames_arena *arena, enum choice choice,
 }
 
 // Looks in one arena, and leaves off there if it has a run.
-static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct frames_arena *arena,
-                          enum choice choice, unsigned first_word, const struct search *search) {
+static slot_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct frames_arena *arena,
+                        enum choice choice, unsigned first_word, const struct search *search) {
     uint32_t word = 0;
     arena_lock(frames, arena);
     uint64_t mask = mask_of(arena, choice, search);
-    uint64_t slot = alloc_run_in_blocks(frames, arena, mask, first_word, search, &word);
-    if (slot == NO_SLOT && choice == PARTIAL_BLOCKS && first_word == 0)
+    slot_t slot = alloc_run_in_blocks(frames, arena, mask, first_word, search, &word);
+    if (slot_is_none(slot) && choice == PARTIAL_BLOCKS && first_word == 0)
         note_run_limit(arena, search->count, search->align);
     arena_unlock(arena);
-    if (slot != NO_SLOT) {
+    if (!slot_is_none(slot)) {
         cpu->run_arena = arena;
         cpu->run_word = word;
     }
@@ -80,8 +80,8 @@ static uint64_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct 
 }
 
 // Looks in the arenas [from, end) that have such blocks; for all blocks, in every one of them.
-static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t from,
-                           uint64_t end, enum choice choice, const struct search *search) {
+static slot_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t from, uint64_t end,
+                         enum choice choice, const struct search *search) {
     for (uint64_t index = from;; index++) {
         index = next_arena(frames, choice, index, end);
         if (index >= end)
@@ -89,36 +89,37 @@ static uint64_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64
         struct frames_arena *arena = &frames->arenas[index];
         if (choice == PARTIAL_BLOCKS && is_known_to_fail(arena, search))
             continue;
-        uint64_t slot = try_arena(frames, cpu, arena, choice, 0, search);
-        if (slot != NO_SLOT)
+        slot_t slot = try_arena(frames, cpu, arena, choice, 0, search);
+        if (!slot_is_none(slot))
             return slot;
     }
 }
 
 // Looks in the arenas [start, end).
-static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
-                               uint64_t end, const struct search *search) {
+static slot_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
+                             uint64_t end, const struct search *search) {
     struct frames_arena *last = cpu->run_arena, *own = cpu->own;
-    uint64_t last_index = last == NULL ? NO_SLOT : arena_index(frames, last);
-    uint64_t own_index = own == NULL ? NO_SLOT : arena_index(frames, own);
+    uint64_t last_index = last == NULL ? UINT64_MAX : arena_index(frames, last);
+    uint64_t own_index = own == NULL ? UINT64_MAX : arena_index(frames, own);
     uint64_t behind = start;
-    uint64_t slot = NO_SLOT;
+    slot_t slot = NO_SLOT;
     if (last_index >= start && last_index < end) {
         behind = last_index + 1;
         slot = try_arena(frames, cpu, last, PARTIAL_BLOCKS, cpu->run_word, search);
     }
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         slot = try_arenas(frames, cpu, behind, end, PARTIAL_BLOCKS, search);
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         slot = try_arenas(frames, cpu, start, behind, PARTIAL_BLOCKS, search);
-    if (slot == NO_SLOT && own_index >= start && own_index < end && !is_known_to_fail(own, search))
+    if (slot_is_none(slot) && own_index >= start && own_index < end &&
+        !is_known_to_fail(own, search))
         slot = try_arena(frames, cpu, own, PARTIAL_BLOCKS, 0, search);
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         slot = try_arenas(frames, cpu, start, end, WHOLE_BLOCKS, search);
     // A block may have been whole when the partly used were looked at, and no more when the whole
     // were, a set may lag behind, and other CPUs have arenas of their own: only this is what a
     // refusal can rest on.
-    if (slot == NO_SLOT && frames->cpu_count != 1)
+    if (slot_is_none(slot) && frames->cpu_count != 1)
         slot = try_arenas(frames, cpu, start, end, ALL_BLOCKS, search);
     return slot;
 }
@@ -129,37 +130,37 @@ static uint64_t find_short_run(struct frames *frames, struct frames_cpu *cpu, ui
 static uint64_t arenas_below_limit(const struct frames *frames, enum frames_zone zone,
                                    const struct search *search) {
     uint64_t end = frames->zone_arena[zone + 1];
-    if (search->end >= frames_zone_end(zone))
+    if (search->end.value >= frames_zone_end(zone).value)
         return end;
-    uint64_t slot = frames_slot_at_or_above(frames, search->end);
-    return slot == NO_SLOT ? end : min_u64(end, slot / ARENA_FRAMES);
+    slot_t slot = frames_slot_at_or_above(frames, search->end);
+    return slot_is_none(slot) ? end : min_u64(end, slot.value / ARENA_FRAMES);
 }
 
-static uint64_t alloc_in_zone(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
-                              const struct search *search) {
+static frame_t alloc_in_zone(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
+                             const struct search *search) {
     uint64_t start = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
     if (start == end)
-        return NO_SLOT;
+        return NO_FRAME;
     if (!is_short(search))
         return frames_alloc_long(frames, cpu, zone, search);
     uint64_t below = arenas_below_limit(frames, zone, search);
-    uint64_t slot = find_short_run(frames, cpu, start, below, search);
-    if (slot != NO_SLOT)
+    slot_t slot = find_short_run(frames, cpu, start, below, search);
+    if (!slot_is_none(slot))
         return frame_of_slot(frames, slot);
-    uint64_t first = frames_alloc_crossing(frames, zone, search);
-    if (first != NO_SLOT || below == end)
+    frame_t first = frames_alloc_crossing(frames, zone, search);
+    if (!frame_is_none(first) || below == end)
         return first;
-    return frames_alloc_between(frames, below * ARENA_FRAMES, (below + 1) * ARENA_FRAMES, search);
+    return frames_alloc_between(frames, slot_of_arena(below), slot_of_arena(below + 1), search);
 }
 
 static enum frames_status alloc_run(struct frames *frames, struct frames_cpu *cpu,
                                     const struct search *search, paddr_t *ret_first) {
-    uint64_t frame = NO_SLOT;
-    for (unsigned next = search->zone + 1U; next != 0 && frame == NO_SLOT; next--)
+    frame_t frame = NO_FRAME;
+    for (unsigned next = search->zone + 1U; next != 0 && frame_is_none(frame); next--)
         frame = alloc_in_zone(frames, cpu, (enum frames_zone)(next - 1), search);
-    if (frame == NO_SLOT)
+    if (frame_is_none(frame))
         return FRAMES_ERR_NO_MEMORY;
-    *ret_first = paddr(frame * FRAME_BYTES);
+    *ret_first = frame_address(frame);
     return FRAMES_OK;
 }
 
@@ -182,8 +183,8 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
                                                               paddr_t *ret_first) {
     enum frames_status status = check_request(request);
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
-    search.end = is_limited(frames, request) ? request->below / FRAME_BYTES : UINT64_MAX;
-    search.zone = frames_zone_of(max_u64(search.end, 1) - 1);
+    search.end = is_limited(frames, request) ? frame_of(paddr(request->below)) : NO_FRAME;
+    search.zone = frames_zone_of(frame_at(max_u64(search.end.value, 1) - 1));
     if (status == FRAMES_OK)
         status = alloc_run(frames, cpu, &search, ret_first);
     return status == FRAMES_OK ? count_alloc(frames, cpu, request->count)
@@ -199,12 +200,12 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     struct frames_arena *arena = cpu->run_arena;
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
     uint64_t block = UINT64_C(1) << cpu->run_word / BLOCK_WORDS;
-    uint64_t slot = alloc_run_in_blocks(frames, arena, arena_partial(arena) & block, cpu->run_word,
-                                        &search, &cpu->run_word);
+    slot_t slot = alloc_run_in_blocks(frames, arena, arena_partial(arena) & block, cpu->run_word,
+                                      &search, &cpu->run_word);
     arena_unlock(arena);
-    if (slot == NO_SLOT)
+    if (slot_is_none(slot))
         return alloc_run_general(frames, cpu, request, ret_first);
-    *ret_first = paddr((arena->first_frame + slot % ARENA_FRAMES) * FRAME_BYTES);
+    *ret_first = frame_address(frame_add(arena->first_frame, slot.value % ARENA_FRAMES));
     return count_alloc(frames, cpu, search.count);
 }
 
@@ -243,7 +244,7 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     cpu->run_word = next_word(index, word);
     free -= (unsigned)request->count;
     __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
-    *ret_first = paddr((arena->first_frame + index * UINT64_C(64) + bit) * FRAME_BYTES);
+    *ret_first = frame_address(frame_add(arena->first_frame, index * UINT64_C(64) + bit));
     if (__builtin_expect(free == 0, 0))
         return finish_run(frames, cpu, arena, index / BLOCK_WORDS, request->count);
     arena_unlock(arena);

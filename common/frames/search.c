@@ -3,27 +3,27 @@
 // is still there.
 #include "common/frames/core.h"
 
-// The first block, by number, from `number` on that is in the mask of its arena; NO_SLOT if there
-// is none. The arenas that have any are `set`.
-static uint64_t find_block(const struct frames *frames, uint64_t number, enum bit whole) {
+// The first block from `block` on that is in the mask of its arena; NO_BLOCK if there is none. The
+// arenas that have any are `set`.
+static block_t find_block(const struct frames *frames, block_t block, enum bit whole) {
     const struct bit_tree *set = whole == BIT_SET ? &frames->whole : &frames->some;
     for (;;) {
-        uint64_t index = bit_tree_scan(set, number / ARENA_BLOCKS, UINT64_MAX);
+        uint64_t index = bit_tree_scan(set, block.value / ARENA_BLOCKS, UINT64_MAX);
         if (index == BIT_TREE_NONE)
-            return NO_SLOT;
+            return NO_BLOCK;
         const struct frames_arena *arena = &frames->arenas[index];
-        number = max_u64(number, index * ARENA_BLOCKS);
+        block = block_at(max_u64(block.value, index * ARENA_BLOCKS));
         uint64_t mask = word_load(whole == BIT_SET ? &arena->whole : &arena->some);
-        uint64_t rest = mask >> number % ARENA_BLOCKS;
+        uint64_t rest = mask >> block_in_arena(block);
         if (rest != 0)
-            return number + (uint64_t)__builtin_ctzll(rest);
-        number = (index + 1) * ARENA_BLOCKS;
+            return block_at(block.value + (uint64_t)__builtin_ctzll(rest));
+        block = block_at((index + 1) * ARENA_BLOCKS);
     }
 }
 
 // The words of a line that stand for frames: 1 MiB cuts the first block in two.
 static unsigned words_of(const struct frames_arena *arena) {
-    return (arena->zone == FRAMES_BELOW_1M ? FRAME_1M : BLOCK_FRAMES) / 64;
+    return (arena->zone == FRAMES_BELOW_1M ? FRAMES_TO_1M : BLOCK_FRAMES) / 64;
 }
 
 // The first bit of a line at or after `offset` at which a run of `count` ones may begin, whatever
@@ -46,69 +46,71 @@ static uint64_t find_beginning(const uint64_t *line, unsigned words, uint64_t of
 
 // The first slot from `from` on at which a run that has a wholly free block in it may begin;
 // NO_SLOT if there is none.
-static uint64_t find_before_whole(const struct frames *frames, uint64_t from) {
-    uint64_t number = find_block(frames, (from + BLOCK_FRAMES - 1) / BLOCK_FRAMES, BIT_SET);
-    if (number == NO_SLOT)
+static slot_t find_before_whole(const struct frames *frames, slot_t from) {
+    block_t block = find_block(frames, block_of_slot(slot_add(from, BLOCK_FRAMES - 1)), BIT_SET);
+    if (block_is_none(block))
         return NO_SLOT;
     // It may begin in the block before, which may be the last of the arena before.
-    uint64_t arena = number / ARENA_BLOCKS;
-    if (number % ARENA_BLOCKS == 0 && arena != 0)
-        number = (arena - 1) * ARENA_BLOCKS + frames->arenas[arena - 1].block_count;
-    return number == 0 ? from : max_u64(from, (number - 1) * BLOCK_FRAMES + 1);
+    uint64_t arena = block.value / ARENA_BLOCKS;
+    if (block_in_arena(block) == 0 && arena != 0)
+        block = block_at((arena - 1) * ARENA_BLOCKS + frames->arenas[arena - 1].block_count);
+    if (block.value == 0)
+        return from;
+    return slot_at(max_u64(from.value, (block.value - 1) * BLOCK_FRAMES + 1));
 }
 
 // The first slot from `from` on at which a run of this search may begin: none before it does.
 // NO_SLOT if there is none.
-static uint64_t find_candidate(const struct frames *frames, uint64_t from,
-                               const struct search *search) {
+static slot_t find_candidate(const struct frames *frames, slot_t from,
+                             const struct search *search) {
     bool has_whole = search->count >= 2 * BLOCK_FRAMES - 1 ||
                      (search->count >= BLOCK_FRAMES && search->align >= BLOCK_FRAMES);
     // 1 MiB cuts a block in two, of which a run may be the one and a part of the other. Far below
     // this zone.
-    if (has_whole && from >= frames->zone_arena[FRAMES_BELOW_4G] * ARENA_FRAMES)
+    if (has_whole && from.value >= slot_of_arena(frames->zone_arena[FRAMES_BELOW_4G]).value)
         from = find_before_whole(frames, from);
-    while (from != NO_SLOT) {
-        uint64_t number = find_block(frames, from / BLOCK_FRAMES, BIT_CLEAR);
-        if (number == NO_SLOT)
+    while (!slot_is_none(from)) {
+        block_t block = find_block(frames, block_of_slot(from), BIT_CLEAR);
+        if (block_is_none(block))
             break;
-        uint64_t start = number * BLOCK_FRAMES;
-        uint64_t offset = from > start ? from - start : 0;
-        const struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
-        const uint64_t *line = arena_line(arena, number % ARENA_BLOCKS);
+        slot_t start = first_slot_of(block);
+        uint64_t offset = from.value > start.value ? from.value - start.value : 0;
+        const struct frames_arena *arena = arena_of_block(frames, block);
+        const uint64_t *line = arena_line(arena, block_in_arena(block));
         offset = find_beginning(line, words_of(arena), offset, search->count);
         if (offset < BLOCK_FRAMES)
-            return start + offset;
-        from = start + BLOCK_FRAMES;
+            return slot_add(start, offset);
+        from = slot_add(start, BLOCK_FRAMES);
     }
     return NO_SLOT;
 }
 
 // The first slot in [slot, end), of one span, that is not free; `end` if there is none.
-static uint64_t find_used_slot(const struct frames *frames, uint64_t slot, uint64_t end) {
-    while (slot < end) {
+static slot_t find_used_slot(const struct frames *frames, slot_t slot, slot_t end) {
+    while (slot.value < end.value) {
         const struct frames_arena *arena = arena_of_slot(frames, slot);
-        unsigned block = (unsigned)(slot / BLOCK_FRAMES % ARENA_BLOCKS);
+        unsigned block = block_in_arena(block_of_slot(slot));
         uint64_t bit = BLOCK_FRAMES;
         if (__atomic_load_n(&arena->blocks[block].free, __ATOMIC_RELAXED) != BLOCK_FRAMES)
-            bit = line_find(arena_line(arena, block), slot % BLOCK_FRAMES, BIT_CLEAR);
-        slot = align_down(slot, BLOCK_FRAMES) + bit;
+            bit = line_find(arena_line(arena, block), slot.value % BLOCK_FRAMES, BIT_CLEAR);
+        slot = slot_add(first_slot_of(block_of_slot(slot)), bit);
         if (bit < BLOCK_FRAMES)
-            return min_u64(slot, end);
+            return slot_at(min_u64(slot.value, end.value));
     }
     return end;
 }
 
 // The first frame in [from, end) that is not free; `end` if there is none.
-static uint64_t find_used(const struct frames *frames, uint64_t from, uint64_t end) {
-    while (from < end) {
+static frame_t find_used(const struct frames *frames, frame_t from, frame_t end) {
+    while (from.value < end.value) {
         const struct frames_span *span = span_of_frame(frames, from);
         if (span == NULL)
             return from;
-        uint64_t slot = slot_in_span(span, from);
-        uint64_t here = min_u64(end - from, span->first_frame + span->frames - from);
-        uint64_t used = find_used_slot(frames, slot, slot + here);
-        from += used - slot;
-        if (used != slot + here)
+        slot_t slot = slot_in_span(span, from);
+        uint64_t here = min_u64(end.value - from.value, span_frames_from(span, from));
+        uint64_t free = find_used_slot(frames, slot, slot_add(slot, here)).value - slot.value;
+        from = frame_add(from, free);
+        if (free != here)
             return from;
     }
     return end;
@@ -117,27 +119,28 @@ static uint64_t find_used(const struct frames *frames, uint64_t from, uint64_t e
 // The first frame of a free run of this search that begins at a slot in [*from, end); NO_SLOT if
 // there is none. *from moves to where the search goes on if the run has gone by the time it is to
 // be taken.
-static uint64_t find_run(const struct frames *frames, uint64_t *from, uint64_t end,
-                         const struct search *search) {
-    while (*from < end) {
+static frame_t find_run(const struct frames *frames, slot_t *from, slot_t end,
+                        const struct search *search) {
+    while (from->value < end.value) {
         *from = find_candidate(frames, *from, search);
-        if (*from >= end)
-            return NO_SLOT;
-        uint64_t first = align_up(frame_of_slot(frames, *from), search->align);
-        if (first >= search->end || search->end - first < search->count)
-            return NO_SLOT;
-        uint64_t used = find_used(frames, first, first + search->count);
-        if (used == first + search->count)
+        if (from->value >= end.value)
+            return NO_FRAME;
+        frame_t first = frame_at(align_up(frame_of_slot(frames, *from).value, search->align));
+        if (first.value >= search->end.value || search->end.value - first.value < search->count)
+            return NO_FRAME;
+        frame_t behind = frame_add(first, search->count);
+        frame_t used = find_used(frames, first, behind);
+        if (used.value == behind.value)
             return first;
-        *from = frames_slot_at_or_above(frames, used + 1);
+        *from = frames_slot_at_or_above(frames, frame_add(used, 1));
     }
-    return NO_SLOT;
+    return NO_FRAME;
 }
 
-uint64_t frames_alloc_between(struct frames *frames, uint64_t from, uint64_t end,
-                              const struct search *search) {
-    uint64_t first;
-    while ((first = find_run(frames, &from, end, search)) != NO_SLOT)
+frame_t frames_alloc_between(struct frames *frames, slot_t from, slot_t end,
+                             const struct search *search) {
+    frame_t first;
+    while (!frame_is_none(first = find_run(frames, &from, end, search)))
         if (frames_try_alloc_run(frames, first, search->count))
             break;
     return first;
@@ -145,18 +148,18 @@ uint64_t frames_alloc_between(struct frames *frames, uint64_t from, uint64_t end
 
 // Goes on where the last long run began, if that was no harder to place: nothing before it would do
 // then, nor does now, but for what other CPUs gave back. That is looked at in the end.
-uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
-                           const struct search *search) {
-    uint64_t start = frames->zone_arena[zone] * ARENA_FRAMES;
-    uint64_t end = frames->zone_arena[zone + 1] * ARENA_FRAMES;
-    bool goes_on = cpu->long_slot > start && cpu->long_slot < end &&
+frame_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
+                          const struct search *search) {
+    slot_t start = slot_of_arena(frames->zone_arena[zone]);
+    slot_t end = slot_of_arena(frames->zone_arena[zone + 1]);
+    bool goes_on = cpu->long_slot.value > start.value && cpu->long_slot.value < end.value &&
                    search->count >= cpu->long_count && search->align >= cpu->long_align;
-    uint64_t from = goes_on ? cpu->long_slot : start;
-    uint64_t first = frames_alloc_between(frames, from, end, search);
-    if (first == NO_SLOT && goes_on)
+    slot_t from = goes_on ? cpu->long_slot : start;
+    frame_t first = frames_alloc_between(frames, from, end, search);
+    if (frame_is_none(first) && goes_on)
         first = frames_alloc_between(frames, start, from, search);
-    if (first == NO_SLOT)
-        return NO_SLOT;
+    if (frame_is_none(first))
+        return NO_FRAME;
     cpu->long_slot = frames_slot_at_or_above(frames, first);
     cpu->long_count = search->count;
     cpu->long_align = search->align;
@@ -165,21 +168,22 @@ uint64_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum f
 
 // --- Short runs that begin in one block and end in the next
 
-// Takes such a run that begins in block `number`; its first frame, NO_SLOT if there is none.
-static uint64_t try_crossing_run(struct frames *frames, uint64_t number,
-                                 const struct search *search) {
-    const struct frames_arena *arena = &frames->arenas[number / ARENA_BLOCKS];
+// Allocates such a run that begins in `block`; its first frame, NO_FRAME if there is none.
+static frame_t try_crossing_run(struct frames *frames, block_t block, const struct search *search) {
+    const struct frames_arena *arena = arena_of_block(frames, block);
     unsigned words = words_of(arena);
-    uint64_t border = frame_of_slot(frames, number * BLOCK_FRAMES + words * 64 - 1) + 1;
+    slot_t last = slot_add(first_slot_of(block), words * 64 - 1);
+    frame_t border = frame_add(frame_of_slot(frames, last), 1);
     for (;;) {
-        uint64_t last = word_load(&arena_line(arena, number % ARENA_BLOCKS)[words - 1]);
-        uint64_t tail = last == UINT64_MAX ? 64 : (uint64_t)__builtin_clzll(~last);
+        uint64_t word = word_load(&arena_line(arena, block_in_arena(block))[words - 1]);
+        uint64_t tail = word == UINT64_MAX ? 64 : (uint64_t)__builtin_clzll(~word);
         tail = align_down(min_u64(tail, search->count - 1), search->align);
-        uint64_t end = border - tail + search->count;
-        if (tail == 0 || end > search->end || find_used(frames, border, end) != end)
-            return NO_SLOT;
-        if (frames_try_alloc_run(frames, border - tail, search->count))
-            return border - tail;
+        frame_t first = frame_at(border.value - tail), end = frame_add(first, search->count);
+        if (tail == 0 || end.value > search->end.value ||
+            find_used(frames, border, end).value != end.value)
+            return NO_FRAME;
+        if (frames_try_alloc_run(frames, first, search->count))
+            return first;
         // Some of it was taken meanwhile. A run that begins later may still do.
     }
 }
@@ -195,10 +199,10 @@ static bool may_cross(const struct frames_arena *arena, unsigned block, uint64_t
     return (unsigned)__builtin_clzll(used_before) + (unsigned)__builtin_ctzll(used_behind) >= count;
 }
 
-uint64_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
-                               const struct search *search) {
+frame_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
+                              const struct search *search) {
     if (search->count <= search->align) // blocks begin at multiples of that
-        return NO_SLOT;
+        return NO_FRAME;
     uint64_t index = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
     for (; (index = bit_tree_scan(&frames->some, index, end)) != BIT_TREE_NONE; index++) {
         const struct frames_arena *arena = &frames->arenas[index];
@@ -206,10 +210,11 @@ uint64_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
             unsigned block = (unsigned)__builtin_ctzll(rest);
             if (!may_cross(arena, block, search->count))
                 continue;
-            uint64_t first = try_crossing_run(frames, index * ARENA_BLOCKS + block, search);
-            if (first != NO_SLOT)
+            block_t beginning = block_at(index * ARENA_BLOCKS + block);
+            frame_t first = try_crossing_run(frames, beginning, search);
+            if (!frame_is_none(first))
                 return first;
         }
     }
-    return NO_SLOT;
+    return NO_FRAME;
 }

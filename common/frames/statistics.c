@@ -60,14 +60,14 @@ void frames_get_statistics(const struct frames *frames, struct frames_statistics
         .metadata_bytes = frames->metadata_bytes,
         .metadata_frames = frames->metadata_frames,
     };
-    struct longest longest = {.next = NO_SLOT};
+    struct longest longest = {.next = UINT64_MAX};
     for (uint64_t i = 0; i < frames->arena_count; i++) {
         const struct frames_arena *arena = &frames->arenas[i];
         uint64_t free = 0;
         for (unsigned block = 0; block < arena->block_count; block++) {
             // By its last frame: where 1 MiB cuts a block in two the upper half has no first.
-            uint64_t last = i * ARENA_FRAMES + block * FRAMES_PER_2M + (FRAMES_PER_2M - 1);
-            uint64_t first = frame_of_slot(frames, last) - (FRAMES_PER_2M - 1);
+            slot_t last = slot_in_block(frames, arena, block, FRAMES_PER_2M - 1);
+            uint64_t first = frame_of_slot(frames, last).value - (FRAMES_PER_2M - 1);
             free += add_block(&longest, arena, block, first);
         }
         ret_statistics->zone[arena->zone].free_frames += free;

@@ -18,17 +18,17 @@ static inline uint64_t table_of_arena(const struct frames *frames,
 }
 
 // The entry of a frame; NO_ENTRY if it has no slot.
-static inline uint64_t table_entry(const struct frames *frames, uint64_t frame) {
+static inline uint64_t table_entry(const struct frames *frames, frame_t frame) {
     const struct frames_span *span = span_of_frame(frames, frame);
     if (span == NULL)
         return NO_ENTRY;
-    uint64_t slot = slot_in_span(span, frame);
-    return table_of_arena(frames, arena_of_slot(frames, slot)) + slot % ARENA_FRAMES;
+    slot_t slot = slot_in_span(span, frame);
+    return table_of_arena(frames, arena_of_slot(frames, slot)) + slot.value % ARENA_FRAMES;
 }
 
 // The entry of the first frame of a part; those of the others follow.
 static inline uint64_t table_entry_of_part(const struct frames *frames,
                                            const struct frames_arena *arena,
                                            const struct part *part) {
-    return table_of_arena(frames, arena) + part->block * BLOCK_FRAMES + part->offset;
+    return table_of_arena(frames, arena) + part->block * FRAMES_PER_2M + part->offset;
 }

@@ -128,7 +128,7 @@ static void remember(struct frames *frames, paddr_t first, uint64_t count,
     struct filling filling = {.entries = track->entries};
     if (place != NULL)
         filling.value = track->moment << PLACE_BITS | place_row(place);
-    (void)frames_for_parts(frames, first.value / FRAME_BYTES, count, fill_entries, &filling);
+    (void)frames_for_parts(frames, frame_of(first), count, fill_entries, &filling);
 }
 
 // --- The calls. Names in parentheses are the functions, not the macros.

@@ -21,7 +21,7 @@ struct verify {
 
 static bool is_freeable(const struct frames *frames, const struct frames_arena *arena,
                         unsigned block) {
-    uint64_t slot = slot_in_block(frames, arena, block, 0);
+    slot_t slot = slot_in_block(frames, arena, block, 0);
     uint32_t kind = arena->blocks[block].kind;
     return kind != KIND_MIXED && kind_is_managed(frames, kind) &&
            !run_has_metadata(frames, frame_of_slot(frames, slot), FRAMES_PER_2M);
@@ -100,9 +100,10 @@ static void verify_used(const struct frames *frames, struct verify *verify) {
 
 static void verify_metadata(const struct frames *frames, struct verify *verify) {
     for (uint64_t i = 0; i < frames->metadata_frames; i++) {
-        uint64_t slot = frames_slot_at_or_above(frames, frames->metadata_first + i);
+        frame_t frame = frame_add(frames->metadata_first, i);
+        slot_t slot = slot_in_span(span_of_frame(frames, frame), frame);
         const struct frames_arena *arena = arena_of_slot(frames, slot);
-        if ((arena->lines[slot % ARENA_FRAMES / 64] >> slot % 64 & 1) != 0)
+        if ((arena->lines[word_in_arena(slot)] >> slot.value % 64 & 1) != 0)
             disagree(verify, "frames: frame %lu of the metadata is free\n", i);
     }
 }

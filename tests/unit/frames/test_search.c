@@ -165,7 +165,7 @@ TEST("frames: a run is found wherever it begins in a block, and whatever lies be
         uint64_t before = GIB(4) + MIB(2) - PAGE(30), run = GIB(4) + MIB(2) + PAGE(used + 1);
         assert_int_equal(free_run(&machine, before, 30 + used), FRAMES_OK);
         assert_int_equal(free_run(&machine, run, 200), FRAMES_OK);
-        machine.frames.cpus[0].long_slot = 0;
+        machine.frames.cpus[0].long_slot = slot_at(0);
         assert_int_equal(alloc_run(&machine, 200, 1), run);
         assert_int_equal(alloc_at(&machine, before, 30 + used), FRAMES_OK);
     }
@@ -188,7 +188,7 @@ TEST("frames: long runs go on where the last one was, until frames come back bef
         continue;
     for (uint64_t i = 0; i < 40; i++)
         assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * i));
-    assert_int_equal(machine.frames.cpus[0].long_slot % ARENA_FRAMES, 128 * 39);
+    assert_int_equal(machine.frames.cpus[0].long_slot.value % ARENA_FRAMES, 128 * 39);
     // What is easier to place begins from the bottom; what is harder does not.
     for (uint64_t i = 128 * 5 + 30; i < 128 * 6 + 10; i++)
         if (i % 128 < 100)
@@ -214,7 +214,7 @@ TEST("frames: long runs go on where the last one was, until frames come back bef
     assert_int_equal(alloc_at(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
     assert_int_equal(free_run(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
     assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 7), 100), FRAMES_OK);
-    assert_int_equal(machine.frames.cpus[0].long_slot % ARENA_FRAMES, 100);
+    assert_int_equal(machine.frames.cpus[0].long_slot.value % ARENA_FRAMES, 100);
     assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 6 + 100));
     // What another CPU gives back is found when there is nothing behind.
     assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 41));

@@ -132,7 +132,7 @@ static const struct memmap_region planted_regions[] = {
 // Makes one thing wrong, which the self-check has to say in these words.
 static const char *plant(struct frames *frames, int which) {
     struct frames_arena *low = &frames->arenas[0], *arena = &frames->arenas[1];
-    uint64_t metadata_end = frames->metadata_first + frames->metadata_frames;
+    uint64_t metadata_end = frames->metadata_first.value + frames->metadata_frames;
     switch (which) {
     case 0:
         frames->used++;
@@ -206,7 +206,8 @@ static const char *plant(struct frames *frames, int which) {
         frames->used--;
         return "frames: frame 1 of the metadata is free\n";
     case 22: // and the first
-        low->lines[frames->metadata_first / 64] |= UINT64_C(1) << frames->metadata_first % 64;
+        low->lines[frames->metadata_first.value / 64] |= UINT64_C(1)
+                                                         << frames->metadata_first.value % 64;
         low->blocks[0].free++;
         frames->used--;
         return "frames: frame 0 of the metadata is free\n";
