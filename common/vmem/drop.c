@@ -2,7 +2,7 @@
 #include "common/vmem/tables.h"
 
 static enum vmem_status check_entry(struct vmem_change *change, uint64_t entry, unsigned level,
-                                    struct vmem_pages piece) {
+                                    struct vmem_pages within) {
     uint64_t *table;
     enum vmem_status status;
     switch (entry_kind(&change->space->rules, level, entry)) {
@@ -10,9 +10,9 @@ static enum vmem_status check_entry(struct vmem_change *change, uint64_t entry, 
         return VMEM_OK;
     case ENTRY_IS_TABLE:
         status = vmem_enter(change->space, entry, 0, &table);
-        return status == VMEM_OK ? vmem_check_drop(change, table, level - 1, piece) : status;
+        return status == VMEM_OK ? vmem_prepare_drop(change, table, level - 1, within) : status;
     case ENTRY_IS_LEAF:
-        change->tables += vmem_count_tables_below(piece, level, level);
+        change->tables += vmem_count_tables_below(within, level, level);
         return VMEM_OK;
     case ENTRY_IS_BAD:
         break;
@@ -20,15 +20,15 @@ static enum vmem_status check_entry(struct vmem_change *change, uint64_t entry, 
     return VMEM_ERR_CORRUPT;
 }
 
-enum vmem_status vmem_check_drop(struct vmem_change *change, const uint64_t *table, unsigned level,
-                                 struct vmem_pages pages) {
+enum vmem_status vmem_prepare_drop(struct vmem_change *change, const uint64_t *table,
+                                   unsigned level, struct vmem_pages pages) {
     if (level == 1) // whatever stands there can be cleared
         return VMEM_OK;
     uint64_t at = pages.first;
     while (at < pages.end) {
         const uint64_t *slot = &table[level_index(at, level)];
         uint64_t whole = level_whole_entries(at, pages.end, level);
-        struct entry_group seen = {0};
+        struct entry_summary seen = {0};
         uint64_t leaves = entry_count_leaves(&change->space->rules, level, slot, whole, &seen);
         if (leaves != 0) {
             at += leaves << level_shift(level);
@@ -39,9 +39,9 @@ enum vmem_status vmem_check_drop(struct vmem_change *change, const uint64_t *tab
             at = level_skip(at, pages.end, level, absent);
             continue;
         }
-        uint64_t next = level_piece_end(at, pages.end, level);
-        struct vmem_pages piece = {at, next};
-        enum vmem_status status = check_entry(change, entry_load(slot), level, piece);
+        uint64_t next = level_entry_end(at, pages.end, level);
+        struct vmem_pages within = {at, next};
+        enum vmem_status status = check_entry(change, entry_load(slot), level, within);
         if (status != VMEM_OK)
             return status;
         at = next;
@@ -61,7 +61,7 @@ void vmem_drop_table(struct vmem_change *change, uint64_t entry, unsigned level,
     struct vmem_pages rest = {page, page + level_pages(level + 1)};
     while (rest.first != rest.end) {
         uint64_t *slot = &table[level_index(rest.first, level)];
-        uint64_t next = level_piece_end(rest.first, rest.end, level);
+        uint64_t next = level_entry_end(rest.first, rest.end, level);
         uint64_t below = entry_load(slot);
         enum entry_kind kind = entry_kind(&change->space->rules, level, below);
         if (kind == ENTRY_IS_LEAF) {

@@ -16,7 +16,7 @@ static enum vmem_status check_table(struct vmem_edit *edit, const uint64_t *tabl
                                     struct vmem_pages pages);
 
 static enum vmem_status check_entry(struct vmem_edit *edit, uint64_t entry, unsigned level,
-                                    struct vmem_pages piece) {
+                                    struct vmem_pages within) {
     uint64_t *table;
     enum vmem_status status;
     switch (entry_kind(&edit->change.space->rules, level, entry)) {
@@ -24,12 +24,12 @@ static enum vmem_status check_entry(struct vmem_edit *edit, uint64_t entry, unsi
         return edit->skips_holes ? VMEM_OK : VMEM_ERR_NOT_MAPPED;
     case ENTRY_IS_TABLE:
         status = vmem_enter(edit->change.space, entry, edit->rights, &table);
-        return status == VMEM_OK ? check_table(edit, table, level - 1, piece) : status;
+        return status == VMEM_OK ? check_table(edit, table, level - 1, within) : status;
     case ENTRY_IS_LEAF:
         if (leaf_may_change(edit, level, entry)) {
-            edit->change.tables += vmem_count_tables_below(piece, level, level);
+            edit->change.tables += vmem_count_tables_below(within, level, level);
             for (unsigned below = 1; below < level; below++) // its parts will be there, too
-                edit->seen[below] = ENTRY_GROUP_ANY;
+                edit->seen[below] = ENTRY_SUMMARY_ANY;
         }
         return VMEM_OK;
     case ENTRY_IS_BAD:
@@ -50,9 +50,9 @@ static enum vmem_status check_table(struct vmem_edit *edit, const uint64_t *tabl
             at += leaves << level_shift(level);
             continue;
         }
-        uint64_t next = level_piece_end(at, pages.end, level);
-        struct vmem_pages piece = {at, next};
-        enum vmem_status status = check_entry(edit, entry_load(slot), level, piece);
+        uint64_t next = level_entry_end(at, pages.end, level);
+        struct vmem_pages within = {at, next};
+        enum vmem_status status = check_entry(edit, entry_load(slot), level, within);
         if (status != VMEM_OK)
             return status;
         at = next;
@@ -63,25 +63,25 @@ static enum vmem_status check_table(struct vmem_edit *edit, const uint64_t *tabl
 static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
-// Edits what a table, or a leaf that the piece cuts, translates of the piece.
+// Edits what a table, or a leaf that the range cuts, translates within the pages.
 static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
-                         struct vmem_pages piece) {
+                         struct vmem_pages within) {
     struct vmem_change *change = &edit->change;
     uint64_t entry = entry_load(slot);
     uint64_t *below;
     if (entry_kind(&change->space->rules, level, entry) == ENTRY_IS_LEAF) {
         if (!leaf_changes(edit, level, entry)) {
             if (edit->keep != NULL)
-                edit->keep(edit, entry, piece);
+                edit->keep(edit, entry, within);
             return;
         }
-        below = vmem_split_leaf(change, slot, level, piece.first);
+        below = vmem_split_leaf(change, slot, level, within.first);
     } else {
         below = vmem_table(change->space, entry_table_address(entry));
     }
     if (edit->rights & VMEM_USER)
-        vmem_allow_user(change, slot, level, piece.first);
-    commit_table(edit, below, level - 1, piece);
+        vmem_allow_user(change, slot, level, within.first);
+    commit_table(edit, below, level - 1, within);
 }
 
 static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level,
@@ -90,43 +90,43 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
         uint64_t leaves = level_whole_entries(at, pages.end, level);
-        struct entry_group seen = {0};
+        struct entry_summary seen = {0};
         if (level > 1 || edit->skips_holes) // else the check has seen leaves alone
             leaves = entry_count_leaves(&edit->change.space->rules, level, slot, leaves, &seen);
         if (leaves != 0) {
-            edit->edit(edit, slot, level, at, leaves);
+            edit->apply(edit, slot, level, at, leaves);
             at += leaves << level_shift(level);
             continue;
         }
-        struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
+        struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
         if (entry_is_present(entry_load(slot)))
-            commit_entry(edit, slot, level, piece);
-        at = piece.end;
+            commit_entry(edit, slot, level, within);
+        at = within.end;
     }
 }
 
 // Whether no CPU can set a mark in the leaves any more: all are set, or none has loaded the tables.
 // Then plain stores lose nothing.
-static bool is_settled(const struct vmem_edit *edit, struct entry_group leaves) {
+static bool stores_suffice(const struct vmem_edit *edit, struct entry_summary leaves) {
     bool are_loaded = edit->change.flush->ops->execute != NULL;
-    return !are_loaded || (ENTRY_MARKS & ~entry_group_all(leaves)) == 0;
+    return !are_loaded || (ENTRY_MARKS & ~entry_summary_all(leaves)) == 0;
 }
 
 // Whether the edit changes one of the leaves.
-static bool changes_any(struct entry_group leaves, struct entry_edit bits) {
-    return (entry_group_any(leaves) & bits.clear & ~bits.set) != 0 ||
-           (~entry_group_all(leaves) & bits.set) != 0;
+static bool changes_any(struct entry_summary leaves, struct entry_edit bits) {
+    return (entry_summary_any(leaves) & bits.clear & ~bits.set) != 0 ||
+           (~entry_summary_all(leaves) & bits.set) != 0;
 }
 
 // Edits leaves that may differ. Returns what they were.
-static struct entry_group edit_leaves(const struct vmem_edit *edit, uint64_t *slot, uint64_t count,
-                                      struct entry_edit bits) {
-    struct entry_group were = {0};
+static struct entry_summary apply_group(const struct vmem_edit *edit, uint64_t *slot,
+                                        uint64_t count, struct entry_edit bits) {
+    struct entry_summary were = {0};
     for (uint64_t i = 0; i < count; i++)
-        were = entry_group_add(were, entry_load(&slot[i]));
-    bool plain = is_settled(edit, were);
+        were = entry_summary_add(were, entry_load(&slot[i]));
+    bool by_stores = stores_suffice(edit, were);
     for (uint64_t i = 0; i < count; i++) {
-        if (plain)
+        if (by_stores)
             entry_store(&slot[i], entry_edited(entry_load(&slot[i]), bits));
         else
             entry_edit_live(&slot[i], bits);
@@ -134,32 +134,32 @@ static struct entry_group edit_leaves(const struct vmem_edit *edit, uint64_t *sl
     return were;
 }
 
-static void edit_any(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
-                     uint64_t count) {
+static void apply_general(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+                          uint64_t count) {
     bool changed = false;
     bool global = false;
-    for (uint64_t left = count, block; left != 0; left -= block, slot += block) {
-        block = min_u64(left, ENTRY_BLOCK);
-        struct entry_group were = edit_leaves(edit, slot, block, edit->bits[level]);
+    for (uint64_t left = count, group; left != 0; left -= group, slot += group) {
+        group = min_u64(left, ENTRY_GROUP);
+        struct entry_summary were = apply_group(edit, slot, group, edit->bits[level]);
         changed |= changes_any(were, edit->bits[level]);
-        global |= entry_is_global(entry_group_any(were));
+        global |= entry_is_global(entry_summary_any(were));
     }
     if (changed)
         vmem_flush_add_leaves(edit->change.flush, at, count, level, global);
 }
 
-void vmem_edit_by_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
-                       uint64_t count) {
+void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+                          uint64_t count) {
     struct entry_edit bits = edit->bits[level];
-    struct entry_group seen = edit->seen[level];
+    struct entry_summary seen = edit->seen[level];
     bool are_alike = (seen.apart & (bits.clear | bits.set)) == 0;
-    if (!are_alike || !is_settled(edit, seen)) {
-        edit_any(edit, slot, level, at, count);
+    if (!are_alike || !stores_suffice(edit, seen)) {
+        apply_general(edit, slot, level, at, count);
     } else if (changes_any(seen, bits)) {
         uint64_t inverted = entry_edited(seen.sample, bits) ^ seen.sample;
-        entry_invert_settled(slot, count, inverted);
+        entry_invert(slot, count, inverted);
         vmem_flush_add_leaves(edit->change.flush, at, count, level,
-                              entry_is_global(entry_group_any(seen)));
+                              entry_is_global(entry_summary_any(seen)));
     }
 }
 
@@ -170,7 +170,7 @@ enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages
     if (status == VMEM_OK)
         status = check_table(edit, path.table, path.level, pages);
     if (status == VMEM_OK)
-        status = vmem_reserve_take(&edit->change);
+        status = vmem_reserve_alloc(&edit->change);
     if (status != VMEM_OK)
         return status;
     vmem_path_allow(&edit->change, &path, pages.first);

@@ -6,16 +6,16 @@
 struct vmem_edit;
 
 // Edits `count` leaves of a `level` table, from `slot` on, which hold page `at` and what follows.
-typedef void (*vmem_edit_leaves)(struct vmem_edit *edit, uint64_t *slot, unsigned level,
-                                 uint64_t at, uint64_t count);
+typedef void (*vmem_edit_apply)(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+                                uint64_t count);
 
 struct vmem_edit {
     struct vmem_change change;
-    struct entry_edit bits[VMEM_PAGE_SIZES + 1];  // [n]: for leaves of level n
-    struct entry_group seen[VMEM_LEVELS_MAX + 1]; // [n]: leaves of level n, as the check saw them
-    unsigned rights;                              // that the leaves are to have; 0: what they have
-    bool skips_holes;                             // else every page must be mapped
-    vmem_edit_leaves edit;
+    struct entry_edit bits[VMEM_PAGE_SIZES + 1];    // [n]: for leaves of level n
+    struct entry_summary seen[VMEM_LEVELS_MAX + 1]; // [n]: leaves of level n, as the check saw them
+    unsigned rights;  // that the leaves are to have; 0: what they have
+    bool skips_holes; // else every page must be mapped
+    vmem_edit_apply apply;
     // Told of pages of a large leaf that the range cuts and that needs no edit. May be null.
     void (*keep)(struct vmem_edit *edit, uint64_t leaf, struct vmem_pages pages);
 };
@@ -24,5 +24,5 @@ struct vmem_edit {
 [[nodiscard]] enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages);
 
 // Edits leaves by `bits` alone and records those that it changed.
-void vmem_edit_by_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
-                       uint64_t count);
+void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+                          uint64_t count);

@@ -70,32 +70,32 @@ static inline bool entry_exchange(uint64_t *slot, uint64_t *expected, uint64_t e
                                        __ATOMIC_RELAXED);
 }
 
-// Loops over the entries of a table go by blocks, so that a branch decides about several.
-#define ENTRY_BLOCK 16
+// Loops over the entries of a table go by groups, so that a branch decides about several.
+#define ENTRY_GROUP 16
 
 // What is known of several entries: all are as `sample` but for the bits in `apart`, in which at
 // least one differs from it.
-struct entry_group {
+struct entry_summary {
     uint64_t sample; // one of them; 0: there is none
     uint64_t apart;
 };
 
 // Entries of which nothing is known.
-#define ENTRY_GROUP_ANY ((struct entry_group){ENTRY_PRESENT, UINT64_MAX})
+#define ENTRY_SUMMARY_ANY ((struct entry_summary){ENTRY_PRESENT, UINT64_MAX})
 
-static inline struct entry_group entry_group_add(struct entry_group group, uint64_t entry) {
-    if (group.sample == 0)
-        return (struct entry_group){entry, 0};
-    return (struct entry_group){group.sample, group.apart | (entry ^ group.sample)};
+static inline struct entry_summary entry_summary_add(struct entry_summary summary, uint64_t entry) {
+    if (summary.sample == 0)
+        return (struct entry_summary){entry, 0};
+    return (struct entry_summary){summary.sample, summary.apart | (entry ^ summary.sample)};
 }
 
 // The bits that all of them have, and those that any has.
-static inline uint64_t entry_group_all(struct entry_group group) {
-    return group.sample & ~group.apart;
+static inline uint64_t entry_summary_all(struct entry_summary summary) {
+    return summary.sample & ~summary.apart;
 }
 
-static inline uint64_t entry_group_any(struct entry_group group) {
-    return group.sample | group.apart;
+static inline uint64_t entry_summary_any(struct entry_summary summary) {
+    return summary.sample | summary.apart;
 }
 
 static inline bool entry_is_present(uint64_t entry) {
@@ -148,8 +148,8 @@ static inline enum entry_kind entry_kind(const struct entry_rules *rules, unsign
     return entry_is_leaf(rules, level, entry) ? ENTRY_IS_LEAF : ENTRY_IS_BAD;
 }
 
-// The usual entry of a table of level 2 or more points to a table and allows all but, perhaps, user
-// mode. Usual entries that point to successive frames have successive numbers; all others have
+// The fast entry of a table of level 2 or more points to a table and allows all but, perhaps, user
+// mode. Fast entries that point to successive frames have successive numbers; all others have
 // numbers that are further from these than there are frames.
 static inline uint64_t entry_number(uint64_t entry) {
     uint64_t decisive = entry & (ENTRY_PRESENT | ENTRY_WRITE | ENTRY_LARGE | ENTRY_GLOBAL |
@@ -157,8 +157,8 @@ static inline uint64_t entry_number(uint64_t entry) {
     return decisive >> FRAME_SHIFT | decisive << (64 - FRAME_SHIFT);
 }
 
-// A usual entry that points to `table`.
-static inline uint64_t entry_usual(paddr_t table) {
+// A fast entry that points to `table`.
+static inline uint64_t entry_fast(paddr_t table) {
     return table.value | ENTRY_PRESENT | ENTRY_WRITE;
 }
 
@@ -243,7 +243,7 @@ static inline uint64_t entry_edit_live(uint64_t *slot, struct entry_edit edit) {
 
 // The first of the 512 leaves of level - 1 that together are this leaf of `level`; the next ones
 // follow at steps of their page size. The PAT bit moves when they are 4 KiB leaves.
-static inline uint64_t entry_first_part(uint64_t leaf, unsigned level) {
+static inline uint64_t entry_split_leaf(uint64_t leaf, unsigned level) {
     if (level != 2)
         return leaf;
     uint64_t pat = (leaf & ENTRY_PAT_LARGE) ? ENTRY_PAT_SMALL : 0;
@@ -251,7 +251,7 @@ static inline uint64_t entry_first_part(uint64_t leaf, unsigned level) {
 }
 
 // The inverse: the leaf of `level` of which `part` is the first.
-static inline uint64_t entry_whole(uint64_t part, unsigned level) {
+static inline uint64_t entry_merge_leaf(uint64_t part, unsigned level) {
     if (level != 2)
         return part;
     uint64_t pat = (part & ENTRY_PAT_SMALL) ? ENTRY_PAT_LARGE : 0;
@@ -259,7 +259,7 @@ static inline uint64_t entry_whole(uint64_t part, unsigned level) {
 }
 
 // The leaf with no more than what the table entry `above` lets through.
-static inline uint64_t entry_restricted(uint64_t leaf, uint64_t above) {
+static inline uint64_t entry_limit_by_parent(uint64_t leaf, uint64_t above) {
     return (leaf & (above | ~(ENTRY_WRITE | ENTRY_USER))) | (above & ENTRY_NX);
 }
 
@@ -286,7 +286,7 @@ static inline bool entry_grants_write_execute(uint64_t grants) {
 }
 
 // Those of the rights that are not granted.
-static inline unsigned entry_grants_deny(uint64_t grants, unsigned rights) {
+static inline unsigned entry_missing_rights(uint64_t grants, unsigned rights) {
     return rights & ~entry_grants_rights(grants);
 }
 
@@ -348,10 +348,10 @@ static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uin
 }
 
 // Inverts bits of `count` leaves in which a CPU sets no more: plain stores do.
-static inline void entry_invert_settled(uint64_t *slot, uint64_t count, uint64_t bits) {
-    for (; count >= ENTRY_BLOCK; count -= ENTRY_BLOCK) {
+static inline void entry_invert(uint64_t *slot, uint64_t count, uint64_t bits) {
+    for (; count >= ENTRY_GROUP; count -= ENTRY_GROUP) {
 #pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_BLOCK; i++, slot++)
+        for (unsigned i = 0; i < ENTRY_GROUP; i++, slot++)
             entry_store(slot, entry_load(slot) ^ bits);
     }
     for (; count != 0; count--, slot++)
@@ -371,10 +371,10 @@ static inline void entry_clear_unseen(uint64_t *slot, uint64_t count) {
 // How many of the `count` entries from `slot` on are absent before the first present one.
 static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
     uint64_t absent = 0;
-    for (; count - absent >= ENTRY_BLOCK; absent += ENTRY_BLOCK) {
+    for (; count - absent >= ENTRY_GROUP; absent += ENTRY_GROUP) {
         uint64_t any = 0;
 #pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_BLOCK; i++)
+        for (unsigned i = 0; i < ENTRY_GROUP; i++)
             any |= entry_load(&slot[absent + i]);
         if (entry_is_present(any))
             break;
@@ -385,23 +385,23 @@ static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) 
 }
 
 // How many of the `count` entries of a table of `level` from `slot` on are sound leaves, before the
-// first that is not. They are added to *group, which has been made by this function or is zero.
+// first that is not. They are added to *summary, which has been made by this function or is zero.
 static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsigned level,
                                           const uint64_t *slot, uint64_t count,
-                                          struct entry_group *group) {
-    uint64_t sample = group->sample != 0 || count == 0 ? group->sample : entry_load(slot);
+                                          struct entry_summary *summary) {
+    uint64_t sample = summary->sample != 0 || count == 0 ? summary->sample : entry_load(slot);
     if (!entry_is_leaf(rules, level, sample))
         return 0;
-    uint64_t apart = group->apart;
+    uint64_t apart = summary->apart;
     uint64_t leaves = 0;
-    for (; count - leaves >= ENTRY_BLOCK; leaves += ENTRY_BLOCK) {
-        uint64_t block = apart;
+    for (; count - leaves >= ENTRY_GROUP; leaves += ENTRY_GROUP) {
+        uint64_t group = apart;
 #pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_BLOCK; i++)
-            block |= entry_load(&slot[leaves + i]) ^ sample;
-        if ((block & rules->leaf_mask[level]) != 0)
+        for (unsigned i = 0; i < ENTRY_GROUP; i++)
+            group |= entry_load(&slot[leaves + i]) ^ sample;
+        if ((group & rules->leaf_mask[level]) != 0)
             break;
-        apart = block;
+        apart = group;
     }
     for (; leaves < count; leaves++) {
         uint64_t entry = entry_load(&slot[leaves]);
@@ -410,6 +410,6 @@ static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsig
         apart |= entry ^ sample;
     }
     if (leaves != 0)
-        *group = (struct entry_group){sample, apart};
+        *summary = (struct entry_summary){sample, apart};
     return leaves;
 }

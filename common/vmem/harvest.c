@@ -57,7 +57,7 @@ enum vmem_status vmem_harvest(struct vmem *space, vaddr_t virt, uint64_t bytes, 
     if ((clear & ~(unsigned)(VMEM_ACCESSED | VMEM_DIRTY)) != 0)
         return VMEM_ERR_RIGHTS;
     struct harvest_job job = {
-        .edit = {.skips_holes = true, .edit = harvest_leaves, .keep = keep_leaf},
+        .edit = {.skips_holes = true, .apply = harvest_leaves, .keep = keep_leaf},
         .clear = entry_marks_bits(clear),
         .visit = visit,
         .argument = argument,

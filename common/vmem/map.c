@@ -16,38 +16,38 @@ static uint64_t leaves_from(const struct map_job *job, unsigned level, uint64_t 
 
 // Whether a leaf of this mapping takes the place of the table that `entry` points to.
 static bool replaces_table(const struct map_job *job, uint64_t entry, unsigned level,
-                           struct vmem_pages piece) {
-    return job->mapping->replace && leaves_from(job, level, piece.first, piece.end) != 0 &&
-           vmem_may_detach(job->change.space, entry, level, piece.first);
+                           struct vmem_pages within) {
+    return job->mapping->replace && leaves_from(job, level, within.first, within.end) != 0 &&
+           vmem_may_detach(job->change.space, entry, level, within.first);
 }
 
 static enum vmem_status check_table(struct map_job *job, const uint64_t *table, unsigned level,
                                     struct vmem_pages pages);
 
 static enum vmem_status check_below(struct map_job *job, uint64_t entry, unsigned level,
-                                    struct vmem_pages piece) {
+                                    struct vmem_pages within) {
     uint64_t *table;
-    bool goes = replaces_table(job, entry, level, piece);
+    bool goes = replaces_table(job, entry, level, within);
     enum vmem_status status =
         vmem_enter(job->change.space, entry, goes ? 0 : job->mapping->rights, &table);
     if (status != VMEM_OK)
         return status;
-    return goes ? vmem_check_drop(&job->change, table, level - 1, piece)
-                : check_table(job, table, level - 1, piece);
+    return goes ? vmem_prepare_drop(&job->change, table, level - 1, within)
+                : check_table(job, table, level - 1, within);
 }
 
 static enum vmem_status check_entry(struct map_job *job, uint64_t entry, unsigned level,
-                                    struct vmem_pages piece) {
+                                    struct vmem_pages within) {
     switch (entry_kind(&job->change.space->rules, level, entry)) {
     case ENTRY_IS_LEAF:
         if (!job->mapping->replace)
             return VMEM_ERR_MAPPED;
         [[fallthrough]]; // as if it were absent: what sticks out is split into the same tables
     case ENTRY_IS_ABSENT:
-        job->change.tables += vmem_count_tables_below(piece, level, job->leaf_level);
+        job->change.tables += vmem_count_tables_below(within, level, job->leaf_level);
         return VMEM_OK;
     case ENTRY_IS_TABLE:
-        return check_below(job, entry, level, piece);
+        return check_below(job, entry, level, within);
     case ENTRY_IS_BAD:
         break;
     }
@@ -64,9 +64,9 @@ static enum vmem_status check_table(struct map_job *job, const uint64_t *table, 
             at += absent << level_shift(level);
             continue;
         }
-        uint64_t next = level_piece_end(at, pages.end, level);
-        struct vmem_pages piece = {at, next};
-        enum vmem_status status = check_entry(job, entry_load(slot), level, piece);
+        uint64_t next = level_entry_end(at, pages.end, level);
+        struct vmem_pages within = {at, next};
+        enum vmem_status status = check_entry(job, entry_load(slot), level, within);
         if (status != VMEM_OK)
             return status;
         at = next;
@@ -89,7 +89,7 @@ static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned leve
 }
 
 // Makes a table of `level` for the pages and all that belongs below; returns the entry for it.
-static uint64_t build_table(struct map_job *job, unsigned level, struct vmem_pages pages) {
+static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vmem_pages pages) {
     paddr_t address;
     uint64_t *table = vmem_reserve_next(&job->change, &address);
     unsigned first = level_index(pages.first, level);
@@ -104,8 +104,8 @@ static uint64_t build_table(struct map_job *job, unsigned level, struct vmem_pag
         if (leaves != 0) {
             fill_leaves(job, slot, level, at, leaves);
         } else {
-            next = level_piece_end(at, pages.end, level);
-            entry_store(slot, build_table(job, level - 1, (struct vmem_pages){at, next}));
+            next = level_entry_end(at, pages.end, level);
+            entry_store(slot, make_table_entry(job, level - 1, (struct vmem_pages){at, next}));
         }
         at = next;
     }
@@ -114,49 +114,49 @@ static uint64_t build_table(struct map_job *job, unsigned level, struct vmem_pag
 
 // Puts a leaf, or a table of them, where one entry maps something else now.
 static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
-                          struct vmem_pages piece) {
+                          struct vmem_pages within) {
     struct vmem_change *change = &job->change;
     uint64_t old = entry_load(slot);
     bool is_leaf = entry_kind(&change->space->rules, level, old) == ENTRY_IS_LEAF;
     uint64_t next;
     struct vmem_run run = {0};
     if (is_leaf)
-        run = vmem_run_at(change->space, slot, level, ENTRY_GRANTS_ALL, piece, &next);
-    entry_store(slot, level <= job->leaf_level ? make_leaf(job, level, piece.first)
-                                               : build_table(job, level - 1, piece));
+        run = vmem_run_at(change->space, slot, level, ENTRY_GRANTS_ALL, within, &next);
+    entry_store(slot, level <= job->leaf_level ? make_leaf(job, level, within.first)
+                                               : make_table_entry(job, level - 1, within));
     if (is_leaf)
         vmem_drop_run(change, &run, level);
     else
-        vmem_drop_table(change, old, level - 1, piece.first);
+        vmem_drop_table(change, old, level - 1, within.first);
 }
 
 static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
-// Adds the pages of the piece below one entry that is or becomes a table, or in its place.
+// Adds the pages below one entry that is or becomes a table, or in its place.
 static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
-                         struct vmem_pages piece) {
+                         struct vmem_pages within) {
     struct vmem_change *change = &job->change;
     uint64_t entry = entry_load(slot);
     enum entry_kind kind = entry_kind(&change->space->rules, level, entry);
     uint64_t *below;
     if (kind == ENTRY_IS_ABSENT) {
-        vmem_attach_table(change->space, slot, level, piece.first,
-                          build_table(job, level - 1, piece));
+        vmem_attach_table(change->space, slot, level, within.first,
+                          make_table_entry(job, level - 1, within));
         return;
     }
-    if (kind == ENTRY_IS_TABLE ? replaces_table(job, entry, level, piece)
-                               : level_is_whole(piece.first, piece.end, level)) {
-        replace_entry(job, slot, level, piece);
+    if (kind == ENTRY_IS_TABLE ? replaces_table(job, entry, level, within)
+                               : level_is_whole(within.first, within.end, level)) {
+        replace_entry(job, slot, level, within);
         return;
     }
     if (kind == ENTRY_IS_TABLE)
         below = vmem_table(change->space, entry_table_address(entry));
     else
-        below = vmem_split_leaf(change, slot, level, piece.first);
+        below = vmem_split_leaf(change, slot, level, within.first);
     if (job->mapping->rights & VMEM_USER)
-        vmem_allow_user(change, slot, level, piece.first);
-    commit_table(job, below, level - 1, piece);
+        vmem_allow_user(change, slot, level, within.first);
+    commit_table(job, below, level - 1, within);
 }
 
 // Adds the pages to a table that is in use.
@@ -171,14 +171,14 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
             at += leaves << level_shift(level);
             continue;
         }
-        struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
-        commit_entry(job, slot, level, piece);
-        at = piece.end;
+        struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
+        commit_entry(job, slot, level, within);
+        at = within.end;
     }
 }
 
-// The usual case: all that is to be done is to fill absent entries of one table with leaves. False,
-// with nothing done, if it is not this case.
+// The common case of a range: all that is to be done is to fill absent entries of one table with
+// leaves. False, with nothing done, if it is not this case.
 static bool commit_leaves(struct map_job *job, const struct vmem_path *path,
                           struct vmem_pages pages) {
     uint64_t *slot = &path->table[level_index(pages.first, path->level)];
@@ -192,7 +192,7 @@ static bool commit_leaves(struct map_job *job, const struct vmem_path *path,
 }
 
 [[gnu::noinline]] static enum vmem_status
-map_any(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_flush *flush) {
+map_general(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_flush *flush) {
     struct vmem_pages pages;
     enum vmem_status status = vmem_check_mapping(space->cpu, space->levels, mapping, &pages);
     if (status != VMEM_OK)
@@ -210,7 +210,7 @@ map_any(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_flus
     if (status == VMEM_OK)
         status = check_table(&job, path.table, path.level, pages);
     if (status == VMEM_OK)
-        status = vmem_reserve_take(&job.change);
+        status = vmem_reserve_alloc(&job.change);
     if (status != VMEM_OK)
         return status;
     vmem_path_allow(&job.change, &path, pages.first);
@@ -219,32 +219,32 @@ map_any(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_flus
     return VMEM_OK;
 }
 
-// The usual request: one page, where there is nothing yet. False, with nothing done, if it is any
-// other, or a mistake; map_any finds out which.
-[[gnu::always_inline]] static inline bool map_page(const struct vmem *space, unsigned levels,
+// The fast path: one page, where there is nothing yet. False, with nothing done, if it is any
+// other, or a mistake; map_general finds out which.
+[[gnu::always_inline]] static inline bool map_fast(const struct vmem *space, unsigned levels,
                                                    const struct vmem_mapping *mapping) {
     unsigned rights = mapping->rights;
     uint64_t leaf = entry_make_leaf(1, mapping->phys, rights, mapping->cache, mapping->global);
-    bool is_usual = mapping->bytes == FRAME_BYTES && is_aligned(mapping->virt.value, FRAME_BYTES) &&
-                    vmem_is_canonical(mapping->virt, levels) &&
-                    (mapping->phys.value & ~ENTRY_ADDRESS) == 0 &&
-                    (leaf & space->rules.reserved) == 0 && (rights & VMEM_READ) != 0 &&
-                    rights <= (VMEM_READ | VMEM_WRITE | VMEM_USER | VMEM_EXECUTE) &&
-                    (unsigned)mapping->cache <= VMEM_CACHE_WC &&
-                    (unsigned)mapping->largest <= VMEM_2M + (unsigned)space->cpu.has_1g;
-    if (!is_usual)
+    bool is_fast = mapping->bytes == FRAME_BYTES && is_aligned(mapping->virt.value, FRAME_BYTES) &&
+                   vmem_is_canonical(mapping->virt, levels) &&
+                   (mapping->phys.value & ~ENTRY_ADDRESS) == 0 &&
+                   (leaf & space->rules.reserved) == 0 && (rights & VMEM_READ) != 0 &&
+                   rights <= (VMEM_READ | VMEM_WRITE | VMEM_USER | VMEM_EXECUTE) &&
+                   (unsigned)mapping->cache <= VMEM_CACHE_WC &&
+                   (unsigned)mapping->largest <= VMEM_2M + (unsigned)space->cpu.has_1g;
+    if (!is_fast)
         return false;
     uint64_t page = mapping->virt.value >> FRAME_SHIFT;
-    struct vmem_usual_way way = vmem_follow_usual(space, levels, page);
-    if (way.slot == NULL || way.level != 1 || entry_is_present(way.entry) ||
-        (leaf & ~way.all & ENTRY_USER) != 0)
+    struct vmem_fast_path path = vmem_fast_follow(space, levels, page);
+    if (path.slot == NULL || path.level != 1 || entry_is_present(path.entry) ||
+        (leaf & ~path.all & ENTRY_USER) != 0)
         return false;
-    entry_store(way.slot, leaf);
+    entry_store(path.slot, leaf);
     return true;
 }
 
 enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
                           struct vmem_flush *flush) {
-    bool is_done = space->levels == 5 ? map_page(space, 5, mapping) : map_page(space, 4, mapping);
-    return is_done ? VMEM_OK : map_any(space, mapping, flush);
+    bool is_done = space->levels == 5 ? map_fast(space, 5, mapping) : map_fast(space, 4, mapping);
+    return is_done ? VMEM_OK : map_general(space, mapping, flush);
 }

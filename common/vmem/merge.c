@@ -24,7 +24,7 @@ static uint64_t marks_of(const uint64_t *table) {
 }
 
 // Flushes; carries over what has been marked since the merge; frees the tables.
-static void settle(struct merge_job *job) {
+static void flush_pending(struct merge_job *job) {
     const struct vmem *space = job->change.space;
     if (job->pending_count == 0)
         return;
@@ -63,15 +63,15 @@ static void merge_entry(struct merge_job *job, uint64_t *slot, unsigned level, u
     if (!entry_is_owned(entry) || !is_one_leaf(job, table, level - 1))
         return;
     if (level > 2) // the table holds leaves whose old tables may still be marked
-        settle(job);
-    uint64_t leaf = entry_whole(entry_load(&table[0]), level) | marks_of(table);
-    entry_store(slot, entry_restricted(leaf, entry));
+        flush_pending(job);
+    uint64_t leaf = entry_merge_leaf(entry_load(&table[0]), level) | marks_of(table);
+    entry_store(slot, entry_limit_by_parent(leaf, entry));
     vmem_flush_add_leaves(change->flush, at, ENTRY_COUNT, level - 1, entry_is_global(leaf));
     change->flush->structures = true;
     job->pending[job->pending_count].slot = slot;
     job->pending[job->pending_count++].table = address;
     if (job->pending_count == PENDING_MAX)
-        settle(job);
+        flush_pending(job);
 }
 
 static void commit_table(struct merge_job *job, uint64_t *table, unsigned level,
@@ -79,15 +79,15 @@ static void commit_table(struct merge_job *job, uint64_t *table, unsigned level,
     uint64_t at = pages.first;
     while (level > 1 && at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
-        struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
+        struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
         uint64_t entry = entry_load(slot);
         if (entry_kind(&job->change.space->rules, level, entry) == ENTRY_IS_TABLE) {
             uint64_t *below = vmem_table(job->change.space, entry_table_address(entry));
-            commit_table(job, below, level - 1, piece);
-            if (level <= job->highest && level_is_whole(piece.first, piece.end, level))
+            commit_table(job, below, level - 1, within);
+            if (level <= job->highest && level_is_whole(within.first, within.end, level))
                 merge_entry(job, slot, level, at);
         }
-        at = piece.end;
+        at = within.end;
     }
 }
 
@@ -106,11 +106,11 @@ enum vmem_status vmem_merge(struct vmem *space, vaddr_t virt, uint64_t bytes,
     uint64_t *root = vmem_table(space, space->root);
     if (root == NULL)
         return VMEM_ERR_CORRUPT;
-    status = vmem_check_drop(&job.change, root, space->levels, pages);
+    status = vmem_prepare_drop(&job.change, root, space->levels, pages);
     if (status != VMEM_OK)
         return status;
     commit_table(&job, root, space->levels, pages);
-    settle(&job);
+    flush_pending(&job);
     vmem_change_end(&job.change);
     return VMEM_OK;
 }

@@ -9,7 +9,7 @@ enum vmem_status vmem_protect(struct vmem *space, vaddr_t virt, uint64_t bytes, 
         status = vmem_check_rights(space->cpu, rights);
     if (status != VMEM_OK)
         return status;
-    struct vmem_edit edit = {.rights = rights, .edit = vmem_edit_by_bits};
+    struct vmem_edit edit = {.rights = rights, .apply = vmem_edit_apply_bits};
     vmem_change_begin(&edit.change, space, flush);
     for (unsigned level = 1; level <= VMEM_PAGE_SIZES; level++)
         edit.bits[level] = entry_edit_rights(rights);
@@ -24,7 +24,7 @@ enum vmem_status vmem_set_cache(struct vmem *space, vaddr_t virt, uint64_t bytes
         return status;
     if ((unsigned)cache > VMEM_CACHE_WC)
         return VMEM_ERR_CACHE;
-    struct vmem_edit edit = {.edit = vmem_edit_by_bits};
+    struct vmem_edit edit = {.apply = vmem_edit_apply_bits};
     vmem_change_begin(&edit.change, space, flush);
     for (unsigned level = 1; level <= VMEM_PAGE_SIZES; level++)
         edit.bits[level] = entry_edit_cache(cache, level);

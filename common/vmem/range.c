@@ -79,10 +79,10 @@ uint64_t vmem_count_tables(struct vmem_pages pages, unsigned level, unsigned lea
     return min_u64(touched, (uint64_t)first_is_cut + last_is_cut);
 }
 
-uint64_t vmem_count_tables_below(struct vmem_pages piece, unsigned level, unsigned leaf_level) {
+uint64_t vmem_count_tables_below(struct vmem_pages within, unsigned level, unsigned leaf_level) {
     uint64_t tables = 0;
     for (unsigned below = 1; below < level; below++)
-        tables += vmem_count_tables(piece, below, leaf_level);
+        tables += vmem_count_tables(within, below, leaf_level);
     return tables;
 }
 

@@ -36,7 +36,7 @@ static inline unsigned level_index(uint64_t page, unsigned level) {
 }
 
 // Where the entry of `level` that holds page `at` ends, or the range, if that is sooner.
-static inline uint64_t level_piece_end(uint64_t at, uint64_t end, unsigned level) {
+static inline uint64_t level_entry_end(uint64_t at, uint64_t end, unsigned level) {
     return min_u64(end, (at | (level_pages(level) - 1)) + 1);
 }
 
@@ -56,7 +56,7 @@ static inline uint64_t level_whole_entries(uint64_t at, uint64_t end, unsigned l
     return is_aligned(at, level_pages(level)) ? (end - at) >> level_shift(level) : 0;
 }
 
-// Whether [at, next), a piece of one entry of `level`, is all of it.
+// Whether [at, next), within one entry of `level`, is all of it.
 static inline bool level_is_whole(uint64_t at, uint64_t next, unsigned level) {
     return next - at == level_pages(level);
 }
@@ -107,9 +107,9 @@ static inline unsigned vmem_leaf_level(const struct vmem_mapping *mapping) {
 // entry above that is not itself a leaf.
 uint64_t vmem_count_tables(struct vmem_pages pages, unsigned level, unsigned leaf_level);
 
-// The same, of all levels below `level`: what it takes to give [at, next), a piece of one entry of
-// `level`, entries of its own.
-uint64_t vmem_count_tables_below(struct vmem_pages piece, unsigned level, unsigned leaf_level);
+// The same, of all levels below `level`: what it takes to give pages
+// within one entry of `level` entries of their own.
+uint64_t vmem_count_tables_below(struct vmem_pages within, unsigned level, unsigned leaf_level);
 
 // Leaves of `level` that the pages take when leaves stand no higher than leaf_level.
 uint64_t vmem_count_leaves(struct vmem_pages pages, unsigned level, unsigned leaf_level);

@@ -9,15 +9,15 @@ static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, uns
     uint64_t within_width = (width_end - entry_leaf_address(expected, level).value) / step;
     count = min_u64(count, within_width);
     uint64_t leaves = 0;
-    for (; count - leaves >= ENTRY_BLOCK; leaves += ENTRY_BLOCK) {
-        uint64_t block = expected;
+    for (; count - leaves >= ENTRY_GROUP; leaves += ENTRY_GROUP) {
+        uint64_t leaf = expected;
         uint64_t different = 0;
 #pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_BLOCK; i++, block += step)
-            different |= entry_load(&slot[leaves + i]) ^ block;
+        for (unsigned i = 0; i < ENTRY_GROUP; i++, leaf += step)
+            different |= entry_load(&slot[leaves + i]) ^ leaf;
         if (entry_meaning(different) != 0)
             break;
-        expected = block;
+        expected = leaf;
     }
     for (; leaves < count; leaves++, expected += step)
         if (entry_meaning(entry_load(&slot[leaves]) ^ expected) != 0)
@@ -58,15 +58,15 @@ bool vmem_join_end(struct vmem_join *join) {
     return go_on;
 }
 
-bool vmem_join_add(struct vmem_join *join, const struct vmem_run *piece) {
+bool vmem_join_add(struct vmem_join *join, const struct vmem_run *next) {
     struct vmem_run *run = &join->run;
-    if (!run_continues(run, piece)) {
+    if (!run_continues(run, next)) {
         bool go_on = vmem_join_end(join);
-        *run = *piece;
+        *run = *next;
         return go_on;
     }
-    run->bytes += piece->bytes;
+    run->bytes += next->bytes;
     for (unsigned page = 0; page < VMEM_PAGE_SIZES; page++)
-        run->leaves[page] += piece->leaves[page];
+        run->leaves[page] += next->leaves[page];
     return true;
 }

@@ -1,5 +1,5 @@
 // Runs: leaves that continue each other, counted in one tight loop per table; only the resulting
-// pieces are compared and joined.
+// runs are compared and joined.
 #pragma once
 
 #include "common/vmem/range.h"
@@ -10,16 +10,16 @@
 struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *slot, unsigned level,
                             uint64_t grants, struct vmem_pages pages, uint64_t *ret_next);
 
-// Joins pieces that continue each other.
+// Joins runs that continue each other.
 struct vmem_join {
     vmem_visit_run visit;
     void *argument;
     struct vmem_run run; // not visited yet; bytes == 0: none
 };
 
-// Adds a piece; visits the run before it if the piece does not continue that. False if the visitor
+// Adds the next run; visits the one before if it does not continue that. False if the visitor
 // said so.
-[[nodiscard]] bool vmem_join_add(struct vmem_join *join, const struct vmem_run *piece);
+[[nodiscard]] bool vmem_join_add(struct vmem_join *join, const struct vmem_run *next);
 
 // Visits the last run.
 [[nodiscard]] bool vmem_join_end(struct vmem_join *join);

@@ -7,10 +7,10 @@ static void derive(struct vmem *space) {
     if (space->ops->direct != NULL)
         direct = space->ops->direct(space->context);
     space->rules = entry_rules(space->cpu);
-    space->direct_first = entry_number(entry_usual(direct.start));
+    space->direct_first = entry_number(entry_fast(direct.start));
     space->direct_frames = direct.bytes >> FRAME_SHIFT;
     space->direct_origin = (uintptr_t)direct.pointer - direct.start.value;
-    uint64_t root = entry_usual(space->root);
+    uint64_t root = entry_fast(space->root);
     space->direct_root = vmem_is_direct(space, root) ? vmem_direct_table(space, root) : NULL;
 }
 
@@ -115,7 +115,7 @@ static void drop_own_tables(struct vmem_change *change, uint64_t *table, unsigne
     for (uint64_t at = pages.first; level > 1 && at < pages.end; at = next) {
         uint64_t *slot = &table[level_index(at, level)];
         uint64_t entry = entry_load(slot);
-        next = level_piece_end(at, pages.end, level);
+        next = level_entry_end(at, pages.end, level);
         if (entry_kind(&change->space->rules, level, entry) != ENTRY_IS_TABLE)
             continue;
         if (entry_is_owned(entry)) {
@@ -136,9 +136,9 @@ enum vmem_status vmem_destroy(struct vmem *space, struct vmem_flush *flush) {
     vmem_change_begin(&change, space, flush);
     uint64_t *root = vmem_table(space, space->root);
     enum vmem_status status =
-        root != NULL ? vmem_check_drop(&change, root, space->levels, lower) : VMEM_ERR_CORRUPT;
+        root != NULL ? vmem_prepare_drop(&change, root, space->levels, lower) : VMEM_ERR_CORRUPT;
     if (status == VMEM_OK && is_alone)
-        status = vmem_check_drop(&change, root, space->levels, upper);
+        status = vmem_prepare_drop(&change, root, space->levels, upper);
     if (status != VMEM_OK)
         return status;
     drop_own_tables(&change, root, space->levels, lower);

@@ -10,7 +10,7 @@ static enum vmem_status check_table(struct split_job *job, const uint64_t *table
                                     struct vmem_pages pages);
 
 static enum vmem_status check_entry(struct split_job *job, uint64_t entry, unsigned level,
-                                    struct vmem_pages piece) {
+                                    struct vmem_pages within) {
     uint64_t *table;
     enum vmem_status status;
     switch (entry_kind(&job->change.space->rules, level, entry)) {
@@ -18,10 +18,10 @@ static enum vmem_status check_entry(struct split_job *job, uint64_t entry, unsig
         return VMEM_OK;
     case ENTRY_IS_TABLE:
         status = vmem_enter(job->change.space, entry, 0, &table);
-        return status == VMEM_OK ? check_table(job, table, level - 1, piece) : status;
+        return status == VMEM_OK ? check_table(job, table, level - 1, within) : status;
     case ENTRY_IS_LEAF: // every entry above the target becomes a table
         for (unsigned above = level; above > job->target; above--)
-            job->change.tables += level_entries(piece.first, piece.end, above);
+            job->change.tables += level_entries(within.first, within.end, above);
         return VMEM_OK;
     case ENTRY_IS_BAD:
         break;
@@ -34,11 +34,11 @@ static enum vmem_status check_table(struct split_job *job, const uint64_t *table
     uint64_t at = pages.first;
     while (level > job->target && at < pages.end) {
         const uint64_t *slot = &table[level_index(at, level)];
-        struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
-        enum vmem_status status = check_entry(job, entry_load(slot), level, piece);
+        struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
+        enum vmem_status status = check_entry(job, entry_load(slot), level, within);
         if (status != VMEM_OK)
             return status;
-        at = piece.end;
+        at = within.end;
     }
     return VMEM_OK;
 }
@@ -48,7 +48,7 @@ static void commit_table(struct split_job *job, uint64_t *table, unsigned level,
     uint64_t at = pages.first;
     while (level > job->target && at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
-        struct vmem_pages piece = {at, level_piece_end(at, pages.end, level)};
+        struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
         uint64_t entry = entry_load(slot);
         uint64_t *below = NULL;
         if (entry_kind(&job->change.space->rules, level, entry) == ENTRY_IS_LEAF)
@@ -56,8 +56,8 @@ static void commit_table(struct split_job *job, uint64_t *table, unsigned level,
         else if (entry_is_present(entry))
             below = vmem_table(job->change.space, entry_table_address(entry));
         if (below != NULL)
-            commit_table(job, below, level - 1, piece);
-        at = piece.end;
+            commit_table(job, below, level - 1, within);
+        at = within.end;
     }
 }
 
@@ -76,7 +76,7 @@ enum vmem_status vmem_split(struct vmem *space, vaddr_t virt, uint64_t bytes, en
     if (status == VMEM_OK)
         status = check_table(&job, path.table, path.level, pages);
     if (status == VMEM_OK)
-        status = vmem_reserve_take(&job.change);
+        status = vmem_reserve_alloc(&job.change);
     if (status != VMEM_OK)
         return status;
     commit_table(&job, path.table, path.level, pages);

@@ -17,7 +17,7 @@ void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
     change->gone.run.bytes = 0;
 }
 
-static void reserve_return(struct vmem_change *change) {
+static void reserve_free(struct vmem_change *change) {
     const struct vmem *space = change->space;
     while (!paddr_is_none(change->reserve.next)) {
         paddr_t table;
@@ -26,12 +26,12 @@ static void reserve_return(struct vmem_change *change) {
     }
 }
 
-enum vmem_status vmem_reserve_take(struct vmem_change *change) {
+enum vmem_status vmem_reserve_alloc(struct vmem_change *change) {
     const struct vmem *space = change->space;
     for (uint64_t count = change->tables; count != 0; count--) {
         paddr_t table = space->ops->table_alloc(space->context);
         if (paddr_is_none(table)) {
-            reserve_return(change);
+            reserve_free(change);
             return VMEM_ERR_NO_MEMORY;
         }
         *vmem_table(space, table) = change->reserve.next.value;
@@ -51,7 +51,7 @@ uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table) {
 
 void vmem_change_end(struct vmem_change *change) {
     (void)vmem_join_end(&change->gone);
-    reserve_return(change);
+    reserve_free(change);
 }
 
 // Compiled once for each number of levels, and unrolled: every level has its own constants.
@@ -80,7 +80,7 @@ descend(const struct vmem *space, unsigned levels, struct vmem_pages pages, unsi
         grants &= entry_grants(entry);
         table = below;
     }
-    unsigned denied = entry_grants_deny(grants, rights);
+    unsigned denied = entry_missing_rights(grants, rights);
     if ((denied & ~(unsigned)VMEM_USER) != 0)
         return VMEM_ERR_RIGHTS;
     ret_path->table = table;
@@ -97,7 +97,7 @@ enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages,
 
 enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned rights,
                             uint64_t **ret_table) {
-    if ((entry_grants_deny(entry_grants(entry), rights) & ~(unsigned)VMEM_USER) != 0)
+    if ((entry_missing_rights(entry_grants(entry), rights) & ~(unsigned)VMEM_USER) != 0)
         return VMEM_ERR_RIGHTS;
     *ret_table = vmem_table(space, entry_table_address(entry));
     return *ret_table != NULL ? VMEM_OK : VMEM_ERR_CORRUPT;
@@ -143,7 +143,7 @@ uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned l
     // Published with one store once it is full; again from the start if a CPU has marked the leaf
     // accessed or dirty since it was read.
     do {
-        entry_fill(table, ENTRY_COUNT, entry_first_part(leaf, level), level_bytes(level - 1));
+        entry_fill(table, ENTRY_COUNT, entry_split_leaf(leaf, level), level_bytes(level - 1));
         parent = entry_make_table(address, entry_grants_rights(entry_grants(leaf)));
     } while (!entry_exchange(slot, &leaf, parent));
     vmem_flush_add_leaves(change->flush, align_down(page, level_pages(level)), 1, level,

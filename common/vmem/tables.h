@@ -4,7 +4,7 @@
 
 #include "common/vmem/runs.h"
 
-// Whether the entry is a usual one that points to a table seen directly ...
+// Whether the entry is a fast one that points to a table seen directly ...
 static inline bool vmem_is_direct(const struct vmem *space, uint64_t entry) {
     uint64_t frame = entry_number(entry) - space->direct_first;
     return __builtin_expect(frame < space->direct_frames, 1);
@@ -20,7 +20,7 @@ static inline uint64_t *vmem_direct_table(const struct vmem *space, uint64_t ent
 
 // The pointer to a table, null if its address is none of the space's tables.
 static inline uint64_t *vmem_table(const struct vmem *space, paddr_t table) {
-    uint64_t entry = entry_usual(table);
+    uint64_t entry = entry_fast(table);
     return vmem_is_direct(space, entry) ? vmem_direct_table(space, entry)
                                         : space->ops->table_pointer(space->context, table);
 }
@@ -35,8 +35,8 @@ static inline uint64_t *vmem_below(const struct vmem *space, unsigned level, uin
                : NULL;
 }
 
-// How far the way of one page leads over usual entries and tables that are seen directly.
-struct vmem_usual_way {
+// How far the path of one page leads over fast entries and tables that are seen directly.
+struct vmem_fast_path {
     uint64_t *slot; // of the entry where it ends; null if the root is not seen directly
     unsigned level; // of the table that holds it
     uint64_t entry; // as it was read
@@ -45,22 +45,22 @@ struct vmem_usual_way {
 
 // Compiled for each number of levels, and unrolled: every level has its own constants. Calls
 // nothing, so that who needs no more does not either.
-[[gnu::always_inline]] static inline struct vmem_usual_way
-vmem_follow_usual(const struct vmem *space, unsigned levels, uint64_t page) {
-    struct vmem_usual_way way = {.slot = NULL, .all = UINT64_MAX};
+[[gnu::always_inline]] static inline struct vmem_fast_path
+vmem_fast_follow(const struct vmem *space, unsigned levels, uint64_t page) {
+    struct vmem_fast_path path = {.slot = NULL, .all = UINT64_MAX};
     uint64_t *table = space->direct_root;
     if (table == NULL)
-        return way;
+        return path;
 #pragma GCC unroll 5
-    for (way.level = levels; way.level != 0; way.level--) {
-        way.slot = &table[level_index(page, way.level)];
-        way.entry = entry_load(way.slot);
-        if (way.level == 1 || !vmem_is_direct(space, way.entry))
+    for (path.level = levels; path.level != 0; path.level--) {
+        path.slot = &table[level_index(page, path.level)];
+        path.entry = entry_load(path.slot);
+        if (path.level == 1 || !vmem_is_direct(space, path.entry))
             break;
-        way.all &= way.entry;
-        table = vmem_direct_table(space, way.entry);
+        path.all &= path.entry;
+        table = vmem_direct_table(space, path.entry);
     }
-    return way;
+    return path;
 }
 
 // ---- Flush
@@ -97,7 +97,7 @@ void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
                        struct vmem_flush *flush);
 
 // Takes the frames that were counted, or none: VMEM_ERR_NO_MEMORY.
-[[nodiscard]] enum vmem_status vmem_reserve_take(struct vmem_change *change);
+[[nodiscard]] enum vmem_status vmem_reserve_alloc(struct vmem_change *change);
 
 // Hands out one of the reserved frames, with any contents. Their number was computed: to ask for
 // one too many is a broken invariant and stops the machine.
@@ -169,8 +169,8 @@ uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned l
 
 // Checks that the pages of a `level` table can be unmapped, and counts the tables that splitting
 // leaves at the edges takes. Errors: VMEM_ERR_CORRUPT.
-[[nodiscard]] enum vmem_status vmem_check_drop(struct vmem_change *change, const uint64_t *table,
-                                               unsigned level, struct vmem_pages pages);
+[[nodiscard]] enum vmem_status vmem_prepare_drop(struct vmem_change *change, const uint64_t *table,
+                                                 unsigned level, struct vmem_pages pages);
 
 // Records that leaves of `level`, a run of which there is no entry any more, are gone.
 void vmem_drop_run(struct vmem_change *change, const struct vmem_run *run, unsigned level);

@@ -13,8 +13,8 @@ fill_translation(vaddr_t virt, unsigned level, uint64_t leaf, unsigned rights,
 }
 
 // Over any tables.
-[[gnu::noinline]] static enum vmem_status translate_any(const struct vmem *space, vaddr_t virt,
-                                                        struct vmem_translation *ret) {
+[[gnu::noinline]] static enum vmem_status translate_general(const struct vmem *space, vaddr_t virt,
+                                                            struct vmem_translation *ret) {
     const uint64_t *table = vmem_table(space, space->root);
     uint64_t grants = ENTRY_GRANTS_ALL;
     for (unsigned level = space->levels; table != NULL; level--) {
@@ -33,14 +33,14 @@ fill_translation(vaddr_t virt, unsigned level, uint64_t leaf, unsigned rights,
 translate(const struct vmem *space, vaddr_t virt, unsigned levels, struct vmem_translation *ret) {
     if (!vmem_is_canonical(virt, levels))
         return VMEM_ERR_NONCANONICAL;
-    struct vmem_usual_way way = vmem_follow_usual(space, levels, virt.value >> FRAME_SHIFT);
-    if (way.slot == NULL || !entry_is_leaf(&space->rules, way.level, way.entry))
-        return translate_any(space, virt, ret);
+    struct vmem_fast_path path = vmem_fast_follow(space, levels, virt.value >> FRAME_SHIFT);
+    if (path.slot == NULL || !entry_is_leaf(&space->rules, path.level, path.entry))
+        return translate_general(space, virt, ret);
     // No entry above forbids writing or executing.
-    unsigned rights = entry_leaf_rights(way.entry & (way.all | ~ENTRY_USER));
-    if (way.level == 1) // with constants
-        return fill_translation(virt, 1, way.entry, rights, ret);
-    return fill_translation(virt, way.level, way.entry, rights, ret);
+    unsigned rights = entry_leaf_rights(path.entry & (path.all | ~ENTRY_USER));
+    if (path.level == 1) // with constants
+        return fill_translation(virt, 1, path.entry, rights, ret);
+    return fill_translation(virt, path.level, path.entry, rights, ret);
 }
 
 enum vmem_status vmem_translate(const struct vmem *space, vaddr_t virt,

@@ -16,23 +16,23 @@ static void detach_empty(struct vmem_change *change, uint64_t *slot) {
 static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
-// Clears what a table, or a leaf that the piece cuts, translates of the piece.
+// Clears what a table, or a leaf that the within cuts, translates of the within.
 static bool commit_entry(struct vmem_change *change, uint64_t *slot, unsigned level,
-                         struct vmem_pages piece) {
+                         struct vmem_pages within) {
     const struct vmem *space = change->space;
     uint64_t entry = entry_load(slot);
     if (entry_kind(&change->space->rules, level, entry) == ENTRY_IS_LEAF) {
-        uint64_t *parts = vmem_split_leaf(change, slot, level, piece.first);
-        return commit_table(change, parts, level - 1, piece);
+        uint64_t *parts = vmem_split_leaf(change, slot, level, within.first);
+        return commit_table(change, parts, level - 1, within);
     }
-    bool may_detach = vmem_may_detach(space, entry, level, piece.first);
-    if (may_detach && level_is_whole(piece.first, piece.end, level)) {
+    bool may_detach = vmem_may_detach(space, entry, level, within.first);
+    if (may_detach && level_is_whole(within.first, within.end, level)) {
         entry_store(slot, 0);
-        vmem_drop_table(change, entry, level - 1, piece.first);
+        vmem_drop_table(change, entry, level - 1, within.first);
         return true;
     }
     uint64_t *below = vmem_table(space, entry_table_address(entry));
-    bool cleared = commit_table(change, below, level - 1, piece);
+    bool cleared = commit_table(change, below, level - 1, within);
     if (cleared && may_detach && is_empty(below))
         detach_empty(change, slot);
     return cleared;
@@ -60,20 +60,20 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
             continue;
         }
         uint64_t whole = level_whole_entries(rest.first, rest.end, level);
-        struct vmem_pages piece = {rest.first, level_piece_end(rest.first, rest.end, level)};
+        struct vmem_pages within = {rest.first, level_entry_end(rest.first, rest.end, level)};
         uint64_t entry = entry_load(slot);
         enum entry_kind kind = entry_kind(&change->space->rules, level, entry);
         if (kind == ENTRY_IS_LEAF && whole != 0) {
-            piece.end = rest.first + (whole << level_shift(level));
-            piece.end = clear_run(change, slot, level, piece);
+            within.end = rest.first + (whole << level_shift(level));
+            within.end = clear_run(change, slot, level, within);
             cleared = true;
         } else if (kind == ENTRY_IS_BAD) {
             entry_store(slot, 0);
             cleared = true;
         } else {
-            cleared |= commit_entry(change, slot, level, piece);
+            cleared |= commit_entry(change, slot, level, within);
         }
-        rest.first = piece.end;
+        rest.first = within.end;
     }
     return cleared;
 }
@@ -102,9 +102,9 @@ enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes,
     struct vmem_path path;
     status = vmem_descend(space, pages, 0, 1, &path);
     if (status == VMEM_OK)
-        status = vmem_check_drop(&change, path.table, path.level, pages);
+        status = vmem_prepare_drop(&change, path.table, path.level, pages);
     if (status == VMEM_OK)
-        status = vmem_reserve_take(&change);
+        status = vmem_reserve_alloc(&change);
     if (status != VMEM_OK)
         return status;
     if (commit_table(&change, path.table, path.level, pages))

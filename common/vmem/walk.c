@@ -5,7 +5,7 @@
 struct walker {
     const struct vmem *space;
     struct vmem_join join;
-    paddr_t way[VMEM_LEVELS_MAX + 1]; // [n]: the level-n table that the walk is in
+    paddr_t path[VMEM_LEVELS_MAX + 1]; // [n]: the level-n table that the walk is in
 };
 
 // Adds the leaf at `slot` and those that continue it; *at moves past them.
@@ -19,7 +19,7 @@ static enum vmem_status append_leaves(struct walker *walker, const uint64_t *slo
 // Whether the table that the walk is about to enter at `level` holds the walk already.
 static bool is_cycle(const struct walker *walker, unsigned level, paddr_t table) {
     for (unsigned above = level + 1; above <= walker->space->levels; above++)
-        if (walker->way[above].value == table.value)
+        if (walker->path[above].value == table.value)
             return true;
     return false;
 }
@@ -29,7 +29,7 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
     const uint64_t *entries = vmem_table(walker->space, table);
     if (entries == NULL || is_cycle(walker, level, table))
         return VMEM_ERR_CORRUPT;
-    walker->way[level] = table;
+    walker->path[level] = table;
     uint64_t at = pages.first;
     while (at < pages.end) {
         const uint64_t *slot = &entries[level_index(at, level)];
@@ -39,7 +39,7 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
             continue;
         }
         uint64_t entry = entry_load(slot);
-        uint64_t next = level_piece_end(at, pages.end, level);
+        uint64_t next = level_entry_end(at, pages.end, level);
         enum vmem_status status = VMEM_OK;
         switch (entry_kind(&walker->space->rules, level, entry)) {
         case ENTRY_IS_ABSENT:

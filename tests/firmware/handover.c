@@ -212,7 +212,7 @@ static uint64_t load_map(uint64_t limit) {
     for (uint64_t i = 0; i < count; i++) {
         uint64_t end;
         descriptors[i] = model_load(map, i, info->efi_map_stride);
-        if (model_extent(&descriptors[i], limit, &end) && descriptors[i].start < end)
+        if (model_reach(&descriptors[i], limit, &end) && descriptors[i].start < end)
             add_edges(descriptors[i].start, end);
     }
     return count;

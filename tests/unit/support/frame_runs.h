@@ -91,11 +91,11 @@ static inline struct frame_edges frame_edges_of(const struct model_descriptor *d
     assert_true(edges.descriptors != NULL && edges.highest_end != NULL && edges.edges != NULL);
     uint64_t end;
     for (uint64_t i = 0; i < count; i++)
-        if (model_extent(&descriptors[i], limit, &end))
+        if (model_reach(&descriptors[i], limit, &end))
             edges.descriptors[edges.count++] = descriptors[i];
     qsort(edges.descriptors, edges.count, sizeof(*descriptors), frame_descriptor_compare);
     for (uint64_t i = 0; i < edges.count; i++) {
-        (void)model_extent(&edges.descriptors[i], limit, &end);
+        (void)model_reach(&edges.descriptors[i], limit, &end);
         uint64_t before = i == 0 ? 0 : edges.highest_end[i - 1];
         edges.highest_end[i] = end > before ? end : before;
         const uint64_t bounds[] = {edges.descriptors[i].start & ~UINT64_C(0xfff),

@@ -77,11 +77,11 @@ static inline bool model_is_direct(const struct model_descriptor *d) {
     return is_ram && model_has(d, MODEL_WB);
 }
 
-enum model_extent { MODEL_IGNORED, MODEL_CUT_OFF, MODEL_COVERS };
+enum model_reach { MODEL_IGNORED, MODEL_CUT_OFF, MODEL_COVERS };
 
 // What a descriptor says of the bytes from its start to *ret_end.
-static inline enum model_extent model_extent(const struct model_descriptor *d, uint64_t limit,
-                                             uint64_t *ret_end) {
+static inline enum model_reach model_reach(const struct model_descriptor *d, uint64_t limit,
+                                           uint64_t *ret_end) {
     if (d->pages == 0 || d->pages > UINT64_MAX / 4096 || d->start + d->pages * 4096 < d->start)
         return MODEL_IGNORED;
     *ret_end = d->start + d->pages * 4096;
@@ -102,10 +102,10 @@ static inline struct model_frame model_frame(const struct model_descriptor *desc
     for (uint64_t i = 0; i < count; i++) {
         const struct model_descriptor *d = &descriptors[i];
         uint64_t end;
-        enum model_extent extent = model_extent(d, limit, &end);
-        if (extent == MODEL_IGNORED || d->start >= address + 4096 || end <= address)
+        enum model_reach reach = model_reach(d, limit, &end);
+        if (reach == MODEL_IGNORED || d->start >= address + 4096 || end <= address)
             continue;
-        if (extent == MODEL_CUT_OFF) {
+        if (reach == MODEL_CUT_OFF) {
             claimed = model_kind(d) > claimed ? model_kind(d) : claimed;
             continue;
         }

@@ -113,7 +113,7 @@ static struct answers answer(struct rig *rig, uint32_t direct, uint64_t virt) {
     return answers;
 }
 
-TEST("vmem: whatever bit of an entry is other than usual, tables seen directly mean the same") {
+TEST("vmem: whatever bit of a fast entry is inverted, tables seen directly mean the same") {
     const uint64_t virt = HHDM + MIB(2);
     for (unsigned levels = 4; levels <= 5; levels++) {
         struct rig rig;
@@ -123,16 +123,16 @@ TEST("vmem: whatever bit of an entry is other than usual, tables seen directly m
         assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
         for (unsigned level = 1; level <= levels; level++) {
             uint64_t *slot = rig_slot(&rig, virt, level);
-            uint64_t usual = *slot;
+            uint64_t fast = *slot;
             for (unsigned bit = 0; bit < 64; bit++) {
                 if (bit >= 12 && bit < 46) // that would be another table
                     continue;
-                *slot = usual ^ UINT64_C(1) << bit;
+                *slot = fast ^ UINT64_C(1) << bit;
                 struct answers got = answer(&rig, RIG_FRAMES, virt);
                 struct answers want = answer(&rig, 0, virt);
                 assert_memory_equal(&got, &want, sizeof(got));
             }
-            *slot = usual;
+            *slot = fast;
         }
         rig_destroy(&rig);
     }

@@ -1,5 +1,5 @@
-// The loops over the entries of a table go by blocks of sixteen. Here every length around two
-// blocks meets every place of the one entry that differs.
+// The loops over the entries of a table go by groups of sixteen. Here every length around two
+// groups meets every place of the one entry that differs.
 #include "common/base/arith.h"
 #include "tests/unit/support/vmem_rig.h"
 
