@@ -5,11 +5,11 @@
 #include "common/base/addr.h"
 #include "common/base/arith.h"
 
-void audit_report(struct audit *audit, unsigned invariant, const char *format, ...) {
+void audit_report(struct audit *audit, enum audit_invariant invariant, const char *format, ...) {
     audit->violations++;
     if (audit->sink == NULL)
         return;
-    fmt_print(audit->sink, "audit %u: ", invariant);
+    fmt_print(audit->sink, "audit %u: ", (unsigned)invariant);
     va_list arguments;
     va_start(arguments, format);
     fmt_vprint(audit->sink, format, arguments);
@@ -27,7 +27,7 @@ void audit_regions(struct audit *audit) {
             !is_aligned(region->start | region->end, FRAME_BYTES) || region->kind == 0 ||
             region->kind >= SLIPWAY_MEM_KINDS) {
             audit_report(
-                audit, 8,
+                audit, AUDIT_REGIONS,
                 "region %lu [%lx, %lx) of kind %u: unsorted, empty, unaligned or of unknown kind",
                 i, region->start, region->end, region->kind);
             continue;
@@ -37,7 +37,7 @@ void audit_regions(struct audit *audit) {
     }
     for (uint32_t kind = 0; kind < SLIPWAY_MEM_KINDS; kind++) {
         if (bytes[kind] != input->report->bytes[kind])
-            audit_report(audit, 8, "%s memory: the regions have %lu bytes, the map %lu",
+            audit_report(audit, AUDIT_REGIONS, "%s memory: the regions have %lu bytes, the map %lu",
                          memmap_kind_text(kind), bytes[kind], input->report->bytes[kind]);
     }
 }
@@ -59,7 +59,7 @@ static bool cover(void *argument, const struct vmem_run *run) {
 static void require_data(struct audit *audit, const char *what, uint64_t virt, uint64_t bytes) {
     uint64_t end;
     if (bytes == 0 || add_overflows(virt, bytes, &end) || end > UINT64_MAX - FRAME_BYTES) {
-        audit_report(audit, 6, "%s: %lu bytes at %lx", what, bytes, virt);
+        audit_report(audit, AUDIT_CONTRACT, "%s: %lu bytes at %lx", what, bytes, virt);
         return;
     }
     uint64_t start = align_down(virt, FRAME_BYTES);
@@ -67,15 +67,16 @@ static void require_data(struct audit *audit, const char *what, uint64_t virt, u
     struct coverage coverage = {audit, what, 0};
     enum vmem_status status = vmem_walk(audit->input->space, vaddr(start), whole, cover, &coverage);
     if (status != VMEM_OK || coverage.covered != whole)
-        audit_report(audit, 6, "%s [%lx, %lx): %lu of %lu bytes are mapped WB, RW and NX (%s)",
-                     what, start, start + whole, coverage.covered, whole, vmem_status_text(status));
+        audit_report(audit, AUDIT_CONTRACT,
+                     "%s [%lx, %lx): %lu of %lu bytes are mapped WB, RW and NX (%s)", what, start,
+                     start + whole, coverage.covered, whole, vmem_status_text(status));
 }
 
 static void require_guard(struct audit *audit, const char *what, uint64_t virt) {
     struct vmem_translation translation;
     enum vmem_status status = vmem_translate(audit->input->space, vaddr(virt), &translation);
     if (status != VMEM_ERR_NOT_MAPPED)
-        audit_report(audit, 6, "guard page %s the stack, %lx: %s", what, virt,
+        audit_report(audit, AUDIT_CONTRACT, "guard page %s the stack, %lx: %s", what, virt,
                      status == VMEM_OK ? "is present" : vmem_status_text(status));
 }
 
@@ -84,12 +85,12 @@ static void require_entry(struct audit *audit) {
     struct vmem_translation translation;
     enum vmem_status status = vmem_translate(audit->input->space, vaddr(entry), &translation);
     if (status != VMEM_OK) {
-        audit_report(audit, 6, "entry point %lx: %s", entry, vmem_status_text(status));
+        audit_report(audit, AUDIT_CONTRACT, "entry point %lx: %s", entry, vmem_status_text(status));
         return;
     }
     enum vmem_cache cache = vmem_translation_cache(&translation);
     if (translation.rights != (VMEM_READ | VMEM_EXECUTE) || cache != VMEM_CACHE_WB)
-        audit_report(audit, 6, "entry point %lx: rights %x, cache type %u", entry,
+        audit_report(audit, AUDIT_CONTRACT, "entry point %lx: rights %x, cache type %u", entry,
                      translation.rights, (unsigned)cache);
 }
 
@@ -97,7 +98,7 @@ void audit_contract(struct audit *audit) {
     const struct audit_input *input = audit->input;
     uint64_t bottom = input->stack_bottom, top = input->stack_top;
     if (bottom >= top || !is_aligned(bottom | top, FRAME_BYTES)) {
-        audit_report(audit, 6, "stack [%lx, %lx): empty or unaligned", bottom, top);
+        audit_report(audit, AUDIT_CONTRACT, "stack [%lx, %lx): empty or unaligned", bottom, top);
     } else {
         require_data(audit, "stack", bottom, top - bottom);
         require_guard(audit, "below", bottom - FRAME_BYTES);
@@ -107,7 +108,8 @@ void audit_contract(struct audit *audit) {
     uint64_t offset = input->boot_info - input->hhdm_base;
     uint64_t window = audit_window_bytes(input);
     if (offset >= window || window - offset < input->boot_info_bytes)
-        audit_report(audit, 6, "boot_info %lx: not in the direct map", input->boot_info);
+        audit_report(audit, AUDIT_CONTRACT, "boot_info %lx: not in the direct map",
+                     input->boot_info);
     require_entry(audit);
 }
 

@@ -14,13 +14,13 @@
 //   6. The guard pages below and above the stack are not present; stack, boot_info and entry are
 //      mapped as the contract says.
 //   7. Every table lies in a range listed as page tables; none is reached twice; reserved bits are
-//      zero; every listed table page is reached. Tables that are broken so are not walked any
-//      further: 2 to 6 are then not looked at.
+//      zero; every listed table page is reached. If a table lies elsewhere or is reached twice, the
+//      audit ends here and says nothing of 2 to 6.
 //   8. The regions are sorted, disjoint and aligned, and their bytes per kind add up to the
 //      report's.
 //   9. The number of tables equals what was planned.
 //
-// A violation may be met by more than one check, and is then reported by each.
+// Several checks may meet the same violation; each reports it.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -29,6 +29,19 @@
 #include "common/vmem/vmem.h"
 
 #include <stdint.h>
+
+// What the audit proves, by the numbers above.
+enum audit_invariant {
+    AUDIT_WRITE_XOR_EXECUTE = 1,
+    AUDIT_RAM_MAPPED = 2,
+    AUDIT_MANIFEST = 3,
+    AUDIT_CACHE_TYPES = 4,
+    AUDIT_SEALED = 5,
+    AUDIT_CONTRACT = 6,
+    AUDIT_TABLES = 7,
+    AUDIT_REGIONS = 8,
+    AUDIT_TABLE_COUNT = 9,
+};
 
 enum audit_scope {
     AUDIT_HAND_OVER,  // everything

@@ -11,11 +11,11 @@ struct audit {
 };
 
 // Counts a violation of `invariant` and prints it, one line.
-[[gnu::format(printf, 3, 4)]] void audit_report(struct audit *audit, unsigned invariant,
+[[gnu::format(printf, 3, 4)]] void audit_report(struct audit *audit, enum audit_invariant invariant,
                                                 const char *format, ...);
 
-// Invariants 7, 9 and the first half of 1. False if the tables are so broken that what they
-// translate must not be asked: a walk of them might not end in useful time.
+// Invariants 7, 9 and the first half of 1. False if a table lies where none may, or is reached
+// twice: then nobody may walk the tables, because the walk might not end in useful time.
 [[nodiscard]] bool audit_tables(struct audit *audit);
 
 // Invariants 2 to 5 and the second half of 1, in one walk of everything that is mapped.

@@ -28,11 +28,11 @@ static const struct slipway_mapping *current_mapping(struct runs *runs) {
 }
 
 static void report_unmapped(struct runs *runs, uint64_t virt, uint64_t bytes) {
-    audit_report(runs->audit, 3, "%lx, %lu bytes: listed and not mapped", virt, bytes);
+    audit_report(runs->audit, AUDIT_MANIFEST, "%lx, %lu bytes: listed and not mapped", virt, bytes);
 }
 
 static void report_unlisted(struct runs *runs, uint64_t virt, uint64_t bytes) {
-    audit_report(runs->audit, 3, "%lx, %lu bytes: mapped and not listed", virt, bytes);
+    audit_report(runs->audit, AUDIT_MANIFEST, "%lx, %lu bytes: mapped and not listed", virt, bytes);
 }
 
 static void compare_attributes(struct runs *runs, const struct vmem_run *run, uint64_t virt,
@@ -42,7 +42,7 @@ static void compare_attributes(struct runs *runs, const struct vmem_run *run, ui
     unsigned listed_rights = audit_rights_of(mapping);
     if (phys != listed_phys || run->rights != listed_rights ||
         (unsigned)run->cache != mapping->cache)
-        audit_report(runs->audit, 3,
+        audit_report(runs->audit, AUDIT_MANIFEST,
                      "%lx: mapped to %lx, rights %x, cache type %u; listed as %lx, %x, %u", virt,
                      phys, run->rights, (unsigned)run->cache, listed_phys, listed_rights,
                      (unsigned)mapping->cache);
@@ -101,8 +101,9 @@ static bool find_common(const struct vmem_run *run, const struct slipway_mapping
     return true;
 }
 
-// Against the manifest, which has been shown to be what is mapped, or a violation was reported. A
-// pair of mappings is met from both sides and reported from one.
+// Compares the run with the manifest, not with the other runs: either they are the same, or the
+// walk has reported where they differ. The walk meets each of two mappings of a frame; only the one
+// whose turn it is reports the pair.
 static void check_cache_types(struct runs *runs, const struct vmem_run *run) {
     const struct audit_input *input = runs->audit->input;
     if (run->cache == VMEM_CACHE_WB)
@@ -116,8 +117,9 @@ static void check_cache_types(struct runs *runs, const struct vmem_run *run) {
         uint64_t other = mapping->virt + (phys - mapping->phys);
         bool is_in_turn = mapping->cache == SLIPWAY_CACHE_WB || other < virt;
         if (is_in_turn && other != virt) // its own listing is compare_attributes' business
-            audit_report(runs->audit, 4, "frame %lx: mapped with cache type %u by %lx, %u by %lx",
-                         phys, (unsigned)run->cache, virt, (unsigned)mapping->cache, other);
+            audit_report(runs->audit, AUDIT_CACHE_TYPES,
+                         "frame %lx: mapped with cache type %u by %lx, %u by %lx", phys,
+                         (unsigned)run->cache, virt, (unsigned)mapping->cache, other);
     }
 }
 
@@ -128,8 +130,9 @@ static void check_seals(struct runs *runs, const struct vmem_run *run) {
         const struct slipway_mapping *mapping = &runs->audit->input->mappings[i];
         uint64_t phys;
         if (audit_is_sealed(mapping) && find_common(run, mapping, &phys))
-            audit_report(runs->audit, 5, "frame %lx: read-only kernel page %lx, writable by %lx",
-                         phys, mapping->virt + (phys - mapping->phys),
+            audit_report(runs->audit, AUDIT_SEALED,
+                         "frame %lx: read-only kernel page %lx, writable by %lx", phys,
+                         mapping->virt + (phys - mapping->phys),
                          run->virt.value + (phys - run->phys.value));
     }
 }
@@ -144,7 +147,7 @@ static const struct memmap_region *region_above(struct runs *runs, uint64_t phys
     return runs->region < input->region_count ? &input->regions[runs->region] : NULL;
 }
 
-// [direct_done, end) is not mapped: nothing there may be memory that the kernel will use.
+// [direct_done, end) is not mapped. Memory that the kernel will use must not lie there.
 static void expect_unneeded(struct runs *runs, uint64_t end) {
     const struct memmap_region *region;
     while (runs->direct_done < end && (region = region_above(runs, runs->direct_done)) != NULL &&
@@ -152,8 +155,8 @@ static void expect_unneeded(struct runs *runs, uint64_t end) {
         uint64_t start = max_u64(region->start, runs->direct_done);
         uint64_t stop = min_u64(region->end, end);
         if (region->kind <= SLIPWAY_MEM_PAGE_TABLES)
-            audit_report(runs->audit, 2, "[%lx, %lx), %s: not in the direct map", start, stop,
-                         memmap_kind_text(region->kind));
+            audit_report(runs->audit, AUDIT_RAM_MAPPED, "[%lx, %lx), %s: not in the direct map",
+                         start, stop, memmap_kind_text(region->kind));
         runs->direct_done = stop;
     }
     runs->direct_done = max_u64(runs->direct_done, end);
@@ -168,8 +171,9 @@ static void expect_ram(struct runs *runs, uint64_t end) {
         if (region != NULL)
             stop = min_u64(end, is_absent ? region->start : region->end);
         if (is_absent || !region->direct)
-            audit_report(runs->audit, 3, "[%lx, %lx), %s: in the direct map", runs->direct_done,
-                         stop, is_absent ? "absent" : memmap_kind_text(region->kind));
+            audit_report(runs->audit, AUDIT_MANIFEST, "[%lx, %lx), %s: in the direct map",
+                         runs->direct_done, stop,
+                         is_absent ? "absent" : memmap_kind_text(region->kind));
         runs->direct_done = stop;
     }
 }
@@ -186,8 +190,8 @@ static void expect_sealed(struct runs *runs, uint64_t phys, uint64_t bytes) {
                 sealed = min_u64(bytes, mapping->bytes - (phys - mapping->phys));
         }
         if (sealed == 0) {
-            audit_report(runs->audit, 2, "[%lx, %lx): read-only in the direct map", phys,
-                         phys + bytes);
+            audit_report(runs->audit, AUDIT_RAM_MAPPED, "[%lx, %lx): read-only in the direct map",
+                         phys, phys + bytes);
             return;
         }
         phys += sealed;
@@ -200,13 +204,14 @@ static void check_direct(struct runs *runs, const struct vmem_run *run, uint64_t
                          uint64_t offset, uint64_t bytes) {
     struct audit *audit = runs->audit;
     if (phys != offset) {
-        audit_report(audit, 2, "direct map at %lx: translates to %lx", offset, phys);
+        audit_report(audit, AUDIT_RAM_MAPPED, "direct map at %lx: translates to %lx", offset, phys);
         return;
     }
     if ((run->rights & VMEM_EXECUTE) != 0)
-        audit_report(audit, 1, "[%lx, %lx): executable in the direct map", offset, offset + bytes);
+        audit_report(audit, AUDIT_WRITE_XOR_EXECUTE, "[%lx, %lx): executable in the direct map",
+                     offset, offset + bytes);
     if (run->cache != VMEM_CACHE_WB)
-        audit_report(audit, 2, "[%lx, %lx): cache type %u in the direct map", offset,
+        audit_report(audit, AUDIT_RAM_MAPPED, "[%lx, %lx): cache type %u in the direct map", offset,
                      offset + bytes, (unsigned)run->cache);
     if ((run->rights & VMEM_WRITE) == 0)
         expect_sealed(runs, phys, bytes);
@@ -220,7 +225,8 @@ static bool visit(void *argument, const struct vmem_run *run) {
     uint64_t window = audit_window_bytes(runs->audit->input);
     uint64_t virt = run->virt.value;
     if (virt >> 63 == 0)
-        audit_report(runs->audit, 3, "%lx, %lu bytes: mapped in the lower half", virt, run->bytes);
+        audit_report(runs->audit, AUDIT_MANIFEST, "%lx, %lu bytes: mapped in the lower half", virt,
+                     run->bytes);
     compare_with_manifest(runs, run);
     check_cache_types(runs, run);
     check_seals(runs, run);
@@ -237,7 +243,7 @@ void audit_runs(struct audit *audit) {
     find_sealed_mappings(&runs);
     enum vmem_status status = vmem_walk(audit->input->space, vaddr(0), 0, visit, &runs);
     if (status != VMEM_OK)
-        audit_report(audit, 7, "the walk ended early: %s", vmem_status_text(status));
+        audit_report(audit, AUDIT_TABLES, "the walk ended early: %s", vmem_status_text(status));
     expect_unneeded(&runs, UINT64_MAX);
     const struct slipway_mapping *mapping;
     while ((mapping = current_mapping(&runs)) != NULL) {

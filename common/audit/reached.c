@@ -48,7 +48,8 @@ static enum vmem_claim claim(void *context, paddr_t table) {
 
 static void report_violation(void *context, const struct vmem_violation *violation) {
     struct tables *tables = context;
-    unsigned invariant = violation->kind == VMEM_BAD_WRITE_EXECUTE ? 1 : 7;
+    enum audit_invariant invariant =
+        violation->kind == VMEM_BAD_WRITE_EXECUTE ? AUDIT_WRITE_XOR_EXECUTE : AUDIT_TABLES;
     audit_report(tables->audit, invariant, "level %u, %lx: entry %016lx: %s", violation->level,
                  violation->virt.value, violation->entry, vmem_violation_text(violation->kind));
     tables->broken |=
@@ -65,7 +66,7 @@ static void report_unreached(struct audit *audit, const struct slipway_range *ra
             end++;
         if (end == start)
             continue;
-        audit_report(audit, 7, "[%lx, %lx) is listed as page tables and not reached",
+        audit_report(audit, AUDIT_TABLES, "[%lx, %lx) is listed as page tables and not reached",
                      range->start_phys + start * FRAME_BYTES,
                      range->start_phys + end * FRAME_BYTES);
         start = end;
@@ -76,8 +77,8 @@ bool audit_tables(struct audit *audit) {
     const struct audit_input *input = audit->input;
     uint64_t needed = audit_scratch_bytes(input->ranges, input->range_count);
     if (input->scratch_bytes < needed) {
-        audit_report(audit, 7, "%lu bytes of scratch, %lu are needed", input->scratch_bytes,
-                     needed);
+        audit_report(audit, AUDIT_TABLES, "%lu bytes of scratch, %lu are needed",
+                     input->scratch_bytes, needed);
         return false;
     }
     if (needed > 0)
@@ -91,7 +92,7 @@ bool audit_tables(struct audit *audit) {
         page += table_pages(&input->ranges[i]);
     }
     if (result.tables != input->tables_planned)
-        audit_report(audit, 9, "%lu tables, %lu were planned", result.tables,
+        audit_report(audit, AUDIT_TABLE_COUNT, "%lu tables, %lu were planned", result.tables,
                      input->tables_planned);
     return !tables.broken;
 }

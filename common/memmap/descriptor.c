@@ -1,3 +1,4 @@
+// What each EFI type and attribute means, as tables and single conditions.
 #include "common/memmap/descriptor.h"
 
 #include "common/base/addr.h"

@@ -1,8 +1,9 @@
-// One EFI memory descriptor: how it is read, and what its type and attributes mean for a frame that
-// it covers. UEFI specification 2.10, 7.2.3 (EFI_MEMORY_DESCRIPTOR).
+// The EFI memory map and its descriptors: how one is read, what its type and attributes mean for a
+// frame that it covers, and what is odd about it. The policy is memmap.h's. UEFI
+// specification 2.10, 7.2.3 (EFI_MEMORY_DESCRIPTOR).
 #pragma once
 
-#include "common/memmap/memmap.h"
+#include "common/boot/slipway_boot.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,12 +44,48 @@ enum {
 
 #define EFI_DESCRIPTOR_BYTES 40 // as UEFI 2.10 defines it; firmware may use a larger stride
 
+// The EFI memory map as GetMemoryMap gave it. Read by `stride`, never by the size of a structure.
+struct memmap_efi {
+    const void *descriptors;
+    uint64_t bytes;
+    uint64_t stride; // EFI_DESCRIPTOR_BYTES at least
+};
+
+// Video memory and option ROMs of a PC: 640 KiB to 1 MiB.
+#define MEMMAP_LEGACY_START UINT64_C(0xa0000)
+#define MEMMAP_LEGACY_END   UINT64_C(0x100000)
+
+enum memmap_oddity {
+    MEMMAP_ODD_ZERO_PAGES,        // descriptors with 0 pages
+    MEMMAP_ODD_WRAPS,             // end does not fit in 64 bits
+    MEMMAP_ODD_BEYOND_LIMIT,      // ends above the limit
+    MEMMAP_ODD_UNALIGNED,         // start is not frame aligned
+    MEMMAP_ODD_UNSORTED,          // starts below its predecessor
+    MEMMAP_ODD_OVERLAP,           // frames covered by more than one descriptor (counted by region)
+    MEMMAP_ODD_FRAME_0,           // frame 0 is given as usable
+    MEMMAP_ODD_LEGACY_HOLE,       // 0xA0000 to 0xFFFFF is given as usable or reclaimable
+    MEMMAP_ODD_UNKNOWN_TYPE,      // type above 15, OEM and OS types included
+    MEMMAP_ODD_UNKNOWN_ATTRIBUTE, // attribute bits that the UEFI specification does not define
+    MEMMAP_ODD_RAM_WITHOUT_WB,    // RAM type without the WB attribute
+    MEMMAP_ODD_RUNTIME_ON_RAM,    // RUNTIME on a usable or reclaimable type
+    MEMMAP_ODD_SOFT_RESERVED,     // SP on a usable or reclaimable type
+    MEMMAP_ODD_MMIO_UNCACHED,     // MMIO without any cacheability attribute
+    MEMMAP_ODD_UNMERGED,          // neighbours in the map that could have been one descriptor
+    MEMMAP_ODD_EMPTY,             // no descriptor at all
+    MEMMAP_ODDITIES,
+};
+
 struct memmap_descriptor {
     uint32_t type;
     uint64_t start;
     uint64_t pages;
     uint64_t attributes;
 };
+
+// True for the kinds that a kernel may reclaim.
+static inline bool memmap_is_reclaimable(uint32_t kind) {
+    return kind >= SLIPWAY_MEM_BOOT_SERVICES && kind <= SLIPWAY_MEM_ACPI_RECLAIM;
+}
 
 // Reads descriptor `index`, which lies inside `efi`. No alignment is asked of the map.
 struct memmap_descriptor memmap_descriptor_read(const struct memmap_efi *efi, uint64_t index);

@@ -1,15 +1,17 @@
+// The sweep over descriptors and claims that makes regions.
 #include "common/memmap/memmap.h"
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
 #include "common/memmap/descriptor.h"
 
-// Every descriptor and claim becomes pieces, whose edges are events: the frame-aligned address
-// where a piece starts or ends, and in the bits below what the piece is. Sorted events are swept
-// from the lowest address up; between two addresses the counts of pieces say what the frames there
-// are.
+// Every descriptor and every claim becomes ranges of frames. The two edges of a range are events: a
+// frame-aligned address, and in the bits below it a tag that says what the range is. The sweep
+// reads the sorted events from the lowest address up and counts the ranges that are open; between
+// two addresses these counts say what the frames are.
 //
-// Ends sort before starts: pieces that touch, listed in order, are then sorted events already.
+// At one address ends sort before starts. So ranges that touch and are listed in order give events
+// that are sorted already.
 #define EVENT_KIND  UINT64_C(0xf)  // SLIPWAY_MEM_...
 #define EVENT_WHOLE UINT64_C(0x10) // covers its frames whole, else touches them
 #define EVENT_RAM   UINT64_C(0x20) // of a descriptor that belongs in the direct map
@@ -17,16 +19,22 @@
 #define EVENT_UNMAP UINT64_C(0x80) // of a claim that takes its frames out of the direct map
 #define EVENT_START UINT64_C(0x800)
 #define EVENT_TAG   (FRAME_BYTES - 1)
-_Static_assert(SLIPWAY_MEM_KINDS - 1 <= EVENT_KIND);
+_Static_assert(SLIPWAY_MEM_KINDS - 1 <= EVENT_KIND, "a kind fits in the tag");
+_Static_assert((EVENT_KIND ^ EVENT_WHOLE ^ EVENT_RAM ^ EVENT_CLAIM ^ EVENT_UNMAP) ==
+                   EVENT_KIND + EVENT_WHOLE + EVENT_RAM + EVENT_CLAIM + EVENT_UNMAP,
+               "the parts of a tag are disjoint");
+_Static_assert(EVENT_START > EVENT_KIND + EVENT_WHOLE + EVENT_RAM + EVENT_CLAIM + EVENT_UNMAP,
+               "an end, whatever its tag, sorts before a start");
+_Static_assert(EVENT_START <= EVENT_TAG, "a tag fits below the address of a frame");
 
-// An unaligned descriptor has three pieces: its middle, and the frames it covers in part.
+// An unaligned descriptor has three ranges: its middle, and the frames it covers in part.
 #define EVENTS_PER_DESCRIPTOR    6
 #define ADDRESSES_PER_DESCRIPTOR 4 // where these events can be
 #define EVENTS_PER_CLAIM         2
-#define EVENTS_OF_RULE_5         4
+#define EVENTS_OF_POLICY_5       4
 
 static uint64_t event_bound(uint64_t descriptors, uint64_t claims) {
-    return EVENTS_PER_DESCRIPTOR * descriptors + EVENTS_PER_CLAIM * claims + EVENTS_OF_RULE_5;
+    return EVENTS_PER_DESCRIPTOR * descriptors + EVENTS_PER_CLAIM * claims + EVENTS_OF_POLICY_5;
 }
 
 // Two arrays of events: sorting merges from one into the other.
@@ -35,7 +43,7 @@ uint64_t memmap_scratch_bytes(uint64_t descriptors, uint64_t claims) {
 }
 
 uint64_t memmap_region_bound(uint64_t descriptors, uint64_t claims) {
-    return ADDRESSES_PER_DESCRIPTOR * descriptors + EVENTS_PER_CLAIM * claims + EVENTS_OF_RULE_5;
+    return ADDRESSES_PER_DESCRIPTOR * descriptors + EVENTS_PER_CLAIM * claims + EVENTS_OF_POLICY_5;
 }
 
 struct event_list {
@@ -43,7 +51,7 @@ struct event_list {
     uint64_t count;
 };
 
-static void add_piece(struct event_list *list, uint64_t start, uint64_t end, uint64_t tag) {
+static void add_range(struct event_list *list, uint64_t start, uint64_t end, uint64_t tag) {
     if (start == end)
         return;
     list->events[list->count++] = start | tag | EVENT_START;
@@ -53,12 +61,13 @@ static void add_piece(struct event_list *list, uint64_t start, uint64_t end, uin
 static void add_descriptor(struct event_list *list, uint64_t start, uint64_t end, uint64_t tag) {
     uint64_t whole_start = align_up(start, FRAME_BYTES);
     uint64_t whole_end = align_down(end, FRAME_BYTES);
-    add_piece(list, align_down(start, FRAME_BYTES), whole_start, tag);
-    add_piece(list, whole_start, whole_end, tag | EVENT_WHOLE);
-    add_piece(list, whole_end, align_up(end, FRAME_BYTES), tag);
+    add_range(list, align_down(start, FRAME_BYTES), whole_start, tag);
+    add_range(list, whole_start, whole_end, tag | EVENT_WHOLE);
+    add_range(list, whole_end, align_up(end, FRAME_BYTES), tag);
 }
 
-// What the map's order makes of a descriptor: `last` is the one before it that was not ignored.
+// Counts what is odd about a descriptor's place in the map. `last` is the descriptor before it that
+// was not ignored.
 static void count_order_oddities(const struct memmap_descriptor *descriptor,
                                  const struct memmap_descriptor *last, uint64_t last_end,
                                  uint64_t odd[MEMMAP_ODDITIES]) {
@@ -90,7 +99,7 @@ static void add_all_descriptors(struct event_list *list, const struct memmap_efi
         bool is_general = kind == SLIPWAY_MEM_USABLE || memmap_is_reclaimable(kind);
         bool is_direct = memmap_descriptor_is_direct(&descriptor);
         if (is_general && end > limit)
-            add_piece(list, align_down(descriptor.start, FRAME_BYTES), limit, kind | EVENT_CLAIM);
+            add_range(list, align_down(descriptor.start, FRAME_BYTES), limit, kind | EVENT_CLAIM);
         else
             add_descriptor(list, descriptor.start, min_u64(end, limit),
                            kind | (is_direct ? EVENT_RAM : 0));
@@ -108,15 +117,16 @@ static enum memmap_status add_all_claims(struct event_list *list, const struct m
             claim->kind >= SLIPWAY_MEM_KINDS)
             return MEMMAP_ERR_CLAIM;
         uint64_t unmap = claim->kind > SLIPWAY_MEM_PAGE_TABLES ? EVENT_UNMAP : 0;
-        add_piece(list, claim->start, end, claim->kind | EVENT_CLAIM | unmap);
+        add_range(list, claim->start, end, claim->kind | EVENT_CLAIM | unmap);
     }
     return MEMMAP_OK;
 }
 
-// Policy 5 is two claims of our own: they leave the direct map alone, as it says.
-static void add_rule_5(struct event_list *list) {
-    add_piece(list, 0, FRAME_BYTES, SLIPWAY_MEM_RESERVED | EVENT_CLAIM);
-    add_piece(list, MEMMAP_LEGACY_START, MEMMAP_LEGACY_END, SLIPWAY_MEM_RESERVED | EVENT_CLAIM);
+// Policy 5, as two claims of our own. They have no EVENT_UNMAP: policy 5 leaves the direct map
+// alone.
+static void reserve_legacy_frames(struct event_list *list) {
+    add_range(list, 0, FRAME_BYTES, SLIPWAY_MEM_RESERVED | EVENT_CLAIM);
+    add_range(list, MEMMAP_LEGACY_START, MEMMAP_LEGACY_END, SLIPWAY_MEM_RESERVED | EVENT_CLAIM);
 }
 
 // The end of the sorted run that starts at `start`, which is below `count`.
@@ -155,13 +165,13 @@ static const uint64_t *sort_values(uint64_t *from, uint64_t *to, uint64_t count)
     return from;
 }
 
-// How many pieces of each kind there are, and which kinds there are any of.
+// How many ranges of each kind are open, and which kinds have any.
 struct kind_count {
     uint64_t count[SLIPWAY_MEM_KINDS];
     uint32_t present; // bit k: count[k] is not 0
 };
 
-// What the sweep is inside of.
+// The ranges that are open where the sweep is.
 struct coverage {
     struct kind_count kinds; // of descriptors
     struct kind_count claims;
@@ -236,8 +246,8 @@ static enum memmap_status append_region(struct region_list *list, struct memmap_
     return MEMMAP_OK;
 }
 
-// Turns sorted events into regions. A claim where no descriptor is claims nothing: what firmware
-// does not list stays absent.
+// Turns sorted events into regions. Where no descriptor is open there is no region, whatever is
+// claimed: what firmware does not list stays absent.
 static enum memmap_status sweep(const uint64_t *events, uint64_t count, struct region_list *list,
                                 uint64_t *overlaps) {
     struct coverage coverage = {0};
@@ -252,7 +262,7 @@ static enum memmap_status sweep(const uint64_t *events, uint64_t count, struct r
             continue;
         struct memmap_region region = {
             .start = start,
-            .end = events[next] & ~EVENT_TAG, // there is one: what is open ends somewhere
+            .end = events[next] & ~EVENT_TAG, // there is one: every range ends
             .kind = coverage_kind(&coverage),
             .direct = coverage.whole_ram > 0 && coverage.not_ram == 0 && coverage.unmapped == 0,
         };
@@ -290,7 +300,7 @@ enum memmap_status memmap_normalise(const struct memmap_input *input, void *scra
         return MEMMAP_ERR_SCRATCH;
 
     struct event_list events = {.events = scratch};
-    add_rule_5(&events);
+    reserve_legacy_frames(&events);
     add_all_descriptors(&events, efi, input->limit, ret_report);
     enum memmap_status status = add_all_claims(&events, input->claims, input->claim_count);
     if (status != MEMMAP_OK)

@@ -13,30 +13,20 @@
 //      it.
 //   5. Frame 0 and 0xA0000 to 0xFFFFF are reserved whatever the map says.
 //   6. Direct map: frames that one descriptor of type 1, 2, 3, 4, 5, 6, 7, 9 or 10 with WB covers
-//      whole and that no other kind of descriptor touches. Rule 5 does not apply. What the loader
+//      whole and that no other kind of descriptor touches. Policy 5 does not apply. What the loader
 //      claims stays in it, unless the claim makes it what is never general memory: RAM that was
 //      demoted because nothing maps it.
 #pragma once
 
 #include "common/boot/slipway_boot.h"
+#include "common/memmap/descriptor.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-// Video memory and option ROMs of a PC: 640 KiB to 1 MiB.
-#define MEMMAP_LEGACY_START UINT64_C(0xa0000)
-#define MEMMAP_LEGACY_END   UINT64_C(0x100000)
-
-// The EFI memory map as GetMemoryMap gave it. Read by `stride`, never by the size of a structure.
-struct memmap_efi {
-    const void *descriptors;
-    uint64_t bytes;
-    uint64_t stride; // at least 40
-};
-
-// What the loader says of a range: it can only make it less usable. Where no descriptor is it says
-// nothing: what firmware does not list stays absent.
+// What the loader says of a range. A claim can only make memory less usable. Where firmware lists
+// nothing a claim changes nothing: the memory stays absent.
 struct memmap_claim {
     uint64_t start;
     uint64_t bytes;
@@ -55,26 +45,6 @@ struct memmap_input {
     const struct memmap_claim *claims;
     uint64_t claim_count;
     uint64_t limit; // end of addressable memory: min(2^46, 2^physical width)
-};
-
-enum memmap_oddity {
-    MEMMAP_ODD_ZERO_PAGES,        // descriptors with 0 pages
-    MEMMAP_ODD_WRAPS,             // end does not fit in 64 bits
-    MEMMAP_ODD_BEYOND_LIMIT,      // ends above the limit
-    MEMMAP_ODD_UNALIGNED,         // start is not frame aligned
-    MEMMAP_ODD_UNSORTED,          // starts below its predecessor
-    MEMMAP_ODD_OVERLAP,           // frames covered by more than one descriptor (counted by region)
-    MEMMAP_ODD_FRAME_0,           // frame 0 is given as usable
-    MEMMAP_ODD_LEGACY_HOLE,       // 0xA0000 to 0xFFFFF is given as usable or reclaimable
-    MEMMAP_ODD_UNKNOWN_TYPE,      // type above 15, OEM and OS types included
-    MEMMAP_ODD_UNKNOWN_ATTRIBUTE, // attribute bits that the UEFI specification does not define
-    MEMMAP_ODD_RAM_WITHOUT_WB,    // RAM type without the WB attribute
-    MEMMAP_ODD_RUNTIME_ON_RAM,    // RUNTIME on a usable or reclaimable type
-    MEMMAP_ODD_SOFT_RESERVED,     // SP on a usable or reclaimable type
-    MEMMAP_ODD_MMIO_UNCACHED,     // MMIO without any cacheability attribute
-    MEMMAP_ODD_UNMERGED,          // neighbours in the map that could have been one descriptor
-    MEMMAP_ODD_EMPTY,             // no descriptor at all
-    MEMMAP_ODDITIES,
 };
 
 struct memmap_report {
@@ -137,9 +107,4 @@ static inline uint32_t memmap_kind_of_purpose(uint32_t purpose) {
 static inline bool memmap_purpose_is_reclaimable(uint32_t purpose) {
     uint32_t kind = memmap_kind_of_purpose(purpose);
     return kind == SLIPWAY_MEM_LOADER || kind == SLIPWAY_MEM_MODULE;
-}
-
-// True for the kinds that a kernel may reclaim.
-static inline bool memmap_is_reclaimable(uint32_t kind) {
-    return kind >= SLIPWAY_MEM_BOOT_SERVICES && kind <= SLIPWAY_MEM_ACPI_RECLAIM;
 }

@@ -1,3 +1,4 @@
+// Names of kinds and oddities.
 #include "common/memmap/memmap.h"
 
 // Arrays of characters, not of pointers: nothing here needs a relocation.

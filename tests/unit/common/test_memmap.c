@@ -325,7 +325,7 @@ TEST("memmap: the largest map takes all of its scratch memory, and all but the r
     map.claim_count = ARRAY_LEN(claims);
     run_sound(&map);
     assert_int_equal(map.region_count + 3, memmap_region_bound(map.count, map.claim_count));
-    // Two edges of each piece, twice: of three pieces each, of a claim each, and of rule 5.
+    // Two edges of each range, twice: of three ranges each, of a claim each, and of policy 5.
     assert_int_equal(2 * 2 * (3 * map.count + map.claim_count + 2) * sizeof(uint64_t),
                      memmap_scratch_bytes(map.count, map.claim_count));
     map_free(&map);
