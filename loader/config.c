@@ -173,7 +173,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
     case KEY_DIGEST:
         status = choose(parser, &digest_choices, value, &choice);
         if (status == CONFIG_OK)
-            config->digest = choice != 0;
+            config->wants_digests = choice != 0;
         break;
     case KEYS:
         break;

@@ -55,7 +55,7 @@ struct config {
     uint32_t kernel_line; // of the file, from 1; 0: the default
     struct config_text cmdline;
     enum config_log log;
-    bool digest; // modules' SHA-256
+    bool wants_digests; // modules' SHA-256
     uint32_t module_count;
     struct config_module modules[CONFIG_MODULES_MAX];
 };

@@ -34,7 +34,7 @@ static EFI_STATUS parse(struct file *file, struct config *ret_config) {
     // A file that is too large is refused by its size, unread.
     uint64_t bytes = file->bytes <= CONFIG_FILE_MAX_BYTES ? file->bytes : 0;
     if (bytes != 0) {
-        EFI_STATUS status = firmware_take_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
+        EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
         if (EFI_ERROR(status))
             return log_fail(status, "%s: no room for %lu bytes (%s)", file->name, bytes,
                             log_status_text(status));

@@ -89,7 +89,7 @@ bool console_is_on_com1(void) {
 
 // ---- Keys
 
-static bool take_key(void) {
+static bool read_key(void) {
     EFI_INPUT_KEY key;
     return ST->ConIn != NULL && !EFI_ERROR(ST->ConIn->ReadKeyStroke(ST->ConIn, &key));
 }
@@ -100,9 +100,9 @@ void console_wait_for_key(void) {
     _Static_assert(WAIT_SECONDS == 10, "as the text says");
     if (ST->ConOut == NULL)
         return;
-    for (unsigned i = 0; i < KEYS_DROPPED_MAX && take_key();)
+    for (unsigned i = 0; i < KEYS_DROPPED_MAX && read_key();)
         i++;
     console_write(text, sizeof(text) - 1);
-    for (unsigned i = 0; i < WAIT_SECONDS * POLLS_A_SECOND && !take_key(); i++)
+    for (unsigned i = 0; i < WAIT_SECONDS * POLLS_A_SECOND && !read_key(); i++)
         BS->Stall(1000000 / POLLS_A_SECOND);
 }

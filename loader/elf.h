@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 #define ELF_HEADER_BYTES    64    // what elf_parse_header reads
-#define ELF_ORIGIN_BYTES    32768 // of a file's start, in which most marks of other origin stand
+#define ELF_ORIGIN_BYTES    32768 // of a file's start, in which most signatures of other origin stand
 #define ELF_PHDRS_MAX       64    // program headers of one file
 #define ELF_SEGMENTS_MAX    32    // PT_LOAD segments with memory
-#define ELF_STACK_MIN_BYTES 4096  // smallest and largest boot stack that a note may ask for
+#define ELF_STACK_MIN_BYTES 4096 // smallest and largest boot stack that a note may ask for
 #define ELF_STACK_MAX_BYTES (16 << 20)
 
 enum elf_status {
@@ -188,9 +188,9 @@ struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t 
                                              struct elf_error *ret_error);
 
 // Looks for what a file is that is no kernel of ours: another format, or a kernel made for another
-// boot protocol. Looks at `count` bytes, which stand at `offset` in the file, for the marks that
-// these formats and protocols have there. True: *ret_origin has the words (an ELF_IS_... status),
-// and the mark's offset in the file as a.
+// boot protocol. Looks at `count` bytes, which stand at `offset` in the file, for the signatures
+// that these formats and protocols have there. True: *ret_origin has the words (an ELF_IS_...
+// status), and the signature's offset in the file as a.
 //
 // What refuses a file's headers is better understood with the origin beside it, looked for in the
 // first ELF_ORIGIN_BYTES. A kernel in which no PT_NOTE holds our note is refused if one of its

@@ -94,15 +94,15 @@ static enum elf_status identify_anywhere(struct place *place) {
     return is_note(place) ? ELF_IS_UNLISTED : ELF_OK;
 }
 
-// A mark is 8 bytes whose bits `mask` are `value`, at a multiple of `step` from `first` to `last`
-// in the file. Where these bits alone do not tell what the file is, `identify` does; ELF_OK:
+// A signature is 8 bytes whose bits `mask` are `value`, at a multiple of `step` from `first` to
+// `last` in the file. Where these bits alone do not tell what the file is, `identify` does; ELF_OK:
 // nothing.
-static const struct mark {
+static const struct signature {
     uint64_t mask, value;
     uint64_t first, last, step;
     enum elf_status status;
     enum elf_status (*identify)(struct place *place);
-} marks[] = {
+} signatures[] = {
     {0xffffff, 0x088b1f, 0, 0, 8, ELF_IS_GZIP, NULL},
     {0xffffffffffff, 0x005a587a37fd, 0, 0, 8, ELF_IS_XZ, NULL},
     {0xffffffff, 0xfd2fb528, 0, 0, 8, ELF_IS_ZSTD, NULL},
@@ -114,19 +114,20 @@ static const struct mark {
     {ALL_SET | ALL_CLEAR, ALL_SET, 0, UINT64_MAX, 8, ELF_OK, identify_anywhere},
 };
 
-// The first mark of this kind in `bytes`, which stand at `offset` in the file. Every word of a
+// The first signature of this kind in `bytes`, which stand at `offset` in the file. Every word of a
 // kernel without a note passes through the loop: it has seven instructions.
-static enum elf_status find_mark(const struct mark *mark, const uint8_t *bytes, uint64_t count,
-                                 uint64_t offset, uint64_t *ret_at) {
-    uint64_t first = max_u64(mark->first, align_up(offset, mark->step));
-    uint64_t end = min_u64(mark->last, offset + count - 8) + 1;
-    uint64_t step = mark->step;
+static enum elf_status find_signature(const struct signature *signature, const uint8_t *bytes,
+                                      uint64_t count, uint64_t offset, uint64_t *ret_at) {
+    uint64_t first = max_u64(signature->first, align_up(offset, signature->step));
+    uint64_t end = min_u64(signature->last, offset + count - 8) + 1;
+    uint64_t step = signature->step;
     const uint8_t *stop = bytes + (max_u64(first, end) - offset);
     for (const uint8_t *at = bytes + (first - offset); at < stop; at += step) {
-        if ((read_u64(at) & mark->mask) != mark->value)
+        if ((read_u64(at) & signature->mask) != signature->value)
             continue;
         struct place place = {bytes, count, (uint64_t)(at - bytes)};
-        enum elf_status status = mark->identify == NULL ? mark->status : mark->identify(&place);
+        enum elf_status status =
+            signature->identify == NULL ? signature->status : signature->identify(&place);
         *ret_at = offset + place.at;
         if (status != ELF_OK)
             return status;
@@ -136,9 +137,9 @@ static enum elf_status find_mark(const struct mark *mark, const uint8_t *bytes, 
 
 bool elf_find_origin(const void *bytes, uint64_t count, uint64_t offset,
                      struct elf_error *ret_origin) {
-    for (uint64_t i = 0; count >= 8 && i < ARRAY_LEN(marks); i++) {
+    for (uint64_t i = 0; count >= 8 && i < ARRAY_LEN(signatures); i++) {
         uint64_t at;
-        enum elf_status status = find_mark(&marks[i], bytes, count, offset, &at);
+        enum elf_status status = find_signature(&signatures[i], bytes, count, offset, &at);
         if (status != ELF_OK) {
             *ret_origin = (struct elf_error){.status = status, .a = at};
             return true;

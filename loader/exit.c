@@ -37,13 +37,14 @@ static EFI_STATUS give_up(const struct space *space, uint32_t attempts, EFI_STAT
 
 // Reads the map and holds the tables against it; on a change beyond the pool of tables, builds anew
 // and reads again.
-static EFI_STATUS settle(struct space *space, bool may_replan) {
+static EFI_STATUS check_last_map(struct space *space, bool may_replan) {
     for (uint32_t replans = 0;; replans++) {
         EFI_STATUS status = memory_map_read(&space->map);
         if (EFI_ERROR(status))
             return log_fail(status, "memory map: cannot read the last one (%s)",
                             log_status_text(status));
-        enum space_verdict verdict = space_settle(space, may_replan && replans < REPLANS_MAX);
+        enum space_verdict verdict =
+            space_check_last_map(space, may_replan && replans < REPLANS_MAX);
         if (verdict == SPACE_SOUND)
             return EFI_SUCCESS;
         if (verdict != SPACE_REPLAN)
@@ -60,7 +61,7 @@ static EFI_STATUS settle(struct space *space, bool may_replan) {
 static EFI_STATUS prove(struct space *space, bool first) {
     if (first)
         timeline_begin("map");
-    EFI_STATUS status = settle(space, first);
+    EFI_STATUS status = check_last_map(space, first);
     if (first) {
         timeline_end(space->map.bytes);
         timeline_begin("audit");

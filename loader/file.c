@@ -79,7 +79,7 @@ static EFI_STATUS reopen(struct file *file) {
 }
 
 // One firmware read. A position or read that fails leaves a handle that cannot be trusted.
-static EFI_STATUS read_piece(struct file *file, uint64_t offset, void *destination, UINTN *bytes) {
+static EFI_STATUS read_chunk(struct file *file, uint64_t offset, void *destination, UINTN *bytes) {
     EFI_STATUS status = file->handle->SetPosition(file->handle, offset);
     return EFI_ERROR(status) ? status : file->handle->Read(file->handle, bytes, destination);
 }
@@ -116,7 +116,7 @@ static bool has_byte(struct file *file, uint64_t offset) {
     UINTN got = 1;
     if (file->handle == NULL)
         return false;
-    EFI_STATUS status = read_piece(file, offset, &byte, &got);
+    EFI_STATUS status = read_chunk(file, offset, &byte, &got);
     if (EFI_ERROR(status) && EFI_ERROR(reopen(file)))
         return false;
     return !EFI_ERROR(status) && got == 1;
@@ -191,7 +191,7 @@ EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint
     while (left != 0) {
         UINTN asked = min_u64(left, file->chunk);
         UINTN got = asked;
-        EFI_STATUS status = read_piece(file, at, to, &got);
+        EFI_STATUS status = read_chunk(file, at, to, &got);
         if (EFI_ERROR(status) && file->chunk > CHUNK_LEAST) {
             file->chunk /= 2;
             file->chunk_max = file->chunk;

@@ -7,15 +7,15 @@ EFI_BOOT_SERVICES *BS;
 EFI_SYSTEM_TABLE *ST;
 EFI_HANDLE firmware_image;
 
-static struct firmware_pages held[FIRMWARE_HELD_MAX];
-static uint64_t held_count;
+static struct firmware_range ranges[FIRMWARE_RANGES_MAX];
+static uint64_t range_count;
 static EFI_TPL caller_tpl;
 
 void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     firmware_image = image;
     ST = system;
     BS = system->BootServices;
-    held_count = 0;
+    range_count = 0;
     BS->SetWatchdogTimer(0, 0, 0, NULL);
     caller_tpl = BS->RaiseTPL(TPL_HIGH_LEVEL);
     BS->RestoreTPL(TPL_APPLICATION);
@@ -43,10 +43,11 @@ static EFI_STATUS allocate(UINTN pages, EFI_PHYSICAL_ADDRESS *ret_start) {
     return EFI_SUCCESS;
 }
 
-EFI_STATUS firmware_take_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
-                               uint64_t *ret_start) {
+EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
+                                uint64_t *ret_start) {
     uint64_t padded;
-    if (held_count == FIRMWARE_HELD_MAX || bytes == 0 || add_overflows(bytes, align - 1, &padded))
+    if (range_count == FIRMWARE_RANGES_MAX || bytes == 0 ||
+        add_overflows(bytes, align - 1, &padded))
         return EFI_OUT_OF_RESOURCES;
     uint64_t size = align_up(bytes, FRAME_BYTES);
     uint64_t slack =
@@ -61,31 +62,31 @@ EFI_STATUS firmware_take_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
     uint64_t tail = start + slack - aligned;
     if (tail != 0)
         BS->FreePages(aligned + size, tail >> FRAME_SHIFT);
-    held[held_count++] = (struct firmware_pages){aligned, size, purpose};
+    ranges[range_count++] = (struct firmware_range){aligned, size, purpose};
     *ret_start = aligned;
     return EFI_SUCCESS;
 }
 
-void firmware_return_pages(uint64_t start) {
-    for (uint64_t i = 0; i < held_count; i++) {
-        if (held[i].start != start)
+void firmware_free_pages(uint64_t start) {
+    for (uint64_t i = 0; i < range_count; i++) {
+        if (ranges[i].start != start)
             continue;
-        BS->FreePages(start, held[i].bytes >> FRAME_SHIFT);
-        held[i] = held[--held_count];
+        BS->FreePages(start, ranges[i].bytes >> FRAME_SHIFT);
+        ranges[i] = ranges[--range_count];
         return;
     }
 }
 
-void firmware_return_all(void) {
-    while (held_count != 0) {
-        held_count--;
-        BS->FreePages(held[held_count].start, held[held_count].bytes >> FRAME_SHIFT);
+void firmware_free_all(void) {
+    while (range_count != 0) {
+        range_count--;
+        BS->FreePages(ranges[range_count].start, ranges[range_count].bytes >> FRAME_SHIFT);
     }
 }
 
-const struct firmware_pages *firmware_held(uint64_t *ret_count) {
-    *ret_count = held_count;
-    return held;
+const struct firmware_range *firmware_ranges(uint64_t *ret_count) {
+    *ret_count = range_count;
+    return ranges;
 }
 
 void *firmware_table(const EFI_GUID *guid) {

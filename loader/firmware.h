@@ -21,10 +21,10 @@ extern EFI_HANDLE firmware_image;
 
 // The config, its modules, the kernel, and of the loader's own: boot_info, scratch memory, the
 // stack and the tables.
-enum { FIRMWARE_HELD_MAX = CONFIG_MODULES_MAX + 6 };
+enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 6 };
 
 // One range of pages that the loader holds.
-struct firmware_pages {
+struct firmware_range {
     uint64_t start; // physical address
     uint64_t bytes;
     uint32_t purpose; // SLIPWAY_RANGE_...
@@ -37,21 +37,21 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 // Allocates `bytes`, rounded up to pages, of EfiLoaderData for `purpose`, aligned to `align` bytes
 // (a power of two of at least 4 KiB). The contents are unspecified. On failure *ret_start is
 // untouched and nothing is held. Never returns physical address 0.
-[[nodiscard]] EFI_STATUS firmware_take_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
-                                             uint64_t *ret_start);
+[[nodiscard]] EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
+                                              uint64_t *ret_start);
 
 // Gives one range back, named by its start; 0 names none.
-void firmware_return_pages(uint64_t start);
+void firmware_free_pages(uint64_t start);
 
 // Gives all pages back.
-void firmware_return_all(void);
+void firmware_free_all(void);
 
 // Before returning to the firmware, with all pages given back: the task priority that it called
 // with.
 void firmware_return(void);
 
 // The ranges held, in no particular order.
-const struct firmware_pages *firmware_held(uint64_t *ret_count);
+const struct firmware_range *firmware_ranges(uint64_t *ret_count);
 
 // The configuration table with this GUID, or null.
 void *firmware_table(const EFI_GUID *guid);

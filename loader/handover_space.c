@@ -11,7 +11,7 @@
 enum {
     DEMOTED_MAX = 16,
     // The pages held, of which the tables make two, the loader's image, and demoted RAM.
-    RANGES_MAX = FIRMWARE_HELD_MAX + 2 + DEMOTED_MAX,
+    RANGES_MAX = FIRMWARE_RANGES_MAX + 2 + DEMOTED_MAX,
     // Tables beyond the plan: for RAM that appears or goes between the plan and the exit.
     TABLES_SPARE = 16,
 };
@@ -30,11 +30,11 @@ static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint3
 
 static void list_ranges(struct space *space) {
     uint64_t count;
-    const struct firmware_pages *held = firmware_held(&count);
+    const struct firmware_range *allocated = firmware_ranges(&count);
     space->range_count = 0;
     for (uint64_t i = 0; i < count; i++) {
-        if (held[i].purpose != SLIPWAY_RANGE_PAGE_TABLES)
-            add_range(space, held[i].start, held[i].bytes, held[i].purpose);
+        if (allocated[i].purpose != SLIPWAY_RANGE_PAGE_TABLES)
+            add_range(space, allocated[i].start, allocated[i].bytes, allocated[i].purpose);
     }
     const struct table_pool *pool = &space->pool;
     uint64_t used = pool->used * FRAME_BYTES;
@@ -65,25 +65,26 @@ static EFI_STATUS fail_mapping(const char *what, const struct slipway_mapping *m
 }
 
 // Drafts the manifest for the regions at hand and counts its tables.
-static EFI_STATUS draft(struct space *space) {
+static EFI_STATUS plan_manifest(struct space *space) {
     struct vmem_plan counted;
     uint64_t index;
-    space->draft_count = plan_make_manifest(&space->plan, space->draft);
+    space->next_count = plan_make_manifest(&space->plan, space->next_mappings);
     enum vmem_status status =
-        plan_count_tables(space->draft, space->draft_count, space->features.paging,
+        plan_count_tables(space->next_mappings, space->next_count, space->features.paging,
                           space->features.paging_levels, &counted, &index);
     if (status != VMEM_OK)
-        return fail_mapping("plan", &space->draft[index], status);
-    space->draft_tables = counted.tables;
+        return fail_mapping("plan", &space->next_mappings[index], status);
+    space->next_tables = counted.tables;
     return EFI_SUCCESS;
 }
 
 // Makes the draft the manifest and builds its tables from the pool's start.
 static EFI_STATUS build(struct space *space) {
     uint64_t index;
-    memcpy(space->info->mappings, space->draft, space->draft_count * sizeof(*space->draft));
-    space->mapping_count = space->draft_count;
-    space->tables_planned = space->draft_tables;
+    memcpy(space->info->mappings, space->next_mappings,
+           space->next_count * sizeof(*space->next_mappings));
+    space->mapping_count = space->next_count;
+    space->tables_planned = space->next_tables;
     space->pool.used = 0;
     enum vmem_status status = vmem_new(&space->vmem, &table_pool_ops, &space->pool,
                                        space->features.paging, space->features.paging_levels);
@@ -104,21 +105,21 @@ static EFI_STATUS build(struct space *space) {
 // ---- Memory
 
 // One run of scratch memory, for the normaliser and for a second manifest.
-static EFI_STATUS take_scratch(struct space *space, uint64_t descriptors, uint64_t regions) {
+static EFI_STATUS alloc_scratch(struct space *space, uint64_t descriptors, uint64_t regions) {
     uint64_t regions_bytes = regions * sizeof(struct memmap_region);
-    uint64_t draft_bytes = plan_mapping_bound(regions) * sizeof(struct slipway_mapping);
+    uint64_t next_bytes = plan_mapping_bound(regions) * sizeof(struct slipway_mapping);
     uint64_t scratch_bytes = memmap_scratch_bytes(descriptors, RANGES_MAX);
-    uint64_t bytes = regions_bytes + draft_bytes + scratch_bytes;
+    uint64_t bytes = regions_bytes + next_bytes + scratch_bytes;
     uint64_t start;
-    EFI_STATUS status = firmware_take_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
     if (EFI_ERROR(status))
         return log_fail(status, "scratch memory: no room for %lu bytes (%s)", bytes,
                         log_status_text(status));
     space->map.regions = firmware_pointer(start);
     space->map.region_capacity = regions;
     start += regions_bytes;
-    space->draft = firmware_pointer(start);
-    start += draft_bytes;
+    space->next_mappings = firmware_pointer(start);
+    start += next_bytes;
     space->map.scratch = firmware_pointer(start);
     space->map.scratch_bytes = scratch_bytes;
     return EFI_SUCCESS;
@@ -172,10 +173,10 @@ static void leave_out_unfit_framebuffers(const struct space *space, struct devic
     devices->framebuffer_count = kept;
 }
 
-static EFI_STATUS take_stack(struct space *space, uint64_t bytes) {
+static EFI_STATUS alloc_stack(struct space *space, uint64_t bytes) {
     space->plan.stack_bytes = bytes;
     EFI_STATUS status =
-        firmware_take_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_STACK, &space->plan.stack_phys);
+        firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_STACK, &space->plan.stack_phys);
     if (EFI_ERROR(status))
         return log_fail(status, "stack: no room for %lu bytes (%s)", bytes,
                         log_status_text(status));
@@ -184,12 +185,12 @@ static EFI_STATUS take_stack(struct space *space, uint64_t bytes) {
 
 // One run: the tables, the spare ones, those of the crossing, and the audit's bits. What is not a
 // table in the end goes to the kernel as reclaimable.
-static EFI_STATUS take_tables(struct space *space, uint64_t planned) {
+static EFI_STATUS alloc_tables(struct space *space, uint64_t planned) {
     uint64_t frames = planned + TABLES_SPARE;
     uint64_t audit_bytes = align_up(frames, 64) / 8;
     uint64_t bytes = (frames + ENTER_CROSSING_TABLES) * FRAME_BYTES + audit_bytes;
     uint64_t start;
-    EFI_STATUS status = firmware_take_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_PAGE_TABLES, &start);
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_PAGE_TABLES, &start);
     if (EFI_ERROR(status))
         return log_fail(status, "page tables: no room for %lu frames (%s)", frames,
                         log_status_text(status));
@@ -228,8 +229,8 @@ static EFI_STATUS check_wishes(const struct space *space, const struct kernel *k
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS take_memory(struct space *space, struct info *info, const struct config *config,
-                              const struct kernel *kernel) {
+static EFI_STATUS alloc_memory(struct space *space, struct info *info, const struct config *config,
+                               const struct kernel *kernel) {
     uint64_t descriptors;
     uint64_t stride;
     EFI_STATUS status = memory_map_probe(&descriptors, &stride);
@@ -247,15 +248,15 @@ static EFI_STATUS take_memory(struct space *space, struct info *info, const stru
         return status;
     space->map.buffer = info->efi_map;
     space->map.buffer_bytes = capacity.efi_map_bytes;
-    status = take_scratch(space, descriptors, regions);
+    status = alloc_scratch(space, descriptors, regions);
     if (EFI_ERROR(status))
         return status;
-    return take_stack(space, kernel->wishes.stack_bytes);
+    return alloc_stack(space, kernel->wishes.stack_bytes);
 }
 
 static EFI_STATUS plan_space(struct space *space, const struct config *config,
                              const struct kernel *kernel, struct devices *devices) {
-    EFI_STATUS status = take_memory(space, space->info, config, kernel);
+    EFI_STATUS status = alloc_memory(space, space->info, config, kernel);
     if (!EFI_ERROR(status))
         status = read_map(space);
     if (EFI_ERROR(status))
@@ -265,8 +266,8 @@ static EFI_STATUS plan_space(struct space *space, const struct config *config,
     space->plan.framebuffer_count = devices->framebuffer_count;
     status = check_wishes(space, kernel, devices);
     if (!EFI_ERROR(status))
-        status = draft(space);
-    return EFI_ERROR(status) ? status : take_tables(space, space->draft_tables);
+        status = plan_manifest(space);
+    return EFI_ERROR(status) ? status : alloc_tables(space, space->next_tables);
 }
 
 EFI_STATUS space_prepare(struct space *space, struct info *info, const struct config *config,
@@ -293,10 +294,10 @@ EFI_STATUS space_prepare(struct space *space, struct info *info, const struct co
 }
 
 EFI_STATUS space_replan(struct space *space) {
-    firmware_return_pages(space->pool.start);
-    EFI_STATUS status = draft(space);
+    firmware_free_pages(space->pool.start);
+    EFI_STATUS status = plan_manifest(space);
     if (!EFI_ERROR(status))
-        status = take_tables(space, space->draft_tables);
+        status = alloc_tables(space, space->next_tables);
     return EFI_ERROR(status) ? status : build(space);
 }
 
@@ -304,7 +305,7 @@ EFI_STATUS space_replan(struct space *space) {
 
 // True when all that the loader holds is RAM of the map still. The kernel would find what is not
 // outside the direct map.
-static bool holds_ram(const struct space *space) {
+static bool ranges_are_ram(const struct space *space) {
     uint64_t next = 0; // both lists rise
     for (uint64_t i = 0; i < space->range_count; i++) {
         const struct slipway_range *range = &space->info->ranges[i];
@@ -326,19 +327,19 @@ static bool holds_ram(const struct space *space) {
 }
 
 // True when RAM of the map is exactly what the tables map as RAM.
-static bool is_current(const struct space *space) {
+static bool ram_is_unchanged(const struct space *space) {
     struct plan_range difference[1];
     return plan_find_unmapped(&space->plan, space->info->mappings, space->mapping_count, difference,
                               1) == 0 &&
-           plan_find_lost(&space->plan, space->info->mappings, space->mapping_count, difference,
-                          1) == 0;
+           plan_find_stale(&space->plan, space->info->mappings, space->mapping_count, difference,
+                           1) == 0;
 }
 
 // RAM that the tables do not map is never usable; RAM that they map and that is none any more
 // cannot be helped.
-static bool demote(struct space *space) {
+static bool demote_unmapped_ram(struct space *space) {
     struct plan_range ranges[DEMOTED_MAX];
-    if (plan_find_lost(&space->plan, space->info->mappings, space->mapping_count, ranges, 1) != 0)
+    if (plan_find_stale(&space->plan, space->info->mappings, space->mapping_count, ranges, 1) != 0)
         return false;
     uint64_t count = plan_find_unmapped(&space->plan, space->info->mappings, space->mapping_count,
                                         ranges, DEMOTED_MAX);
@@ -353,10 +354,10 @@ static bool demote(struct space *space) {
 }
 
 // Follows a change of RAM since the plan.
-static enum space_verdict follow(struct space *space, bool may_replan) {
-    if (EFI_ERROR(draft(space)))
+static enum space_verdict rebuild_for_changed_map(struct space *space, bool may_replan) {
+    if (EFI_ERROR(plan_manifest(space)))
         return SPACE_BROKEN;
-    if (space->draft_tables <= space->pool.frames) {
+    if (space->next_tables <= space->pool.frames) {
         if (EFI_ERROR(build(space)))
             return SPACE_BROKEN;
         list_ranges(space);
@@ -364,7 +365,7 @@ static enum space_verdict follow(struct space *space, bool may_replan) {
     }
     if (may_replan)
         return SPACE_REPLAN;
-    return demote(space) ? SPACE_SOUND : SPACE_BROKEN;
+    return demote_unmapped_ram(space) ? SPACE_SOUND : SPACE_BROKEN;
 }
 
 static int first_line_bytes(const char *text) {
@@ -404,9 +405,9 @@ EFI_STATUS space_audit(const struct space *space) {
                     first_line_bytes(text), text);
 }
 
-enum space_verdict space_settle(struct space *space, bool may_replan) {
+enum space_verdict space_check_last_map(struct space *space, bool may_replan) {
     list_ranges(space);
-    if (normalise(space) != MEMMAP_OK || !holds_ram(space))
+    if (normalise(space) != MEMMAP_OK || !ranges_are_ram(space))
         return SPACE_BROKEN;
-    return is_current(space) ? SPACE_SOUND : follow(space, may_replan);
+    return ram_is_unchanged(space) ? SPACE_SOUND : rebuild_for_changed_map(space, may_replan);
 }

@@ -1,9 +1,9 @@
 // The kernel's address space: planned, its tables allocated in one run, built through common/vmem,
 // and audited.
 //
-// space_prepare does all that needs the firmware. space_settle needs none of it and runs between
-// the last GetMemoryMap and ExitBootServices, so that what is handed over has been proved against
-// the very map that the firmware agreed to.
+// space_prepare does all that needs the firmware. space_check_last_map needs none of it and runs
+// between the last GetMemoryMap and ExitBootServices, so that what is handed over has been proved
+// against the very map that the firmware agreed to.
 #pragma once
 
 #include "common/vmem/vmem.h"
@@ -32,10 +32,10 @@ struct space {
     struct info *info;
     uint64_t pool_bytes; // of the run that holds both pools and the audit's bits
     uint64_t tables_planned;
-    uint64_t mapping_count;        // of info->mappings
-    struct slipway_mapping *draft; // the manifest that is being planned
-    uint64_t draft_count;
-    uint64_t draft_tables;
+    uint64_t mapping_count;                // of info->mappings
+    struct slipway_mapping *next_mappings; // the manifest that is being planned
+    uint64_t next_count;
+    uint64_t next_tables;
     uint64_t range_count; // of info->ranges
     void *audit_scratch;
     uint64_t audit_scratch_bytes;
@@ -55,7 +55,7 @@ enum space_verdict {
 // Holds the map that was just read against the tables. Follows a change of RAM by building the
 // tables again in the same pool; where that is too small, asks for a larger one, or, with
 // `may_replan` false, demotes the RAM that the tables do not map. Calls no firmware.
-enum space_verdict space_settle(struct space *space, bool may_replan);
+enum space_verdict space_check_last_map(struct space *space, bool may_replan);
 
 // Audits tables, manifest and the map that was settled. Calls no firmware. Violations are recorded.
 [[nodiscard]] EFI_STATUS space_audit(const struct space *space);

@@ -57,7 +57,7 @@ EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
         bytes += align_up(parts[i].bytes, 8);
     *info = (struct info){.bytes = align_up(bytes, FRAME_BYTES), .hhdm_base = hhdm_base};
     EFI_STATUS status =
-        firmware_take_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);
+        firmware_alloc_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "boot_info: no room for %lu bytes (%s)", info->bytes,
                         log_status_text(status));
@@ -94,7 +94,7 @@ static void describe_modules(struct info *info, const struct config *config) {
             .cmdline = copy_text(info, named->cmdline.text, named->cmdline.bytes),
             .address = modules[i].bytes == 0 ? 0 : info->hhdm_base + modules[i].phys,
             .bytes = modules[i].bytes,
-            .digest_kind = config->digest ? SLIPWAY_DIGEST_SHA256 : SLIPWAY_DIGEST_NONE,
+            .digest_kind = config->wants_digests ? SLIPWAY_DIGEST_SHA256 : SLIPWAY_DIGEST_NONE,
         };
         memcpy(out[i].digest, modules[i].digest, sizeof(out[i].digest));
     }

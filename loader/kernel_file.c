@@ -8,11 +8,11 @@
 #include "loader/log.h"
 
 enum {
-    HEAD_BYTES = 4096,  // one read that holds header and program headers of nearly every file
-    SPACE_BYTES = 4096, // for what lies elsewhere
+    HEAD_BYTES = 4096,    // one read that holds header and program headers of nearly every file
+    SCRATCH_BYTES = 4096, // for what lies elsewhere
     STACK_BYTES_DEFAULT = 64 << 10,
 };
-_Static_assert(SPACE_BYTES >= ELF_PHDRS_MAX * 56, "program headers fit");
+_Static_assert(SCRATCH_BYTES >= ELF_PHDRS_MAX * 56, "program headers fit");
 
 // The start of the file, `bytes` of it.
 struct head {
@@ -40,47 +40,48 @@ static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error)
     uint64_t phys;
     struct elf_error origin;
     uint64_t bytes = min_u64(file->bytes, ELF_ORIGIN_BYTES);
-    bool found = !EFI_ERROR(firmware_take_pages(ELF_ORIGIN_BYTES, FRAME_BYTES, SLIPWAY_RANGE_LOADER,
-                                                &phys)) &&
+    bool found = !EFI_ERROR(firmware_alloc_pages(ELF_ORIGIN_BYTES, FRAME_BYTES,
+                                                 SLIPWAY_RANGE_LOADER, &phys)) &&
                  !EFI_ERROR(file_read(file, 0, firmware_pointer(phys), bytes)) &&
                  elf_find_origin(firmware_pointer(phys), bytes, 0, &origin);
     return fail_elf(file, error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
 }
 
 // Bytes [offset, offset + bytes) of the file: from the head that was read already, or else read to
-// `space`. Null on a recorded failure.
+// `scratch`. Null on a recorded failure.
 static const void *head_or_read(struct file *file, const struct head *head, uint64_t offset,
-                                uint64_t bytes, void *space) {
+                                uint64_t bytes, void *scratch) {
     if (offset <= head->bytes && bytes <= head->bytes - offset)
         return head->text + offset;
-    return EFI_ERROR(file_read(file, offset, space, bytes)) ? NULL : space;
+    return EFI_ERROR(file_read(file, offset, scratch, bytes)) ? NULL : scratch;
 }
 
-// Looks for the wishes in one PT_NOTE. Notes that are too many for `space` are looked at in pages.
-static EFI_STATUS parse_note(struct file *file, const struct head *head, void *space,
+// Looks for the wishes in one PT_NOTE. Notes that are too many for `scratch` are looked at in
+// pages.
+static EFI_STATUS parse_note(struct file *file, const struct head *head, void *scratch,
                              const struct elf_note_range *range, struct kernel *kernel) {
     uint64_t phys = 0;
-    if (range->bytes > SPACE_BYTES) {
+    if (range->bytes > SCRATCH_BYTES) {
         EFI_STATUS status =
-            firmware_take_pages(range->bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
+            firmware_alloc_pages(range->bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
         if (EFI_ERROR(status))
             return log_fail(status, "%s: no room for %lu bytes of notes at offset %lu (%s)",
                             file->name, range->bytes, range->file_offset, log_status_text(status));
-        space = firmware_pointer(phys);
+        scratch = firmware_pointer(phys);
     }
-    const void *notes = head_or_read(file, head, range->file_offset, range->bytes, space);
+    const void *notes = head_or_read(file, head, range->file_offset, range->bytes, scratch);
     if (notes == NULL)
         return EFI_DEVICE_ERROR;
     struct elf_error error;
     if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
         return fail_elf(file, &error, NULL);
-    firmware_return_pages(phys);
+    firmware_free_pages(phys);
     return EFI_SUCCESS;
 }
 
 static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     static struct head head;
-    static char space[SPACE_BYTES];
+    static char scratch[SCRATCH_BYTES];
     struct elf_error error;
     struct elf_header_view header;
     head.bytes = min_u64(sizeof(head.text), file->bytes);
@@ -89,13 +90,13 @@ static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
         return status;
     if (elf_parse_header(head.text, head.bytes, file->bytes, &header, &error) != ELF_OK)
         return fail_headers(file, &error);
-    const void *phdrs = head_or_read(file, &head, header.phdrs_offset, header.phdrs_bytes, space);
+    const void *phdrs = head_or_read(file, &head, header.phdrs_offset, header.phdrs_bytes, scratch);
     if (phdrs == NULL)
         return EFI_DEVICE_ERROR;
     if (elf_parse_segments(&header, phdrs, file->bytes, &kernel->elf, &error) != ELF_OK)
         return fail_headers(file, &error);
     for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
-        status = parse_note(file, &head, space, &kernel->elf.notes[i], kernel);
+        status = parse_note(file, &head, scratch, &kernel->elf.notes[i], kernel);
     return status;
 }
 
@@ -108,11 +109,11 @@ static void fill_in_defaults(struct slipway_note_wishes *wishes) {
 
 // An image that is linked at a multiple of 2 MiB and has that size goes to such an address, so that
 // its segments can have large leaves.
-static EFI_STATUS take_pages(const struct file *file, struct kernel *kernel) {
+static EFI_STATUS alloc_image(const struct file *file, struct kernel *kernel) {
     uint64_t bytes = kernel->elf.virt_end - kernel->elf.virt_start;
     bool large = bytes >= MIB(2) && is_aligned(kernel->elf.virt_start, MIB(2));
     uint64_t align = large ? MIB(2) : FRAME_BYTES;
-    EFI_STATUS status = firmware_take_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &kernel->phys);
+    EFI_STATUS status = firmware_alloc_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &kernel->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "%s: no room for the image of %lu bytes (%s)", file->name, bytes,
                         log_status_text(status));
@@ -156,7 +157,7 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     if (EFI_ERROR(status))
         return status;
     fill_in_defaults(&kernel->wishes);
-    status = take_pages(file, kernel);
+    status = alloc_image(file, kernel);
     if (EFI_ERROR(status))
         return status;
     status = place(file, kernel);

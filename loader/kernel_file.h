@@ -17,5 +17,5 @@ struct kernel {
 };
 
 // Loads the kernel that `config` names. The image's pages are taken for SLIPWAY_RANGE_KERNEL.
-// Failures are recorded; what was taken stays with firmware_return_all.
+// Failures are recorded; what was taken stays with firmware_free_all.
 [[nodiscard]] EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel);

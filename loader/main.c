@@ -47,7 +47,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
 
     log_print_failure();
     log_end();
-    firmware_return_all();
+    firmware_free_all();
     console_wait_for_key(); // the next boot option may clear the screen
     firmware_return();
     return status; // an error, so that the firmware goes on to its next boot option

@@ -15,7 +15,7 @@ static struct module modules[CONFIG_MODULES_MAX];
 static EFI_STATUS read_module(struct file *file, struct module *module) {
     uint64_t align = file->bytes >= MIB(2) ? MIB(2) : FRAME_BYTES;
     EFI_STATUS status =
-        firmware_take_pages(file->bytes, align, SLIPWAY_RANGE_MODULE, &module->phys);
+        firmware_alloc_pages(file->bytes, align, SLIPWAY_RANGE_MODULE, &module->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "%s: no room for the module of %lu bytes (%s)", file->name,
                         file->bytes, log_status_text(status));
@@ -38,7 +38,7 @@ static EFI_STATUS load_module(const struct config *config, struct module *module
     if (file.bytes != 0)
         status = read_module(&file, module);
     file_close(&file);
-    if (!EFI_ERROR(status) && config->digest)
+    if (!EFI_ERROR(status) && config->wants_digests)
         sha256(firmware_pointer(module->phys), module->bytes, module->digest);
     return status;
 }

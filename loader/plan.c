@@ -2,12 +2,12 @@
 
 #include "common/base/arith.h"
 
-// A piece a segment, two more where RELRO begins and ends within one.
-enum { KERNEL_PIECES_MAX = ELF_SEGMENTS_MAX + 2 };
+// A run a segment, two more where RELRO begins and ends within one.
+enum { KERNEL_RUNS_MAX = ELF_SEGMENTS_MAX + 2 };
 
 // Pages of the kernel's image with equal rights; the list is in rising order, virtually and
 // physically.
-struct piece {
+struct page_run {
     uint64_t start; // run address
     uint64_t end;
     uint32_t rights; // SLIPWAY_RIGHT_...
@@ -32,10 +32,10 @@ uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
 }
 
 uint64_t plan_mapping_bound(uint64_t region_count) {
-    // A segment has one read-only piece at most, be it by RELRO, and with gaps between the segments
-    // each cuts a range of the direct map at both ends. Each piece stands for itself once more, and
+    // A segment has one read-only run at most, be it by RELRO, and with gaps between the segments
+    // each cuts a range of the direct map at both ends. Each run stands for itself once more, and
     // the rest is the stack, the loader's three parts and the framebuffers.
-    return region_count + 2 * ELF_SEGMENTS_MAX + KERNEL_PIECES_MAX + 1 + 3 + PLAN_FRAMEBUFFERS_MAX;
+    return region_count + 2 * ELF_SEGMENTS_MAX + KERNEL_RUNS_MAX + 1 + 3 + PLAN_FRAMEBUFFERS_MAX;
 }
 
 static void append(struct manifest *manifest, struct slipway_mapping mapping) {
@@ -53,14 +53,14 @@ static void append(struct manifest *manifest, struct slipway_mapping mapping) {
     manifest->mappings[manifest->count++] = mapping;
 }
 
-static uint32_t add_piece(struct piece *pieces, uint32_t count, struct piece piece) {
-    if (piece.start < piece.end)
-        pieces[count++] = piece;
+static uint32_t add_run(struct page_run *runs, uint32_t count, struct page_run run) {
+    if (run.start < run.end)
+        runs[count++] = run;
     return count;
 }
 
 // The pages of each segment, a writable one cut where RELRO takes the right to write away.
-static uint32_t list_kernel_pieces(const struct elf_image *elf, struct piece *pieces) {
+static uint32_t list_kernel_runs(const struct elf_image *elf, struct page_run *runs) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < elf->segment_count; i++) {
         struct elf_page_range pages = elf_segment_pages(elf, i);
@@ -69,12 +69,12 @@ static uint32_t list_kernel_pieces(const struct elf_image *elf, struct piece *pi
         uint64_t cut_start = min_u64(max_u64(elf->relro_start, pages.start), pages.end);
         uint64_t cut_end = min_u64(max_u64(elf->relro_end, cut_start), pages.end);
         if (!elf->segments[i].write || cut_start == cut_end) {
-            count = add_piece(pieces, count, (struct piece){pages.start, pages.end, rights});
+            count = add_run(runs, count, (struct page_run){pages.start, pages.end, rights});
             continue;
         }
-        count = add_piece(pieces, count, (struct piece){pages.start, cut_start, rights});
-        count = add_piece(pieces, count, (struct piece){cut_start, cut_end, 0});
-        count = add_piece(pieces, count, (struct piece){cut_end, pages.end, rights});
+        count = add_run(runs, count, (struct page_run){pages.start, cut_start, rights});
+        count = add_run(runs, count, (struct page_run){cut_start, cut_end, 0});
+        count = add_run(runs, count, (struct page_run){cut_end, pages.end, rights});
     }
     return count;
 }
@@ -91,15 +91,15 @@ static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_
 
 // A range of RAM, read-only where read-only pages of the kernel lie in it.
 static void append_ram(struct manifest *manifest, const struct plan_input *input,
-                       const struct memmap_region *region, const struct piece *pieces,
-                       uint32_t piece_count) {
+                       const struct memmap_region *region, const struct page_run *runs,
+                       uint32_t run_count) {
     uint64_t at = region->start;
-    for (uint32_t i = 0; i < piece_count; i++) {
-        if (pieces[i].rights & SLIPWAY_RIGHT_WRITE)
+    for (uint32_t i = 0; i < run_count; i++) {
+        if (runs[i].rights & SLIPWAY_RIGHT_WRITE)
             continue;
         uint64_t to_phys = input->kernel_phys - input->elf->virt_start;
-        uint64_t start = max_u64(pieces[i].start + to_phys, at);
-        uint64_t end = min_u64(pieces[i].end + to_phys, region->end);
+        uint64_t start = max_u64(runs[i].start + to_phys, at);
+        uint64_t end = min_u64(runs[i].end + to_phys, region->end);
         if (start >= end)
             continue;
         append_direct(manifest, input->hhdm_base, at, start, SLIPWAY_RIGHT_WRITE);
@@ -111,17 +111,17 @@ static void append_ram(struct manifest *manifest, const struct plan_input *input
 
 static void append_loader(struct manifest *manifest, const struct plan_input *input) {
     const struct plan_loader_image *loader = &input->loader;
-    const struct piece parts[] = {
+    const struct page_run runs[] = {
         {0, loader->text_start, 0},
         {loader->text_start, loader->text_end, SLIPWAY_RIGHT_EXECUTE},
         {loader->text_end, loader->bytes, SLIPWAY_RIGHT_WRITE},
     };
-    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++) {
+    for (uint32_t i = 0; i < ARRAY_LEN(runs); i++) {
         append(manifest, (struct slipway_mapping){.virt = plan_loader_virt(input->stack_bytes) +
-                                                          parts[i].start,
-                                                  .phys = loader->phys + parts[i].start,
-                                                  .bytes = parts[i].end - parts[i].start,
-                                                  .rights = parts[i].rights,
+                                                          runs[i].start,
+                                                  .phys = loader->phys + runs[i].start,
+                                                  .bytes = runs[i].end - runs[i].start,
+                                                  .rights = runs[i].rights,
                                                   .cache = SLIPWAY_CACHE_WB,
                                                   .purpose = SLIPWAY_MAP_LOADER});
     }
@@ -142,11 +142,11 @@ static void append_framebuffers(struct manifest *manifest, const struct plan_inp
 
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
     struct manifest manifest = {.mappings = mappings};
-    struct piece pieces[KERNEL_PIECES_MAX];
-    uint32_t piece_count = list_kernel_pieces(input->elf, pieces);
+    struct page_run runs[KERNEL_RUNS_MAX];
+    uint32_t run_count = list_kernel_runs(input->elf, runs);
     for (uint64_t i = 0; i < input->region_count; i++) {
         if (input->regions[i].direct)
-            append_ram(&manifest, input, &input->regions[i], pieces, piece_count);
+            append_ram(&manifest, input, &input->regions[i], runs, run_count);
     }
     append(&manifest, (struct slipway_mapping){.virt = plan_stack_bottom(),
                                                .phys = input->stack_phys,
@@ -156,14 +156,14 @@ uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mappi
                                                .purpose = SLIPWAY_MAP_STACK});
     append_loader(&manifest, input);
     append_framebuffers(&manifest, input);
-    for (uint32_t i = 0; i < piece_count; i++) {
-        append(&manifest, (struct slipway_mapping){
-                              .virt = pieces[i].start,
-                              .phys = pieces[i].start - input->elf->virt_start + input->kernel_phys,
-                              .bytes = pieces[i].end - pieces[i].start,
-                              .rights = pieces[i].rights,
-                              .cache = SLIPWAY_CACHE_WB,
-                              .purpose = SLIPWAY_MAP_KERNEL});
+    for (uint32_t i = 0; i < run_count; i++) {
+        append(&manifest, (struct slipway_mapping){.virt = runs[i].start,
+                                                   .phys = runs[i].start - input->elf->virt_start +
+                                                           input->kernel_phys,
+                                                   .bytes = runs[i].end - runs[i].start,
+                                                   .rights = runs[i].rights,
+                                                   .cache = SLIPWAY_CACHE_WB,
+                                                   .purpose = SLIPWAY_MAP_KERNEL});
     }
     return manifest.count;
 }
@@ -265,8 +265,8 @@ uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway
                     capacity);
 }
 
-uint64_t plan_find_lost(const struct plan_input *input, const struct slipway_mapping *mappings,
-                        uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
+uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_mapping *mappings,
+                         uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
     return subtract((struct range_list){.mappings = mappings, .count = count},
                     (struct range_list){.regions = input->regions, .count = input->region_count},
                     ret_ranges, capacity);

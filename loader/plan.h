@@ -84,5 +84,5 @@ uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway
                             uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);
 
 // What the manifest's direct map holds and is no RAM in the plan's regions. As plan_find_unmapped.
-uint64_t plan_find_lost(const struct plan_input *input, const struct slipway_mapping *mappings,
-                        uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);
+uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_mapping *mappings,
+                         uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);

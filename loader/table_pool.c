@@ -2,7 +2,7 @@
 
 #include "loader/firmware.h"
 
-static paddr_t pool_take(void *context) {
+static paddr_t pool_alloc(void *context) {
     struct table_pool *pool = context;
     if (pool->used == pool->frames)
         return PADDR_NONE;
@@ -10,7 +10,7 @@ static paddr_t pool_take(void *context) {
 }
 
 // Only the newest frame can go back. vmem gives back in reverse what one failed operation took.
-static void pool_give(void *context, paddr_t table) {
+static void pool_free(void *context, paddr_t table) {
     struct table_pool *pool = context;
     if (pool->used != 0 && table.value == pool->start + (pool->used - 1) * FRAME_BYTES)
         pool->used--;
@@ -23,7 +23,7 @@ static uint64_t *pool_pointer(void *context, paddr_t table) {
 
 // No `direct`: the fault report reaches a copy of the space by a table_pointer of its own.
 const struct vmem_ops table_pool_ops = {
-    .table_alloc = pool_take,
-    .table_free = pool_give,
+    .table_alloc = pool_alloc,
+    .table_free = pool_free,
     .table_pointer = pool_pointer,
 };

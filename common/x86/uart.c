@@ -35,7 +35,7 @@ enum {
 };
 
 static bool uart_found; // and it sends
-static bool taken;      // its registers are ours
+static bool is_ours;    // its registers are ours
 static unsigned polls_max;
 static bool overrun;
 
@@ -85,7 +85,7 @@ static void remember(void) {
 }
 
 bool uart_init(void) {
-    taken = false;
+    is_ours = false;
     cpu_out8(UART_COM1 + UART_SCRATCH, 0xA5);
     uart_found = cpu_in8(UART_COM1 + UART_SCRATCH) == 0xA5;
     if (!uart_found)
@@ -98,7 +98,7 @@ bool uart_init(void) {
         cpu_out8(UART_COM1 + UART_IER, before.ier);
         return false;
     }
-    taken = true;
+    is_ours = true;
     if (!before.set_up)
         write_divisor(DIVISOR_115200, 0, LCR_8N1);
     if ((cpu_in8(UART_COM1 + UART_IIR) & IIR_FIFOS_ENABLED) != IIR_FIFOS_ENABLED)
@@ -109,7 +109,7 @@ bool uart_init(void) {
 }
 
 void uart_restore(void) {
-    if (!taken)
+    if (!is_ours)
         return;
     if (uart_found)
         (void)wait_for(LSR_EMPTY);
@@ -118,7 +118,7 @@ void uart_restore(void) {
     cpu_out8(UART_COM1 + UART_MCR, before.mcr);
     cpu_out8(UART_COM1 + UART_IER, before.ier);
     uart_found = false;
-    taken = false;
+    is_ours = false;
 }
 
 bool uart_present(void) {

@@ -199,7 +199,7 @@ void fake_pass_time(uint64_t counts);
 // ---- Memory
 
 // Pages that the loader holds.
-uint64_t fake_held_pages(void);
+uint64_t fake_allocated_pages(void);
 
 // Adds a descriptor to the map, for memory outside the arena. The key changes.
 void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type);

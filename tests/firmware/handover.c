@@ -276,8 +276,8 @@ static void check_ranges(void) {
                                                  range->purpose != SLIPWAY_RANGE_PAGE_TABLES &&
                                                  range->purpose != SLIPWAY_RANGE_DEMOTED);
     }
-    assert_int_equal(bytes,
-                     fake_held_pages() * FRAME_BYTES + align_up(FAKE_IMAGE_BYTES, FRAME_BYTES));
+    assert_int_equal(bytes, fake_allocated_pages() * FRAME_BYTES +
+                                align_up(FAKE_IMAGE_BYTES, FRAME_BYTES));
 }
 
 static void check_cpu(void) {

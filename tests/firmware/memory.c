@@ -19,8 +19,8 @@
 #define GUARDS      2    // free pages kept around an allocation
 
 static uint8_t types[PAGES];
-static bool held[PAGES];
-static uint64_t page_0_held;                       // pages of the run at address 0
+static bool allocated[PAGES];
+static uint64_t page_0_allocated;                  // pages of the run at address 0
 static EFI_MEMORY_DESCRIPTOR foreign[FOREIGN_MAX]; // outside the arena
 static uint64_t foreign_count;
 static uint64_t key;
@@ -63,14 +63,14 @@ static void map_arena(void) {
 }
 
 static void release(uint64_t first, uint64_t pages) {
-    memset(held + first, false, pages);
+    memset(allocated + first, false, pages);
     ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
 }
 
 // What the loader still held at the end of the last boot.
 static void release_all(void) {
     for (uint64_t page = 0; page < PAGES; page++) {
-        if (held[page])
+        if (allocated[page])
             release(page, 1);
     }
 }
@@ -80,7 +80,7 @@ void fake_reset_memory(void) {
     release_all();
     key = 1000;
     listed_key = 0;
-    page_0_held = 0;
+    page_0_allocated = 0;
     memset(types, EfiConventionalMemory, sizeof(types));
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
         memset(types + taken[i].start, (int)taken[i].type, taken[i].end - taken[i].start);
@@ -220,10 +220,10 @@ uint64_t fake_count_memory(EFI_MEMORY_TYPE type) {
     return bytes;
 }
 
-uint64_t fake_held_pages(void) {
-    uint64_t count = page_0_held;
+uint64_t fake_allocated_pages(void) {
+    uint64_t count = page_0_allocated;
     for (uint64_t page = 0; page < PAGES; page++)
-        count += held[page];
+        count += allocated[page];
     return count;
 }
 
@@ -247,7 +247,7 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
         fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);
     key++;
     if (++fake.allocations == fake.gives_page_0) {
-        page_0_held = pages;
+        page_0_allocated = pages;
         *address = 0;
         return EFI_SUCCESS;
     }
@@ -255,19 +255,19 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     if (first == 0)
         return EFI_OUT_OF_RESOURCES;
     memset(types + first, EfiLoaderData, pages);
-    memset(held + first, true, pages);
+    memset(allocated + first, true, pages);
     ASAN_UNPOISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
     memset(at(first), FRESH, pages * PAGE_BYTES);
     *address = FAKE_ARENA_START + first * PAGE_BYTES;
     return EFI_SUCCESS;
 }
 
-static bool is_held(uint64_t start, uint64_t pages) {
+static bool is_allocated(uint64_t start, uint64_t pages) {
     if (!is_in_arena(start, pages))
         return false;
     uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
     for (uint64_t page = first; page < first + pages; page++) {
-        if (!held[page])
+        if (!allocated[page])
             return false;
     }
     return true;
@@ -278,12 +278,12 @@ static bool is_held(uint64_t start, uint64_t pages) {
 EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
     EFI_STATUS status = fake_begin_call(FAKE_FREE_PAGES, NULL);
     key++;
-    if (address == 0 && pages != 0 && page_0_held == pages) {
-        page_0_held = 0;
+    if (address == 0 && pages != 0 && page_0_allocated == pages) {
+        page_0_allocated = 0;
         return status;
     }
-    if (!is_held(address, pages)) {
-        fake_record_breach("FreePages(0x%lx, %lu): not held", address, pages);
+    if (!is_allocated(address, pages)) {
+        fake_record_breach("FreePages(0x%lx, %lu): not allocated", address, pages);
         return EFI_NOT_FOUND;
     }
     uint64_t first = (address - FAKE_ARENA_START) / PAGE_BYTES;
@@ -329,7 +329,7 @@ EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, 
         return EFI_BUFFER_TOO_SMALL;
     uint64_t first = align_down((uintptr_t)map, PAGE_BYTES);
     uint64_t end = align_up((uintptr_t)map + *bytes, PAGE_BYTES);
-    if (!is_held(first, (end - first) / PAGE_BYTES))
+    if (!is_allocated(first, (end - first) / PAGE_BYTES))
         fake_record_breach("GetMemoryMap into memory that the loader does not hold");
     write_descriptors((char *)map);
     *map_key = key;

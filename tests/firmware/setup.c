@@ -58,7 +58,7 @@ void setup_expect_return(const char **ret_line) {
     expect_no_breach();
     assert_int_equal(fake.end, FAKE_RETURNED);
     assert_true(EFI_ERROR(fake.status));
-    assert_int_equal(fake_held_pages(), 0);
+    assert_int_equal(fake_allocated_pages(), 0);
     *ret_line = only_line();
 }
 

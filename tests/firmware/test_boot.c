@@ -68,7 +68,7 @@ TEST("every page that the loader holds is in a range with a purpose") {
     uint64_t listed = 0;
     for (uint32_t i = 0; i < info->ranges.count; i++)
         listed += ((const struct slipway_range *)setup_record(&info->ranges, i))->bytes;
-    assert_int_equal(listed, fake_held_pages() * 4096 + align_up(FAKE_IMAGE_BYTES, 4096));
+    assert_int_equal(listed, fake_allocated_pages() * 4096 + align_up(FAKE_IMAGE_BYTES, 4096));
     const struct slipway_range *tables = setup_find_range(info, SLIPWAY_RANGE_PAGE_TABLES, 0);
     assert_int_equal(tables->bytes, info->table_pages * UINT64_C(4096));
 }

@@ -110,7 +110,7 @@ TEST("whichever call fails with displays and a talkative loader, the boot ends c
         if (fake.end == FAKE_ENTERED)
             setup_expect_kernel();
         else
-            assert_int_equal(fake_held_pages(), 0);
+            assert_int_equal(fake_allocated_pages(), 0);
     }
 }
 
@@ -125,7 +125,7 @@ TEST("firmware that fails for ever from some call on ends in a message, or in a 
         fake_boot();
         assert_string_equal(fake.breach, "");
         assert_int_equal(fake.open_handles, 0);
-        assert_true(fake.end == FAKE_STOPPED || fake_held_pages() == 0);
+        assert_true(fake.end == FAKE_STOPPED || fake_allocated_pages() == 0);
         assert_true(fake.end != FAKE_ENTERED);
         assert_non_null(strstr(fake.com1, "slipway: "));
     }

@@ -77,10 +77,10 @@ TEST("what notes were looked at in is given back before the kernel runs") {
     setup_boot(NULL);
     fake_boot();
     setup_expect_kernel();
-    uint64_t pages = fake_held_pages();
+    uint64_t pages = fake_allocated_pages();
     boot_with_notes(0x8000, KIB(400), 0x8000);
     expect_stack(KIB(128));
-    assert_int_equal(fake_held_pages(), pages + (KIB(128) - KIB(64)) / FRAME_BYTES);
+    assert_int_equal(fake_allocated_pages(), pages + (KIB(128) - KIB(64)) / FRAME_BYTES);
 }
 
 TEST("notes are looked at in pages if they are more than 4 KiB") {

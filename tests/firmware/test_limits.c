@@ -43,7 +43,7 @@ TEST("limits: with all modules, and all the RAM that can be demoted, every range
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_MODULE, CONFIG_MODULES_MAX - 1));
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
     // All that is held, the tables in two, the loader's image, and what was demoted.
-    assert_int_equal(info->ranges.count, FIRMWARE_HELD_MAX + 2 + DEMOTED);
+    assert_int_equal(info->ranges.count, FIRMWARE_RANGES_MAX + 2 + DEMOTED);
 }
 
 TEST("limits: texts of every length have room in the hand-over, and are whole") {
@@ -117,17 +117,17 @@ TEST("limits: sizes near 2^64, and none, are refused without asking the firmware
         uint64_t calls = fake.calls;
         uint64_t start = 4242;
         EFI_STATUS status =
-            firmware_take_pages(sizes[i], FRAME_BYTES, SLIPWAY_RANGE_MODULE, &start);
+            firmware_alloc_pages(sizes[i], FRAME_BYTES, SLIPWAY_RANGE_MODULE, &start);
         assert_int_equal(status, EFI_OUT_OF_RESOURCES);
         assert_int_equal(start, 4242);
         assert_int_equal(fake.calls, calls);
     }
     uint64_t start;
     uint64_t calls = fake.calls;
-    assert_int_equal(firmware_take_pages(UINT64_MAX - FRAME_BYTES + 1, FRAME_BYTES, 1, &start),
+    assert_int_equal(firmware_alloc_pages(UINT64_MAX - FRAME_BYTES + 1, FRAME_BYTES, 1, &start),
                      EFI_OUT_OF_RESOURCES);
     assert_int_equal(fake.calls, calls + 1); // the largest that is asked for
-    assert_int_equal(firmware_take_pages(UINT64_MAX - MIB(2) + 2, MIB(2), 1, &start),
+    assert_int_equal(firmware_alloc_pages(UINT64_MAX - MIB(2) + 2, MIB(2), 1, &start),
                      EFI_OUT_OF_RESOURCES);
 }
 
@@ -136,16 +136,16 @@ TEST("limits: one run of pages more than the loader can list is refused without 
     setup_boot(NULL);
     setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
     fake_boot(); // which leaves the firmware's tables known
-    for (uint64_t i = 0; i < FIRMWARE_HELD_MAX; i++)
-        assert_int_equal(firmware_take_pages(1, FRAME_BYTES, 1, &start), EFI_SUCCESS);
+    for (uint64_t i = 0; i < FIRMWARE_RANGES_MAX; i++)
+        assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, 1, &start), EFI_SUCCESS);
     uint64_t calls = fake.calls;
-    assert_int_equal(firmware_take_pages(1, FRAME_BYTES, 1, &start), EFI_OUT_OF_RESOURCES);
+    assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, 1, &start), EFI_OUT_OF_RESOURCES);
     assert_int_equal(fake.calls, calls);
-    (void)firmware_held(&count);
-    assert_int_equal(count, FIRMWARE_HELD_MAX);
-    assert_int_equal(fake_held_pages(), FIRMWARE_HELD_MAX);
-    firmware_return_all();
-    assert_int_equal(fake_held_pages(), 0);
+    (void)firmware_ranges(&count);
+    assert_int_equal(count, FIRMWARE_RANGES_MAX);
+    assert_int_equal(fake_allocated_pages(), FIRMWARE_RANGES_MAX);
+    firmware_free_all();
+    assert_int_equal(fake_allocated_pages(), 0);
 }
 
 TEST("limits: the audit has a bit for every table, however many there are") {

@@ -147,7 +147,7 @@ TEST("without any console the loader goes on silently") {
     fake.has_console = false;
     boot_without_kernel();
     assert_int_equal(fake.status, EFI_NOT_FOUND);
-    assert_int_equal(fake_held_pages(), 0);
+    assert_int_equal(fake_allocated_pages(), 0);
     assert_int_equal(fake.stalls, 0);
 }
 

@@ -41,7 +41,7 @@ static void change_key(uint64_t nothing) {
 }
 
 // Firmware that takes back what it gave: nothing sound can come of it, but no kernel either.
-static void take_held_pages(uint64_t page) {
+static void take_allocated_pages(uint64_t page) {
     fake_set_memory(FAKE_ARENA_END - page * FRAME_BYTES, 4 * FRAME_BYTES, EfiReservedMemoryType);
 }
 
@@ -153,8 +153,8 @@ static void change_too_much(struct boot *boot) {
     } kinds[] = {{"RAM", add_ram, 100},
                  {"holes", punch_holes, 100},
                  {"descriptors", add_reserved, 900},
-                 {"the firmware takes pages from the top,", take_held_pages, 100},
-                 {"the firmware takes pages from the top,", take_held_pages, 400}};
+                 {"the firmware takes pages from the top,", take_allocated_pages, 100},
+                 {"the firmware takes pages from the top,", take_allocated_pages, 400}};
     uint64_t kind = boot_below(boot, ARRAY_LEN(kinds));
     boot->may_fail = true;
     boot->may_stop = true;

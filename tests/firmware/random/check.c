@@ -206,7 +206,7 @@ static void check_return(const struct boot *boot) {
     if (!has_reason && !has_failed_call(boot))
         fail_msg("gave up without a reason: %s%s", fake.com1, fake.console);
     assert_true(EFI_ERROR(fake.status));
-    assert_int_equal(fake_held_pages(), 0);
+    assert_int_equal(fake_allocated_pages(), 0);
     assert_int_equal(fake.tpl, boot->tpl);
     for (uint32_t i = 0; i < 7; i++)
         assert_int_equal(fake.com1_registers[i], boot->com1_registers[i]);

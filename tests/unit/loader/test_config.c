@@ -55,7 +55,7 @@ static void expect_default(const struct config *config) {
     expect_text(config->cmdline, "");
     assert_int_equal(config->log, CONFIG_LOG_QUIET);
     assert_int_equal(config->module_count, 0);
-    assert_false(config->digest);
+    assert_false(config->wants_digests);
 }
 
 TEST("config: without a line that says something the defaults hold") {
@@ -79,7 +79,7 @@ TEST("config: every key sets its field") {
     expect_text(config.kernel, "/boot/my kernel.elf");
     expect_text(config.cmdline, "a=b # c  d");
     assert_int_equal(config.log, CONFIG_LOG_DEBUG);
-    assert_true(config.digest);
+    assert_true(config.wants_digests);
     assert_int_equal(config.module_count, 2);
     expect_text(config.modules[0].path, "\\initrd.img");
     expect_text(config.modules[0].cmdline, "");
@@ -91,8 +91,8 @@ TEST("config: every choice has its word") {
     assert_int_equal(accept("log=quiet").log, CONFIG_LOG_QUIET);
     assert_int_equal(accept("log=info").log, CONFIG_LOG_INFO);
     assert_int_equal(accept("log=debug").log, CONFIG_LOG_DEBUG);
-    assert_false(accept("digest=none").digest);
-    assert_true(accept("digest=sha256").digest);
+    assert_false(accept("digest=none").wants_digests);
+    assert_true(accept("digest=sha256").wants_digests);
 }
 
 TEST("config: blanks around, a byte order mark, CRLF and a missing last newline do not count") {
@@ -143,7 +143,7 @@ TEST("config: kernel and modules know the line that names them") {
     assert_int_equal(config.modules[0].line, 2);
     assert_int_equal(config.modules[1].line, 5);
     expect_text(config.cmdline, ""); // no key sets what another one does
-    assert_false(config.digest);
+    assert_false(config.wants_digests);
 }
 
 TEST("config: an unknown key is named with its line") {

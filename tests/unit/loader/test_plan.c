@@ -129,7 +129,7 @@ TEST("plan: the largest manifest is as large as its bound") {
     input.framebuffer_count = ARRAY_LEN(framebuffers);
     uint64_t bound = plan_mapping_bound(input.region_count);
     uint64_t count = plan_make_manifest(&input, mappings);
-    // RAM cut by every read-only piece, stack, loader, screens, and all pieces.
+    // RAM cut by every read-only run, stack, loader, screens, and all runs.
     assert_int_equal(count, 2 + 2 * ELF_SEGMENTS_MAX + 1 + 3 + 7 + ELF_SEGMENTS_MAX + 2);
     assert_int_equal(bound, count + 1); // for the region that is not mapped
     for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++)
@@ -245,13 +245,13 @@ TEST("plan: the tables of the first mapping count") {
 
 // ---- RAM that changed after the plan
 
-TEST("plan: nothing is unmapped or lost while RAM stays what it was") {
+TEST("plan: nothing is unmapped or stale while RAM stays what it was") {
     struct elf_image kernel = make_kernel();
     struct plan_input input = make_input(&kernel);
     uint64_t count = plan_make_manifest(&input, mappings);
     struct plan_range range;
     assert_int_equal(plan_find_unmapped(&input, mappings, count, &range, 1), 0);
-    assert_int_equal(plan_find_lost(&input, mappings, count, &range, 1), 0);
+    assert_int_equal(plan_find_stale(&input, mappings, count, &range, 1), 0);
 }
 
 enum { MODEL_FRAMES = 64 };
@@ -301,8 +301,8 @@ TEST(
         input.region_count = random_regions(regions, after);
         uint64_t unmapped = plan_find_unmapped(&input, mappings, count, ranges, MODEL_FRAMES);
         expect_ranges(ranges, unmapped, after, before);
-        uint64_t lost = plan_find_lost(&input, mappings, count, ranges, MODEL_FRAMES);
-        expect_ranges(ranges, lost, before, after);
+        uint64_t stale = plan_find_stale(&input, mappings, count, ranges, MODEL_FRAMES);
+        expect_ranges(ranges, stale, before, after);
     }
 }
 
