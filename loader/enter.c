@@ -1,7 +1,7 @@
+// See enter.h.
 #include "loader/enter.h"
 
 #include "common/base/arith.h"
-#include "common/base/mem.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
 #include "common/x86/trap.h"
@@ -29,11 +29,16 @@ static struct trap_gate idt[TRAP_VECTORS];
 static struct trap_table_pointer gdt_pointer;
 static struct trap_table_pointer idt_pointer;
 static _Alignas(16) char fault_stacks[TRAP_IST_COUNT][FAULT_STACK_BYTES];
-static struct enter_cpu cpu;
-static struct vmem fault_space;
-static struct vmem_ops fault_ops;
-static struct { uint64_t hhdm_base, hhdm_end; } fault_direct;
-static struct slipway_framebuffer fault_screen;
+
+// What enter_kernel writes and the kernel half reads. The addresses in it are those of that half.
+static struct {
+    struct enter_cpu cpu; // for enter.S; the rest is for the report of a fault
+    struct vmem space;
+    struct vmem_ops ops; // of space
+    uint64_t hhdm_base;
+    uint64_t hhdm_end;
+    struct slipway_framebuffer screen;
+} kernel_half;
 
 EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
     EFI_GUID guid = LOADED_IMAGE_PROTOCOL;
@@ -50,14 +55,13 @@ EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
     return EFI_SUCCESS;
 }
 
-enum vmem_status enter_make_crossing(const struct vmem *space, const struct vmem_ops *ops,
-                                     void *context, struct vmem *ret_crossing) {
-    enum vmem_status status = vmem_new(ret_crossing, ops, context, space->cpu, space->levels);
+enum vmem_status enter_make_crossing(struct vmem *space, void *context, struct vmem *ret_crossing) {
+    void *own = space->context;
+    space->context = context; // a clone allocates by the context of its source
+    enum vmem_status status = vmem_clone(space, ret_crossing);
+    space->context = own;
     if (status != VMEM_OK)
         return status;
-    char *root = firmware_pointer(ret_crossing->root.value);
-    const char *kernel_root = firmware_pointer(space->root.value);
-    memcpy(root + FRAME_BYTES / 2, kernel_root + FRAME_BYTES / 2, FRAME_BYTES / 2);
     uint64_t page = align_down((uintptr_t)enter_switch_start, FRAME_BYTES);
     const struct vmem_mapping mapping = {
         .virt = vaddr(page),
@@ -78,9 +82,9 @@ enum vmem_status enter_make_crossing(const struct vmem *space, const struct vmem
 
 static uint64_t *fault_table_pointer(void *context, paddr_t table) {
     (void)context;
-    if (table.value >= fault_direct.hhdm_end - fault_direct.hhdm_base)
+    if (table.value >= kernel_half.hhdm_end - kernel_half.hhdm_base)
         return NULL;
-    return (uint64_t *)(uintptr_t)(fault_direct.hhdm_base + table.value);
+    return (uint64_t *)(uintptr_t)(kernel_half.hhdm_base + table.value);
 }
 
 // A fault of the report itself would start the next report, for ever.
@@ -88,19 +92,20 @@ static unsigned reports_begun;
 
 static void report(const struct sink *sink, const struct trap_frame *frame) {
     fmt_print(sink, "\nslipway: fault before the kernel has its own IDT\n");
-    trap_report(sink, frame, &fault_space);
+    trap_report(sink, frame, &kernel_half.space);
     fmt_print(sink, "slipway: stopped\n");
 }
 
 // The kernel may run on tables of its own that do not have the loader's window of the framebuffer.
 static bool screen_is_mapped(void) {
+    const struct slipway_framebuffer *screen = &kernel_half.screen;
     struct vmem_translation translation;
-    uint64_t address = fault_screen.address;
-    uint64_t bytes = (uint64_t)fault_screen.pitch * fault_screen.height;
-    return vmem_translate(&fault_space, vaddr(address), &translation) == VMEM_OK &&
-           translation.phys.value == fault_screen.address_phys &&
-           vmem_translate(&fault_space, vaddr(address + bytes - 1), &translation) == VMEM_OK &&
-           translation.phys.value == fault_screen.address_phys + bytes - 1;
+    uint64_t last = (uint64_t)screen->pitch * screen->height - 1;
+    return vmem_translate(&kernel_half.space, vaddr(screen->address), &translation) == VMEM_OK &&
+           translation.phys.value == screen->address_phys &&
+           vmem_translate(&kernel_half.space, vaddr(screen->address + last), &translation) ==
+               VMEM_OK &&
+           translation.phys.value == screen->address_phys + last;
 }
 
 void trap_handle(struct trap_frame *frame) {
@@ -110,9 +115,10 @@ void trap_handle(struct trap_frame *frame) {
                   frame->vector, frame->rip, cpu_read_cr2());
         cpu_stop();
     }
-    fault_space.root = paddr(cpu_read_cr3() & CR3_ROOT); // the kernel may run on tables of its own
+    // The kernel may run on tables of its own.
+    kernel_half.space.root = paddr(cpu_read_cr3() & CR3_ROOT);
     report(&sink, frame);
-    if (screen_is_mapped() && screen_start(&fault_screen)) {
+    if (screen_is_mapped() && screen_start(&kernel_half.screen)) {
         sink = screen_sink();
         report(&sink, frame);
     }
@@ -131,13 +137,14 @@ static void prepare_traps(const struct enter_target *target, uint64_t slide) {
     trap_idt_fill(idt, in_kernel_half(trap_stubs, slide));
     gdt_pointer = (struct trap_table_pointer){sizeof(gdt) - 1, in_kernel_half(&gdt, slide)};
     idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, slide)};
-    fault_direct.hhdm_base = target->hhdm_base;
-    fault_direct.hhdm_end = target->hhdm_end;
-    fault_screen = target->screen;
+    kernel_half.hhdm_base = target->hhdm_base;
+    kernel_half.hhdm_end = target->hhdm_end;
+    kernel_half.screen = target->screen;
     uint64_t translate = in_kernel_half((const void *)(uintptr_t)fault_table_pointer, slide);
-    fault_ops.table_pointer = (uint64_t * (*)(void *, paddr_t))(uintptr_t)translate;
-    fault_space = *target->space;
-    fault_space.ops = (const struct vmem_ops *)(uintptr_t)in_kernel_half(&fault_ops, slide);
+    kernel_half.ops.table_pointer = (uint64_t * (*)(void *, paddr_t))(uintptr_t)translate;
+    kernel_half.space = *target->space;
+    kernel_half.space.ops =
+        (const struct vmem_ops *)(uintptr_t)in_kernel_half(&kernel_half.ops, slide);
 }
 
 static uint64_t cr4_of(struct cpu_features features) {
@@ -154,7 +161,7 @@ void enter_kernel(const struct enter_target *target) {
     if (target->features.cet) // a kernel that turns CET on starts from nothing
         cpu_wrmsr(MSR_S_CET, 0);
     prepare_traps(target, slide);
-    cpu = (struct enter_cpu){
+    kernel_half.cpu = (struct enter_cpu){
         .crossing_root = target->crossing->root.value,
         .root = target->space->root.value,
         .slide = slide,
@@ -168,5 +175,5 @@ void enter_kernel(const struct enter_target *target) {
         .boot_info = target->boot_info,
         .entry = target->entry,
     };
-    enter_switch(&cpu);
+    enter_switch(&kernel_half.cpu);
 }

@@ -21,9 +21,9 @@ enum { ENTER_CROSSING_TABLES = 5 };
 [[nodiscard]] EFI_STATUS enter_own_image(struct plan_loader_image *ret_image);
 
 // Makes *ret_crossing: the upper half of `space`, and the page of the switching code mapped one to
-// one.
-[[nodiscard]] enum vmem_status enter_make_crossing(const struct vmem *space,
-                                                   const struct vmem_ops *ops, void *context,
+// one. Its tables come from `context`, for the ops of `space`. It is a clone (vmem_clone): from now
+// on neither structure may move.
+[[nodiscard]] enum vmem_status enter_make_crossing(struct vmem *space, void *context,
                                                    struct vmem *ret_crossing);
 
 struct enter_target {

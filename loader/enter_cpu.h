@@ -34,18 +34,21 @@ struct enter_cpu {
     uint64_t entry;
 };
 
-_Static_assert(offsetof(struct enter_cpu, crossing_root) == ENTER_CROSSING_ROOT, "layout");
-_Static_assert(offsetof(struct enter_cpu, root) == ENTER_ROOT, "layout");
-_Static_assert(offsetof(struct enter_cpu, slide) == ENTER_SLIDE, "layout");
-_Static_assert(offsetof(struct enter_cpu, cr0) == ENTER_CR0, "layout");
-_Static_assert(offsetof(struct enter_cpu, cr4) == ENTER_CR4, "layout");
-_Static_assert(offsetof(struct enter_cpu, efer) == ENTER_EFER, "layout");
-_Static_assert(offsetof(struct enter_cpu, pat) == ENTER_PAT, "layout");
-_Static_assert(offsetof(struct enter_cpu, gdt) == ENTER_GDT, "layout");
-_Static_assert(offsetof(struct enter_cpu, idt) == ENTER_IDT, "layout");
-_Static_assert(offsetof(struct enter_cpu, stack_top) == ENTER_STACK_TOP, "layout");
-_Static_assert(offsetof(struct enter_cpu, boot_info) == ENTER_BOOT_INFO, "layout");
-_Static_assert(offsetof(struct enter_cpu, entry) == ENTER_ENTRY, "layout");
+#define ENTER_READS(field, offset)                                                                 \
+    _Static_assert(offsetof(struct enter_cpu, field) == (offset),                                  \
+                   "enter.S reads " #field " at " #offset)
+ENTER_READS(crossing_root, ENTER_CROSSING_ROOT);
+ENTER_READS(root, ENTER_ROOT);
+ENTER_READS(slide, ENTER_SLIDE);
+ENTER_READS(cr0, ENTER_CR0);
+ENTER_READS(cr4, ENTER_CR4);
+ENTER_READS(efer, ENTER_EFER);
+ENTER_READS(pat, ENTER_PAT);
+ENTER_READS(gdt, ENTER_GDT);
+ENTER_READS(idt, ENTER_IDT);
+ENTER_READS(stack_top, ENTER_STACK_TOP);
+ENTER_READS(boot_info, ENTER_BOOT_INFO);
+ENTER_READS(entry, ENTER_ENTRY);
 
 // The page of this code runs one to one while CR3 changes.
 extern const char enter_switch_start[];

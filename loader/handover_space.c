@@ -94,8 +94,7 @@ static EFI_STATUS build(struct space *space) {
     if (status != VMEM_OK)
         return fail_mapping("map", &space->info->mappings[index], status);
     space->crossing_pool.used = 0;
-    status =
-        enter_make_crossing(&space->vmem, &table_pool_ops, &space->crossing_pool, &space->crossing);
+    status = enter_make_crossing(&space->vmem, &space->crossing_pool, &space->crossing);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables of the crossing: %s",
                         vmem_status_text(status));
