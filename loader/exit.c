@@ -1,7 +1,9 @@
+// See exit.h.
 #include "loader/exit.h"
 
 #include "common/x86/cpu.h"
 #include "loader/firmware.h"
+#include "loader/last_map.h"
 #include "loader/log.h"
 #include "loader/screen.h"
 #include "loader/timeline.h"
@@ -12,8 +14,8 @@ enum {
     REPLANS_MAX = 4,
 };
 
-// On COM1, and on every display that the kernel would have been given: firmware's console must not
-// be called any more.
+// On COM1, and on every display that the kernel would have found: from the first attempt on the
+// firmware's console must not be called.
 static void print_failure(const struct space *space) {
     struct sink sink = screen_sink();
     log_print_failure();
@@ -25,75 +27,80 @@ static void print_failure(const struct space *space) {
     }
 }
 
-// Before the first attempt a failure goes back to the caller, after it the machine stops.
-static EFI_STATUS give_up(const struct space *space, uint32_t attempts, EFI_STATUS status) {
-    if (attempts != 0) {
-        print_failure(space);
-        cpu_stop();
-    }
-    log_resume_firmware();
-    return status;
+// After the first attempt there is no firmware to return to.
+[[gnu::noreturn]] static void stop(const struct space *space) {
+    print_failure(space);
+    cpu_stop();
 }
 
-// Reads the map and holds the tables against it; on a change beyond the pool of tables, builds anew
-// and reads again.
-static EFI_STATUS check_last_map(struct space *space, bool may_replan) {
+// Reads the map and makes the tables fit it. Where the map needs more tables than their pool has, a
+// larger pool is allocated, up to `replans_max` times: that changes the map, which is read again.
+static EFI_STATUS fit_last_map(struct space *space, uint32_t replans_max) {
     for (uint32_t replans = 0;; replans++) {
         EFI_STATUS status = memory_map_read(&space->map);
         if (EFI_ERROR(status))
             return log_fail(status, "memory map: cannot read the last one (%s)",
                             log_status_text(status));
-        enum space_verdict verdict =
-            space_check_last_map(space, may_replan && replans < REPLANS_MAX);
-        if (verdict == SPACE_SOUND)
+        enum last_map verdict = last_map_check(space, replans < replans_max);
+        if (verdict == LAST_MAP_FITS)
             return EFI_SUCCESS;
-        if (verdict != SPACE_REPLAN)
-            return log_fail(EFI_COMPROMISED_DATA,
-                            "memory map: the last one does not fit the page tables");
+        if (verdict == LAST_MAP_FAILED)
+            return EFI_COMPROMISED_DATA;
         status = space_replan(space);
         if (EFI_ERROR(status))
             return status;
     }
 }
 
-// The stages "map" and "audit" are those of the first attempt; all that a stale key costs is in
-// "exit".
-static EFI_STATUS prove(struct space *space, bool first) {
-    if (first)
-        timeline_begin("map");
-    EFI_STATUS status = check_last_map(space, first);
-    if (first) {
-        timeline_end(space->map.bytes);
-        timeline_begin("audit");
-    }
-    if (!EFI_ERROR(status))
-        status = space_audit(space);
-    if (first)
-        timeline_end(space->pool.used * FRAME_BYTES);
+// Before the first attempt: memory may still be allocated, and there are stages of the boot for it.
+static EFI_STATUS prove_first(struct space *space) {
+    timeline_begin("map");
+    EFI_STATUS status = fit_last_map(space, REPLANS_MAX);
+    timeline_end(space->map.bytes);
+    if (EFI_ERROR(status))
+        return status;
+    timeline_begin("audit");
+    status = last_map_audit(space);
+    timeline_end(space->pool.used * FRAME_BYTES);
+    return status;
+}
+
+// After a stale key nothing may be allocated. What this costs is part of the stage "exit".
+static EFI_STATUS prove_again(struct space *space) {
+    EFI_STATUS status = fit_last_map(space, 0);
+    return EFI_ERROR(status) ? status : last_map_audit(space);
+}
+
+static EFI_STATUS attempt_exit(const struct space *space, uint32_t attempt, uint64_t *ret_tsc) {
+    log_line(CONFIG_LOG_DEBUG, "ExitBootServices, attempt %u, with a map of %lu bytes", attempt,
+             space->map.bytes);
+    EFI_STATUS status = BS->ExitBootServices(firmware_image, space->map.key);
+    *ret_tsc = timeline_now();
     return status;
 }
 
 EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts, uint64_t *ret_tsc) {
     log_pause_firmware();
-    for (uint32_t attempts = 0; attempts < ATTEMPTS_MAX;) {
-        EFI_STATUS status = prove(space, attempts == 0);
-        if (EFI_ERROR(status))
-            return give_up(space, attempts, status);
-        if (attempts++ == 0)
-            timeline_begin("exit");
-        log_line(CONFIG_LOG_DEBUG, "ExitBootServices, attempt %u, with a map of %lu bytes",
-                 attempts, space->map.bytes);
-        status = BS->ExitBootServices(firmware_image, space->map.key);
-        *ret_tsc = timeline_now();
-        if (!EFI_ERROR(status)) {
-            cpu_interrupts_off(); // the firmware's handlers lie in memory that is the kernel's now
-            timeline_end(0);
-            log_line(CONFIG_LOG_DEBUG, "the firmware has left");
-            *ret_attempts = attempts;
-            firmware_forget();
-            return EFI_SUCCESS;
-        }
+    EFI_STATUS status = prove_first(space);
+    if (EFI_ERROR(status)) {
+        log_resume_firmware();
+        return status;
     }
-    return give_up(space, ATTEMPTS_MAX,
-                   log_fail(EFI_ABORTED, "ExitBootServices failed %d times", ATTEMPTS_MAX));
+    timeline_begin("exit");
+    uint32_t attempt = 1;
+    while (EFI_ERROR(attempt_exit(space, attempt, ret_tsc))) {
+        if (attempt == ATTEMPTS_MAX) {
+            log_fail(EFI_ABORTED, "ExitBootServices failed %d times", ATTEMPTS_MAX);
+            stop(space);
+        }
+        if (EFI_ERROR(prove_again(space)))
+            stop(space);
+        attempt++;
+    }
+    cpu_interrupts_off(); // the firmware's handlers lie in memory that is the kernel's now
+    timeline_end(0);
+    log_line(CONFIG_LOG_DEBUG, "the firmware has left");
+    *ret_attempts = attempt;
+    firmware_forget();
+    return EFI_SUCCESS;
 }

@@ -1,14 +1,15 @@
-// The kernel's address space: planned, its tables allocated in one run, built through common/vmem,
-// and audited.
+// The kernel's address space: planned from the memory map, its tables allocated in one run and
+// built through common/vmem. Owns the tables, the memory map and the scratch memory for both.
 //
-// space_prepare does all that needs the firmware. space_check_last_map needs none of it and runs
-// between the last GetMemoryMap and ExitBootServices, so that what is handed over has been proved
-// against the very map that the firmware agreed to.
+// Four calls in this order need the firmware: space_begin, space_plan, space_build, and where the
+// map has changed beyond what the tables can follow, space_replan. The others need none of it:
+// last_map.c calls them between the last GetMemoryMap and ExitBootServices.
 #pragma once
 
 #include "common/vmem/vmem.h"
 #include "common/x86/features.h"
 #include "loader/devices.h"
+#include "loader/firmware.h"
 #include "loader/info.h"
 #include "loader/kernel_file.h"
 #include "loader/memory_map.h"
@@ -17,23 +18,30 @@
 
 #include <efi.h>
 
-#include <stdbool.h>
 #include <stdint.h>
+
+enum {
+    SPACE_DEMOTED_MAX = 16, // ranges of RAM that appears too late to be mapped
+    // Ranges of boot_info: one for each that the loader allocated, where that of the tables makes
+    // two; the loader's image; and demoted RAM.
+    SPACE_RANGES_MAX = FIRMWARE_RANGES_MAX + 2 + SPACE_DEMOTED_MAX,
+};
 
 struct space {
     struct cpu_features features;
     struct vmem vmem;
-    struct vmem
-        crossing; // the upper half of vmem, and the page that switches to it, mapped one to one
+    // The upper half of vmem, and the page that switches to it, mapped one to one.
+    struct vmem crossing;
     struct table_pool pool;
     struct table_pool crossing_pool;
     struct plan_input plan;
     struct memory_map map;
     struct info *info;
-    uint64_t pool_bytes; // of the run that holds both pools and the audit's bits
+    uint64_t pool_bytes; // of the run with both pools and the audit's bits
     uint64_t tables_planned;
-    uint64_t mapping_count;                // of info->mappings
-    struct slipway_mapping *next_mappings; // the manifest that is being planned
+    uint64_t mapping_count; // of info->mappings
+    // The manifest that is being planned. space_build makes it that of info.
+    struct slipway_mapping *next_mappings;
     uint64_t next_count;
     uint64_t next_tables;
     uint64_t range_count; // of info->ranges
@@ -41,25 +49,31 @@ struct space {
     uint64_t audit_scratch_bytes;
 };
 
-// Takes what is needed, plans and builds. `info` receives the manifest. Failures are recorded.
-[[nodiscard]] EFI_STATUS space_prepare(struct space *space, struct info *info,
-                                       const struct config *config, const struct kernel *kernel,
-                                       struct devices *devices);
+// Finds out what the plan depends on: the CPU, the kernel, the loader's own image and the size of
+// the firmware's memory map. *ret_capacity: what boot_info must have room for. Failures are
+// recorded. `kernel` must outlive the space.
+[[nodiscard]] EFI_STATUS space_begin(struct space *space, const struct kernel *kernel,
+                                     struct info_capacity *ret_capacity);
 
-enum space_verdict {
-    SPACE_SOUND,  // the tables fit the map that was read
-    SPACE_REPLAN, // the map has changed beyond what the pool of tables can follow
-    SPACE_BROKEN, // they do not, and cannot be made to
-};
+// Reads the memory map into `info`, plans the manifest and allocates its tables. Leaves out of
+// `devices` the framebuffers that cannot be mapped, and checks the kernel's wishes. `info` and
+// `devices` must outlive the space. Failures are recorded.
+[[nodiscard]] EFI_STATUS space_plan(struct space *space, struct info *info,
+                                    const struct kernel *kernel, struct devices *devices);
 
-// Holds the map that was just read against the tables. Follows a change of RAM by building the
-// tables again in the same pool; where that is too small, asks for a larger one, or, with
-// `may_replan` false, demotes the RAM that the tables do not map. Calls no firmware.
-enum space_verdict space_check_last_map(struct space *space, bool may_replan);
+// Makes the planned manifest that of boot_info and builds its tables, from the pool's start. Calls
+// no firmware. Failures are recorded.
+[[nodiscard]] EFI_STATUS space_build(struct space *space);
 
-// Audits tables, manifest and the map that was settled. Calls no firmware. Violations are recorded.
-[[nodiscard]] EFI_STATUS space_audit(const struct space *space);
-
-// After SPACE_REPLAN: takes a larger pool for the map at hand and builds again. The map must be
-// read again afterwards. Failures are recorded.
+// Allocates a larger pool for the map at hand, after space_plan_manifest, and builds again. The map
+// must be read again afterwards. Failures are recorded.
 [[nodiscard]] EFI_STATUS space_replan(struct space *space);
+
+// Normalises the map at hand, with what the loader claims of it. Calls no firmware. Errors are
+// those of memmap_normalise.
+[[nodiscard]] enum memmap_status space_normalise(struct space *space,
+                                                 const struct memmap_claim *claims, uint64_t count);
+
+// Plans the manifest for the normalised map and counts its tables (next_...). Calls no firmware.
+// Failures are recorded.
+[[nodiscard]] EFI_STATUS space_plan_manifest(struct space *space);

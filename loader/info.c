@@ -1,3 +1,4 @@
+// See info.h.
 #include "loader/info.h"
 
 #include "common/base/arith.h"
@@ -34,38 +35,40 @@ static struct slipway_array describe_array(const struct info *info, const void *
     };
 }
 
+// The part of the block at *at, which moves to the next.
+static void *reserve(uint64_t *at, uint64_t bytes) {
+    void *part = firmware_pointer(*at);
+    *at += align_up(bytes, 8);
+    return part;
+}
+
+// Lays the block out from `start` on. Returns its end.
+static uint64_t lay_out(struct info *info, uint64_t start, const struct info_capacity *capacity,
+                        const struct config *config) {
+    uint64_t at = start;
+    info->head = reserve(&at, sizeof(*info->head));
+    info->mappings = reserve(&at, capacity->mappings * sizeof(*info->mappings));
+    info->memory = reserve(&at, capacity->memory * sizeof(*info->memory));
+    info->ranges = reserve(&at, capacity->ranges * sizeof(*info->ranges));
+    info->modules = reserve(&at, config->module_count * sizeof(*info->modules));
+    info->framebuffers = reserve(&at, DEVICES_FRAMEBUFFERS_MAX * sizeof(*info->framebuffers));
+    info->stages = reserve(&at, TIMELINE_STAGES_MAX * sizeof(*info->stages));
+    info->efi_map = reserve(&at, capacity->efi_map_bytes);
+    info->log = reserve(&at, LOG_BYTES_MAX + 1);
+    info->texts = reserve(&at, text_bytes(config));
+    return at;
+}
+
 EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
                      const struct config *config, uint64_t hhdm_base) {
-    const struct {
-        void **place;
-        uint64_t bytes;
-    } parts[] = {
-        {(void **)&info->head, sizeof(struct slipway_boot_info)},
-        {(void **)&info->mappings, capacity->mappings * sizeof(struct slipway_mapping)},
-        {(void **)&info->memory, capacity->memory * sizeof(struct slipway_memory)},
-        {(void **)&info->ranges, capacity->ranges * sizeof(struct slipway_range)},
-        {(void **)&info->modules, config->module_count * sizeof(struct slipway_module)},
-        {(void **)&info->framebuffers,
-         DEVICES_FRAMEBUFFERS_MAX * sizeof(struct slipway_framebuffer)},
-        {(void **)&info->stages, TIMELINE_STAGES_MAX * sizeof(struct slipway_stage)},
-        {&info->efi_map, capacity->efi_map_bytes},
-        {(void **)&info->log, LOG_BYTES_MAX + 1},
-        {(void **)&info->texts, text_bytes(config)},
-    };
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++)
-        bytes += align_up(parts[i].bytes, 8);
-    *info = (struct info){.bytes = align_up(bytes, FRAME_BYTES), .hhdm_base = hhdm_base};
+    *info = (struct info){.hhdm_base = hhdm_base};
+    info->bytes = align_up(lay_out(info, 0, capacity, config), FRAME_BYTES); // for the size alone
     EFI_STATUS status =
         firmware_alloc_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "boot_info: no room for %lu bytes (%s)", info->bytes,
                         log_status_text(status));
-    uint64_t at = info->phys;
-    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++) {
-        *parts[i].place = firmware_pointer(at);
-        at += align_up(parts[i].bytes, 8);
-    }
+    lay_out(info, info->phys, capacity, config);
     *info->head = (struct slipway_boot_info){
         .magic = SLIPWAY_BOOT_MAGIC,
         .version = SLIPWAY_BOOT_VERSION,
@@ -106,8 +109,8 @@ static void describe_framebuffers(struct info *info, const struct devices *devic
     for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
         out[i] = devices->framebuffers[i];
         out[i].address = plan_framebuffer_virt(i, out[i].address_phys);
-        out[i].bytes -=
-            out[i].address_phys & (FRAME_BYTES - 1); // from its first byte, not its page
+        // From its first byte, not from its page.
+        out[i].bytes -= out[i].address_phys & (FRAME_BYTES - 1);
     }
     info->head->framebuffers = describe_array(info, out, devices->framebuffer_count, sizeof(*out));
 }
@@ -159,8 +162,7 @@ static uint64_t direct_map_end(const struct info *info, uint64_t mapping_count) 
     return end;
 }
 
-void info_finish(struct info *info, const struct memory_map *map, uint64_t mapping_count,
-                 uint64_t range_count) {
+static void finish_memory(struct info *info, const struct memory_map *map) {
     struct slipway_boot_info *head = info->head;
     for (uint64_t i = 0; i < map->region_count; i++) {
         const struct memmap_region *region = &map->regions[i];
@@ -171,29 +173,45 @@ void info_finish(struct info *info, const struct memory_map *map, uint64_t mappi
             .in_direct = region->direct,
         };
     }
-    head->mappings = describe_array(info, info->mappings, mapping_count, sizeof(*info->mappings));
     head->memory = describe_array(info, info->memory, map->region_count, sizeof(*info->memory));
-    head->ranges = describe_array(info, info->ranges, range_count, sizeof(*info->ranges));
     head->efi_map = to_direct(info, info->efi_map);
     head->efi_map_bytes = map->bytes;
     head->efi_map_stride = (uint32_t)map->stride;
     head->efi_map_version = map->version;
-    head->hhdm_end = direct_map_end(info, mapping_count);
     head->rsdp = direct_if_mapped(info, map, head->rsdp_phys);
     head->smbios = direct_if_mapped(info, map, head->smbios_phys);
     head->efi_system_table = direct_if_mapped(info, map, head->efi_system_table_phys);
 }
 
-void info_seal(struct info *info) {
-    uint32_t stage_count;
-    const struct slipway_stage *stages = timeline_stages(&stage_count);
-    memcpy(info->stages, stages, stage_count * sizeof(*stages));
-    info->head->stages = describe_array(info, info->stages, stage_count, sizeof(*stages));
-    size_t log_bytes;
-    const char *log = log_text(&log_bytes);
-    memcpy(info->log, log, log_bytes + 1);
-    info->head->log =
-        (struct slipway_text){.address = to_direct(info, info->log), .bytes = log_bytes};
+static void finish_stages(struct info *info) {
+    uint32_t count;
+    const struct slipway_stage *stages = timeline_stages(&count);
+    memcpy(info->stages, stages, count * sizeof(*stages));
+    info->head->stages = describe_array(info, info->stages, count, sizeof(*stages));
+}
+
+static void finish_log(struct info *info) {
+    size_t bytes;
+    const char *log = log_text(&bytes);
+    memcpy(info->log, log, bytes + 1);
+    info->head->log = (struct slipway_text){.address = to_direct(info, info->log), .bytes = bytes};
+}
+
+void info_finish(struct info *info, const struct info_facts *facts) {
+    struct slipway_boot_info *head = info->head;
+    finish_memory(info, facts->map);
+    head->mappings =
+        describe_array(info, info->mappings, facts->mapping_count, sizeof(*info->mappings));
+    head->ranges = describe_array(info, info->ranges, facts->range_count, sizeof(*info->ranges));
+    head->hhdm_end = direct_map_end(info, facts->mapping_count);
+    head->root_phys = facts->root_phys;
+    head->paging_levels = facts->paging_levels;
+    head->table_pages = (uint32_t)facts->table_pages;
+    head->exit_attempts = facts->exit_attempts;
+    head->tsc_exit_done = facts->tsc_exit_done;
+    head->tsc_hz = timeline_tsc_hz(); // late: the more time it has measured, the better
+    finish_stages(info);
+    finish_log(info);
 }
 
 uint64_t info_address(const struct info *info) {

@@ -1,5 +1,6 @@
-// The boot_info block: laid out once, in one run of pages, with room for whatever the last memory
-// map brings; filled in three steps as the facts become known.
+// The boot_info block, in one run of pages. Owns its layout and what stands in it, save the records
+// of `mappings`, `ranges` and `efi_map`: the address space writes those in place. There is room for
+// what the last memory map can bring. The block is filled in two steps, as the facts become known.
 #pragma once
 
 #include "common/boot/slipway_boot.h"
@@ -33,25 +34,33 @@ struct info {
     struct slipway_stage *stages;
     void *efi_map;
     char *log;
-    char *texts; // where the next one goes
+    char *texts; // where the next text goes
 };
 
-// Takes pages for the block (SLIPWAY_RANGE_BOOT_INFO), no more than it needs, and lays it out.
+// Allocates pages for the block (SLIPWAY_RANGE_BOOT_INFO), no more than it needs, and lays it out.
 // Failures are recorded.
 [[nodiscard]] EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
                                    const struct config *config, uint64_t hhdm_base);
 
-// Fills in what is known before the tables are built: texts, kernel, modules, devices, stack.
+// Fills in what is known before ExitBootServices: texts, kernel, modules, devices, stack.
 void info_describe(struct info *info, const struct config *config, const struct kernel *kernel,
                    const struct devices *devices);
 
-// Fills in what is known after ExitBootServices: the memory map. `ranges` and `mappings` of the
-// block hold `range_count` and `mapping_count` records already.
-void info_finish(struct info *info, const struct memory_map *map, uint64_t mapping_count,
-                 uint64_t range_count);
+// What is known only after ExitBootServices.
+struct info_facts {
+    const struct memory_map *map; // the last one, normalised
+    uint64_t mapping_count;       // records in `mappings` of the block
+    uint64_t range_count;         // records in `ranges` of the block
+    uint64_t root_phys;
+    unsigned paging_levels;
+    uint64_t table_pages; // reachable from the root, which is included
+    uint32_t exit_attempts;
+    uint64_t tsc_exit_done;
+};
 
-// The last step: timeline and log, whatever was added since.
-void info_seal(struct info *info);
+// Fills in the rest: the facts, the timeline and the log as they are now. May wait as long as
+// timeline_tsc_hz does.
+void info_finish(struct info *info, const struct info_facts *facts);
 
 // The direct-map address of the block: what the kernel receives.
 uint64_t info_address(const struct info *info);

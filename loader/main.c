@@ -22,28 +22,23 @@ static struct space space;
 static struct info info;
 
 static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+static EFI_STATUS boot(void);
 static EFI_STATUS read_files(void);
 static EFI_STATUS read_config(void);
 static EFI_STATUS read_kernel(void);
 static EFI_STATUS read_modules(void);
-static EFI_STATUS make_space(void);
+static void find_displays(void);
+static EFI_STATUS plan_space(void);
+static EFI_STATUS make_boot_info(void);
+static EFI_STATUS build_tables(void);
 [[gnu::noreturn]] static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done);
 
 // Called by gnu-efi's start code, which has relocated the image.
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
-    uint32_t attempts;
-    uint64_t tsc_exit_done;
-
-    start(image, system);             // console, timeline
-    EFI_STATUS status = read_files(); // config, kernel, modules: into their final pages
-    if (!EFI_ERROR(status))
-        status = make_space(); // page tables, boot_info
-    if (!EFI_ERROR(status))
-        status = exit_boot_services(&space, &attempts, &tsc_exit_done); // the audit comes first
-    if (!EFI_ERROR(status))
-        hand_over(attempts, tsc_exit_done);
+    start(image, system);
+    EFI_STATUS status = boot(); // comes back only when it has failed
 
     log_print_failure();
     log_end();
@@ -64,15 +59,37 @@ static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     timeline_use_pm_timer(timer.port, timer.mask);
 }
 
+static EFI_STATUS boot(void) {
+    uint32_t attempts;
+    uint64_t tsc_exit_done;
+
+    EFI_STATUS status = read_files(); // config, kernel, modules: into their final pages
+    if (EFI_ERROR(status))
+        return status;
+    find_displays();
+    status = plan_space(); // the memory map, boot_info's pages, the manifest
+    if (EFI_ERROR(status))
+        return status;
+    status = build_tables();
+    if (EFI_ERROR(status))
+        return status;
+    info_describe(&info, &config, &kernel, &devices);
+    status = exit_boot_services(&space, &attempts, &tsc_exit_done); // the audit comes first
+    if (EFI_ERROR(status))
+        return status;
+    hand_over(attempts, tsc_exit_done);
+}
+
 static EFI_STATUS read_files(void) {
     EFI_STATUS status = file_open_volume();
-    if (!EFI_ERROR(status))
-        status = read_config();
+    if (EFI_ERROR(status))
+        return status;
+    status = read_config();
     if (!EFI_ERROR(status))
         status = read_kernel();
     if (!EFI_ERROR(status))
         status = read_modules();
-    file_close_volume();
+    file_close_volume(); // whatever has failed
     return status;
 }
 
@@ -81,20 +98,22 @@ static EFI_STATUS read_config(void) {
     timeline_begin("config");
     EFI_STATUS status = config_file_read(&config, &bytes);
     timeline_end(bytes);
-    if (!EFI_ERROR(status))
-        log_set_level(config.log);
-    return status;
+    if (EFI_ERROR(status))
+        return status;
+    log_set_level(config.log);
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS read_kernel(void) {
     timeline_begin("kernel");
     EFI_STATUS status = kernel_load(&config, &kernel);
     timeline_end(kernel.file_bytes);
-    if (!EFI_ERROR(status))
-        log_line(CONFIG_LOG_INFO, "kernel %.*s: %lu bytes at 0x%lx, entry 0x%lx",
-                 (int)config.kernel.bytes, config.kernel.text,
-                 kernel.elf.virt_end - kernel.elf.virt_start, kernel.phys, kernel.elf.entry);
-    return status;
+    if (EFI_ERROR(status))
+        return status;
+    log_line(CONFIG_LOG_INFO, "kernel %.*s: %lu bytes at 0x%lx, entry 0x%lx",
+             (int)config.kernel.bytes, config.kernel.text,
+             kernel.elf.virt_end - kernel.elf.virt_start, kernel.phys, kernel.elf.entry);
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS read_modules(void) {
@@ -102,21 +121,44 @@ static EFI_STATUS read_modules(void) {
     timeline_begin("modules");
     EFI_STATUS status = modules_load(&config, &bytes);
     timeline_end(bytes);
-    if (!EFI_ERROR(status))
-        log_line(CONFIG_LOG_DEBUG, "%u modules, %lu bytes", config.module_count, bytes);
-    return status;
+    if (EFI_ERROR(status))
+        return status;
+    log_line(CONFIG_LOG_DEBUG, "%u modules, %lu bytes", config.module_count, bytes);
+    return EFI_SUCCESS;
 }
 
-static EFI_STATUS make_space(void) {
+static void find_displays(void) {
     timeline_begin("devices");
     devices_find_displays(&devices);
     timeline_end(0);
     log_line(CONFIG_LOG_DEBUG, "%u framebuffers, RSDP at 0x%lx, SMBIOS at 0x%lx",
              devices.framebuffer_count, devices.rsdp_phys, devices.smbios_phys);
-    EFI_STATUS status = space_prepare(&space, &info, &config, &kernel, &devices);
+}
+
+static EFI_STATUS plan_space(void) {
+    timeline_begin("plan");
+    EFI_STATUS status = make_boot_info();
+    if (!EFI_ERROR(status))
+        status = space_plan(&space, &info, &kernel, &devices);
+    timeline_end(space.map.bytes);
+    return status;
+}
+
+// First: the memory map is read into it, and its pages are in that map.
+static EFI_STATUS make_boot_info(void) {
+    struct info_capacity capacity;
+    EFI_STATUS status = space_begin(&space, &kernel, &capacity);
     if (EFI_ERROR(status))
         return status;
-    info_describe(&info, &config, &kernel, &devices);
+    return info_make(&info, &capacity, &config, kernel.wishes.hhdm_base);
+}
+
+static EFI_STATUS build_tables(void) {
+    timeline_begin("tables");
+    EFI_STATUS status = space_build(&space);
+    timeline_end(space.pool.used * FRAME_BYTES);
+    if (EFI_ERROR(status))
+        return status;
     log_line(CONFIG_LOG_DEBUG, "%lu tables, %lu mappings, %lu regions of %lu descriptors",
              space.tables_planned, space.mapping_count, space.map.region_count,
              space.map.report.descriptors);
@@ -125,14 +167,17 @@ static EFI_STATUS make_space(void) {
 
 // No firmware any more: boot_info's last facts, and the jump.
 static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
-    info_finish(&info, &space.map, space.mapping_count, space.range_count);
-    info.head->root_phys = space.vmem.root.value;
-    info.head->paging_levels = space.vmem.levels;
-    info.head->table_pages = (uint32_t)space.pool.used;
-    info.head->exit_attempts = exit_attempts;
-    info.head->tsc_exit_done = tsc_exit_done;
-    info.head->tsc_hz = timeline_tsc_hz();
-    info_seal(&info);
+    const struct info_facts facts = {
+        .map = &space.map,
+        .mapping_count = space.mapping_count,
+        .range_count = space.range_count,
+        .root_phys = space.vmem.root.value,
+        .paging_levels = space.vmem.levels,
+        .table_pages = space.pool.used,
+        .exit_attempts = exit_attempts,
+        .tsc_exit_done = tsc_exit_done,
+    };
+    info_finish(&info, &facts);
     struct slipway_framebuffer screen = {0};
     if (devices.framebuffer_count != 0) {
         screen = devices.framebuffers[0];

@@ -330,7 +330,7 @@ EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, 
     uint64_t first = align_down((uintptr_t)map, PAGE_BYTES);
     uint64_t end = align_up((uintptr_t)map + *bytes, PAGE_BYTES);
     if (!is_allocated(first, (end - first) / PAGE_BYTES))
-        fake_record_breach("GetMemoryMap into memory that the loader does not hold");
+        fake_record_breach("GetMemoryMap into memory that is not the loader's");
     write_descriptors((char *)map);
     *map_key = key;
     return EFI_SUCCESS;

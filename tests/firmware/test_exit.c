@@ -1,9 +1,11 @@
 // The way out of the boot services: stale keys, and memory maps that change under the loader.
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/memmap/memmap.h"
 #include "tests/firmware/picture.h"
 #include "tests/firmware/setup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@
 #define READING_PLAN  1                      // of the map: for the plan,
 #define READING_FIRST 2                      // before the first ExitBootServices,
 #define READING_AGAIN 3                      // and after it
+#define MISFIT        "memory map: the last one does not fit the page tables: "
 
 // What the hooks do, and when.
 static uint32_t when;
@@ -228,9 +231,36 @@ TEST("a map that outgrows its buffer before the exit ends the boot, after it the
     }
 }
 
+// Descriptors that are too small, from a reading on.
+static void spoil_stride(uint32_t reading) {
+    fake.stride = reading >= when ? how_many : fake.stride;
+}
+
+TEST("a last map whose descriptors make no sense is refused with their numbers") {
+    for (uint32_t reading = READING_FIRST; reading <= READING_AGAIN; reading++) {
+        int error;
+        uint64_t bytes, stride;
+        setup_boot(NULL);
+        fake.exit_refusals = 1;
+        hook(spoil_stride, reading, 32);
+        fake_boot();
+        assert_string_equal(fake.breach, "");
+        assert_int_equal(fake.end, reading == READING_AGAIN ? FAKE_STOPPED : FAKE_RETURNED);
+        assert_int_equal(
+            sscanf(
+                fake.com1,
+                "slipway: memory map: cannot normalise the last one (error %d, %lu bytes, stride %lu)",
+                &error, &bytes, &stride),
+            3);
+        assert_int_equal(error, MEMMAP_ERR_STRIDE);
+        assert_int_equal(stride, 32);
+        assert_true(bytes != 0 && bytes % 32 == 0);
+    }
+}
+
 // ---- RAM that comes and goes
 
-// Each piece needs two tables of its own.
+// Each range needs two tables of its own.
 static void add_scattered_ram(uint32_t reading) {
     for (uint32_t i = 0; reading == when && i < how_many; i++)
         fake_add_memory(SCATTER_PHYS + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
@@ -284,7 +314,8 @@ TEST("more RAM than can be demoted stops the machine") {
     fake.exit_refusals = 1;
     hook(add_scattered_ram, READING_AGAIN, DEMOTED_MAX + 1);
     fake_boot();
-    setup_expect_stop("memory map: the last one does not fit the page tables");
+    setup_expect_stop(
+        MISFIT "17 ranges of RAM appeared, more than 16, and 31 frames are too few for 49 tables");
 }
 
 TEST("RAM that goes before the exit is not mapped, with spare tables and without") {
@@ -309,7 +340,9 @@ TEST("RAM that goes after a refused exit may need the last spare table, and no m
     fake.exit_refusals = 1;
     hook(punch_holes, READING_AGAIN, SPARE_TABLES);
     fake_boot();
-    setup_expect_stop("memory map: the last one does not fit the page tables");
+    setup_expect_stop(
+        MISFIT
+        "they map [0x100200000, 0x100201000), which is no longer RAM, and 31 frames are too few for 32 tables");
 }
 
 TEST("RAM that goes after a refused exit, beyond the spare tables, stops the machine") {
@@ -317,7 +350,9 @@ TEST("RAM that goes after a refused exit, beyond the spare tables, stops the mac
     fake.exit_refusals = 1;
     hook(punch_holes, READING_AGAIN, 3 * SPARE_TABLES);
     fake_boot();
-    setup_expect_stop("memory map: the last one does not fit the page tables");
+    setup_expect_stop(
+        MISFIT
+        "they map [0x100200000, 0x100201000), which is no longer RAM, and 31 frames are too few for 64 tables");
 }
 
 // More RAM before every look at the map, each time beyond the spare tables.

@@ -3,6 +3,7 @@
 #include "common/base/arith.h"
 #include "tests/firmware/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 TEST("a UART that takes nothing is given back as it was") {
@@ -25,17 +26,28 @@ static void take_page(uint32_t reading) {
 }
 
 TEST("firmware that lists as its own what it has given ends the boot") {
-    static const uint64_t pages[] = {
-        FAKE_ARENA_END - 18 * FRAME_BYTES, // the kernel, which was allocated first
-        FAKE_IMAGE_PHYS,                   // the loader's image begins and ends
-        FAKE_IMAGE_PHYS + 5 * FRAME_BYTES,
+    const struct {
+        uint64_t page;
+        uint64_t start, end; // the loader's range with that page
+    } taken[] = {
+        // The kernel, which was allocated first.
+        {FAKE_ARENA_END - 18 * FRAME_BYTES, FAKE_ARENA_END - 22 * FRAME_BYTES,
+         FAKE_ARENA_END - 17 * FRAME_BYTES},
+        // The loader's image begins and ends.
+        {FAKE_IMAGE_PHYS, FAKE_IMAGE_PHYS, FAKE_IMAGE_PHYS + 6 * FRAME_BYTES},
+        {FAKE_IMAGE_PHYS + 5 * FRAME_BYTES, FAKE_IMAGE_PHYS, FAKE_IMAGE_PHYS + 6 * FRAME_BYTES},
     };
-    for (unsigned i = 0; i < ARRAY_LEN(pages); i++) {
+    for (unsigned i = 0; i < ARRAY_LEN(taken); i++) {
+        char want[160];
         setup_boot(NULL);
-        taken_page = pages[i];
+        taken_page = taken[i].page;
         fake.before_map = take_page;
         fake_boot();
-        setup_expect_failure("memory map: the last one does not fit the page tables");
+        snprintf(
+            want, sizeof(want),
+            "memory map: the last one does not fit the page tables: [0x%lx, 0x%lx), which the loader uses, is not all RAM",
+            taken[i].start, taken[i].end);
+        setup_expect_failure(want);
     }
 }
 

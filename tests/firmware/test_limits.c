@@ -42,7 +42,7 @@ TEST("limits: with all modules, and all the RAM that can be demoted, every range
     assert_int_equal(info->modules.count, CONFIG_MODULES_MAX);
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_MODULE, CONFIG_MODULES_MAX - 1));
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
-    // All that is held, the tables in two, the loader's image, and what was demoted.
+    // All that is allocated, the tables in two, the loader's image, and what was demoted.
     assert_int_equal(info->ranges.count, FIRMWARE_RANGES_MAX + 2 + DEMOTED);
 }
 

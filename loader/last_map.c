@@ -1,0 +1,183 @@
+// See last_map.h.
+#include "loader/last_map.h"
+
+#include "common/audit/audit.h"
+#include "common/base/arith.h"
+#include "common/base/assert.h"
+#include "loader/log.h"
+
+// ---- The loader's ranges, as the kernel will read them
+
+// Inserts in rising order; there are few.
+static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint32_t purpose) {
+    struct slipway_range *ranges = space->info->ranges;
+    ASSERT(space->range_count < SPACE_RANGES_MAX);
+    uint64_t at = space->range_count++;
+    for (; at != 0 && ranges[at - 1].start_phys > start; at--)
+        ranges[at] = ranges[at - 1];
+    ranges[at] =
+        (struct slipway_range){start, bytes, purpose, memmap_purpose_is_reclaimable(purpose)};
+}
+
+// The run of the tables has two purposes: what of it became no table is reclaimable.
+static void list_ranges(struct space *space) {
+    uint64_t count;
+    const struct firmware_range *allocated = firmware_ranges(&count);
+    space->range_count = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (allocated[i].purpose != SLIPWAY_RANGE_PAGE_TABLES)
+            add_range(space, allocated[i].start, allocated[i].bytes, allocated[i].purpose);
+    }
+    const struct table_pool *pool = &space->pool;
+    uint64_t used = pool->used * FRAME_BYTES;
+    add_range(space, pool->start, used, SLIPWAY_RANGE_PAGE_TABLES);
+    add_range(space, pool->start + used, space->pool_bytes - used, SLIPWAY_RANGE_LOADER);
+    add_range(space, space->plan.loader.phys, space->plan.loader.bytes, SLIPWAY_RANGE_LOADER);
+}
+
+static EFI_STATUS normalise(struct space *space) {
+    struct memmap_claim claims[SPACE_RANGES_MAX];
+    for (uint64_t i = 0; i < space->range_count; i++) {
+        const struct slipway_range *range = &space->info->ranges[i];
+        claims[i] = (struct memmap_claim){range->start_phys, range->bytes,
+                                          memmap_kind_of_purpose(range->purpose)};
+    }
+    enum memmap_status status = space_normalise(space, claims, space->range_count);
+    if (status != MEMMAP_OK)
+        return log_fail(
+            EFI_COMPROMISED_DATA,
+            "memory map: cannot normalise the last one (error %d, %lu bytes, stride %lu)",
+            (int)status, space->map.bytes, space->map.stride);
+    return EFI_SUCCESS;
+}
+
+// ---- Whether the tables fit
+
+// A range that is not all RAM of the map, or null. The kernel would not find it in the direct map.
+static const struct slipway_range *find_range_beside_ram(const struct space *space) {
+    uint64_t next = 0; // both lists rise
+    for (uint64_t i = 0; i < space->range_count; i++) {
+        const struct slipway_range *range = &space->info->ranges[i];
+        uint64_t at = range->start_phys;
+        uint64_t end = at + range->bytes;
+        while (at < end) {
+            if (next == space->map.region_count)
+                return range;
+            const struct memmap_region *region = &space->map.regions[next];
+            next += region->end < end;
+            if (region->end <= at)
+                continue;
+            if (region->start > at || !region->direct)
+                return range;
+            at = region->end;
+        }
+    }
+    return NULL;
+}
+
+static EFI_STATUS check_ranges(const struct space *space) {
+    const struct slipway_range *range = find_range_beside_ram(space);
+    if (range == NULL)
+        return EFI_SUCCESS;
+    return log_fail(
+        EFI_COMPROMISED_DATA,
+        "memory map: the last one does not fit the page tables: [0x%lx, 0x%lx), which the loader uses, is not all RAM",
+        range->start_phys, range->start_phys + range->bytes);
+}
+
+// True when RAM of the map is exactly what the tables map as RAM.
+static bool ram_is_unchanged(const struct space *space) {
+    struct plan_range difference[1];
+    return plan_find_unmapped(&space->plan, space->info->mappings, space->mapping_count, difference,
+                              1) == 0 &&
+           plan_find_stale(&space->plan, space->info->mappings, space->mapping_count, difference,
+                           1) == 0;
+}
+
+// ---- Where RAM has changed
+
+static EFI_STATUS rebuild_for_changed_map(struct space *space) {
+    EFI_STATUS status = space_build(space);
+    if (EFI_ERROR(status))
+        return status;
+    list_ranges(space); // more or fewer of the pool's frames are tables
+    return normalise(space);
+}
+
+// The tables stay. A kernel never uses RAM that they do not map, if it is told; but it would use
+// what they map as RAM and what is none any more.
+static EFI_STATUS demote_unmapped_ram(struct space *space) {
+    struct plan_range ranges[SPACE_DEMOTED_MAX];
+    if (plan_find_stale(&space->plan, space->info->mappings, space->mapping_count, ranges, 1) != 0)
+        return log_fail(
+            EFI_COMPROMISED_DATA,
+            "memory map: the last one does not fit the page tables: they map [0x%lx, 0x%lx), which is no longer RAM, and %lu frames are too few for %lu tables",
+            ranges[0].start, ranges[0].end, space->pool.frames, space->next_tables);
+    uint64_t count = plan_find_unmapped(&space->plan, space->info->mappings, space->mapping_count,
+                                        ranges, SPACE_DEMOTED_MAX);
+    if (count > SPACE_DEMOTED_MAX)
+        return log_fail(
+            EFI_COMPROMISED_DATA,
+            "memory map: the last one does not fit the page tables: %lu ranges of RAM appeared, more than %d, and %lu frames are too few for %lu tables",
+            count, SPACE_DEMOTED_MAX, space->pool.frames, space->next_tables);
+    for (uint64_t i = 0; i < count; i++) {
+        log_line(CONFIG_LOG_INFO, "RAM at 0x%lx, %lu bytes, appeared too late: not usable",
+                 ranges[i].start, ranges[i].end - ranges[i].start);
+        add_range(space, ranges[i].start, ranges[i].end - ranges[i].start, SLIPWAY_RANGE_DEMOTED);
+    }
+    return normalise(space);
+}
+
+enum last_map last_map_check(struct space *space, bool may_replan) {
+    list_ranges(space);
+    if (EFI_ERROR(normalise(space)) || EFI_ERROR(check_ranges(space)))
+        return LAST_MAP_FAILED;
+    if (ram_is_unchanged(space))
+        return LAST_MAP_FITS;
+    if (EFI_ERROR(space_plan_manifest(space)))
+        return LAST_MAP_FAILED;
+    bool has_tables = space->next_tables <= space->pool.frames;
+    if (!has_tables && may_replan)
+        return LAST_MAP_OUTGROWN;
+    EFI_STATUS status = has_tables ? rebuild_for_changed_map(space) : demote_unmapped_ram(space);
+    return EFI_ERROR(status) ? LAST_MAP_FAILED : LAST_MAP_FITS;
+}
+
+// ---- The proof
+
+static int first_line_bytes(const char *text) {
+    int bytes = 0;
+    while (text[bytes] != '\0' && text[bytes] != '\n')
+        bytes++;
+    return bytes;
+}
+
+EFI_STATUS last_map_audit(const struct space *space) {
+    char text[160];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    const struct audit_input input = {
+        .space = &space->vmem,
+        .hhdm_base = space->plan.hhdm_base,
+        .mappings = space->info->mappings,
+        .mapping_count = space->mapping_count,
+        .ranges = space->info->ranges,
+        .range_count = space->range_count,
+        .regions = space->map.regions,
+        .region_count = space->map.region_count,
+        .report = &space->map.report,
+        .stack_bottom = plan_stack_bottom(),
+        .stack_top = plan_stack_bottom() + space->plan.stack_bytes,
+        .boot_info = info_address(space->info),
+        .boot_info_bytes = space->info->bytes,
+        .kernel_entry = space->plan.elf->entry,
+        .tables_planned = space->tables_planned,
+        .scratch = space->audit_scratch,
+        .scratch_bytes = space->audit_scratch_bytes,
+    };
+    uint64_t violations = audit_run(&input, &sink);
+    if (violations == 0)
+        return EFI_SUCCESS;
+    return log_fail(EFI_COMPROMISED_DATA, "audit: %lu violations, the first: %.*s", violations,
+                    first_line_bytes(text), text);
+}

@@ -1,0 +1,62 @@
+// See wishes.h.
+#include "loader/wishes.h"
+
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "loader/log.h"
+#include "loader/plan.h"
+
+static bool is_in_ram(const struct memory_map *map, uint64_t start, uint64_t bytes) {
+    for (uint64_t i = 0; i < map->region_count; i++) {
+        const struct memmap_region *region = &map->regions[i];
+        if (region->direct && region->start < start + bytes && start < region->end)
+            return true;
+    }
+    return false;
+}
+
+// Why a framebuffer cannot be mapped; null if it can. In RAM it would have two cache types.
+static const char *framebuffer_fault(const struct slipway_framebuffer *framebuffer,
+                                     const struct memory_map *map, struct vmem_cpu cpu) {
+    uint64_t start = align_down(framebuffer->address_phys, FRAME_BYTES);
+    uint64_t width_end = UINT64_C(1) << cpu.paddr_bits;
+    if (framebuffer->bytes > PLAN_FRAMEBUFFER_BYTES_MAX)
+        return "it is too large";
+    if (start >= width_end || framebuffer->bytes > width_end - start)
+        return "it lies beyond the CPU's physical addresses";
+    return is_in_ram(map, start, framebuffer->bytes) ? "it lies in RAM" : NULL;
+}
+
+void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_map *map,
+                                   struct vmem_cpu cpu) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
+        const struct slipway_framebuffer framebuffer = devices->framebuffers[i];
+        const char *fault = framebuffer_fault(&framebuffer, map, cpu);
+        if (fault == NULL)
+            devices->framebuffers[kept++] = framebuffer;
+        else
+            log_line(CONFIG_LOG_INFO, "framebuffer at 0x%lx left out: %s", framebuffer.address_phys,
+                     fault);
+    }
+    devices->framebuffer_count = kept;
+}
+
+EFI_STATUS wishes_check(const struct slipway_note_wishes *wishes, const struct memory_map *map,
+                        unsigned paging_levels, const struct devices *devices) {
+    if (wishes->paging_levels != 0 && wishes->paging_levels != paging_levels)
+        return log_fail(EFI_UNSUPPORTED,
+                        "the kernel wants %u paging levels, the machine runs with %u",
+                        wishes->paging_levels, paging_levels);
+    if ((wishes->flags & SLIPWAY_NOTE_FRAMEBUFFER) && devices->framebuffer_count == 0)
+        return log_fail(EFI_UNSUPPORTED, "the kernel wants a framebuffer, and there is none");
+    if (map->report.direct_end > SLIPWAY_WINDOW_BASE - wishes->hhdm_base)
+        return log_fail(
+            EFI_UNSUPPORTED,
+            "the kernel wants its direct map at 0x%lx, where RAM up to 0x%lx has no room",
+            wishes->hhdm_base, map->report.direct_end);
+    if (map->report.direct_bytes < wishes->ram_floor_bytes)
+        return log_fail(EFI_UNSUPPORTED, "the kernel wants %lu bytes of RAM, the machine has %lu",
+                        wishes->ram_floor_bytes, map->report.direct_bytes);
+    return EFI_SUCCESS;
+}
