@@ -1,3 +1,4 @@
+// See acpi.h.
 #include "loader/acpi.h"
 
 #include "common/acpi/acpi_tables.h"
@@ -8,7 +9,7 @@ enum {
     FADT_PM_TIMER = 76,
     FADT_PM_TIMER_LENGTH = 91,
     FADT_FLAGS = 112,
-    FADT_BYTES_MIN = 116, // those of ACPI 1.0
+    FADT_BYTES_MIN = 116, // of ACPI 1.0
     FADT_FLAG_TIMER_32 = 1 << 8,
     FADT_FLAG_HARDWARE_REDUCED = 1 << 20,
 };

@@ -5,9 +5,9 @@
 // defaults).
 //
 // Syntax. UTF-8, with or without a byte order mark, lines ended by LF or CRLF. Spaces and tabs
-// around a line, a key and a value do not count. A line that is empty or begins with '#' says
-// nothing; a '#' anywhere else is an ordinary character. All others are `key = value`, the first
-// '=' counts, and the value must not be empty. No control characters but the tab.
+// around a line, a key and a value do not count. A line that is empty or begins with '#' is passed
+// over; a '#' anywhere else is an ordinary character. Every other line is `key = value`: the first
+// '=' counts, and the value must not be empty. The tab is the only control character allowed.
 //
 //   kernel  = PATH               the kernel's file; default \kernel.elf. May contain blanks.
 //   cmdline = TEXT               handed to the kernel; default empty
@@ -17,10 +17,10 @@
 //                                unless it is written in quotes: "PATH" [TEXT].
 //   digest  = none|sha256        digests of the modules; default none
 //
-// Each key but `module` at most once. In paths '/' and '\' are the same (see utf.h). A path in
-// quotes ends at the next quote; file systems of firmware have no name with a quote in it. A path
-// may be as long as its line allows, but much firmware (edk2's FAT driver) opens none of more than
-// 255 characters.
+// Each key may appear once, `module` any number of times. In paths '/' and '\' are the same (see
+// utf.h). A path in quotes ends at the next quote; file systems of firmware have no name with a
+// quote in it. A path may be as long as its line allows. Much firmware (edk2's FAT driver) opens no
+// path of more than 255 characters.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -52,7 +52,7 @@ struct config_module {
 
 struct config {
     struct config_text kernel;
-    uint32_t kernel_line; // of the file, from 1; 0: the default
+    uint32_t kernel_line; // of the file, from 1; 0: the path is the default
     struct config_text cmdline;
     enum config_log log;
     bool wants_digests; // modules' SHA-256
@@ -87,7 +87,7 @@ struct config_error {
     const char *choices;     // what would be right; static
 };
 
-// What holds without a config file.
+// The config of a boot without a config file.
 struct config config_default(void);
 
 // Parses `text`. On success *ret_config is the default changed by the text and points into it: the

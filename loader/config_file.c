@@ -1,3 +1,4 @@
+// See config_file.h.
 #include "loader/config_file.h"
 
 #include "loader/file.h"
@@ -6,7 +7,7 @@
 
 #define NAME "slipway.conf"
 
-// Why a default holds.
+// Why a default is used, for messages.
 static const char *silence;
 
 const char *config_file_where(const char *key, uint32_t line) {

@@ -1,3 +1,4 @@
+// See console.h.
 #include "loader/console.h"
 
 #include "common/base/arith.h"
@@ -12,8 +13,8 @@ enum {
     POLLS_A_SECOND = 20,
 };
 
-// The device that edk2's console splitter marks a console's handle with, as all firmware that is
-// made of edk2 does.
+// edk2's console splitter puts this protocol on the handle of every console. All firmware that is
+// made of edk2 does so.
 #define CONSOLE_OUT_DEVICE_GUID                                                                    \
     {                                                                                              \
         0xd3b36f2c, 0xd551, 0x11d4, {                                                              \

@@ -1,20 +1,19 @@
-// The firmware's text console: text that goes there, keys that are typed there. For as long as
-// there are boot services.
+// The firmware's text console: output to it and keys from it, as long as there are boot services.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-// Forgets what is known of the consoles.
+// Forgets which consoles there are: console_is_on_com1 looks again.
 void console_init(void);
 
-// Writes text on all of the firmware's consoles; what is not ASCII becomes '?'.
+// Writes text on all of the firmware's consoles. A byte that is not ASCII becomes '?'.
 void console_write(const char *text, size_t bytes);
 
-// True when COM1 is one of the firmware's consoles, so that what console_write writes appears
-// there. Found out once, when first asked.
+// True when COM1 is one of the firmware's consoles: then the text of console_write appears there.
+// The first call looks, later ones remember.
 bool console_is_on_com1(void);
 
-// Says what is waited for, and waits for a key, but for ten seconds at most. Keys that were typed
+// Prints that it waits for a key, and waits for one, ten seconds at most. Keys that were typed
 // before do not count. Returns at once if there is no console.
 void console_wait_for_key(void);

@@ -1,3 +1,4 @@
+// See devices.h.
 #include "loader/devices.h"
 
 #include "common/base/arith.h"
@@ -34,9 +35,9 @@ static void set_format(struct slipway_framebuffer *framebuffer,
     }
 }
 
-// Describes a mode. Null, or why it is none to hand over: it has no linear memory, its pixels have
-// not 32 bits (UEFI 2.9, 12.9: a pixel is as wide as its masks), or its numbers contradict each
-// other.
+// Describes a mode. Null, or why the mode cannot be handed over: it has no linear memory, its
+// pixels are not of 32 bits (UEFI 2.9, 12.9: a pixel is as wide as its masks), or its numbers
+// contradict each other.
 static const char *describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode,
                             struct slipway_framebuffer *ret_framebuffer) {
     const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info = mode->Info;

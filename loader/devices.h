@@ -1,6 +1,6 @@
-// What the firmware knows of the machine and the kernel wants to: displays, ACPI, SMBIOS, the time
-// of day. Nothing here is required; what is absent is recorded as absent. Connects and changes
-// nothing.
+// What the firmware knows of the machine and the kernel wants to know: displays, ACPI, SMBIOS, the
+// time of day. Nothing here is required: an absent thing is recorded as absent. Connects and
+// changes nothing.
 #pragma once
 
 #include "common/boot/slipway_boot.h"
@@ -11,8 +11,8 @@
 enum { DEVICES_FRAMEBUFFERS_MAX = PLAN_FRAMEBUFFERS_MAX };
 
 struct devices {
-    // Of the framebuffers, `address` is set by whoever maps them; `bytes` is whole pages from the
-    // page of `address_phys`.
+    // `address` is not set here: info.c sets it. `bytes` is whole pages, counted from the page of
+    // `address_phys`.
     struct slipway_framebuffer framebuffers[DEVICES_FRAMEBUFFERS_MAX];
     uint32_t framebuffer_count;
     uint64_t rsdp_phys;

@@ -34,7 +34,7 @@ static enum elf_status check_phdrs(const struct elf64_header *raw, uint64_t file
                                    struct elf_error *ret_error) {
     if (raw->phdr_count == 0)
         return ELF_FAIL(ret_error, ELF_ERR_PHDRS_NONE);
-    // PN_XNUM says: too many for this field; the limit covers it.
+    // With more headers than the field can count it is PN_XNUM, which is beyond the limit.
     _Static_assert(ELF_PN_XNUM > ELF_PHDRS_MAX);
     if (raw->phdr_count > ELF_PHDRS_MAX)
         return ELF_FAIL(ret_error, ELF_ERR_PHDRS_MANY, .a = raw->phdr_count, .b = ELF_PHDRS_MAX);

@@ -1,9 +1,9 @@
-// Reads and checks ELF64 kernels, ET_EXEC and static-PIE ET_DYN, piece by piece: header, program
+// Reads and checks ELF64 kernels, ET_EXEC and static-PIE ET_DYN, in this order: header, program
 // headers, notes, and, once the image stands in its final pages, its relocations.
 //
 // Owns: what is a kernel that Slipway boots. Does not own: files, memory, page tables, and the
-// words around a message. Pure: no EFI, no globals, no allocation; every read is inside the bytes
-// that the caller says are there.
+// words around a message. Pure: no EFI, no globals, no allocation. Every read is inside the bytes
+// that the caller passes.
 //
 // Format: System V gABI chapters 4 and 5, x86-64 psABI 4.4 (relocation types).
 //
@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 #define ELF_HEADER_BYTES    64    // what elf_parse_header reads
-#define ELF_ORIGIN_BYTES    32768 // of a file's start, in which most signatures of other origin stand
+#define ELF_ORIGIN_BYTES    32768 // the first ones of a file, with most signatures of other formats
 #define ELF_PHDRS_MAX       64    // program headers of one file
 #define ELF_SEGMENTS_MAX    32    // PT_LOAD segments with memory
-#define ELF_STACK_MIN_BYTES 4096 // smallest and largest boot stack that a note may ask for
+#define ELF_STACK_MIN_BYTES 4096  // smallest and largest boot stack that a note may ask for
 #define ELF_STACK_MAX_BYTES (16 << 20)
 
 enum elf_status {
@@ -122,8 +122,8 @@ struct elf_header_view {
                                                struct elf_header_view *ret_header,
                                                struct elf_error *ret_error);
 
-// A piece of the kernel in memory: bytes [virt, virt + file_bytes) come from the file, the rest up
-// to virt + mem_bytes is zero. mem_bytes is not 0. Never writable and executable.
+// A segment of the kernel in memory: bytes [virt, virt + file_bytes) come from the file, the rest
+// up to virt + mem_bytes is zero. mem_bytes is not 0. No segment is both writable and executable.
 struct elf_segment {
     uint64_t virt; // run address of the first byte, not necessarily page aligned
     uint64_t file_offset;
@@ -151,10 +151,11 @@ struct elf_image {
     uint32_t segment_count;
     struct elf_segment segments[ELF_SEGMENTS_MAX];
     uint64_t dynamic_virt;  // of PT_DYNAMIC, inside one segment's memory
-    uint64_t dynamic_bytes; // 0: there is none
-    // Whole pages that become read-only after relocation: those of PT_GNU_RELRO in which nothing
-    // else has bytes. They are of the one writable segment in which it starts: what reaches beyond
-    // that is padding of the linker's. Equal if there are none.
+    uint64_t dynamic_bytes; // 0: there is no PT_DYNAMIC
+    // Whole pages that become read-only after relocation: the pages of PT_GNU_RELRO in which
+    // nothing else has bytes. They belong to the writable segment in which PT_GNU_RELRO starts:
+    // where it reaches beyond that segment, it is the linker's padding. Equal if there are no such
+    // pages.
     uint64_t relro_start;
     uint64_t relro_end;
     uint32_t note_count;
@@ -175,26 +176,28 @@ struct elf_page_range {
     uint64_t end;
 };
 
-// The pages of a segment, less a first page that it shares with an earlier one: these ranges are
-// disjoint and cover every page of the image with something in it. May be empty.
+// The pages of a segment, without its first page if an earlier segment has bytes there. So the
+// ranges of all segments are disjoint and cover every page of the image that has bytes of a
+// segment. May be empty.
 struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment);
 
 // Looks for the kernel's wishes among the notes of one PT_NOTE, `bytes` bytes at `notes`; the other
-// notes there may be anything. If they are there, *wishes is filled (fields that the kernel does
-// not know are 0) and *found becomes true. *found is false before the first PT_NOTE; true already
-// makes a second note an error. Defaults are not filled in: 0 means no wish.
+// notes there may be anything. If the wishes are there, *wishes is filled (fields that the kernel
+// does not know are 0) and *found becomes true. The caller sets *found to false before the first
+// PT_NOTE and passes it on to the next: a second note with wishes is an error. Defaults are not
+// filled in: 0 means no wish.
 [[nodiscard]] enum elf_status elf_parse_note(const void *notes, uint64_t bytes,
                                              struct slipway_note_wishes *wishes, bool *found,
                                              struct elf_error *ret_error);
 
-// Looks for what a file is that is no kernel of ours: another format, or a kernel made for another
-// boot protocol. Looks at `count` bytes, which stand at `offset` in the file, for the signatures
-// that these formats and protocols have there. True: *ret_origin has the words (an ELF_IS_...
-// status), and the signature's offset in the file as a.
+// Finds out what a file is instead of a kernel for Slipway: another format, or a kernel made for
+// another boot protocol. Searches `count` bytes, which stand at `offset` in the file, for the
+// signatures that these formats and protocols have there. True: *ret_origin has the words (an
+// ELF_IS_... status), and the signature's offset in the file as a.
 //
-// What refuses a file's headers is better understood with the origin beside it, looked for in the
-// first ELF_ORIGIN_BYTES. A kernel in which no PT_NOTE holds our note is refused if one of its
-// segments has an origin: it would wait for another loader's answers.
+// It has two uses. Where the headers are refused, the origin in the first ELF_ORIGIN_BYTES explains
+// why. A kernel without a Slipway note is refused if one of its segments has an origin: it would
+// wait for another loader's answers.
 [[nodiscard]] bool elf_find_origin(const void *bytes, uint64_t count, uint64_t offset,
                                    struct elf_error *ret_origin);
 

@@ -1,4 +1,4 @@
-// What the files of the ELF reader share; of no interest outside it.
+// What the files of the ELF reader share. Nobody else includes this.
 #pragma once
 
 #include "loader/elf.h"
@@ -12,9 +12,9 @@ static inline enum elf_status elf_fail(struct elf_error *ret_error, struct elf_e
     return error.status;
 }
 
-// Whether the `bytes` bytes at `at`, any number, begin with the head of a Slipway note.
+// True if the `bytes` bytes at `at` (any number) begin with the head of a Slipway note.
 bool elf_is_note(const uint8_t *at, uint64_t bytes);
 
-// The segment whose memory holds all of [virt, virt + bytes), run addresses; null if none does.
+// The segment with all of [virt, virt + bytes) in its memory (run addresses), or null.
 const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,
                                            uint64_t bytes);

@@ -16,7 +16,8 @@ _Static_assert(HEAD_BYTES == sizeof(struct elf64_note) + NAME_BYTES);
 #define UPPER_HALF_4LEVELS UINT64_C(0xffff800000000000)
 #define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
 
-// A kernel of a newer minor layout may say more than is known here; it must not be ignored.
+// A kernel built against a newer header may wish for more than is known here. Such a wish must not
+// be ignored.
 static enum elf_status check_unknown(const uint8_t *desc, uint64_t bytes,
                                      const struct slipway_note_wishes *wishes,
                                      struct elf_error *ret_error) {
@@ -83,10 +84,11 @@ bool elf_is_note(const uint8_t *at, uint64_t bytes) {
            memcmp(at + sizeof(note), NAME, NAME_BYTES) == 0;
 }
 
-// Our note is looked for, not walked to. A walk has to believe the size and the padding of every
-// note before ours, and linkers put notes padded to 4 and to 8 bytes into one segment, where no one
-// alignment finds all of them. Ours needs no belief: its section is aligned to 4, and 16 of its
-// first 20 bytes are known. Another tool's note would have to hold exactly those to be mistaken.
+// The Slipway note is searched for at every multiple of 4. A walk from note to note would have to
+// believe the size and the padding of every note before it, and linkers put notes padded to 4 and
+// to 8 bytes into one segment, where no one alignment finds all of them. The search believes
+// nothing: the note's section is aligned to 4, and 16 of its first 20 bytes are known. Another
+// tool's note would need exactly these bytes to be taken for it.
 enum elf_status elf_parse_note(const void *notes, uint64_t bytes,
                                struct slipway_note_wishes *wishes, bool *found,
                                struct elf_error *ret_error) {

@@ -12,8 +12,8 @@
 #define LIMINE_REQUEST UINT64_C(0xc7b1dd30df4c8b88)
 #define LIMINE_MARKER  UINT64_C(0xf6b8f4b39de7d1ae)
 
-// Words of our own note, one of which is aligned to 8: its type with the name's first half, or the
-// name.
+// Words of the Slipway note: its type with the first half of its name, and its name. The note is
+// aligned to 4, so one of the two words is aligned to 8.
 #define NOTE_TYPE_NAME UINT64_C(0x70696c5300000001)
 #define NOTE_NAME      UINT64_C(0x0079617770696c53)
 
@@ -21,11 +21,11 @@
 #define ALL_SET   (LIMINE_REQUEST & LIMINE_MARKER & NOTE_TYPE_NAME & NOTE_NAME)
 #define ALL_CLEAR (~(LIMINE_REQUEST | LIMINE_MARKER | NOTE_TYPE_NAME | NOTE_NAME))
 
-// A piece of a file, and a place in it.
+// Bytes of a file, and a place among them.
 struct place {
     const uint8_t *bytes;
     uint64_t count;
-    uint64_t at; // 8 bytes of the piece are there
+    uint64_t at; // at + 8 <= count
 };
 
 static uint32_t read_u32(const uint8_t *at) {
@@ -49,7 +49,7 @@ static enum elf_status identify_pe(struct place *place) {
     return is_pe ? ELF_IS_PE : ELF_OK;
 }
 
-// A header's last word makes the sum of its `words` 0.
+// True if the header's words add up to 0, as its last word is chosen to make them.
 static bool sum_is_zero(const struct place *place, uint64_t words) {
     uint32_t sum = 0;
     if (place->count - place->at < words * 4)
@@ -76,7 +76,7 @@ static bool is_limine(const struct place *place) {
            (first == LIMINE_MARKER && second == UINT64_C(0xfab91a6940fcb9cf));
 }
 
-// A note begins 8 or 12 bytes before the words that are looked for: `place` moves there.
+// A note begins 8 or 12 bytes before the words that were found. `place` moves to its start.
 static bool is_note(struct place *place) {
     for (uint64_t back = 8; back <= 12 && back <= place->at; back += 4) {
         uint64_t at = place->at - back;

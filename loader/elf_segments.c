@@ -1,8 +1,8 @@
 // Program headers to an image plan: see elf.h.
 //
-// One pass over the headers collects what is there, at link addresses, with every check that needs
-// one header only. Then the segments are sorted, checked against each other, slid to where they
-// run, and the special headers are checked against them.
+// One pass over the headers collects them, at link addresses, with every check that needs one
+// header only. Then the segments are sorted, checked against each other, slid to where they run,
+// and the special headers are checked against them.
 #include "loader/elf.h"
 
 #include "common/base/addr.h"
@@ -129,8 +129,8 @@ static enum elf_status take_phdr(struct scan *scan, const struct elf64_phdr *phd
     case ELF_PT_INTERP:
         return ELF_FAIL(scan->ret_error, ELF_ERR_INTERPRETER, .index = index);
     case ELF_PT_TLS:
-        // Code that uses thread-local data finds it through FS, which the loader does not set up:
-        // better a clear refusal than a kernel that reads address 0.
+        // Code finds thread-local data through FS, which the loader does not set up. A refusal is
+        // better than a kernel that reads address 0.
         if (phdr->mem_bytes != 0)
             return ELF_FAIL(scan->ret_error, ELF_ERR_TLS, .index = index, .a = phdr->mem_bytes);
         return ELF_OK;
@@ -149,8 +149,8 @@ static void sort_segments(struct elf_image *image) {
     }
 }
 
-// Neighbours suffice: sorted segments that are disjoint from their neighbours are all disjoint, and
-// a page that two segments share is shared by all between them.
+// Comparing neighbours is enough: sorted segments that are disjoint from their neighbours are all
+// disjoint, and if two segments share a page, all between them share it too.
 static enum elf_status check_neighbours(const struct elf_image *image,
                                         struct elf_error *ret_error) {
     for (uint32_t i = 1; i < image->segment_count; i++) {
@@ -221,8 +221,9 @@ static enum elf_status check_dynamic(struct scan *scan) {
     return ELF_OK;
 }
 
-// lld rounds the end up to its common page size, by which it may lie far behind the segment: to the
-// end of the segment's last page that padding is nobody's, and beyond it is left alone.
+// lld rounds the end of PT_GNU_RELRO up to its common page size, so it may lie far behind the
+// segment. In the segment's last page nothing else follows, and all of that page is read-only.
+// Pages beyond it are not the segment's and stay as they are.
 static enum elf_status check_relro(struct scan *scan) {
     const struct special *relro = &scan->relro;
     struct elf_image *image = &scan->image;

@@ -1,9 +1,9 @@
 // The crossing: from the firmware's tables to the kernel's, and into the kernel. Owns the GDT, TSS
 // and IDT that the kernel finds, and the handler that reports a fault until the kernel has its own.
 //
-// The handler is the loader's own code, mapped a second time in the kernel half. Everything it
-// touches there is reached relative to RIP, or through addresses that enter_kernel computed for
-// that place.
+// The handler is the loader's own code, mapped a second time in the kernel half. It reaches its
+// code and data there relative to RIP, or through addresses that enter_kernel computed for that
+// half.
 #pragma once
 
 #include "common/vmem/vmem.h"
@@ -33,8 +33,8 @@ struct enter_target {
     uint64_t hhdm_base;
     uint64_t hhdm_end;                 // end of the direct map
     struct slipway_framebuffer screen; // for the report of a fault, at its address in `space`;
-                                       // of width 0: none
-    uint64_t loader_virt;              // where the loader's image is mapped in `space`
+                                       // width 0: there is no screen
+    uint64_t loader_virt; // where the loader's image is mapped in `space`
     uint64_t stack_top;
     uint64_t boot_info; // direct-map address
     uint64_t entry;

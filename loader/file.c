@@ -1,3 +1,4 @@
+// See file.h.
 #include "loader/file.h"
 
 #include "common/base/arith.h"
@@ -12,14 +13,14 @@ enum {
     CHUNK_FIRST = 1 << 20,
     CHUNK_LEAST = 4096,
     CHUNK_MOST = 1 << 30,
-    // What every file system of firmware opens; edk2's FAT driver takes no longer path, by way of
-    // its folders neither.
+    // Every firmware's file system opens paths of this length. edk2's FAT driver opens no longer
+    // one, not even folder by folder.
     PATH_CHARACTERS_SAFE = 255,
     // FAT's names have up to 255 characters.
     INFO_BYTES_MAX = SIZE_OF_EFI_FILE_INFO + 256 * sizeof(CHAR16),
 };
 
-// A size above that is none: it is what firmware answers that does not know.
+// Firmware that does not know the size of a file gives one above this.
 #define SIZE_MAX_BYTES (UINT64_MAX >> 1)
 
 static const char too_long[] =
@@ -102,7 +103,7 @@ static EFI_STATUS size_by_info(const struct file *file, uint64_t *ret_bytes) {
 }
 
 // Where the end is (UEFI 2.9, 13.5 SetPosition). EFI_UNSUPPORTED: it is a directory. Some firmware
-// accepts the call and does not move, some answers with the number it was given.
+// accepts the call and does not move; some returns the number that it was called with.
 static EFI_STATUS size_by_position(const struct file *file, uint64_t *ret_bytes) {
     EFI_STATUS status = file->handle->SetPosition(file->handle, UINT64_MAX);
     if (!EFI_ERROR(status))
@@ -110,7 +111,7 @@ static EFI_STATUS size_by_position(const struct file *file, uint64_t *ret_bytes)
     return !EFI_ERROR(status) && *ret_bytes > SIZE_MAX_BYTES ? EFI_DEVICE_ERROR : status;
 }
 
-// True if a byte can be read there. The handle is a new one where it cannot, or none.
+// True if a byte can be read at `offset`. If not, the handle is a new one, or null.
 static bool has_byte(struct file *file, uint64_t offset) {
     char byte;
     UINTN got = 1;
@@ -122,8 +123,8 @@ static bool has_byte(struct file *file, uint64_t offset) {
     return !EFI_ERROR(status) && got == 1;
 }
 
-// Of two sizes the larger one is right if the file has a last byte there. A file that is said to be
-// empty, which firmware says that does not know, has none.
+// Of two sizes the larger one is right if a byte can be read at its end. Some firmware says of
+// every file that it is empty: an empty file has no byte at offset 0.
 static EFI_STATUS choose_size(struct file *file, uint64_t one, uint64_t other) {
     uint64_t larger = max_u64(one, other);
     uint64_t smaller = min_u64(one, other);

@@ -1,5 +1,5 @@
-// Files on the volume that the loader was started from. Reads go straight to their destination, and
-// a read that gives less than the file's size promised is an error, never a success.
+// Files on the volume that the loader was started from. Reads go straight to their destination. A
+// read of fewer bytes than the file's size promised is an error.
 #pragma once
 
 #include "loader/config.h"
@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 enum {
-    // Every path of a config: at most a unit a byte, a separator before it and a terminator.
+    // Every path of a config fits: one unit a byte at most, a separator before it, a terminator.
     FILE_PATH_UNITS = CONFIG_LINE_MAX_BYTES + 2,
-    // Of a path in messages, which have room for the cause behind it.
+    // Bytes of a path in messages: there is room for the cause after it.
     FILE_NAME_MAX = 200,
 };
 
@@ -19,9 +19,9 @@ struct file {
     EFI_FILE *handle;
     uint64_t bytes;                 // size when opened
     uint64_t chunk;                 // bytes of one firmware read at most
-    uint64_t chunk_max;             // to which the chunk may grow: less once a read failed
+    uint64_t chunk_max;             // the chunk grows up to this; it shrinks when a read fails
     const char *where;              // who named the file: see file_open
-    char name[FILE_NAME_MAX];       // the path for messages, of a long one its end
+    char name[FILE_NAME_MAX];       // the path for messages; of a long path its end
     uint16_t path[FILE_PATH_UNITS]; // UCS-2, as the firmware wants it
 };
 
@@ -34,12 +34,12 @@ void file_close_volume(void);
 // Opens `path` (UTF-8, '/' or '\' between names) for reading and finds its size. `where` follows
 // the cause in the messages of this function; it is empty or says who named the file, as
 // ` (key 'kernel', slipway.conf line 3)`, and must outlive the call. EFI_NOT_FOUND is returned
-// without a recorded failure, so that the caller may go on without the file; all else is recorded.
+// without a recorded failure: the caller may go on without the file. All other errors are recorded.
 // On failure nothing is open and file->bytes is 0, but file->name is set for messages.
 [[nodiscard]] EFI_STATUS file_open(struct file *file, struct config_text path, const char *where);
 
 // Reads exactly `bytes` bytes at `offset` to `destination`. Starts with 1 MiB at a time and doubles
-// it while reads succeed. Where the firmware fails, the file is opened again and the piece halved
+// it while reads succeed. Where the firmware fails, the file is opened again and the chunk halved
 // for good, down to 4 KiB: some firmware fails on large reads, some is slow on small ones. Failures
 // are recorded, naming file, offset, bytes wanted and got.
 [[nodiscard]] EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination,

@@ -1,3 +1,4 @@
+// See firmware.h.
 #include "loader/firmware.h"
 
 #include "common/base/arith.h"
@@ -26,8 +27,8 @@ void firmware_return(void) {
         BS->RaiseTPL(caller_tpl);
 }
 
-// Some firmware hands out page 0. It cannot be told from "none" and may hold data of the firmware,
-// so it is held back while another run is asked for.
+// Some firmware allocates page 0. Its address cannot be told from "none", and the firmware may have
+// data there. So it is freed only after another run has been allocated.
 static EFI_STATUS allocate(UINTN pages, EFI_PHYSICAL_ADDRESS *ret_start) {
     EFI_PHYSICAL_ADDRESS start = 0;
     EFI_STATUS status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
@@ -50,8 +51,7 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
         add_overflows(bytes, align - 1, &padded))
         return EFI_OUT_OF_RESOURCES;
     uint64_t size = align_up(bytes, FRAME_BYTES);
-    uint64_t slack =
-        align - FRAME_BYTES; // pages before and after that only make room for the alignment
+    uint64_t slack = align - FRAME_BYTES; // to be freed again, before and after the aligned run
     EFI_PHYSICAL_ADDRESS start;
     EFI_STATUS status = allocate((size + slack) >> FRAME_SHIFT, &start);
     if (EFI_ERROR(status))

@@ -1,8 +1,8 @@
-// The firmware as the loader sees it: its tables, and every page that the loader takes from it.
+// The firmware as the loader sees it: its tables, and every page that the loader allocates from it.
 //
-// Owns the list of pages taken, so that a failure can give all of them back and a success can tell
-// the kernel about each. Pages are the only memory the loader asks for: no pools, no custom memory
-// types (some firmware hangs on those at ExitBootServices).
+// Owns the list of pages allocated: after a failure all of them are freed, after a success the
+// kernel is told about each. Pages are the only memory that the loader allocates: no pools, no
+// memory types of its own (some firmware hangs on those at ExitBootServices).
 #pragma once
 
 #include "common/base/addr.h"
@@ -14,16 +14,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Valid until ExitBootServices; null afterwards, so that a late use faults instead of half-working.
+// Valid until ExitBootServices; null afterwards, so that a late use faults at once.
 extern EFI_BOOT_SERVICES *BS;
 extern EFI_SYSTEM_TABLE *ST;
 extern EFI_HANDLE firmware_image;
 
-// The config, its modules, the kernel, and of the loader's own: boot_info, scratch memory, the
-// stack and the tables.
+// The config, the kernel and its modules, boot_info, scratch memory, the stack and the tables.
 enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 6 };
 
-// One range of pages that the loader holds.
+// One range of pages that the loader has allocated.
 struct firmware_range {
     uint64_t start; // physical address
     uint64_t bytes;
@@ -36,21 +35,20 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 // Allocates `bytes`, rounded up to pages, of EfiLoaderData for `purpose`, aligned to `align` bytes
 // (a power of two of at least 4 KiB). The contents are unspecified. On failure *ret_start is
-// untouched and nothing is held. Never returns physical address 0.
+// untouched and nothing is allocated. *ret_start is never 0.
 [[nodiscard]] EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
                                               uint64_t *ret_start);
 
-// Gives one range back, named by its start; 0 names none.
+// Frees the range that starts at `start`. Does nothing with 0.
 void firmware_free_pages(uint64_t start);
 
-// Gives all pages back.
+// Frees all ranges.
 void firmware_free_all(void);
 
-// Before returning to the firmware, with all pages given back: the task priority that it called
-// with.
+// Restores the task priority that the firmware called with. The last call before returning to it.
 void firmware_return(void);
 
-// The ranges held, in no particular order.
+// The ranges allocated, in no particular order.
 const struct firmware_range *firmware_ranges(uint64_t *ret_count);
 
 // The configuration table with this GUID, or null.

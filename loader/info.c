@@ -13,7 +13,7 @@
 static const char loader_name[] = "Slipway";
 static const char loader_version[] = SLIPWAY_VERSION;
 
-// Of all texts, each with its NUL.
+// The bytes of all texts, each with its NUL.
 static uint64_t text_bytes(const struct config *config) {
     uint64_t bytes = sizeof(loader_name) + sizeof(loader_version) + config->kernel.bytes + 1 +
                      config->cmdline.bytes + 1;
@@ -139,8 +139,8 @@ void info_describe(struct info *info, const struct config *config, const struct 
     describe_framebuffers(info, devices);
 }
 
-// The direct-map address of a table that the firmware made; 0 where there is none (physical 0), or
-// where the direct map does not reach.
+// The direct-map address of a table of the firmware's. 0 if there is no such table (`phys` is 0) or
+// if it lies outside the direct map.
 static uint64_t direct_if_mapped(const struct info *info, const struct memory_map *map,
                                  uint64_t phys) {
     for (uint64_t i = 0; i < map->region_count; i++) {

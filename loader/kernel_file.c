@@ -1,3 +1,4 @@
+// See kernel_file.h.
 #include "loader/kernel_file.h"
 
 #include "common/base/arith.h"
@@ -9,18 +10,18 @@
 
 enum {
     HEAD_BYTES = 4096,    // one read that holds header and program headers of nearly every file
-    SCRATCH_BYTES = 4096, // for what lies elsewhere
+    SCRATCH_BYTES = 4096, // for program headers and notes that lie elsewhere
     STACK_BYTES_DEFAULT = 64 << 10,
 };
 _Static_assert(SCRATCH_BYTES >= ELF_PHDRS_MAX * 56, "program headers fit");
 
-// The start of the file, `bytes` of it.
+// The first `bytes` bytes of the file.
 struct head {
     uint64_t bytes;
     char text[HEAD_BYTES];
 };
 
-// `origin` is null, or what the file is instead of a kernel of ours.
+// `origin` is null, or what the file is instead of a kernel for this loader.
 static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error,
                            const struct elf_error *origin) {
     char text[384];
@@ -34,8 +35,8 @@ static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *erro
     return log_fail(EFI_LOAD_ERROR, "%s: %s", file->name, text);
 }
 
-// The headers are refused for `error`. The start of the file may say what it is instead. The pages
-// for it go back with all others, since the boot ends here.
+// The headers are refused for `error`. The start of the file may tell what the file is instead. The
+// pages for that start are freed with all others, since the boot ends here.
 static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error) {
     uint64_t phys;
     struct elf_error origin;
@@ -47,8 +48,8 @@ static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error)
     return fail_elf(file, error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
 }
 
-// Bytes [offset, offset + bytes) of the file: from the head that was read already, or else read to
-// `scratch`. Null on a recorded failure.
+// Bytes [offset, offset + bytes) of the file: in the head if they are there, else read to
+// `scratch`. Null after a recorded failure.
 static const void *head_or_read(struct file *file, const struct head *head, uint64_t offset,
                                 uint64_t bytes, void *scratch) {
     if (offset <= head->bytes && bytes <= head->bytes - offset)
@@ -120,7 +121,7 @@ static EFI_STATUS alloc_image(const struct file *file, struct kernel *kernel) {
     return EFI_SUCCESS;
 }
 
-// Everything of the image's pages that the file does not fill is zeroed, once.
+// Reads the segments. Whatever else there is of the image's pages is zeroed, once.
 static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
     char *image = firmware_pointer(kernel->phys);
     uint64_t done = 0; // bytes of the image that are final
@@ -137,8 +138,9 @@ static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
     return EFI_SUCCESS;
 }
 
-// A kernel that was made for another loader would wait for that loader's answers in silence. It has
-// no note of ours, and its segments, not relocated yet, are as in the file.
+// A kernel that was made for another loader would wait for that loader's answers in silence. Such a
+// kernel has no Slipway note. Its segments are searched before they are relocated, as they are in
+// the file.
 static EFI_STATUS check_origin(const struct file *file, const struct kernel *kernel) {
     const char *image = firmware_pointer(kernel->phys);
     for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {

@@ -10,12 +10,12 @@
 
 struct kernel {
     struct elf_image elf;
-    struct slipway_note_wishes wishes; // defaults filled in where the kernel has none
-    bool has_note;                     // some of them are the kernel's
+    struct slipway_note_wishes wishes; // the kernel's, or defaults
+    bool has_note;                     // the kernel has wishes
     uint64_t phys;                     // of elf.virt_start
     uint64_t file_bytes;
 };
 
-// Loads the kernel that `config` names. The image's pages are taken for SLIPWAY_RANGE_KERNEL.
-// Failures are recorded; what was taken stays with firmware_free_all.
+// Loads the kernel that `config` names into pages of purpose SLIPWAY_RANGE_KERNEL. Failures are
+// recorded; the pages are freed by firmware_free_all.
 [[nodiscard]] EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel);

@@ -1,3 +1,4 @@
+// See log.h.
 #include "loader/log.h"
 
 #include "common/base/arith.h"

@@ -1,9 +1,9 @@
 // What the loader says, and where: COM1, the firmware's text console, and a log that goes to the
 // kernel.
 //
-// A line appears once on COM1, be it one of the firmware's consoles or not, and once on each other
-// console. Quiet by default: a line on the firmware's console costs hundreds of thousands of
-// instructions with a display. Every message is kept in the log, whatever is printed.
+// A line appears once on COM1, whether that is one of the firmware's consoles or not, and once on
+// each other console. Quiet by default: with a display, a line on the firmware's console costs
+// hundreds of thousands of instructions. The log keeps every message, printed or not.
 #pragma once
 
 #include "loader/config.h"
@@ -15,8 +15,7 @@
 
 enum { LOG_BYTES_MAX = 8191 }; // text that is kept
 
-// Starts COM1, if there is one, and an empty log. Nothing is printed before log_set_level but
-// failures.
+// Starts COM1, if there is one, and an empty log. Before log_set_level only failures are printed.
 void log_init(void);
 
 // What is printed from now on: config's level.
@@ -25,8 +24,8 @@ void log_set_level(enum config_log level);
 // A message of one line, without its newline: kept, and printed when the level is at least `level`.
 [[gnu::format(printf, 2, 3)]] void log_line(enum config_log level, const char *format, ...);
 
-// Records why the loader gives up and returns `status`. The first record wins: it is the cause,
-// later ones are consequences. Printed by log_print_failure.
+// Records why the boot stops and returns `status`. The first record stays: it is the cause, later
+// ones are consequences. Printed by log_print_failure.
 [[gnu::format(printf, 2, 3)]] EFI_STATUS log_fail(EFI_STATUS status, const char *format, ...);
 
 // Prints the recorded failure, prefixed with the loader's name, on COM1 and the firmware's console.
@@ -35,7 +34,7 @@ void log_print_failure(void);
 // The recorded failure, without the loader's name and a newline; empty if there is none.
 const char *log_failure(void);
 
-// Gives COM1 back to the firmware as it was.
+// Leaves COM1 to the firmware as it was.
 void log_end(void);
 
 // The log so far; lines end in a newline.
@@ -47,5 +46,5 @@ void log_pause_firmware(void);
 // The firmware's console may be used again.
 void log_resume_firmware(void);
 
-// A short name of an EFI status for messages, or its number; good until the next call.
+// A short name of an EFI status for messages, or its number; valid until the next call.
 const char *log_status_text(EFI_STATUS status);

@@ -1,3 +1,4 @@
+// See memory_map.h.
 #include "loader/memory_map.h"
 
 #include "loader/firmware.h"
@@ -6,7 +7,7 @@
 enum {
     DESCRIPTOR_BYTES_MIN = 40,
     DESCRIPTORS_EXTRA = 64,
-    // A map beyond this is no map: 64 MiB of descriptors.
+    // No machine has a larger map: 64 MiB of descriptors.
     MAP_BYTES_MAX = 64 << 20,
 };
 

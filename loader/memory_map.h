@@ -1,6 +1,6 @@
 // The firmware's memory map: read with the firmware's stride, into a buffer with room to grow, and
-// normalised into regions. The buffer is part of boot_info, so that the last map read is the one
-// handed over.
+// normalised into regions. The buffer is part of boot_info: the last map read is handed over as it
+// is.
 #pragma once
 
 #include "common/memmap/memmap.h"
@@ -30,13 +30,13 @@ struct memory_map {
     struct memmap_report report;
 };
 
-// How many descriptors to have room for: twice what the map holds now, and 64 more. The map grows
-// with every allocation, and after a failed ExitBootServices there is no second chance to make
-// room. *ret_stride is the firmware's. Failures are recorded.
+// How many descriptors to have room for: twice as many as there are now, and 64 more. The map grows
+// with every allocation, and after a failed ExitBootServices no more room can be allocated.
+// *ret_stride is the firmware's. Failures are recorded.
 [[nodiscard]] EFI_STATUS memory_map_probe(uint64_t *ret_descriptors, uint64_t *ret_stride);
 
-// Reads the map into the buffer. Errors are not recorded: EFI_BUFFER_TOO_SMALL when it has outgrown
-// it.
+// Reads the map into the buffer. Errors are not recorded; EFI_BUFFER_TOO_SMALL: the map has
+// outgrown the buffer.
 [[nodiscard]] EFI_STATUS memory_map_read(struct memory_map *map);
 
 // Normalises the map that was read. Touches no firmware. Errors are those of memmap_normalise.

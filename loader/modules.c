@@ -1,3 +1,4 @@
+// See modules.h.
 #include "loader/modules.h"
 
 #include "common/base/arith.h"

@@ -16,7 +16,7 @@ struct module {
 };
 
 // Loads the modules of `config`, which must outlive them. *ret_bytes: of all files. Failures are
-// recorded; what was taken stays with firmware_free_all.
+// recorded; the pages are freed by firmware_free_all.
 [[nodiscard]] EFI_STATUS modules_load(const struct config *config, uint64_t *ret_bytes);
 
 // The modules loaded: config->module_count of them.

@@ -1,3 +1,4 @@
+// See plan.h.
 #include "loader/plan.h"
 
 #include "common/base/arith.h"

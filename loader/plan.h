@@ -20,11 +20,11 @@
 
 #define PLAN_FRAMEBUFFERS_MAX 7
 
-// So much of a framebuffer fits below the next one, whatever its offset within 1 GiB.
+// A framebuffer of this size ends below the next one, whatever its offset within 1 GiB.
 #define PLAN_FRAMEBUFFER_BYTES_MAX (UINT64_C(63) << 30)
 
-// The loader's own image in memory: pages [text_start, text_end) of it are executable, those before
-// are read-only, those after are data. Byte offsets from its start, page aligned.
+// The loader's own image in memory. Its pages before text_start are read-only, [text_start,
+// text_end) executable, the rest writable. Byte offsets from its start, page aligned.
 struct plan_loader_image {
     uint64_t phys;
     uint64_t bytes;
@@ -33,7 +33,7 @@ struct plan_loader_image {
 };
 
 struct plan_input {
-    const struct memmap_region *regions; // those with `direct` make the direct map
+    const struct memmap_region *regions; // sorted; those with `direct` make the direct map
     uint64_t region_count;
     uint64_t hhdm_base;
     const struct elf_image *elf;
@@ -42,7 +42,7 @@ struct plan_input {
     uint64_t stack_bytes;
     struct plan_loader_image loader;
     const struct slipway_framebuffer *framebuffers; // address_phys and bytes are read
-    uint32_t framebuffer_count;                     // 7 at most
+    uint32_t framebuffer_count;                     // PLAN_FRAMEBUFFERS_MAX at most
 };
 
 // Lowest byte of the boot stack.
@@ -78,11 +78,11 @@ struct plan_range {
     uint64_t end;
 };
 
-// RAM of the plan's regions that the manifest's direct map does not hold. Writes the first
-// `capacity` ranges and returns how many there are.
+// RAM of the plan's regions that is not in the manifest's direct map. Writes the first `capacity`
+// ranges and returns how many there are.
 uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway_mapping *mappings,
                             uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);
 
-// What the manifest's direct map holds and is no RAM in the plan's regions. As plan_find_unmapped.
+// The reverse: ranges of the manifest's direct map that are not RAM in the plan's regions.
 uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_mapping *mappings,
                          uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);

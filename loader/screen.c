@@ -1,3 +1,4 @@
+// See screen.h.
 #include "loader/screen.h"
 
 #include "common/screen/framebuffer.h"

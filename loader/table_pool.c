@@ -1,3 +1,4 @@
+// See table_pool.h.
 #include "loader/table_pool.h"
 
 #include "loader/firmware.h"
@@ -9,7 +10,7 @@ static paddr_t pool_alloc(void *context) {
     return paddr(pool->start + pool->used++ * FRAME_BYTES);
 }
 
-// Only the newest frame can go back. vmem gives back in reverse what one failed operation took.
+// Only the newest frame can be freed. After a failed operation vmem frees its tables in reverse.
 static void pool_free(void *context, paddr_t table) {
     struct table_pool *pool = context;
     if (pool->used != 0 && table.value == pool->start + (pool->used - 1) * FRAME_BYTES)

@@ -1,4 +1,4 @@
-// Frames for page tables: one run that the firmware gave, handed out from its start. All frames are
+// Frames for page tables: one run from the firmware, allocated from its start. All frames are
 // reached through the firmware's identity mapping.
 #pragma once
 
@@ -9,7 +9,7 @@
 struct table_pool {
     uint64_t start; // physical address
     uint64_t frames;
-    uint64_t used;
+    uint64_t used; // the first `used` frames are tables
 };
 
 // For address spaces whose context is a struct table_pool.

@@ -1,3 +1,4 @@
+// See timeline.h.
 #include "loader/timeline.h"
 
 #include "common/base/arith.h"
@@ -10,8 +11,8 @@
 
 enum {
     PM_TIMER_HZ = 3579545, // ACPI 6.4, 4.8.2.1
-    // Half a millisecond, of which one tick is 0.06 percent. The loader's own work takes longer
-    // nearly always.
+    // Half a millisecond: one tick is 0.06 percent of it. The loader's own work nearly always takes
+    // longer.
     PM_TICKS_ENOUGH = 1790,
     // An interval with more TSC counts may be one in which the 24-bit timer wrapped unseen: it does
     // so in 4.7 s, and 2^31 counts take that long only below 460 MHz.
@@ -31,7 +32,7 @@ static uint64_t last_tsc;
 static uint64_t sum_ticks;
 static uint64_t sum_tsc;
 
-static uint64_t highest_tsc; // that timeline_now has given
+static uint64_t highest_tsc; // that timeline_now has returned
 
 uint64_t timeline_now(void) {
     highest_tsc = max_u64(highest_tsc, cpu_rdtsc());
@@ -54,7 +55,7 @@ uint64_t timeline_entry(void) {
 static void look_at_pm_timer(void) {
     if (pm_port == 0)
         return;
-    uint32_t ticks = cpu_in32(pm_port); // of which pm_mask counts
+    uint32_t ticks = cpu_in32(pm_port); // the bits of pm_mask count
     uint64_t tsc = cpu_rdtsc();
     if (tsc - last_tsc < UINT64_C(1) << TSC_INTERVAL_LOG2) {
         sum_ticks += (ticks - last_ticks) & pm_mask;

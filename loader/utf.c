@@ -56,7 +56,7 @@ uint64_t utf8_find_invalid(const char *text, uint64_t bytes) {
     return at;
 }
 
-// Room for the terminator is part of the check: `used` units are taken.
+// Fails if there is no room for the unit and a terminator after it.
 static bool put_unit(uint16_t *path, uint64_t capacity, uint64_t *used, uint32_t unit) {
     if (capacity - *used < 2)
         return false;

@@ -20,8 +20,9 @@ enum utf_status {
 };
 
 // Converts a UTF-8 path of `bytes` bytes into the firmware's form: '/' becomes '\', several in a
-// row become one, and one comes first. NUL-terminated in `ret_path`, which holds `capacity` units;
-// contents unspecified on failure. "." and ".." are left to the firmware.
+// row become one, and the path begins with one. `ret_path` has room for `capacity` units, the
+// terminating NUL included; its contents are unspecified on failure. "." and ".." are left to the
+// firmware.
 [[nodiscard]] enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret_path,
                                                uint64_t capacity);
 

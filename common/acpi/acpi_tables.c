@@ -1,3 +1,4 @@
+// See acpi_tables.h.
 #include "common/acpi/acpi_tables.h"
 
 #include <stdbool.h>
@@ -28,7 +29,7 @@ static bool adds_up(const uint8_t *bytes, uint32_t count) {
     return sum == 0;
 }
 
-// A whole table, believed: `least` bytes of it are there at least.
+// Reads a whole table of at least `least` bytes and checks it.
 static enum acpi_status read_table(const struct acpi_memory *memory, uint64_t phys,
                                    const char signature[4], uint32_t least,
                                    struct acpi_table *ret_table) {

@@ -1,7 +1,7 @@
 // The way through ACPI's tables: from the RSDP through XSDT or RSDT to the first table with a
-// signature. Pure: loader, kernel, host tests and a fuzzer run the same file. No table is believed
-// before its length and its checksum are; whatever they hold, the search ends. What a table that is
-// found says behind its header is for the caller to judge.
+// signature. Pure: loader, kernel, host tests and a fuzzer run the same file. A table is believed
+// only if its length and its checksum are right. The search ends whatever the tables contain. The
+// caller judges what a table says behind its header.
 //
 // ACPI 6.4: RSDP 5.2.5.3, table header 5.2.6, RSDT and XSDT 5.2.7 and 5.2.8.
 #pragma once
@@ -21,7 +21,7 @@ enum acpi_status {
     ACPI_STATUSES,        // how many there are; a table's own errors may follow
 };
 
-// Far more than the lists and the tables that are looked for need on any machine.
+// Far more than any machine's lists, or the tables that are searched for, need.
 #define ACPI_TABLE_BYTES_MAX (UINT32_C(1) << 20)
 
 // How the tables are reached.
@@ -32,15 +32,15 @@ struct acpi_memory {
     void *context;
 };
 
-// A whole table, header included, as acpi_memory.pointer gave it.
+// A whole table, header included, at the address that acpi_memory.pointer returned.
 struct acpi_table {
     const uint8_t *bytes;
     uint32_t length;
 };
 
-// Finds a table through the RSDP at the physical address `rsdp` (0: there is none). The first one
-// with the signature counts, and is refused if it has fewer than `least` bytes, which must be those
-// of a table's header at least. Other tables need not be readable, nor in order. On failure
+// Finds a table through the RSDP at the physical address `rsdp` (0: there is no RSDP). The first
+// table with the signature counts; it is refused if it has fewer than `least` bytes (`least` is at
+// least the size of a table's header). Other tables may be unreadable or malformed. On failure
 // *ret_table is untouched.
 [[nodiscard]] enum acpi_status acpi_find_table(const struct acpi_memory *memory, uint64_t rsdp,
                                                const char signature[4], uint32_t least,

@@ -16,7 +16,7 @@ typedef struct vaddr {
     uint64_t value;
 } vaddr_t;
 
-// No frame: the answer of an allocation that failed. Never page aligned, so never a frame's
+// No frame: what an allocation that failed returns. It is not page aligned, so it is no frame's
 // address.
 #define PADDR_NONE ((paddr_t){UINT64_MAX})
 

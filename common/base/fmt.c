@@ -1,3 +1,4 @@
+// See fmt.h.
 #include "common/base/fmt.h"
 
 #include "common/base/mem.h"

@@ -1,9 +1,8 @@
 // Formatted text into a sink, without memory of its own, for loader, kernel and host alike.
 //
 // A sink is where text goes: a UART, a screen, a log buffer, a test's string. Directives are a
-// checked subset of printf's: %s %.*s %c %% and %d %u %x with l, z, width, '-' and '0'. Anything
-// else in a format is a programming error that the compiler's format check and the unit test both
-// find.
+// subset of printf's: %s %.*s %c %% and %d %u %x with l, z, width, '-' and '0'. Anything else in a
+// format is a programming error: the compiler's format check finds some, the unit test the rest.
 #pragma once
 
 #include <stdarg.h>
@@ -16,7 +15,7 @@ struct sink {
     void *context;
 };
 
-// Writes formatted text to `sink`. Allocates nothing; output goes out in pieces as it is made.
+// Writes formatted text to `sink`, in several writes. Allocates nothing.
 [[gnu::format(printf, 2, 3)]] void fmt_print(const struct sink *sink, const char *format, ...);
 
 // The same, from a va_list.

@@ -1,3 +1,4 @@
+// See mem.h.
 #include "common/base/mem.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
-// The four memory functions that a C compiler may call on its own. The target builds define them in
-// mem.c; host builds use the C library's.
+// The four memory functions that a C compiler may call on its own, and strlen. The target builds
+// define them in mem.c; host builds use the C library's.
 #pragma once
 
 #include <stddef.h>

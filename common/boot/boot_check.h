@@ -2,8 +2,8 @@
 // and by host tests. Reads the block only, and only after the sizes it reads by have been proved to
 // lie inside it.
 //
-// It proves that the block is in itself sound and agrees with the contract in slipway_boot.h. It
-// does not prove that the tables at CR3 are what the manifest says: that is the audit.
+// It checks that the block is sound in itself and agrees with the contract in slipway_boot.h. That
+// the tables at CR3 are what the manifest says is proved by the audit.
 #pragma once
 
 #include "common/boot/slipway_boot.h"
@@ -26,7 +26,7 @@ enum boot_check {
     BOOT_CHECK_MEMORY,     // memory map unsorted, overlapping, unaligned, of unknown kind, or its
                            // direct-mapped part is not in the manifest
     BOOT_CHECK_RANGES,     // loader's ranges unsorted, overlapping, unaligned, of unknown purpose,
-                           // wrongly reclaimable, or given as usable memory too
+                           // wrongly reclaimable, or listed as usable memory too
     BOOT_CHECK_EFI_MAP,    // stride below 40, or size not a multiple of it, or outside the block
     BOOT_CHECK_KERNEL,     // image, entry or stack not covered by the manifest as the contract says
     BOOT_CHECK_TABLES,     // the root or the number of tables does not fit the page-table ranges

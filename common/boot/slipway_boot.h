@@ -32,7 +32,7 @@
  *               executable; the frames of kernel text and read-only data are read-only there too.
  *               MMIO, reserved ranges and holes are not mapped.
  *
- * For who brings a kernel from elsewhere:
+ * When you port a kernel from elsewhere:
  *
  *   RDI         an entry in assembler that calls anything first loses it: copy it into a static
  *   devices     no MMIO is in the direct map (local APIC, HPET, PCI configuration space): map each,

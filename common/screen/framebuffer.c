@@ -1,3 +1,4 @@
+// See framebuffer.h.
 #include "common/screen/framebuffer.h"
 
 #include "common/base/arith.h"

@@ -24,7 +24,7 @@ uint32_t framebuffer_height(void);
 // Fills a rectangle, clipped at the edges.
 void framebuffer_fill(uint32_t x, uint32_t y, uint32_t width, uint32_t height, colour_t colour);
 
-// Draws a character, `scale` times enlarged; left out if it does not fit whole. What the font does
-// not have is drawn as '?'.
+// Draws a character, enlarged `scale` times, or nothing if the whole glyph does not fit. A
+// character that the font lacks is drawn as '?'.
 void framebuffer_glyph(uint32_t x, uint32_t y, char character, uint32_t scale, colour_t ink,
                        colour_t paper);

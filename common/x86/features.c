@@ -1,3 +1,4 @@
+// See features.h.
 #include "common/x86/features.h"
 
 #include "common/base/arith.h"

@@ -1,3 +1,4 @@
+// See trap.h.
 #include "common/x86/trap.h"
 
 #include "common/boot/slipway_boot.h"
@@ -101,7 +102,8 @@ static const char *exception_name(uint64_t vector) {
     return exception_names[vector][0] != '\0' ? exception_names[vector] : "reserved exception";
 }
 
-// SDM 3A 4.7. A reserved-bit fault is about the tables, not about the access, so it is named first.
+// SDM 3A 4.7. A reserved bit is a fault of the tables, whatever the access was: it decides the
+// words.
 static void report_page_fault_code(const struct sink *sink, uint64_t error) {
     const char *access = "read from";
     if (error & PF_FETCH)

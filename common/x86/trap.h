@@ -17,8 +17,7 @@ enum trap_ist {
     TRAP_IST_DOUBLE_FAULT = 1,
     TRAP_IST_NMI = 2,
     TRAP_IST_MACHINE_CHECK = 3,
-    TRAP_IST_PAGE_FAULT =
-        4, // a stack overflow into the guard page is a page fault, so this needs its own
+    TRAP_IST_PAGE_FAULT = 4, // a stack that overflows into its guard page ends in one
     TRAP_IST_COUNT = 4,
 };
 

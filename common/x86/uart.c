@@ -1,3 +1,4 @@
+// See uart.h.
 #include "common/x86/uart.h"
 
 #include "common/x86/cpu.h"
@@ -25,17 +26,17 @@ enum {
     LSR_ROOM = 0x20,
     LSR_EMPTY = 0x40, // nothing left to send, in the FIFO or on the line
 
-    // At 115200 baud a byte takes 87 us; a port access takes about 1 us on hardware. A UART that
-    // stays full a hundred times longer, six times as long as a FIFO of 16 bytes takes, is not
-    // draining, and output to it must not hang the boot. Slower ports get as much longer, down to
-    // 1200 baud.
+    // At 115200 baud a byte takes 87 us, and a port access about 1 us on hardware. A UART that
+    // stays full for 10 ms, six times as long as a FIFO of 16 bytes takes, is not draining, and
+    // output to it must not hang the boot. Slower ports get proportionally longer, down to 1200
+    // baud.
     POLLS_MAX = 10000,
     DIVISOR_115200 = 1,
     DIVISOR_1200 = 96,
 };
 
-static bool uart_found; // and it sends
-static bool is_ours;    // its registers are ours
+static bool uart_found; // there is a UART, and it sends
+static bool is_ours;    // uart_init has written its registers
 static unsigned polls_max;
 static bool overrun;
 
@@ -125,7 +126,8 @@ bool uart_present(void) {
     return uart_found;
 }
 
-// A UART that does not drain is none from then on: waiting for every byte would take minutes.
+// A UART that does not drain counts as absent from then on: a wait for every byte would take
+// minutes.
 static void uart_put(char byte) {
     uart_found = uart_found && wait_for(LSR_ROOM);
     if (uart_found)

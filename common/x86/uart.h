@@ -9,14 +9,14 @@
 
 #define UART_COM1 0x3F8
 
-// Takes the port: interrupts off, FIFOs on. A port that was set up, by firmware or by a loader,
-// keeps speed and frame; another one gets 115200 8N1. What others have left to be sent is sent
-// first. False if no UART answers at the port (its scratch register does not keep a value), or if
-// it does not send; output is then dropped.
+// Takes the port over: interrupts off, FIFOs on. A port that firmware or a loader has set up keeps
+// speed and frame; any other gets 115200 8N1. Bytes that are still to be sent are sent first. False
+// if there is no UART at the port (its scratch register does not keep a value) or it does not send;
+// output is then dropped.
 bool uart_init(void);
 
-// Waits until all is sent and puts the port back as uart_init found it, for those who use it next;
-// output is dropped from then on.
+// Waits until all is sent and puts the port back as uart_init found it, for its next user. Output
+// is dropped from then on.
 void uart_restore(void);
 
 // True after a successful uart_init, until output got stuck.
@@ -29,8 +29,8 @@ void uart_write(const char *text, size_t bytes);
 // One received byte, or -1 when there is none.
 int uart_read(void);
 
-// True if bytes were lost because nobody read, since uart_init or the last call; those that there
-// was room for came before.
+// True if received bytes were lost since uart_init or the last call, because nobody read them in
+// time. The bytes that uart_read returns are older than the lost ones.
 bool uart_overrun(void);
 
 // A sink on the UART.
