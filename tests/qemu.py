@@ -62,7 +62,7 @@ def _disk_arguments(image, index, disk, machine):
     drive = f"disk{index}"
     file = str(image).replace(",", ",,")
     arguments = ["-drive", f"if=none,id={drive},format=raw,snapshot=on,file={file}"]
-    boot_index = f"drive={drive},bootindex={index}"
+    boot_index = f"drive={drive},bootindex={index + 1}"  # 0 is that of a -kernel
     if disk == "virtio":
         return arguments + ["-device", f"virtio-blk-pci,{boot_index}"]
     if disk == "nvme":
@@ -314,16 +314,16 @@ class Machine:
                       time.monotonic() - self._started, self.command)
 
 
-def boot(images, *, until=None, screenshot=None, **options):
+def boot(images, *, until=None, screenshot=None, start=Machine, **options):
     """Boots the disks in this order and returns a Result; options are those of
-    Machine and command_line().
+    `start`, a class of machines, and command_line().
 
     Without `until` the machine has to end by itself (power-off, reset, port 0xf4) within
     `timeout` seconds. With it, a text or a list of texts, the machine is ended as soon as one of
     them appears on COM1; `screenshot` names a PNG that is taken then. Everything else is a
     BootError that shows the serial output.
     """
-    with Machine(images, **options) as machine:
+    with start(images, **options) as machine:
         if until is None:
             machine.wait_end()
         else:

@@ -1,16 +1,14 @@
 """What the boot tests share: the built files, volumes for the loader, and readings of what the
 contract kernels say."""
 
-import os
 import re
 import subprocess
 import time
-from pathlib import Path
 
-from qemu import boot, make_image
+import snapshots
+from paths import BUILD, ROOT
+from qemu import make_image
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / os.environ.get("SLIPWAY_BUILD", "build")
 LOADER = BUILD / "BOOTX64.EFI"
 KERNEL = BUILD / "kernel.elf"
 KERNELS = BUILD / "tests/kernels"
@@ -73,7 +71,8 @@ def sentences(source):
     return re.findall(r'check_begin\(\s*"([^"]+)"\)', text)
 
 
-def boot_contract_kernel(folder, name, cmdline="", config="", files=None, **options):
+def boot_contract_kernel(folder, name, cmdline="", config="", files=None, boot=snapshots.boot,
+                         **options):
     """Boots a contract kernel, demands that every check it made was good, returns its output."""
     text = f"kernel = /kernel.elf\n{config}" + (f"cmdline = {cmdline}\n" if cmdline else "")
     image = volume(folder, KERNELS / f"{name}.elf", text, files, size=32 * MIB)

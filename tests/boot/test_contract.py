@@ -1,7 +1,8 @@
 """The entry contract, line by line, as kernels find it that know only slipway_boot.h.
 
-Every test is a cold boot. What a kernel checks is in tests/kernels/check_*.c; here is checked that
-it did check it, and what only the outside knows: the files, the machine, the screen.
+Boots from snapshots, but for the machine with everything and those with 5 GiB, which are cold. What a
+kernel checks is in tests/kernels/check_*.c; here is checked that it did check it, and what only the
+outside knows: the files, the machine, the screen.
 """
 
 import hashlib
@@ -9,7 +10,9 @@ import re
 
 import pytest
 
-from qemu import boot, make_image
+import qemu
+from qemu import make_image
+from snapshots import boot
 from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, USERMAP, KernelOutput,
                      boot_contract_kernel, sentences)
 
@@ -44,8 +47,8 @@ def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(
                LONG_PATH: module_bytes(3 << 20)}
     config = ("digest = sha256\nmodule = /boot/first.bin  first module's text\n"
               f'module = \\boot\\second\nmodule = "{LONG_PATH}" large\n')
-    output = boot_contract_kernel(tmp_path, "exec", CMDLINE, config, modules, cpu="max", smp=2,
-                                  display=True)
+    output = boot_contract_kernel(tmp_path, "exec", CMDLINE, config, modules, boot=qemu.boot,
+                                  cpu="max", smp=2, display=True)
     assert_checked(output, [s for source in CONTRACT.values() for s in source] + FAULTS)
 
     assert output.texts["cmdline"] == [CMDLINE]
@@ -65,7 +68,7 @@ def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(
 
 
 # Where each kind of kernel runs, and the memory of its machine.
-KINDS = {"exec": (0xFFFFFFFF80000000, "128M"), "pie": (0xFFFFFFFF80000000, "512M"),
+KINDS = {"exec": (0xFFFFFFFF80000000, "128M"), "pie": (0xFFFFFFFF80000000, "256M"),
          "moved": (0xFFFFD12345600000, "256M"), "large": (0xFFFFFFFF90000000, "256M")}
 
 
@@ -117,7 +120,7 @@ def test_a_note_in_the_kernel_is_granted(tmp_path):
 
 @pytest.mark.parametrize("cpu, huge", [("max", 3), ("qemu64", 0)])
 def test_memory_above_4_gib_is_mapped_with_the_largest_leaves(tmp_path, cpu, huge):
-    output = boot_contract_kernel(tmp_path, "exec", memory="5G", cpu=cpu)
+    output = boot_contract_kernel(tmp_path, "exec", boot=qemu.boot, memory="5G", cpu=cpu)
     assert_checked(output, ALWAYS)
     # q35 puts 2 GiB of the 5 below 4 GiB and 3 above; the first of the low two has holes, the
     # second is cut up by the loader's and the firmware's own memory.

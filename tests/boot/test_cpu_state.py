@@ -1,6 +1,6 @@
 """A CPU in a state that the loader is not used to: registers that firmware has left in disorder, and 5
 paging levels. Applications that start the loader (tests/apps) make it so; what they did is checked
-before what came of it. Cold boots.
+before what came of it. Boots from snapshots, but for the machine with 5 GiB, which is cold.
 """
 
 import re
@@ -9,7 +9,9 @@ import struct
 import pytest
 
 from fixtures import elf
-from qemu import boot, make_image
+import qemu
+from qemu import make_image
+from snapshots import boot
 from support import (BADCPU, EXIT_GOOD, KERNEL, KERNELS, LA57, LAUNCHER, LOADER, MIB, KernelOutput,
                      boot_contract_kernel, volume)
 from test_contract import ALWAYS, FAULTS, assert_checked
@@ -38,7 +40,7 @@ def assert_bad(said, when, has_xsave):
                      "kernel_gs": 0x123456789002, **({"xcr0": 3} if has_xsave else {})}
 
 
-@pytest.mark.parametrize("cpu", ["max", "qemu64"])
+@pytest.mark.parametrize("cpu", ["max", None])
 def test_a_kernel_finds_the_contract_whatever_the_firmware_left_in_the_cpu(tmp_path, cpu):
     files = {"EFI/BOOT/BOOTX64.EFI": BADCPU, "EFI/BOOT/LOADER.EFI": LOADER}
     output = boot_contract_kernel(tmp_path, "exec", "faults", files=files, cpu=cpu)
@@ -87,7 +89,7 @@ def test_with_5_levels_a_wish_for_4_is_refused_and_one_for_5_finds_the_contract(
 def test_the_reference_kernel_runs_all_its_cpus_with_5_levels(tmp_path):
     image = volume(tmp_path, KERNEL, "cmdline = exit=debug\n",
                    {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER})
-    result = boot([image], memory="5G", cpu="max", smp=2)
+    result = qemu.boot([image], memory="5G", cpu="max", smp=2)
     assert result.debug_exit == EXIT_GOOD, result.serial
     assert_5_levels(result.serial)
     report = result.report()

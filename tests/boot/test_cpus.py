@@ -1,6 +1,6 @@
 """The reference kernel on machines with several CPUs: it starts all that the firmware lists, goes on
 without those that do not answer or that nobody lists, and when one of them fails there is one report,
-which says whose it is. Cold boots.
+which says whose it is. The failures boot from snapshots, the other tests cold.
 """
 
 import re
@@ -8,14 +8,15 @@ import time
 
 import pytest
 
-from qemu import Machine, boot
+import qemu
+import snapshots
 from support import EXIT_BAD, EXIT_GOOD, KERNEL, volume
 from test_reference import assert_stress
 
 
 def report_of(folder, test="", **options):
     config = "cmdline = exit=debug" + (f" test={test}" if test else "") + "\n"
-    result = boot([volume(folder, KERNEL, config)], **{"memory": "128M", **options})
+    result = qemu.boot([volume(folder, KERNEL, config)], **{"memory": "128M", **options})
     assert result.debug_exit == EXIT_GOOD, result.serial
     return result
 
@@ -81,7 +82,7 @@ def test_a_cpu_without_a_local_apic_is_enough(tmp_path):
 def failure(folder, test):
     """What three CPUs say after the report, one of which, or all, have been told to fail."""
     image = volume(folder, KERNEL, f"cmdline = exit=debug test={test}\n")
-    result = boot([image], memory="128M", smp=3)
+    result = snapshots.boot([image], memory="128M", smp=3)
     assert result.debug_exit == EXIT_BAD, result.serial
     return result.serial.split("BOOT-REPORT-END\n")[1]
 
@@ -111,11 +112,11 @@ def test_every_cpu_has_a_guard_page_below_its_stack(tmp_path):
 
 def test_of_cpus_that_panic_at_once_one_reports_and_all_stop(tmp_path):
     image = volume(tmp_path, KERNEL, "cmdline = exit=prompt test=cpu-panics\n")
-    with Machine([image], memory="128M", smp=3) as qemu:
-        qemu.wait_for("\nStopped.\n")
+    with snapshots.Machine([image], memory="128M", smp=3) as machine:
+        machine.wait_for("\nStopped.\n")
         time.sleep(0.5)  # for a second report, if there is one
-        assert qemu.monitor("info registers -a").count("HLT=1") == 3
-        report = qemu.serial.split("BOOT-REPORT-END\n")[1]
+        assert machine.monitor("info registers -a").count("HLT=1") == 3
+        report = machine.serial.split("BOOT-REPORT-END\n")[1]
     one_cpu(report)
     assert "PANIC: provoked on every CPU\n" in report and report.endswith("\nStopped.\n")
 

@@ -1,11 +1,11 @@
 """A fault before the kernel has an IDT of its own: the loader's handler says what happened and the
-machine stops. Cold boots of the contract kernel, told to make one forbidden access each."""
+machine stops. Boots from snapshots of the contract kernel, told to make one forbidden access each."""
 
 import re
 
 import pytest
 
-from qemu import Machine
+from snapshots import Machine
 from support import KERNELS, LA57, LOADER, KernelOutput, volume, wait_halted, walk_of
 
 ABSENT, REFUSED = "not present", "without that right"
@@ -54,10 +54,10 @@ def test_the_loader_reports_an_invalid_opcode(tmp_path):
 def test_the_report_ends_the_walk_at_a_table_behind_the_direct_map(tmp_path):
     """Here one of 5 levels: the kernel has put the address into the root."""
     files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER}
-    _, report = report_of(tmp_path, "table-outside", files=files, cpu="max")
+    _, report = report_of(tmp_path, "table-outside", files=files, memory="256M", cpu="max")
     walk = walk_of(report, 0)
-    assert walk[0].startswith("level 5 [  0] 00000000080000")
-    assert walk[1:] == ["level 4: no table at 0000008000000"]
+    assert walk[0].startswith("level 5 [  0] 00000000100000")
+    assert walk[1:] == ["level 4: no table at 0000010000000"]
 
 
 def test_a_fault_in_the_report_is_said_once(tmp_path):
@@ -98,7 +98,7 @@ def report_of(folder, fault, monitor_lines=(), files=None, **options):
     """The kernel's facts and the loader's report, after the machine has stopped for good. The lines
     go to QEMU's monitor when the kernel is about to fault."""
     image = volume(folder, KERNELS / "exec.elf", f"cmdline = fault={fault}\n", files)
-    with Machine([image], memory="128M", timeout=30, **options) as machine:
+    with Machine([image], timeout=30, **{"memory": "128M", **options}) as machine:
         machine.wait_for("about to fault\n")
         for line in monitor_lines:
             assert machine.monitor(line) == ""

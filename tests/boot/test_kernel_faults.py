@@ -1,12 +1,12 @@
 """The reference kernel when something goes wrong: told on its command line to do what the page
-tables, the CPU or its own rules forbid, it says what happened and ends with a failure. Cold boots.
+tables, the CPU or its own rules forbid, it says what happened and ends with a failure. Boots from snapshots.
 """
 
 import re
 
 import pytest
 
-from qemu import Machine, boot
+from snapshots import Machine, boot
 from support import BUILD, EXIT_BAD, KERNEL, run, screen, volume, walk_of
 
 ABSENT = "a page that is not present, in supervisor mode"

@@ -1,5 +1,5 @@
 """The minimal kernel of tests/minimal: built exactly as its documentation says, with a tree that
-has nothing but what it says it needs, and booted."""
+has nothing but what it says it needs, and booted: cold by the documented command, else from a snapshot."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from qemu import Machine
+from snapshots import Machine
 from support import LOADER, ROOT, run, screen, volume
 
 EXAMPLE = ROOT / "tests/minimal"

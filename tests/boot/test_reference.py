@@ -1,6 +1,7 @@
 """The reference kernel over machines of all sizes and kinds: its report against what QEMU was given.
 
-Every test is a cold boot of OVMF 2022.11. All figures follow from the machine and the report
+The machines of all sizes and kinds, and what is on their screens, are cold boots of OVMF 2022.11; where
+the machine does not matter, they start from snapshots. All figures follow from the machine and the report
 itself; the few that the firmware decides have the tightest bound that holds for it, stated where
 it is used.
 """
@@ -9,6 +10,7 @@ import re
 
 import pytest
 
+import snapshots
 from qemu import Machine, boot
 from support import EXIT_GOOD, GIB, KERNEL, LOADER, MIB, ROOT, UNENDED, screen, volume
 
@@ -196,7 +198,7 @@ def test_the_screen_shows_the_report(tmp_path, machine):
 def test_an_interrupt_that_the_firmware_never_ended_holds_up_no_other(tmp_path):
     files = {"EFI/BOOT/BOOTX64.EFI": UNENDED, "EFI/BOOT/LOADER.EFI": LOADER}
     image = volume(tmp_path, KERNEL, "cmdline = exit=debug\n", files)
-    result = boot([image], memory="128M", smp=2)
+    result = snapshots.boot([image], memory="128M", smp=2)
     assert result.debug_exit == EXIT_GOOD, result.serial
     assert "UNENDED INTERRUPT\n" in result.serial
     assert_stress(result.report(), cpus=2)
@@ -226,7 +228,7 @@ TYPED = {
 
 def test_the_prompt_runs_what_was_typed_or_nothing(tmp_path):
     image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
-    with Machine([image], memory="128M") as qemu:
+    with snapshots.Machine([image], memory="128M") as qemu:
         since = qemu.wait_for("slipway> ")
         for name, (typed, said, not_said) in TYPED.items():
             qemu.send(typed)

@@ -2,7 +2,7 @@
 
 All cases run within one boot of the firmware: tests/apps/launcher.c starts the loader once for
 each, on a volume of the case's own, and reports status and pages. That the firmware then goes on
-to its next boot option is shown by cold boots with a second disk.
+to its next boot option is shown by boots with a second disk. Cold boots, but for the last test's.
 """
 
 import gzip
@@ -12,6 +12,7 @@ import pytest
 
 from fixtures import elf
 from fixtures.elf import BASE, PAGE, Elf, R, Segment, W, X
+import snapshots
 from qemu import Machine, boot, make_image
 from support import EXIT_CASES_DONE, EXIT_NEXT, LAUNCHER, LOADER, MIB, NEXT_APP, volume
 
@@ -285,5 +286,5 @@ def test_the_unbroken_kernels_boot_without_a_config(tmp_path):
     """What all the kernels above were before something was broken; and a config is not needed."""
     for name, kernel in (("exec", Elf()), ("pie", elf.pie_with_relocation(elf.R_X86_64_RELATIVE))):
         image = volume(tmp_path, kernel.bytes(), name=f"{name}.img")
-        result = boot([image], memory="128M")
+        result = snapshots.boot([image], memory="128M")
         assert elf.BOOTED in result.serial and result.debug_exit == elf.BOOTED_EXIT

@@ -1,9 +1,9 @@
 """What people see of a stop without a serial port: the screen, read cell by cell.
 
-Cold boots.
+Boots from snapshots.
 """
 
-from qemu import Machine
+from snapshots import Machine
 from support import KERNELS, LOADER, NOEXIT, screen_text, volume, wait_halted
 
 

@@ -1,5 +1,5 @@
 """The kernel as `make TRACKING=1` builds it: its self-test asserts, beside all else, that no place in
-the source still holds a frame that it took, on two CPUs."""
+the source still holds a frame that it took, on two CPUs. Cold boots."""
 
 import pytest
 
