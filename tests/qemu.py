@@ -33,6 +33,10 @@ OVMF_VARS = Path(os.environ.get("OVMF_VARS", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
 TIME_FACTOR = float(os.environ.get("QEMU_TIME_FACTOR", "1"))
 
 DEBUG_EXIT_PORT = 0xF4
+# Under -icount every instruction takes this many nanoseconds, ticks of the TSC: the more, the sooner
+# is over what the firmware waits for.
+ICOUNT_SHIFT = 3
+ICOUNT_TICKS = 1 << ICOUNT_SHIFT
 # The disks that the firmware can boot from, by machine; the first of each is what it is by default.
 DISKS = {"q35": ("virtio", "ahci", "nvme", "usb"), "pc": ("virtio", "ahci", "nvme", "usb", "ide")}
 
@@ -99,7 +103,8 @@ def command_line(images, variables, *, memory="512M", machine="q35", cpu=None, s
     if debug_exit:
         arguments += ["-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=4"]
     if icount:
-        arguments += ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm"]
+        arguments += ["-icount", f"shift={ICOUNT_SHIFT},sleep=off",
+                      "-rtc", "base=2024-01-01,clock=vm"]
     for index, image in enumerate(images):
         arguments += _disk_arguments(image, index, disk, machine)
     return arguments + [str(argument) for argument in extra]
