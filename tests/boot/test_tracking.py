@@ -1,21 +1,18 @@
 """The kernel as `make TRACKING=1` builds it: its self-test asserts, beside all else, that no place in
-the source still holds a frame that it took, on two CPUs. Cold boots."""
+the source still holds a frame that it took, on two CPUs. Boots from snapshots."""
 
 import pytest
 
-from qemu import boot
-from support import ROOT, run, volume
+from snapshots import boot
+from support import KERNEL, ROOT, run, volume
 
 
-@pytest.mark.weight(40)
+@pytest.mark.weight(25)
 def test_the_self_test_leaks_nothing_by_place(tmp_path):
-    reports = []
-    for name, option in (("plain", "TRACKING="), ("tracked", "TRACKING=1")):
-        folder = tmp_path / name
-        run("make", "-C", str(ROOT), "-j2", f"BUILD={folder}", option, str(folder / "kernel.elf"))
-        image = volume(folder, folder / "kernel.elf", config="cmdline = exit=poweroff\n")
-        reports.append(boot([image], memory="256M", smp=2).report())
-    plain, tracked = reports
+    run("make", "-C", str(ROOT), "-j2", f"BUILD={tmp_path}", "TRACKING=1", str(tmp_path / "kernel.elf"))
+    plain, tracked = (
+        boot([volume(tmp_path, kernel, config="cmdline = exit=poweroff\n")], memory="128M", smp=2).report()
+        for kernel in (KERNEL, tmp_path / "kernel.elf"))
     assert plain["selftest"] == tracked["selftest"] == "ok"
     assert tracked["selftest.checks"] == plain["selftest.checks"] + 1
     # A place for every frame, four bytes, is what the entries of all blocks take.
