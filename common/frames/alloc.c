@@ -1,16 +1,22 @@
-// Single frames and 2 MiB blocks. A CPU owns an arena and takes frames from it until partly used
-// blocks are found elsewhere or nothing is left; then it looks for another in the sets.
+// Single frames and 2 MiB blocks.
+//
+// A CPU owns an arena, so that CPUs do not wait for each other's locks, and allocates single frames
+// from it. An arena that has an owner is not in the set `partial`, where all CPUs look first. When
+// the own arena has no partly used block left, the CPU looks in this order, in each zone from the
+// highest that the request allows: a partly used block that nobody owns, a whole block of its own
+// arena, a whole block that nobody owns, and anything, whoever owns it. The arena where it finds a
+// frame becomes its own.
 #include "common/frames/core.h"
 
-// Blocks that a choice allows.
+// The blocks that a choice allows: partly used ones where it can, so that whole ones stay whole.
 static uint64_t allowed_blocks(const struct frames_arena *arena, enum choice choice) {
     uint64_t partial = choice == WHOLE_BLOCKS ? 0 : arena_partial(arena);
     uint64_t whole = choice == PARTIAL_BLOCKS ? 0 : arena->whole;
     return partial != 0 ? partial : whole;
 }
 
-// Takes the lowest frame of a word of the arena's lines that is not 0; returns its slot within the
-// arena.
+// Allocates the lowest frame of a word of the arena's lines, which is not 0; returns the frame's
+// slot within the arena.
 static uint64_t alloc_from_word(struct frames *frames, struct frames_arena *arena,
                                 uint32_t word_index, uint64_t word) {
     unsigned block = word_index / BLOCK_WORDS;
@@ -21,8 +27,9 @@ static uint64_t alloc_from_word(struct frames *frames, struct frames_arena *aren
     return word_index * UINT64_C(64) + (uint64_t)__builtin_ctzll(word);
 }
 
-// Takes a frame from one of the blocks, which have one: from the lowest, or, in the highest zone,
-// where it left off.
+// Allocates a frame of one of the blocks, each of which has one; returns its slot within the arena.
+// It goes on in the block where the CPU allocated last, if that is among them: its line is in the
+// cache.
 static uint64_t alloc_from_blocks(struct frames *frames, struct frames_cpu *cpu,
                                   struct frames_arena *arena, uint64_t blocks) {
     unsigned block = cpu->fast_word / BLOCK_WORDS;
@@ -52,7 +59,7 @@ static void set_owner(struct frames_arena *arena, unsigned owner) {
     __atomic_store_n(&arena->owner, (uint16_t)owner, __ATOMIC_RELAXED);
 }
 
-// Makes the arena, which is locked and nobody else's, the CPU's own.
+// Makes an arena, which is locked and which no other CPU owns, the CPU's own.
 static void own(const struct call *call, struct frames_arena *arena) {
     struct frames *frames = call->frames;
     set_owner(arena, call->cpu_index + 1);
@@ -61,7 +68,8 @@ static void own(const struct call *call, struct frames_arena *arena) {
     call->cpu->own = arena;
 }
 
-// The arena, which the CPU had as its own, is nobody's. None is locked.
+// Leaves an arena that the CPU owned. Called with no arena locked, since it locks this one: a CPU
+// locks one arena at a time.
 static void disown(struct frames *frames, struct frames_arena *arena) {
     arena_lock(frames, arena);
     set_owner(arena, 0);
@@ -70,8 +78,9 @@ static void disown(struct frames *frames, struct frames_arena *arena) {
     arena_unlock(arena);
 }
 
-// Takes a frame from this arena, if the choice allows; NO_SLOT otherwise. An arena from which any
-// memory is wanted becomes the CPU's own, unless it is somebody's.
+// Allocates a frame of this arena, if the choice allows; NO_SLOT otherwise. The arena becomes the
+// CPU's own if the request allows any zone and no other CPU owns the arena. A request for a lower
+// zone is rare, and leaves the CPU where it is.
 static slot_t try_arena(const struct call *call, struct frames_arena *arena, enum choice choice) {
     struct frames *frames = call->frames;
     struct frames_arena *was_own = call->cpu->own;
@@ -123,7 +132,7 @@ static slot_t alloc_in_zone(const struct call *call, enum frames_zone zone) {
     return slot;
 }
 
-// Whether the CPU's own arena is in the highest zone that may be used and has something.
+// Whether the own arena lies in the highest zone, of those up to `zone`, that has a free frame.
 static bool own_is_highest(const struct frames *frames, const struct frames_arena *arena,
                            enum frames_zone zone) {
     uint64_t above = frames->zone_arena[arena->zone + 1];
@@ -153,8 +162,9 @@ static slot_t alloc_anywhere(const struct call *call) {
     return count_alloc(frames, cpu, 1);
 }
 
-// The rest of frames_alloc where the word is used up, the block whole, or no partly used block
-// would be left. The arena is locked.
+// What frames_alloc leaves to do when the word is used up, the block is whole, or the arena would
+// have no partly used block afterwards: then masks and sets change. The arena is locked, and
+// unlocked here.
 [[gnu::noinline]] static enum frames_status
 alloc_partial(struct frames *frames, struct frames_cpu *cpu, paddr_t *ret_frame) {
     struct frames_arena *arena = cpu->fast;
@@ -173,10 +183,11 @@ alloc_partial(struct frames *frames, struct frames_cpu *cpu, paddr_t *ret_frame)
     return count_alloc(frames, cpu, 1);
 }
 
-// The usual case goes straight on: the word where the CPU looks first has a frame, its block is
-// partly used, and the arena stays in the same sets. Whether it was the last frame of the block is
-// no branch: nobody could predict it where memory is nearly full. What never changes is read before
-// the lock is taken, so that it is held as short as can be.
+// The fast path is the common case: the word where the CPU looks first has a free frame, the word's
+// block is partly used, and the arena stays in the same sets. Whether the frame is the last of its
+// block is no branch, because no CPU could predict it where memory is nearly full: `some` is
+// computed for both. Addresses are computed before the lock is taken, so that it stays locked a
+// short time.
 enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames_zone zone,
                                 paddr_t *ret_frame) {
     if (frames->arena_count == 0)
@@ -206,7 +217,7 @@ enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames
 
 // --- 2 MiB blocks
 
-// Takes a wholly free block of an arena that is locked and has one; returns which.
+// Allocates a whole block of an arena, which is locked and has one; returns its index there.
 static inline unsigned alloc_whole(struct frames *frames, struct frames_arena *arena) {
     // From the top: single frames come from below.
     unsigned block = 63U - (unsigned)__builtin_clzll(arena->whole);
@@ -219,15 +230,17 @@ static inline unsigned alloc_whole(struct frames *frames, struct frames_arena *a
         frames_block_changed(frames, arena, block);
         return block;
     }
-    // With a whole block left it is in the same sets as before, and the next is wanted soon.
+    // With a whole block left the arena stays in the same sets. The next request will want that
+    // block.
     word_store(&arena->some, arena->some & ~(UINT64_C(1) << block));
     word_store(&arena->whole, rest);
     __builtin_prefetch(arena_line(arena, 63U - (unsigned)__builtin_clzll(rest)), 1);
     return block;
 }
 
-// Takes a block of the highest zone that has one; NO_SLOT if none is found. A search by the bitmap
-// of the set is slower and misses none.
+// Allocates a block of the highest zone that has one; NO_SLOT if none is found. A search by the
+// levels of the set may miss a block while another CPU changes the set; a search by its bitmap is
+// slower and misses none.
 static slot_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, bool by_bitmap) {
     for (unsigned zone = frames->top_zone + 1U; zone-- != 0;) {
         uint64_t end = frames->zone_arena[zone + 1];
@@ -263,7 +276,7 @@ static slot_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, boo
     return count_alloc(frames, cpu, BLOCK_FRAMES);
 }
 
-// From the arena where the last one was, which may have none by now.
+// Allocates a block of the arena where the last one was, which other CPUs may have used up since.
 [[gnu::noinline]] static enum frames_status alloc_next_block(struct frames *frames,
                                                              struct frames_cpu *cpu,
                                                              struct frames_arena *arena,
@@ -285,7 +298,8 @@ enum frames_status frames_alloc_block(struct frames *frames, struct frames_cpu *
                                       paddr_t *ret_first) {
     if (cpu->block_arena != NULL)
         return alloc_next_block(frames, cpu, cpu->block_arena, ret_first);
-    // An arena with a block that is whole all the while is counted all the while.
+    // A refusal may rest on this count: an arena with a block that is whole throughout the call is
+    // counted throughout the call.
     if (__atomic_load_n(&frames->whole_arenas, __ATOMIC_SEQ_CST) == 0)
         return count_refusal(cpu, FRAMES_ERR_NO_MEMORY);
     return find_block(frames, cpu, ret_first);

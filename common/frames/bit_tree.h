@@ -1,12 +1,17 @@
 // A set of numbers from 0 to bits - 1 that finds its next member without a scan: a bitmap, and
-// above every 64 words of it one word that says which of them are not 0, and so on up to a single
-// word. Insert, remove and find cost one step a level, and there is a level for every factor of 64.
+// above every 64 words of a level one word that says which of them are not 0, up to a single word.
 //
-// Owns no memory: the caller gives bit_tree_words() words.
+//     level 2  |1|                           bit n: word n of level 1 is not 0
+//     level 1  |101|                         bit n: word n of level 0 is not 0
+//     level 0  |0100..| |0000..| |0001..|    the bitmap: members 1 and 131
 //
-// Several CPUs: members come and go at any moment, each by one CPU at a time. The bitmap is always
-// right; the levels above may lag behind while a call is under way, so that a search that finds
-// nothing has to be settled by bit_tree_scan.
+// Insert, remove and find cost one step a level, and there is a level for every factor of 64.
+//
+// Owns no memory: the caller supplies bit_tree_words() words.
+//
+// Several CPUs: members come and go at any moment, each member by one CPU at a time. The bitmap is
+// always right. The levels above may lag behind while a call is under way: a caller that must not
+// miss a member asks bit_tree_scan once more when bit_tree_next has found none.
 #pragma once
 
 #include <stdbool.h>
@@ -57,17 +62,32 @@ static inline bool bit_tree_contains(const struct bit_tree *tree, uint64_t membe
     return (bit_tree_load(&tree->level[0][member / 64]) >> member % 64 & 1) != 0;
 }
 
-// Makes every level from `level` on, at least 1, say of word `index` of the one below whether it is
-// 0. Whoever makes a word 0, or other than 0, has to come here after it, so that whatever others do
-// meanwhile, the last one to come is right: it looks at the word again after it has said what it
-// is.
+// Carries a change upwards: brings the bit for word `index` of level - 1 up to date in `level`, at
+// least 1, and goes on above as long as a word became 0 or ceased to be. A CPU that makes a word 0,
+// or other than 0, calls this afterwards. The bit is right in the end because each CPU reads the
+// word again after it wrote the bit, and all accesses have one order for all CPUs:
+//
+//     CPU 0, removes the last member      CPU 1, inserts a member of the same word
+//     word = 0
+//     reads the word: 0
+//                                         word = 2
+//                                         reads the word: 2
+//                                         bit = 1
+//                                         reads the word again: not 0 as before, done
+//     bit = 0                             (wrong for a moment: a member that bit_tree_next misses)
+//     reads the word again: 2, not 0
+//     bit = 1                             (right)
+//     reads the word again: not 0, done
+//
+// Whoever writes the bit last reads the word after that, and no other CPU has then changed the word
+// without a write of the bit still to come.
 static inline void bit_tree_propagate(const struct bit_tree *tree, unsigned level, uint64_t index) {
     for (bool has_changed = true; level < tree->levels && has_changed; level++) {
         const uint64_t *below = &tree->level[level - 1][index];
         uint64_t *word = &tree->level[level][index / 64];
         uint64_t bit = UINT64_C(1) << index % 64;
         bool is_in;
-        has_changed = false; // the word, from 0 or to it
+        has_changed = false; // `word` became 0 or ceased to be: the level above has to follow
         do {
             is_in = bit_tree_load(below) != 0;
             if (is_in)
@@ -99,7 +119,7 @@ static inline uint64_t bit_tree_next(const struct bit_tree *tree, uint64_t from)
         if (level == tree->levels || from >= bits)
             return BIT_TREE_NONE;
         uint64_t rest = bit_tree_load(&tree->level[level][from / 64]) >> from % 64;
-        if (rest == 0) { // up, behind this word
+        if (rest == 0) { // nothing more in this word: up, to the words behind it
             from = from / 64 + 1;
             bits = bit_tree_words_of_level(bits);
             level++;
@@ -108,7 +128,8 @@ static inline uint64_t bit_tree_next(const struct bit_tree *tree, uint64_t from)
         from += (uint64_t)__builtin_ctzll(rest);
         if (level == 0)
             return from;
-        // Down, along the first member; if it has gone meanwhile, on from there.
+        // Down to the word that the bit stands for. If another CPU has emptied that word meanwhile,
+        // the search goes up again behind it.
         from *= 64;
         level--;
         bits = tree->bits;
@@ -117,8 +138,8 @@ static inline uint64_t bit_tree_next(const struct bit_tree *tree, uint64_t from)
     }
 }
 
-// The lowest member in [from, end), by the bitmap alone: right at any moment, and slower with every
-// 64 numbers.
+// The lowest member in [from, end), by the bitmap alone; BIT_TREE_NONE if there is none. Right at
+// any moment, and one step for every 64 numbers.
 static inline uint64_t bit_tree_scan(const struct bit_tree *tree, uint64_t from, uint64_t end) {
     if (end > tree->bits)
         end = tree->bits;

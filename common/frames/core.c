@@ -1,4 +1,4 @@
-// What the files of the frame allocator share.
+// What the files of the frame allocator share (core.h).
 #include "common/frames/core.h"
 
 const struct frames_zone_bounds frames_zones[FRAMES_ZONES] = {
@@ -71,6 +71,10 @@ static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
         bit_tree_remove(set, member);
 }
 
+// Out of line, since it is rare: an arena changes sets once for hundreds of frames. `partial` has
+// only arenas without an owner, so that arena->sets says IN_PARTIAL for an owned arena that is in
+// no set. whole_arenas changes after the set: a CPU that reads 0 there and refuses a block is
+// right, because an arena that had one throughout its call was counted before.
 [[gnu::noinline]] static void update_sets(struct frames *frames, struct frames_arena *arena,
                                           unsigned sets) {
     uint64_t index = arena_index(frames, arena);
@@ -211,7 +215,8 @@ static void raise_peak(struct frames *frames, int64_t used) {
 enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu,
                                       int64_t allocated) {
     int64_t used = __atomic_add_fetch(&frames->used, allocated, __ATOMIC_RELAXED);
-    raise_peak(frames, used - allocated + cpu->high); // of one CPU, the exact peak until now
+    raise_peak(frames,
+               used - allocated + cpu->high); // the exact peak so far, if this is the only CPU
     raise_peak(frames, used);
     __atomic_store_n(&cpu->unreported, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->high, 0, __ATOMIC_RELAXED);

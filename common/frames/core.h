@@ -1,5 +1,48 @@
-// What the files of the frame allocator share: spans, arenas, CPUs, and the numbers that lead from
-// one to the other. The allocator's own.
+// What the files of the frame allocator share: arenas, CPUs, locks, and the way from a frame to its
+// bit and back. The allocator's own.
+//
+//     frames  | 2 MiB | 2 MiB | 2 MiB |      hole      | 2 MiB | 2 MiB |      by physical address
+//             '--------span 0---------'                '----span 1-----'
+//     slots   0      512     1024    1536             1536    2048    2560    no gap in an arena
+//     blocks      0       1       2                        3       4          slot / 512
+//     lines   |64 byte|64 byte|64 byte|               |64 byte|64 byte|       a bit a slot, 1: free
+//     arena   '----------up to 64 blocks of one zone, one lock---------'      slot / (64 * 512)
+//
+// A block that holds a managed or reclaimable frame has a line in the bitmap; other blocks have
+// nothing. Blocks are indexed by rising address, holes skipped, and each zone starts a new arena.
+// So the last arena of a zone may be short: it keeps all 64 * 512 slots, and the lines of all
+// arenas are packed all the same (frames_arena.lines). A span is a run of blocks without a hole, in
+// which slots follow each other as frames do.
+//
+// Above the bitmap each block has a counter (frames_block.free), each arena two masks with a bit a
+// block, `some` and `whole`, and three sets (bit_tree.h) say which arenas are worth a look:
+//
+//     set      holds the arenas with                    a search for
+//     whole    a block without a used frame             2 MiB
+//     partial  a partly used block, owned by no CPU     single frames and short runs
+//     some     a free frame                             whatever the other two sets did not have
+//
+// Blocks that 1 MiB cuts. The first 2 MiB lie in two zones, below 1 MiB and below 16 MiB, so that
+// block 0 of the machine has two blocks of the bitmap: one with the frames of its lower half, which
+// uses the first 256 bits of its line, and one with those of its upper half, which uses the last
+// 256 bits. The other bits are 0 for good. So neither is ever whole, a run that crosses 1 MiB
+// leaves one line in its middle and enters the other in its middle, and frame_of_slot answers for
+// slots that have a frame alone. No other zone ends inside a block.
+//
+// Invariants, whenever no call is under way. frames_verify checks them and names them by number.
+//
+//  1. Free frames are managed: a bit is set only for a frame that is managed.
+//  2. Counters count bits: frames_block.free is the number of bits set in the block's line.
+//  3. Masks follow the counters: `some` has the blocks with a free frame, `whole` those with 512.
+//     Neither has a bit beyond block_count.
+//  4. Sets follow the masks, as the table above says; every level of a set says of the one below
+//     which of its words are not 0; whole_arenas is how many members `whole` has.
+//  5. Owners agree: arena.owner names a CPU if and only if that CPU's `own` is the arena.
+//  6. Freeable blocks are those of one managed kind without metadata (frames_block.is_freeable).
+//  7. Metadata stays allocated: no frame of it is free.
+//  8. Totals add up: `total` and zone_total count the managed frames; `used`, with what CPUs have
+//     not reported yet, counts the managed frames that are not free; `peak` is not below `used`.
+//  9. No lock is left locked.
 #pragma once
 
 #include "common/frames/frames.h"
@@ -29,8 +72,8 @@ static inline enum frames_zone frames_zone_of(frame_t frame) {
 // What is known of a 2 MiB block beside its bits.
 struct frames_block {
     uint16_t free;    // its free frames
-    uint8_t kind;     // SLIPWAY_MEM_... of all its frames; 0: they differ, or some belong to nobody
-    bool is_freeable; // all its frames are managed, and none holds metadata: each may be given back
+    uint8_t kind;     // SLIPWAY_MEM_... of all its frames; KIND_MIXED: not all are of one
+    bool is_freeable; // of one managed kind, without metadata: any used frame may be freed
 };
 _Static_assert(SLIPWAY_MEM_KINDS <= UINT8_MAX && sizeof(struct frames_block) == 4);
 
@@ -43,7 +86,7 @@ enum { IN_SOME = 1, IN_PARTIAL = 2, IN_WHOLE = 4 };
 // Up to 64 blocks of one zone under one lock. Bit n of a mask: block n of the arena.
 struct frames_arena {
     _Alignas(LINE_PAIR_BYTES) uint32_t lock;
-    uint16_t owner; // the CPU that takes single frames from it, + 1; 0: none
+    uint16_t owner; // index of the CPU that owns it, + 1; 0: none
     uint8_t sets;   // IN_...
     uint8_t zone;
     uint32_t block_count;
@@ -52,30 +95,31 @@ struct frames_arena {
     uint64_t *lines;             // of its blocks
     struct frames_block *blocks; // as many as there are lines
     frame_t first_frame;         // of slot 0 of the arena, if it lies in one span
-    // Byte n: no partly used block has a run of so many frames, of 64 at most, that begins at a
-    // multiple of 2^n. What searches have found since frames were given back last, or a whole block
-    // was broken.
+    // What searches for short runs have found out. Byte n is the length of the shortest run,
+    // aligned to 2^n frames, that no partly used block of the arena has. Forgotten when a frame is
+    // freed or a whole block becomes partly used: then there may be such a run.
     uint64_t run_limits;
     bool has_one_span;
-    bool is_fast; // and in the highest zone: nothing else is to be asked before a frame is taken
+    bool is_fast; // has_one_span, and in the highest zone: the fast path may allocate from it
 };
 _Static_assert(sizeof(struct frames_arena) == LINE_PAIR_BYTES);
 
 // What a CPU keeps for itself. Only that CPU writes it.
 struct frames_cpu {
-    // The arena that it owns, from which it takes single frames; null: none.
+    // The arena that it owns, from which it allocates single frames; null: none.
     _Alignas(LINE_PAIR_BYTES) struct frames_arena *own;
-    // Where it looks first: the arena, of the highest zone and in one span, and the word of its
-    // lines from which it took a frame last, or to which it gave one back. Null: nowhere.
+    // Where the fast path of frames_alloc looks: an arena with is_fast, and the word of its lines
+    // in which this CPU last allocated or freed a frame. Null: nowhere.
     struct frames_arena *fast;
     struct frames_arena *run_arena;   // where the last short run was; null: none
-    struct frames_arena *block_arena; // where the last 2 MiB block was, if there are more; as quick
+    struct frames_arena *block_arena; // is_fast, and has a whole block, unless others had it since
     uint32_t fast_word;
     uint32_t run_word;  // and the word in which to look first
-    int64_t unreported; // frames taken and not given back, not yet in frames->used
-    int64_t high;       // the most that were unreported when a frame was given back
+    int64_t unreported; // frames allocated less frames freed, not yet in frames->used
+    int64_t high;       // the highest that `unreported` was when a frame was freed
     uint64_t refusals;
-    // The last long run, as the search found it: none that is harder to place began before that.
+    // Where the last long run was found, and what was asked for: before long_slot no run as long
+    // and as aligned was free then.
     slot_t long_slot;
     uint64_t long_count, long_align;
 };
@@ -98,7 +142,7 @@ static inline void arena_lock(const struct frames *frames, struct frames_arena *
         lock_word(&arena->lock);
 }
 
-// False, with nothing done, if another CPU has it.
+// False if another CPU has the lock. Then nothing has changed.
 static inline bool arena_try_lock(const struct frames *frames, struct frames_arena *arena) {
     return frames->cpu_count == 1 || __atomic_exchange_n(&arena->lock, 1, __ATOMIC_ACQUIRE) == 0;
 }
@@ -224,7 +268,8 @@ static inline uint64_t arena_partial(const struct frames_arena *arena) {
     return arena->some & ~arena->whole;
 }
 
-// Counts frames of a block as free, or, with a negative number, as used; returns how many are free.
+// Adds `change`, which may be negative, to the free frames of a block; returns how many are free
+// now.
 static inline unsigned change_free(struct frames_block *block, int change) {
     unsigned free = (unsigned)(block->free + change);
     __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
@@ -237,16 +282,17 @@ static inline bool is_partial(unsigned free) {
 }
 
 static inline void forget_run_limits(struct frames_arena *arena) {
-    if (arena->run_limits != RUN_LIMITS_NONE) // seldom: a store less
+    if (arena->run_limits != RUN_LIMITS_NONE) // mostly equal: the line stays clean
         word_store(&arena->run_limits, RUN_LIMITS_NONE);
 }
 
-// Without the lock this may be out of date.
+// From how many frames on no partly used block has a run that is so aligned. Without the lock this
+// may be out of date.
 static inline uint64_t run_limit(const struct frames_arena *arena, uint64_t align) {
     return word_load(&arena->run_limits) >> 8 * (unsigned)__builtin_ctzll(align) & UINT8_MAX;
 }
 
-// No partly used block has such a run; nor, then, one at a multiple of more.
+// Remembers that no partly used block has such a run. Then none has one that is more aligned.
 static inline void note_run_limit(struct frames_arena *arena, uint64_t count, uint64_t align) {
     uint64_t limits = arena->run_limits;
     for (unsigned n = (unsigned)__builtin_ctzll(align); n < RUN_ALIGNS; n++)
@@ -255,18 +301,18 @@ static inline void note_run_limit(struct frames_arena *arena, uint64_t count, ui
     word_store(&arena->run_limits, limits);
 }
 
-// Brings masks and sets up to date after the free frames of a block have changed. Needs not be
-// called as long as they are neither 0 nor 512, before or after.
+// Brings masks and sets up to date after the count of a block's free frames has changed. Needed
+// only when the count reaches or leaves 0 or 512.
 void frames_block_changed(struct frames *frames, struct frames_arena *arena, unsigned block);
 
-// Writes bits of one block, none of which is `bit` already, and what counts them.
+// Writes `bit` to bits of one block, all of which were the other one, and updates what counts them.
 void frames_write_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                        enum bit bit);
 
 // --- Runs of frames, which may lie in several spans and arenas
 
-// Calls `piece` for each part that lies in one block, in rising order, as long as it returns true;
-// returns whether all did. Every frame of the run has a slot.
+// Cuts a run into its parts, each in one block, and calls `visit` for them in rising order until it
+// returns false. True if it returned true for all. Every frame of the run has a slot.
 typedef bool (*frames_part_visit)(struct frames *frames, struct frames_arena *arena,
                                   const struct part *part, void *argument);
 bool frames_for_parts(struct frames *frames, frame_t first, uint64_t count, frames_part_visit visit,
@@ -275,12 +321,12 @@ bool frames_for_parts(struct frames *frames, frame_t first, uint64_t count, fram
 // True if all frames of the run have slots.
 bool frames_have_slots(const struct frames *frames, frame_t first, uint64_t count);
 
-// Locks, unlocks, all arenas of the run; they come in the same order always, so that no two CPUs
-// wait for each other.
+// Locks, unlocks, all arenas of a run, in the order of their indices: two CPUs that need the same
+// arenas cannot wait for each other.
 void frames_lock_run(struct frames *frames, frame_t first, uint64_t count);
 void frames_unlock_run(struct frames *frames, frame_t first, uint64_t count);
 
-// Takes a run if all of it is managed and free. Every frame of it has a slot.
+// Allocates a run if all of it is managed and free. Every frame of it has a slot.
 [[nodiscard]] bool frames_try_alloc_run(struct frames *frames, frame_t first, uint64_t count);
 
 // What a run has to be, in frames.
@@ -290,14 +336,16 @@ struct search {
     enum frames_zone zone; // the highest that it may begin in
 };
 
-// Each of these takes a run if it finds one, and answers its first frame; else NO_FRAME, and none
-// was free all the while. The first: one that begins at a slot in [from, end).
+// The three searches below allocate a run and return its first frame. NO_FRAME: no run that fits
+// was free throughout the call.
+
+// A run that begins at a slot in [from, end).
 frame_t frames_alloc_between(struct frames *frames, slot_t from, slot_t end,
                              const struct search *search);
-// One that begins in the zone.
+// A run that begins in the zone.
 frame_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
                           const struct search *search);
-// One of at most 64 frames that begins in one block of the zone and ends in the next.
+// A run of at most 64 frames that begins in one block of the zone and ends in the next block.
 frame_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
                               const struct search *search);
 
@@ -311,7 +359,8 @@ static inline bool kind_is_managed(const struct frames *frames, uint32_t kind) {
     return (__atomic_load_n(&frames->managed, __ATOMIC_RELAXED) >> kind & 1) != 0;
 }
 
-// The managed line of a mixed block, the index-th of its arena; null if the block is not mixed.
+// A line that has a bit for each managed frame of a block of mixed kinds; null if all frames of the
+// block are of one kind.
 uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_arena *arena,
                             unsigned block);
 
@@ -328,8 +377,7 @@ struct managing {
     bool makes_free;
 };
 
-// Makes the frames of a part managed, and free if they are to be; a frames_part_visit, whose
-// argument is a struct marking.
+// Makes the frames of a part managed, and free if `managing`, a struct managing, says so.
 bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                         void *managing);
 
@@ -340,11 +388,12 @@ static inline bool run_has_metadata(const struct frames *frames, frame_t first, 
 
 // --- Counts of a CPU, which that CPU alone writes and others read
 
-// Adds what a CPU has taken to frames->used, and raises the peak. Returns FRAMES_OK.
+// Adds what a CPU has allocated to frames->used, and raises the peak. Returns FRAMES_OK.
 enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *cpu,
                                       int64_t allocated);
 
-// Counts frames as taken.
+// Counts frames as allocated. FRAMES_OK, as of the two below, so that callers end with the count: a
+// jump, not a call.
 static inline enum frames_status count_alloc(struct frames *frames, struct frames_cpu *cpu,
                                              uint64_t count) {
     int64_t unreported = cpu->unreported + (int64_t)count;
@@ -354,7 +403,7 @@ static inline enum frames_status count_alloc(struct frames *frames, struct frame
     return FRAMES_OK;
 }
 
-// Counts frames as given back: the moment before may have been a peak.
+// Counts frames as freed: the moment before may have been a peak.
 static inline enum frames_status count_free(struct frames *frames, struct frames_cpu *cpu,
                                             uint64_t count) {
     int64_t unreported = cpu->unreported;
@@ -367,6 +416,7 @@ static inline enum frames_status count_free(struct frames *frames, struct frames
     return FRAMES_OK;
 }
 
+// Counts a call that is refused, and returns why it is.
 static inline enum frames_status count_refusal(struct frames_cpu *cpu, enum frames_status status) {
     __atomic_store_n(&cpu->refusals, cpu->refusals + 1, __ATOMIC_RELAXED);
     return status;

@@ -10,15 +10,15 @@
 // tables: used at first, to be freed one day to this allocator). Reclaimable regions become managed
 // by frames_reclaim.
 //
-// 1 MiB, where a zone begins, cuts the first 2 MiB in two: they are never a 2 MiB block. Frame 0 is
-// never usable in regions that memmap_normalise made, so that nothing is lost.
+// The first 2 MiB are never handed out as a 2 MiB block: 1 MiB, where a zone begins, cuts them in
+// two. Nothing is lost by it, since frame 0 is never usable in regions that memmap_normalise made.
 //
 // Several CPUs: every call but frames_init may be made on all CPUs at once. Each says on which CPU
-// it is made, a number below that of frames_init, and nothing else on that CPU may enter before it
-// returns: a kernel keeps interrupts off. A CPU takes single frames from an arena of its own, or
-// from where it gave one back last; it locks one arena at a time, several only for a run that lies
-// in several, and all to reclaim. A request fails only if nothing that would do was free all the
-// while. With one CPU there are no locks.
+// it is made, by an index below the count that frames_init got, and nothing else on that CPU may
+// enter the allocator before the call returns: a kernel keeps interrupts off. A CPU allocates
+// single frames from an arena that it owns, or from where it freed one last. It locks one arena at
+// a time; several only for a run that lies in several, and all to reclaim. A request fails only if
+// no suitable frames were free throughout the call. With one CPU there are no locks.
 #pragma once
 
 #include "common/base/addr.h"
@@ -72,7 +72,7 @@ extern const struct frames_zone_bounds frames_zones[FRAMES_ZONES];
 // A run of frames that is asked for. Zero fields ask for nothing special.
 struct frames_request {
     uint64_t count; // frames, contiguous
-    uint64_t align; // the first frame's number is a multiple of it: a power of two; 0: as 1
+    uint64_t align; // the first frame's index is a multiple of it: a power of two; 0: as 1
     uint64_t below; // physical address at which the run must have ended; 0: anywhere
 };
 
@@ -96,40 +96,42 @@ struct frames_statistics {
     uint64_t free_2m;                                 // wholly free 2 MiB blocks
     uint64_t free_1g;                                 // wholly free 1 GiB blocks
     uint64_t reclaimable_frames[SLIPWAY_MEM_KINDS];   // not yet managed, by kind
-    uint64_t refusals; // calls that were refused, but frames_reclaim; 0 where nothing is managed
+    uint64_t
+        refusals; // calls that were refused, without frames_reclaim; 0 where nothing is managed
 };
 
 struct frames_arena;
 struct frames_cpu;
 
-// Consecutive frames with consecutive slots: those of whole blocks, but at 1 MiB.
+// Frames that follow each other and whose slots do, too: a run of blocks between two holes, or up
+// to 1 MiB or from there on.
 struct frames_span {
     frame_t first_frame;
     slot_t first_slot;
     uint64_t frames;
 };
 
-// The allocator's state. The fields are the implementation's own (core.h).
+// The allocator's state. The fields are the implementation's own; core.h has the picture.
 //
-// Blocks that hold managed or reclaimable frames are numbered in rising address order without the
-// holes, but so that each zone begins with an arena of its own. A slot is a frame's place in that
-// order: 512 times the block's number, plus the frame's place in the block.
+// Blocks that hold managed or reclaimable frames are indexed by address, holes skipped, and each
+// zone starts a new arena. A slot is a frame's place in that order: 512 times the index of the
+// block, plus the frame's place in the block.
 struct frames {
     struct frames_span main; // the largest span
     struct frames_arena *arenas;
     struct frames_cpu *cpus;
     uint64_t arena_count;
     uint64_t managed;  // bit k: kind k is managed now
-    int64_t report_at; // frames that a CPU may have taken, or given back, unreported
+    int64_t report_at; // a CPU reports to `used` when it has allocated, or freed, more than this
     uint32_t cpu_count;
     enum frames_zone top_zone; // the highest that has arenas
-    uint64_t whole_arenas;     // members of the next; seldom written
+    uint64_t whole_arenas;     // how many members `whole` has
     struct bit_tree whole;     // arenas with a wholly free block
     struct bit_tree partial;   // arenas that no CPU owns, with a partly used block
     struct bit_tree some;      // arenas with a free frame
     struct frames_span *spans; // of consecutive blocks, between holes
-    block_t *mixed;            // slots / 512 of the blocks that are not of one kind, rising,
-    uint64_t *mixed_lines;     // and of each of their frames, whether it is managed: 1
+    block_t *mixed;            // the blocks whose frames are not of one kind, rising
+    uint64_t *mixed_lines;     // a line for each of those: 1 for a frame that is managed
     uint64_t *lines;           // all lines of the bitmap
     uint64_t span_count, mixed_count, line_count;
     uint64_t zone_arena[FRAMES_ZONES + 1]; // [n]: the first arena of zone n
@@ -141,7 +143,7 @@ struct frames {
     uint64_t metadata_bytes;
     frame_t metadata_first;
     uint64_t metadata_frames;
-    // What is written at times, away from what every call reads.
+    // Written by calls, and so in other cache lines than the fields above, which every call reads.
     _Alignas(128) int64_t used; // frames, as far as CPUs have reported it
     int64_t peak;
     uint32_t reclaim_lock;
@@ -160,7 +162,7 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
                                                        uint64_t count, uint64_t bytes,
                                                        paddr_t *ret_phys);
 
-// Starts the allocator over `regions`, for CPUs numbered from 0 to cpus - 1. `metadata` is the
+// Starts the allocator over `regions`, for CPUs with indices from 0 to cpus - 1. `metadata` is the
 // pointer to `metadata_bytes` bytes at `metadata_phys`, both page aligned; its first
 // frames_metadata_bytes() are used, their frames, which must be usable ones, are marked so, and it
 // stays the allocator's for good. Without anything to manage no metadata is needed and the three
@@ -171,17 +173,17 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
                                              unsigned cpus, void *metadata, uint64_t metadata_bytes,
                                              paddr_t metadata_phys);
 
-// Allocates one frame, contents unspecified. Fills partly used 2 MiB blocks, but those that other
-// CPUs are filling, before it breaks a whole one. Error: FRAMES_ERR_NO_MEMORY, then *ret_frame is
-// untouched.
+// Allocates one frame, contents unspecified. Fills partly used 2 MiB blocks before it breaks a
+// whole one, except blocks of arenas that other CPUs own. Error: FRAMES_ERR_NO_MEMORY, then
+// *ret_frame is untouched.
 [[nodiscard]] enum frames_status frames_alloc(struct frames *frames, unsigned cpu,
                                               enum frames_zone zone, paddr_t *ret_frame);
 
 // Allocates a run, all or nothing: from the highest zone that has one. Up to 64 frames, aligned to
-// 64 at most, fill partly used 2 MiB blocks, but those that other CPUs are filling, before a whole
-// one is broken; more come from the lowest place that this CPU knows of. 512 frames aligned to 512
-// are a 2 MiB block, found by the counters alone. Errors: FRAMES_ERR_COUNT, FRAMES_ERR_ALIGN,
-// FRAMES_ERR_NO_MEMORY; then *ret_first is untouched.
+// 64 at most, fill partly used 2 MiB blocks before a whole one is broken, except blocks of arenas
+// that other CPUs own. Longer runs come from the lowest place that this CPU knows of. 512 frames
+// aligned to 512 are a 2 MiB block, found by the counters alone. Errors: FRAMES_ERR_COUNT,
+// FRAMES_ERR_ALIGN, FRAMES_ERR_NO_MEMORY; then *ret_first is untouched.
 [[nodiscard]] enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
                                                   const struct frames_request *request,
                                                   paddr_t *ret_first);
@@ -213,6 +215,7 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
 // do meanwhile may be counted or not.
 void frames_get_statistics(const struct frames *frames, struct frames_statistics *ret_statistics);
 
-// Self-check, while no other CPU calls: every counter and set against a population count of the
-// bitmap. Prints a line a disagreement to `sink` (null: silent) and returns their number.
+// Compares every counter and set with a population count of the bitmap, while no other CPU calls.
+// Prints a line to `sink` (null: silent) for each violation, with the number and the name of the
+// invariant as core.h lists them; returns how many there are.
 uint64_t frames_verify(const struct frames *frames, const struct sink *sink);

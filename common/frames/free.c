@@ -1,4 +1,6 @@
-// Frames given back, and frames asked for by address.
+// Frames that are freed, and frames that are allocated by address: both turn all bits of a run,
+// after a look at all of them. A run may lie in several arenas, which are locked together, so that
+// a call that is refused has changed nothing.
 #include "common/frames/core.h"
 
 static enum frames_status check_run(const struct frames *frames, paddr_t first, uint64_t count) {
@@ -19,7 +21,8 @@ struct check {
     enum frames_status status;
 };
 
-// First of all parts whether they are managed: a run that is not is foreign, whatever else it is.
+// Checked for all parts before their bits are: a run that is not managed is foreign, whatever its
+// bits say.
 static bool check_managed(struct frames *frames, struct frames_arena *arena,
                           const struct part *part, void *argument) {
     (void)argument;
@@ -41,7 +44,7 @@ static bool flip_bits(struct frames *frames, struct frames_arena *arena, const s
     return true;
 }
 
-// Frees a run that is used, or takes one that is free; all of it or nothing.
+// Frees a run that is used, or allocates one that is free; all of it or nothing.
 static enum frames_status flip_run(struct frames *frames, frame_t first, uint64_t count,
                                    struct check *check) {
     frames_lock_run(frames, first, count);
@@ -90,14 +93,16 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
     return status == FRAMES_OK ? count_alloc(frames, state, count) : count_refusal(state, status);
 }
 
-// The rest of frames_free where something stands against it: frames_free_run finds out what.
+// What frames_free leaves to do when the frame cannot be freed as fast, or not at all:
+// frames_free_run finds out which, from the start.
 [[gnu::noinline]] static enum frames_status free_general(struct frames *frames, unsigned cpu,
                                                          slot_t slot) {
     frame_t frame = frame_add(frames->main.first_frame, slot.value - frames->main.first_slot.value);
     return frames_free_run(frames, cpu, frame_address(frame), 1);
 }
 
-// What is left to do when a block has become whole, or its arena has had no partly used one.
+// What frames_free leaves to do when the block has become whole, or the arena had no partly used
+// block before: then masks and sets change. The arena is locked, and unlocked here.
 [[gnu::noinline]] static enum frames_status finish_free(struct frames *frames,
                                                         struct frames_cpu *cpu,
                                                         struct frames_arena *arena, slot_t slot) {
@@ -106,10 +111,11 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
     return count_free(frames, cpu, 1);
 }
 
-// A used frame of the main span, in a plain block, goes straight on. What never changes is read
-// before the lock is taken, so that it is held as short as can be.
+// The fast path: a used frame of the main span, in a block that is_freeable. Addresses are computed
+// before the lock is taken, so that it stays locked a short time.
 enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t frame) {
-    // An address that is not aligned becomes a number that no frame has.
+    // A rotation: the low bits of an address that is not aligned come to the top, and make an index
+    // that no frame has. One comparison with the span then refuses both.
     uint64_t index = frame.value >> FRAME_SHIFT | frame.value << (64 - FRAME_SHIFT);
     uint64_t in_span = index - frames->main.first_frame.value;
     if (in_span >= frames->main.frames)

@@ -1,4 +1,6 @@
-// How the frame allocator starts: how its metadata is filled.
+// How the frame allocator starts: metadata.c says how much of everything there will be, and the
+// same walk over the regions fills it here. Whole blocks are written as they are; only blocks at
+// the edges of a region, which may hold frames of others too, go by the bits.
 #include "common/frames/metadata.h"
 
 #define MANAGED_AT_FIRST                                                                           \
@@ -30,7 +32,7 @@ static void carve_metadata(struct frames *frames, const struct layout *layout, u
         frames->mixed_lines[i] = 0;
 }
 
-// What is being filled.
+// The allocator that is being filled.
 struct filling {
     struct frames *frames;
     struct indexing indexing;
@@ -74,7 +76,7 @@ static void add_block(struct filling *filling, block_t index, const struct range
     }
 }
 
-// Adds the blocks of an extent that are not there yet, and the span that they begin or extend.
+// Adds the blocks of a range that are not there yet, and the span that they begin or extend.
 static void add_blocks(struct filling *filling, const struct range *range) {
     struct frames *frames = filling->frames;
     struct indexing *indexing = &filling->indexing;
@@ -83,7 +85,7 @@ static void add_blocks(struct filling *filling, const struct range *range) {
     uint64_t line = indexing->lines - indexing->new_blocks;
     uint64_t physical = range->end_block - indexing->new_blocks;
     if (indexing->is_new_span) {
-        // The frames from 1 MiB on are in another zone than those below, in the same block.
+        // The block that 1 MiB cuts: the frames below belong to the zone below (core.h).
         uint64_t skipped = physical == 0 && range->zone != FRAMES_BELOW_1M ? FRAMES_TO_1M : 0;
         frames->spans[frames->span_count++] =
             (struct frames_span){.first_frame = frame_at(physical * BLOCK_FRAMES + skipped),
@@ -103,7 +105,7 @@ static void add_blocks(struct filling *filling, const struct range *range) {
         frames->main = *span;
 }
 
-// Adds an extent: its frames to the counts, and if it is managed, as what it is.
+// Adds a range: its blocks, its frames to the counts, and its bits where it is managed.
 static void add_range(struct filling *filling, const struct range *range) {
     struct frames *frames = filling->frames;
     uint64_t count = range->end.value - range->first.value;
@@ -117,7 +119,8 @@ static void add_range(struct filling *filling, const struct range *range) {
     bool is_free = range->kind == SLIPWAY_MEM_USABLE;
     frames->used += is_free ? 0 : (int64_t)count;
     struct managing managing = {.makes_free = is_free};
-    // Whole blocks are what they are already.
+    // add_block has written the blocks that the range covers. Left are the first and the last
+    // block, which may be one and the same: edge_end keeps its frames from being added twice.
     uint64_t edge_end = range->first.value;
     const uint64_t edges[] = {range->first_block, range->end_block - 1};
     for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
@@ -149,7 +152,8 @@ static bool note_metadata(struct frames *frames, struct frames_arena *arena,
     return true;
 }
 
-// Takes the frames of the metadata itself, which must all be free.
+// Allocates the frames of the metadata itself, which must all be free, as if they had been used
+// from the start: no CPU has allocated them, and the peak begins with them.
 static enum frames_status alloc_metadata(struct frames *frames, paddr_t phys) {
     uint64_t count = (frames->metadata_bytes + FRAME_BYTES - 1) / FRAME_BYTES;
     enum frames_status status = frames_alloc_at(frames, 0, phys, count);

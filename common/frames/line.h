@@ -1,6 +1,6 @@
 // Lines: the 512 bits of a 2 MiB block, a bit for each of its frames, in one cache line. The
-// allocator's own; what a bit says is its business. Words are read and written whole, since CPUs
-// look at lines that others change.
+// allocator's own. Knows nothing of what a bit means. Words are read and written whole, since a CPU
+// may look at a line that another changes.
 #pragma once
 
 #include "common/base/arith.h"
@@ -15,7 +15,7 @@ _Static_assert(BLOCK_WORDS * 64 == BLOCK_FRAMES && BLOCK_WORDS * 8 == LINE_BYTES
 
 enum bit { BIT_CLEAR, BIT_SET };
 
-// The part of a run of slots that lies in one block.
+// The part of a run that lies in one block.
 struct part {
     unsigned block;  // of its arena
     uint64_t offset; // of its first bit in the block's line
@@ -62,19 +62,20 @@ static inline bool line_has(const uint64_t *line, const struct part *part, enum 
     return line_find(line, part->offset, bit) < part->offset + part->count;
 }
 
-// The highest bit of every byte of a word in which all bits are set, found in all bytes at once, as
-// those that are 0 in the inverse (Hacker's Delight, 6-1); above the lowest there may be more. A
-// run of at least 15 ones has such a byte.
+// The highest bit of every byte of a word that is 0xff, found in all bytes at once as the bytes
+// that are 0 in the inverse (Hacker's Delight, 6-1). The lowest bit set is right; above it there
+// may be bits of other bytes, so that the result is good for "is there any" and "where is the
+// first". A run of at least 15 ones fills a byte, wherever the run begins.
 static inline uint64_t word_full_bytes(uint64_t word) {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     return (~word - ones) & word & ones << 7;
 }
 
-#define FULL_BYTES_RUN 15 // the shortest run that has one, wherever it begins
+#define FULL_BYTES_RUN 15
 
-// The bits at which a run of `count` ones begins, at most 64, in a word that `next` follows: the
-// starts of runs of twice the length are those of two runs, one behind the other (Hacker's Delight,
-// 6-2).
+// The bits of `word` at which a run of `count` ones begins, 1 to 64, when `next` follows the word.
+// A run of length a + b begins where one of length a begins and, a bits on, one of length b: so the
+// length doubles with each step (Hacker's Delight, 6-2).
 static inline uint64_t word_run_starts(uint64_t word, uint64_t next, uint64_t count) {
     for (uint64_t length = 1; length < count && word != 0;) {
         uint64_t step = min_u64(length, count - length);
@@ -85,7 +86,7 @@ static inline uint64_t word_run_starts(uint64_t word, uint64_t next, uint64_t co
     return word;
 }
 
-// The bits of a word whose number is a multiple of `align`, a power of two up to 64.
+// The bits of a word whose index is a multiple of `align`, a power of two up to 64.
 static inline uint64_t word_aligned_bits(uint64_t align) {
     static const uint64_t bits[] = {
         UINT64_MAX,
@@ -105,7 +106,7 @@ static inline uint64_t line_run_starts(const uint64_t *line, unsigned i, uint64_
                                        uint64_t align) {
     uint64_t word = word_load(&line[i]);
     uint64_t next = i + 1 < BLOCK_WORDS ? word_load(&line[i + 1]) : 0;
-    if (word == UINT64_MAX) // the usual case; the lowest is all that is asked for
+    if (word == UINT64_MAX) // the common case: a run begins with bit 0, and callers use the lowest
         return 1;
     return word_run_starts(word, next, count) & word_aligned_bits(align);
 }
@@ -119,7 +120,8 @@ static inline bool line_has_full_byte(const uint64_t *line) {
     return seen != 0;
 }
 
-// The first bit at or after word `from` at which such a run begins; BLOCK_FRAMES if there is none.
+// The first bit at or after word `from` at which a run of `count` ones begins, at a multiple of
+// `align`, that ends in the line; BLOCK_FRAMES if there is none.
 static inline uint64_t line_find_run(const uint64_t *line, unsigned from, uint64_t count,
                                      uint64_t align) {
     if (count >= FULL_BYTES_RUN && !line_has_full_byte(line))
@@ -128,7 +130,8 @@ static inline uint64_t line_find_run(const uint64_t *line, unsigned from, uint64
         uint64_t word = word_load(&line[i]);
         if (word == 0 || (count >= FULL_BYTES_RUN && word_full_bytes(word) == 0))
             continue;
-        // A long run that is first seen here may have begun in the word before.
+        // A long run shows by its full byte, which may lie in the word behind the one where it
+        // begins.
         unsigned first = i > from && count >= FULL_BYTES_RUN ? i - 1 : i;
         for (unsigned at = first; at <= i; at++) {
             uint64_t starts = line_run_starts(line, at, count, align);

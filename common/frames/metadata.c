@@ -1,4 +1,5 @@
-// What metadata the regions need, and where it goes.
+// What metadata the regions need, and where it goes. frames_init goes through the same ranges with
+// the same frames_index_blocks to fill the metadata, so that both come to the same blocks.
 #include "common/frames/metadata.h"
 
 bool frames_regions_are_sound(const struct memmap_region *regions, uint64_t count) {
@@ -38,7 +39,7 @@ bool frames_next_range(struct ranges *ranges, struct range *ret_range) {
 void frames_index_blocks(struct indexing *indexing, const struct range *range) {
     const struct range *last = &indexing->last;
     bool same_zone = indexing->has_last && last->zone == range->zone;
-    if (!same_zone) { // zones begin with an arena, and share no block
+    if (!same_zone) { // a zone begins with an arena of its own, and shares no block with another
         indexing->next_block = block_at(align_up(indexing->next_block.value, ARENA_BLOCKS));
         indexing->mixed_below = 0;
     }
@@ -48,6 +49,8 @@ void frames_index_blocks(struct indexing *indexing, const struct range *range) {
     indexing->spans += indexing->is_new_span;
     indexing->lines += indexing->new_blocks;
     indexing->next_block.value += indexing->new_blocks;
+    // Between its edges a range covers its blocks, so that these are of one kind. A block at an
+    // edge counts once, though several ranges may have frames in it.
     const uint64_t edges[] = {range->first_block, range->end_block - 1};
     for (unsigned edge = 0; edge < ARRAY_LEN(edges); edge++) {
         if (edges[edge] < indexing->mixed_below || covers_block(range, edges[edge]))

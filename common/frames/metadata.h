@@ -1,5 +1,5 @@
-// What metadata memory regions need: their blocks, how they are numbered, and where the parts of
-// the metadata lie. The allocator's own.
+// What metadata memory regions need: which blocks they have, how those are indexed, and where the
+// arrays of the metadata lie. The allocator's own.
 #pragma once
 
 #include "common/frames/core.h"
@@ -12,15 +12,15 @@ static inline bool is_manageable(uint32_t kind) {
 // Sorted, disjoint, frame aligned, of known kinds.
 bool frames_regions_are_sound(const struct memmap_region *regions, uint64_t count);
 
-// A region in frame and block numbers, cut where zones begin.
+// The frames of a region that lie in one zone.
 struct range {
     enum frames_zone zone;
     frame_t first, end;
-    uint64_t first_block, end_block; // every block it has a frame in
+    uint64_t first_block, end_block; // address / 2 MiB: every block that it has a frame in
     uint32_t kind;
 };
 
-// Goes through the extents of all tracked regions in rising order.
+// Goes through the ranges of all manageable regions in rising order.
 struct ranges {
     const struct memmap_region *regions;
     uint64_t count;
@@ -28,7 +28,7 @@ struct ranges {
     frame_t frame; // where its rest begins
 };
 
-// The next one; false after the last.
+// The next range; false after the last.
 bool frames_next_range(struct ranges *ranges, struct range *ret_range);
 
 static inline bool covers_block(const struct range *range, uint64_t block) {
@@ -36,27 +36,28 @@ static inline bool covers_block(const struct range *range, uint64_t block) {
            range->end.value >= (block + 1) * BLOCK_FRAMES;
 }
 
-// What numbering the blocks of successive extents comes to.
+// The state of giving blocks their indices, range by range.
 struct indexing {
     bool has_last;
     struct range last;
     block_t next_block;
     uint64_t spans, lines; // so far
-    uint64_t mixed;        // blocks that are not of one kind
-    uint64_t mixed_below;  // blocks of this zone below are counted, as far as mixed
-    uint64_t new_blocks;   // that the extent added last has brought
-    bool is_new_span;      // with which a span begins
+    uint64_t mixed;        // blocks that are not of one kind, so far
+    uint64_t
+        mixed_below; // blocks of this zone, by address / 2 MiB, that `mixed` has counted end here
+    uint64_t new_blocks; // blocks that the last range has added
+    bool is_new_span;    // whether a span begins with them
 };
 
-// Numbers the blocks of the next extent.
+// Gives the blocks of the next range their indices.
 void frames_index_blocks(struct indexing *indexing, const struct range *range);
 
-// Where the parts lie, in bytes from its start, in the order of their alignment.
+// Where the arrays of the metadata lie, in bytes from its start, by falling alignment.
 struct layout {
     uint64_t spans, lines, mixed, arenas;
     uint64_t arenas_at, cpus_at, lines_at, mixed_lines_at, mixed_at, sets_at, spans_at, blocks_at;
     uint64_t bytes;
 };
 
-// All 0 if nothing is tracked, or the regions are not sound.
+// All 0 if nothing is manageable, or the regions are not sound.
 struct layout frames_layout_of(const struct memmap_region *regions, uint64_t count, unsigned cpus);

@@ -1,12 +1,20 @@
+// Counts of owners, without locks: each change is one exchange of one entry.
 #include "common/frames/owners.h"
 
 #include "common/frames/table.h"
 
-// What a frame's entry says, if it is no number of owners.
+// What a frame's entry says, if it is no count of owners. A run of four frames with two owners, at
+// frame 8 (frame 12 is alone, with one owner):
+//
+//     frame    7      8       9       10      11      12
+//     entry    NONE   2       INSIDE  INSIDE  INSIDE  1
+//
+// A CPU that splits or frees the run exchanges the 2, or the last 1, for BUSY. From then on it
+// alone writes the entries of the run, from the last to the first, and others wait (await_count).
 enum {
-    COUNT_NONE = 0,
+    COUNT_NONE = 0,        // no owner
     COUNT_BUSY = 0xfffe,   // a CPU is splitting or freeing the run that begins here
-    COUNT_INSIDE = 0xffff, // of the run that begins with the last frame below that is not INSIDE
+    COUNT_INSIDE = 0xffff, // belongs to the run that begins at the nearest frame below without this
 };
 _Static_assert(FRAMES_OWNERS_MAX == COUNT_BUSY - 1);
 
@@ -47,7 +55,8 @@ static void store(uint16_t *entry, uint16_t value) {
     __atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
-// True if the entry still was `value`. Orders what was done before a put ahead of the free.
+// Writes `next` if the entry still is `value`; true if so. Acquire and release: whatever an owner
+// did to the frame before its put is done before another CPU's last put frees the frame.
 static bool exchange(uint16_t *entry, uint16_t value, uint16_t next) {
     return __atomic_compare_exchange_n(entry, &value, next, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
@@ -64,7 +73,7 @@ static bool is_inside(const struct frames_owners *owners, frame_t frame) {
     return entry != NULL && load(entry) == COUNT_INSIDE;
 }
 
-// Whether the run is being split or freed that this frame, which is inside, belongs to.
+// Whether a CPU is splitting or freeing the run that has `frame` inside.
 static bool run_is_busy(const struct frames_owners *owners, frame_t frame) {
     do
         frame.value--;
@@ -73,15 +82,20 @@ static bool run_is_busy(const struct frames_owners *owners, frame_t frame) {
     return entry != NULL && load(entry) == COUNT_BUSY;
 }
 
-// What the entry of `frame` says as soon as no CPU is splitting or freeing its run.
+// What the entry of `frame` says once no CPU is splitting or freeing its run.
 static uint16_t await_count(const struct frames_owners *owners, frame_t frame,
                             const uint16_t *entry) {
     for (;;) {
         uint16_t value = load(entry);
         if (value != COUNT_BUSY && value != COUNT_INSIDE)
             return value;
-        // Once the frame is found to be inside of a run that nobody splits, it still has to be so:
-        // its count may have been written just before the run's was.
+        // The second load is for a split that ends between the first load and run_is_busy:
+        //
+        //     this CPU                           the CPU that splits
+        //     loads the entry: INSIDE
+        //                                        writes the entry: 2, then the run's first: 2
+        //     run_is_busy: no
+        //     loads the entry again: 2, so the frame is inside no longer
         if (value == COUNT_INSIDE && !run_is_busy(owners, frame) && load(entry) == COUNT_INSIDE)
             return value;
         __builtin_ia32_pause();
@@ -96,10 +110,10 @@ static enum frames_owners_status find(const struct frames_owners *owners, paddr_
     return *ret_entry != NULL ? FRAMES_OWNERS_OK : FRAMES_OWNERS_ERR_FOREIGN;
 }
 
-// What is to become of a count: no count if that is not possible.
+// What a count becomes; COUNT_NONE if it must not change.
 typedef uint16_t (*next_count)(uint16_t count);
 
-// Changes a count, of which *ret_count is the value before.
+// Changes a count; *ret_count is what it was before.
 static enum frames_owners_status change(struct frames_owners *owners, paddr_t first,
                                         next_count next, uint16_t *ret_count) {
     uint16_t *entry;
@@ -123,7 +137,7 @@ static enum frames_owners_status change(struct frames_owners *owners, paddr_t fi
 
 // --- Runs
 
-// Frames of the run that begins here, which is busy: nobody else changes its entries.
+// Frames of the run that begins at `first` and is busy: no other CPU changes its entries.
 static uint64_t run_frames(const struct frames_owners *owners, frame_t first) {
     uint64_t count = 1;
     while (is_inside(owners, frame_add(first, count)))
@@ -139,7 +153,8 @@ static bool fill_inside(struct frames *frames, struct frames_arena *arena, const
     return true;
 }
 
-// Gives a run that was just allocated its first owner.
+// Adds the first owner of a run that was just allocated. The count comes last: before it the frames
+// behind the first are INSIDE already.
 static void own(struct frames_owners *owners, paddr_t first, uint64_t count) {
     frame_t frame = frame_of(first);
     (void)frames_for_parts(owners->frames, frame_add(frame, 1), count - 1, fill_inside,
@@ -147,8 +162,8 @@ static void own(struct frames_owners *owners, paddr_t first, uint64_t count) {
     store(entry_of(owners, frame), 1);
 }
 
-// Sets the entries of a busy run from its end to its start, which is busy for as long as any of
-// them is INSIDE.
+// Sets the entries of a busy run, from the last to the first. A CPU that meets an INSIDE looks for
+// the start of the run, and must find it BUSY for as long as any INSIDE is left.
 static void set_all(struct frames_owners *owners, frame_t first, uint64_t count, uint16_t value) {
     while (count-- != 0)
         store(entry_of(owners, frame_add(first, count)), value);
@@ -201,7 +216,8 @@ enum frames_owners_status frames_owners_put(struct frames_owners *owners, unsign
         *ret_freed = 0;
         return FRAMES_OWNERS_OK;
     }
-    // Without owners before they are free: from then on they may be another CPU's.
+    // The entries become NONE before the frames are free: once they are free, another CPU may
+    // allocate them and write entries of its own.
     uint64_t frames = run_frames(owners, frame_of(first));
     set_all(owners, frame_of(first), frames, COUNT_NONE);
     if (frames_free_run(owners->frames, cpu, first, frames) != FRAMES_OK)

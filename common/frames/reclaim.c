@@ -1,4 +1,4 @@
-// Regions whose contents are needed no more: their frames become managed.
+// Regions whose contents are no longer needed: their frames become managed and free.
 #include "common/frames/metadata.h"
 
 // True if the part's frames, of a reclaimable kind, are not managed yet.
@@ -9,7 +9,8 @@ static bool part_can_be_added(struct frames *frames, struct frames_arena *arena,
     return line == NULL ? arena->blocks[part->block].kind == *kind : !line_has(line, part, BIT_SET);
 }
 
-// True if the regions of `kind` are, as far as can be told, those that the allocator started with.
+// True if the regions of `kind` can be those that the allocator started with: the same count of
+// frames, all in blocks of that kind or in mixed blocks, and none managed yet.
 static bool regions_match(struct frames *frames, const struct memmap_region *regions,
                           uint64_t count, uint32_t kind) {
     uint64_t frame_count = 0;
@@ -37,8 +38,9 @@ static bool reclaim_part(struct frames *frames, struct frames_arena *arena, cons
     return frames_manage_part(frames, arena, part, argument);
 }
 
-// With all arenas locked: from one moment to the next the frames are managed and free. In between
-// somebody could free one of them that is not his, and be believed.
+// All arenas are locked meanwhile, so that the frames become managed and free at one moment. If
+// they were managed first, a CPU could free one of them that it never allocated, and would not be
+// refused.
 static uint64_t add_regions(struct frames *frames, const struct memmap_region *regions,
                             uint64_t count, uint32_t kind) {
     struct managing managing = {.makes_free = true};

@@ -1,6 +1,7 @@
-// Runs of frames. Short ones are looked for in partly used blocks first, where the search left off
-// last time, under the lock of one arena after the other; then in whole blocks; then across blocks.
-// Long ones are looked for wherever they may lie (search.c).
+// Runs of frames. A short run is one that a word and the next can show: up to 64 frames, aligned to
+// 64 at most. It is looked for in partly used blocks first, beginning where the last one was, under
+// the lock of one arena after the other; then in whole blocks; then across the border of two
+// blocks. Longer runs are looked for wherever they may lie (search.c).
 #include "common/frames/core.h"
 
 // Runs that one word, and the next, can show.
@@ -10,7 +11,7 @@ static bool is_short(const struct search *search) {
 
 // --- Short runs, within one block
 
-// Takes `count` ones from `bit` on from a word and the next.
+// Clears `count` bits from `bit` on in a word and, if they reach that far, the next.
 static inline void clear_bits(uint64_t *words, uint64_t bit, uint64_t count) {
     uint64_t ones = UINT64_MAX >> (64 - count);
     word_store(&words[0], words[0] & ~(ones << bit));
@@ -18,13 +19,14 @@ static inline void clear_bits(uint64_t *words, uint64_t bit, uint64_t count) {
         word_store(&words[1], words[1] & ~(ones >> (64 - bit)));
 }
 
-// The word to begin with next time, after a run that began in this one, of which this is left.
+// Where the next search begins after a run that began in this word: here, or in the next word of
+// the block if nothing is left of this one.
 static inline uint32_t next_word(uint32_t index, uint64_t left) {
     return index + (left == 0 && index % BLOCK_WORDS != BLOCK_WORDS - 1);
 }
 
-// A block with a run; NO_SLOT, and none taken, if the arena has none. `first_word` is where to
-// begin; blocks below it are not looked at.
+// Allocates a run in one of the blocks; its first slot, or NO_SLOT. Looks from word `first_word` of
+// the arena on. The arena is locked.
 static slot_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *arena,
                                   uint64_t blocks, unsigned first_word, const struct search *search,
                                   uint32_t *ret_word) {
@@ -49,12 +51,13 @@ static slot_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *ar
     return NO_SLOT;
 }
 
-// Whether a search of the partly used blocks of an arena has failed before, and would again.
+// Whether an earlier search of the arena's partly used blocks found no such run, and none can have
+// come since.
 static bool is_known_to_fail(const struct frames_arena *arena, const struct search *search) {
     return search->count >= run_limit(arena, search->align);
 }
 
-// The arena is locked.
+// The blocks of an arena to look at. It is locked.
 static uint64_t mask_of(const struct frames_arena *arena, enum choice choice,
                         const struct search *search) {
     if (choice == PARTIAL_BLOCKS)
@@ -62,7 +65,7 @@ static uint64_t mask_of(const struct frames_arena *arena, enum choice choice,
     return choice == WHOLE_BLOCKS || is_known_to_fail(arena, search) ? arena->whole : arena->some;
 }
 
-// Looks in one arena, and leaves off there if it has a run.
+// Allocates a run in one arena; the CPU's next search begins there. NO_SLOT if the arena has none.
 static slot_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct frames_arena *arena,
                         enum choice choice, unsigned first_word, const struct search *search) {
     uint32_t word = 0;
@@ -79,7 +82,7 @@ static slot_t try_arena(struct frames *frames, struct frames_cpu *cpu, struct fr
     return slot;
 }
 
-// Looks in the arenas [from, end) that have such blocks; for all blocks, in every one of them.
+// Allocates a run in the first of the arenas [from, end) that has one.
 static slot_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t from, uint64_t end,
                          enum choice choice, const struct search *search) {
     for (uint64_t index = from;; index++) {
@@ -95,7 +98,8 @@ static slot_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t
     }
 }
 
-// Looks in the arenas [start, end).
+// Allocates a short run in the arenas [start, end): from where the last one was to the end, then
+// from the start to there, then in the CPU's own arena, which is not in the set `partial`.
 static slot_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
                              uint64_t end, const struct search *search) {
     struct frames_arena *last = cpu->run_arena, *own = cpu->own;
@@ -116,9 +120,9 @@ static slot_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint
         slot = try_arena(frames, cpu, own, PARTIAL_BLOCKS, 0, search);
     if (slot_is_none(slot))
         slot = try_arenas(frames, cpu, start, end, WHOLE_BLOCKS, search);
-    // A block may have been whole when the partly used were looked at, and no more when the whole
-    // were, a set may lag behind, and other CPUs have arenas of their own: only this is what a
-    // refusal can rest on.
+    // None of the searches so far is enough for a refusal. A block may have been whole while partly
+    // used blocks were searched and partly used while whole ones were; the levels of a set may lag
+    // behind; and arenas that other CPUs own are not in the set. This search misses nothing.
     if (slot_is_none(slot) && frames->cpu_count != 1)
         slot = try_arenas(frames, cpu, start, end, ALL_BLOCKS, search);
     return slot;
@@ -126,7 +130,7 @@ static slot_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint
 
 // --- Requests
 
-// The arenas of the zone, from the lowest, of which no frame lies above the limit: the last, + 1.
+// One past the last arena of the zone that lies wholly below the limit.
 static uint64_t arenas_below_limit(const struct frames *frames, enum frames_zone zone,
                                    const struct search *search) {
     uint64_t end = frames->zone_arena[zone + 1];
@@ -191,8 +195,8 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
                                : count_refusal(cpu, status);
 }
 
-// The rest of alloc_run_fast: looks in the words from the last run's on, for a run that may end in
-// the next word. The arena is locked.
+// What alloc_run_fast leaves to do when the run does not lie in that word: looks in the rest of the
+// block, also for runs that cross two words. The arena is locked, and unlocked here.
 [[gnu::noinline]] static enum frames_status alloc_run_nearby(struct frames *frames,
                                                              struct frames_cpu *cpu,
                                                              const struct frames_request *request,
@@ -209,7 +213,8 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     return count_alloc(frames, cpu, search.count);
 }
 
-// What is left to do when a run has used up its block.
+// What alloc_run_fast leaves to do when the run has used up its block: masks and sets change. The
+// arena is locked, and unlocked here.
 [[gnu::noinline]] static enum frames_status finish_run(struct frames *frames,
                                                        struct frames_cpu *cpu,
                                                        struct frames_arena *arena, unsigned block,
@@ -219,8 +224,10 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
     return count_alloc(frames, cpu, count);
 }
 
-// A run that begins with the first free frame of the word where the last one was, or with the next
-// that is aligned, and lies in that word, goes straight on if the block is partly used.
+// The fast path of short runs: in the word where the last one was, at the first free frame or the
+// next that is aligned, if the run lies in that word and the block is partly used. `skipped` is a
+// mask, align
+// - 1 or 0, that rounds the bit up.
 [[gnu::noinline]] static enum frames_status alloc_run_fast(struct frames *frames,
                                                            struct frames_cpu *cpu,
                                                            const struct frames_request *request,

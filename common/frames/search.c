@@ -1,6 +1,8 @@
-// Runs of frames wherever they may lie, across blocks, arenas and zones. The search takes no lock:
-// it looks at counters and words that may change meanwhile, and what it finds is taken only if it
-// is still there.
+// Runs of frames wherever they may lie, across blocks, arenas and zones. The search locks nothing.
+// It reads counters and words that other CPUs may change meanwhile, and allocates what it finds
+// only if that is still free under the locks of its arenas; if not, it goes on behind. A run that
+// is free throughout the search is found, because every step skips only what had a used frame when
+// it was read.
 #include "common/frames/core.h"
 
 // The first block from `block` on that is in the mask of its arena; NO_BLOCK if there is none. The
@@ -21,13 +23,14 @@ static block_t find_block(const struct frames *frames, block_t block, enum bit w
     }
 }
 
-// The words of a line that stand for frames: 1 MiB cuts the first block in two.
+// The words of a line that stand for frames: half of them in the block that 1 MiB cuts (core.h).
 static unsigned words_of(const struct frames_arena *arena) {
     return (arena->zone == FRAMES_BELOW_1M ? FRAMES_TO_1M : BLOCK_FRAMES) / 64;
 }
 
-// The first bit of a line at or after `offset` at which a run of `count` ones may begin, whatever
-// follows the line: the first 64 of them are there. BLOCK_FRAMES if there is none.
+// The first bit of a line at or after `offset` at which a run of `count` ones may begin, assuming
+// that what lies beyond the line is free: the first 64 ones of the run are there, or all up to the
+// end of the line. BLOCK_FRAMES if there is none.
 static uint64_t find_beginning(const uint64_t *line, unsigned words, uint64_t offset,
                                uint64_t count) {
     uint64_t above = UINT64_MAX << offset % 64;
@@ -50,7 +53,7 @@ static slot_t find_before_whole(const struct frames *frames, slot_t from) {
     block_t block = find_block(frames, block_of_slot(slot_add(from, BLOCK_FRAMES - 1)), BIT_SET);
     if (block_is_none(block))
         return NO_SLOT;
-    // It may begin in the block before, which may be the last of the arena before.
+    // The run may begin in the block before, which may be the last one of the arena before.
     uint64_t arena = block.value / ARENA_BLOCKS;
     if (block_in_arena(block) == 0 && arena != 0)
         block = block_at((arena - 1) * ARENA_BLOCKS + frames->arenas[arena - 1].block_count);
@@ -65,8 +68,8 @@ static slot_t find_candidate(const struct frames *frames, slot_t from,
                              const struct search *search) {
     bool has_whole = search->count >= 2 * BLOCK_FRAMES - 1 ||
                      (search->count >= BLOCK_FRAMES && search->align >= BLOCK_FRAMES);
-    // 1 MiB cuts a block in two, of which a run may be the one and a part of the other. Far below
-    // this zone.
+    // The shortcut is wrong around 1 MiB, where a run of 1023 frames need not have a whole block in
+    // it: the block that is cut is never whole. So it is used from 16 MiB on.
     if (has_whole && from.value >= slot_of_arena(frames->zone_arena[FRAMES_BELOW_4G]).value)
         from = find_before_whole(frames, from);
     while (!slot_is_none(from)) {
@@ -146,8 +149,9 @@ frame_t frames_alloc_between(struct frames *frames, slot_t from, slot_t end,
     return first;
 }
 
-// Goes on where the last long run began, if that was no harder to place: nothing before it would do
-// then, nor does now, but for what other CPUs gave back. That is looked at in the end.
+// Begins where the last long run was found, if this one is at least as long and as aligned.
+// Everything before that was unsuitable then and still is, unless frames were freed: this CPU's
+// frames_free_run moves long_slot back, and the second search covers all other frees.
 frame_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
                           const struct search *search) {
     slot_t start = slot_of_arena(frames->zone_arena[zone]);
@@ -184,24 +188,25 @@ static frame_t try_crossing_run(struct frames *frames, block_t block, const stru
             return NO_FRAME;
         if (frames_try_alloc_run(frames, first, search->count))
             return first;
-        // Some of it was taken meanwhile. A run that begins later may still do.
+        // Another CPU has allocated a part of it meanwhile. A shorter tail may still do.
     }
 }
 
-// False if no such run begins in the block, as far as that is to be seen at once.
+// False if the words on both sides of the block's end show that no such run crosses it. True where
+// that takes a closer look.
 static bool may_cross(const struct frames_arena *arena, unsigned block, uint64_t count) {
     if (block + 1 >= arena->block_count)
         return true;
     const uint64_t *next = arena_line(arena, block + 1);
     uint64_t used_before = ~word_load(next - 1), used_behind = ~word_load(next);
-    if (used_before == 0 || used_behind == 0) // 64 frames that have come back this moment
+    if (used_before == 0 || used_behind == 0) // all 64 frames of a word were freed just now
         return true;
     return (unsigned)__builtin_clzll(used_before) + (unsigned)__builtin_ctzll(used_behind) >= count;
 }
 
 frame_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
                               const struct search *search) {
-    if (search->count <= search->align) // blocks begin at multiples of that
+    if (search->count <= search->align) // a run so aligned cannot cross the start of a block
         return NO_FRAME;
     uint64_t index = frames->zone_arena[zone], end = frames->zone_arena[zone + 1];
     for (; (index = bit_tree_scan(&frames->some, index, end)) != BIT_TREE_NONE; index++) {

@@ -1,11 +1,13 @@
-// What the allocator says of itself.
+// What the allocator counts for others. Locks nothing: each counter is right by itself, while sums
+// may miss what other CPUs do meanwhile.
 #include "common/frames/core.h"
 
 struct longest {
-    uint64_t run;     // free frames that end where the scan is
+    uint64_t run;     // length of the free run that ends where the scan is
     uint64_t longest; // so far
     uint64_t next;    // frame that would continue the run
-    uint64_t blocks;  // whole blocks that end where the scan is, from a 1 GiB boundary on
+    uint64_t
+        blocks; // whole blocks, from a 1 GiB boundary on without a gap, that end where the scan is
     uint64_t free_2m, free_1g;
 };
 
@@ -43,7 +45,8 @@ static unsigned add_block(struct longest *longest, const struct frames_arena *ar
     return free;
 }
 
-// With what CPUs have not reported yet.
+// With several CPUs the peak is as exact as their reports. With one, what it has not reported
+// counts.
 static uint64_t find_peak(const struct frames *frames) {
     int64_t used = __atomic_load_n(&frames->used, __ATOMIC_RELAXED);
     int64_t peak = __atomic_load_n(&frames->peak, __ATOMIC_RELAXED);
@@ -65,7 +68,8 @@ void frames_get_statistics(const struct frames *frames, struct frames_statistics
         const struct frames_arena *arena = &frames->arenas[i];
         uint64_t free = 0;
         for (unsigned block = 0; block < arena->block_count; block++) {
-            // By its last frame: where 1 MiB cuts a block in two the upper half has no first.
+            // By its last slot: the upper half of the block that 1 MiB cuts has no frame for its
+            // first.
             slot_t last = slot_in_block(frames, arena, block, FRAMES_PER_2M - 1);
             uint64_t first = frame_of_slot(frames, last).value - (FRAMES_PER_2M - 1);
             free += add_block(&longest, arena, block, first);

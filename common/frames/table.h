@@ -1,6 +1,6 @@
-// Tables beside the bitmap: an array with an entry for each frame that has a slot, packed like the
-// lines of the bitmap, so that only blocks that exist have entries. For modules above the
-// allocator, which own their arrays.
+// Tables beside the bitmap: an array with an entry for each frame that has a slot, packed as the
+// lines of the bitmap are, so that holes and the ends of short arenas have none. For modules above
+// the allocator, which own their arrays.
 #pragma once
 
 #include "common/frames/core.h"
