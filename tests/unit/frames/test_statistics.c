@@ -136,81 +136,81 @@ static const char *plant(struct frames *frames, int which) {
     switch (which) {
     case 0:
         frames->used++;
-        return "frames: used 3, bitmap 2\n";
+        return "frames 8, totals add up: used 3, bitmap 2\n";
     case 1:
         frames->total--;
-        return "frames: total 2205, managed 2206\n";
+        return "frames 8, totals add up: total 2205, managed 2206\n";
     case 2:
         frames->zone_total[0]++;
-        return "frames: zone 0: total 159, managed 158\n";
+        return "frames 8, totals add up: zone 0: total 159, managed 158\n";
     case 3:
         frames->zone_total[2]--;
-        return "frames: zone 2: total 511, managed 512\n";
+        return "frames 8, totals add up: zone 2: total 511, managed 512\n";
     case 4:
         arena->blocks[1].free--;
-        return "frames: block 65: counter 511, bitmap 512\n";
+        return "frames 2, counters count bits: block 65: counter 511, bitmap 512\n";
     case 5:
         arena->lines[8 + 7] ^= 1;
-        return "frames: block 65: masks disagree with 511 free\n";
+        return "frames 3, masks follow the counters: block 65: masks disagree with 511 free\n";
     case 6:
         bit_tree_remove(&frames->some, 1);
-        return "frames: arena 1: sets disagree with its masks\n";
+        return "frames 4, sets follow the masks: arena 1: sets disagree with its masks\n";
     case 7:
         bit_tree_insert(&frames->whole, 0);
-        return "frames: arena 0: sets disagree with its masks\n";
+        return "frames 4, sets follow the masks: arena 0: sets disagree with its masks\n";
     case 8:
         bit_tree_insert(&frames->partial, 2);
-        return "frames: arena 2: sets disagree with its masks\n";
+        return "frames 4, sets follow the masks: arena 2: sets disagree with its masks\n";
     case 9: // frame 0, which nobody manages, set free with all its counters
         low->lines[0] |= 1;
         low->blocks[0].free++;
         frames->used--;
-        return "frames: block 0: 1 frames are free and not managed\n";
+        return "frames 1, free frames are managed: block 0: 1 frames are free and not managed\n";
     case 10: // and two of another word
         low->lines[3] |= UINT64_C(3) << 62;
         low->blocks[0].free = (uint16_t)(low->blocks[0].free + 2);
-        return "frames: block 0: 2 frames are free and not managed\n";
+        return "frames 1, free frames are managed: block 0: 2 frames are free and not managed\n";
     case 11: // a block that nobody has reclaimed yet
         frames->arenas[2].lines[BLOCK_WORDS] |= 7;
-        return "frames: block 129: 3 frames are free and not managed\n";
+        return "frames 1, free frames are managed: block 129: 3 frames are free and not managed\n";
     case 12:
         arena->lock = 1;
-        return "frames: arena 1: locked\n";
+        return "frames 9, no lock is left locked: arena 1: locked\n";
     case 13:
         arena->some |= UINT64_C(1) << 40;
-        return "frames: arena 1: masks beyond its blocks\n";
+        return "frames 3, masks follow the counters: arena 1: masks beyond its blocks\n";
     case 14:
         low->some = 0; // and partly used, so that it is not in the other mask
-        return "frames: block 0: masks disagree with 156 free\n";
+        return "frames 3, masks follow the counters: block 0: masks disagree with 156 free\n";
     case 15:
         arena->owner = 2;
-        return "frames: arena 1: not owned by CPU 1\n";
+        return "frames 5, owners agree: arena 1: not owned by CPU 1\n";
     case 16:
         frames->cpus[0].own = arena;
-        return "frames: CPU 0: does not own its arena\n";
+        return "frames 5, owners agree: CPU 0: does not own its arena\n";
     case 17:
         frames->cpus[39].own = arena;
-        return "frames: CPU 39: does not own its arena\n";
+        return "frames 5, owners agree: CPU 39: does not own its arena\n";
     case 18:
         frames->whole_arenas--;
-        return "frames: 1 arenas with whole blocks, by the masks 2\n";
+        return "frames 4, sets follow the masks: 1 arenas with whole blocks, by the masks 2\n";
     case 19:
         arena->blocks[2].is_freeable = false;
-        return "frames: block 66: its mark for giving back at once is wrong\n";
+        return "frames 6, freeable blocks: block 66: is_freeable is wrong\n";
     case 20: // the block of frame 0, which is not managed
         low->blocks[0].is_freeable = true;
-        return "frames: block 0: its mark for giving back at once is wrong\n";
+        return "frames 6, freeable blocks: block 0: is_freeable is wrong\n";
     case 21: // the last frame of the metadata, free with all its counters
         low->lines[(metadata_end - 1) / 64] |= UINT64_C(1) << (metadata_end - 1) % 64;
         low->blocks[0].free++;
         frames->used--;
-        return "frames: frame 1 of the metadata is free\n";
+        return "frames 7, metadata stays allocated: frame 1 of the metadata is free\n";
     case 22: // and the first
         low->lines[frames->metadata_first.value / 64] |= UINT64_C(1)
                                                          << frames->metadata_first.value % 64;
         low->blocks[0].free++;
         frames->used--;
-        return "frames: frame 0 of the metadata is free\n";
+        return "frames 7, metadata stays allocated: frame 0 of the metadata is free\n";
     default:
         return NULL;
     }
