@@ -138,31 +138,6 @@ TEST("frames: a CPU breaks a whole block of its own arena before one of another"
     machine_end(&machine);
 }
 
-TEST("frames: a CPU takes 2 MiB blocks from one arena while it has any, and forgets it then") {
-    MACHINE(machine, 2, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(256), USABLE, true});
-    struct frames_arena *const arenas = machine.frames.arenas;
-    struct frames_arena *const *last = &machine.frames.cpus[0].block_arena;
-    assert_null(*last);
-    for (unsigned i = 1; i <= 2; i++) {
-        for (uint64_t at = MIB(126); at != 0; at -= MIB(2)) {
-            assert_int_equal(alloc_run(&machine, 512, 512), GIB(4) + (i - 1) * MIB(128) + at);
-            assert_ptr_equal(*last, &arenas[i]);
-        }
-        assert_int_equal(alloc_run(&machine, 512, 512), GIB(4) + (i - 1) * MIB(128));
-        assert_null(*last);
-    }
-    // What another CPU takes leaves nothing behind, either.
-    assert_int_equal(free_run(&machine, GIB(4), 1024), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 512, 512), GIB(4) + MIB(2));
-    assert_ptr_equal(*last, &arenas[1]);
-    machine.cpu = 1;
-    assert_int_equal(alloc_run(&machine, 512, 512), GIB(4));
-    machine.cpu = 0;
-    assert_int_equal(alloc_run(&machine, 512, 512), NOTHING);
-    assert_null(*last);
-    machine_end(&machine);
-}
-
 // --- Several CPUs, one after the other ---
 
 TEST("frames: a CPU uses up its block before it takes what another CPU gave back below it") {
@@ -229,48 +204,6 @@ TEST("frames: a CPU gets every frame, whichever CPUs have arenas and whoever fre
         assert_int_equal(frames_verify(&machine.frames, NULL), 0);
     }
     machine_end(&machine);
-}
-
-TEST("frames: a set whose upper level lags, while a CPU changes it, hides no frame") {
-    // As many arenas as make the sets two levels high; all frames used but those of one block.
-    MACHINE(machine, 3, {MIB(1), MIB(1) + PAGE(400), USABLE, true},
-            {GIB(4), GIB(24), USABLE, false});
-    while (alloc_below(&machine, 1, 1, GIB(4)) != NOTHING)
-        continue;
-    assert_int_equal(alloc_at(&machine, GIB(4), GIB(20) / FRAME_BYTES), FRAMES_OK);
-    assert_int_equal(free_run(&machine, GIB(20), 512), FRAMES_OK);
-    uint64_t *const levels[] = {machine.frames.some.level[1], machine.frames.partial.level[1],
-                                machine.frames.whole.level[1]};
-    static const struct frames_request requests[] = {{1, 0, 0},   {8, 0, 0},     {64, 64, 0},
-                                                     {100, 0, 0}, {512, 512, 0}, {8, 0, GIB(21)}};
-    for (unsigned part = 0; part < 2; part++) {
-        for (unsigned i = 0; i < ARRAY_LEN(requests) + 1; i++) {
-            struct frames_request request = requests[i % ARRAY_LEN(requests)];
-            if (part == 1 && request.count == 512)
-                continue;
-            // Nor does the CPU remember where it was last.
-            machine.frames.cpus[0].run_arena = machine.frames.cpus[0].fast = NULL;
-            machine.frames.cpus[0].block_arena = NULL;
-            uint64_t level[] = {*levels[0], *levels[1], *levels[2]};
-            *levels[0] = *levels[1] = *levels[2] = 0;
-            uint64_t first = i == ARRAY_LEN(requests) ? alloc(&machine, FRAMES_ANY)
-                                                      : alloc_below(&machine, request.count,
-                                                                    request.align, request.below);
-            assert_in_range(first, GIB(20), GIB(20) + MIB(2) - PAGE(request.count));
-            *levels[0] |= level[0];
-            *levels[1] |= level[1];
-            *levels[2] |= level[2];
-            assert_int_equal(free_run(&machine, first, request.count), FRAMES_OK);
-        }
-        if (part == 0)
-            assert_int_equal(alloc_at(&machine, GIB(20), 1), FRAMES_OK);
-    }
-    // The same for a CPU that has taken nothing yet: the arena is another's.
-    machine.cpu = 2;
-    *levels[0] = *levels[1] = *levels[2] = 0;
-    assert_in_range(alloc(&machine, FRAMES_ANY), GIB(20), GIB(20) + MIB(2));
-    assert_in_range(alloc_run(&machine, 8, 1), GIB(20), GIB(20) + MIB(2));
-    free(machine.metadata);
 }
 
 // --- Exactly these frames ---

@@ -123,31 +123,6 @@ TEST("frames: all of a region is one run, wherever its blocks are among all bloc
     }
 }
 
-TEST("frames: runs that must have a whole block in them are looked for there alone") {
-    MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(128), USABLE, true});
-    use_all(&machine);
-    // Three blocks that become free behind the allocator's back, and nobody says that they are
-    // whole.
-    struct frames_arena *arena = &machine.frames.arenas[1];
-    memset(&arena->lines[7 * BLOCK_WORDS], 0xff, 3 * LINE_BYTES);
-    arena->some = 7 << 7;
-    bit_tree_insert(&machine.frames.some, 1);
-    static const struct frames_request with_whole[] = {
-        {1023, 1, 0},   {1024, 1, 0},  {1025, 1, 0},  {1200, 8, 0},  {1536, 1, 0},
-        {512, 1024, 0}, {513, 512, 0}, {600, 512, 0}, {600, 1024, 0}};
-    for (unsigned i = 0; i < ARRAY_LEN(with_whole); i++)
-        assert_int_equal(alloc_run(&machine, with_whole[i].count, with_whole[i].align), NOTHING);
-    static const struct frames_request without[] = {{1022, 1, 0}, {511, 512, 0}, {1022, 256, 0}};
-    for (unsigned i = 0; i < ARRAY_LEN(without); i++) {
-        uint64_t first = alloc_run(&machine, without[i].count, without[i].align);
-        assert_in_range(first, GIB(4) + MIB(14), GIB(4) + MIB(20));
-        memset(&arena->lines[7 * BLOCK_WORDS], 0xff, 3 * LINE_BYTES);
-        arena->some = 7 << 7;
-        bit_tree_insert(&machine.frames.some, 1);
-    }
-    free(machine.metadata);
-}
-
 TEST("frames: a run is found wherever it begins in a block, and whatever lies before it") {
     MACHINE(machine, 1, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(4) + MIB(8), USABLE, true});
     use_all(&machine);
@@ -179,52 +154,5 @@ TEST("frames: a run is found wherever it begins in a block, and whatever lies be
         assert_int_equal(alloc_below(&machine, 16, 1, GIB(4) + MIB(7)), NOTHING);
         assert_int_equal(alloc_below(&machine, 15, 1, GIB(4) + MIB(7)), run);
     }
-    machine_end(&machine);
-}
-
-TEST("frames: long runs go on where the last one was, until frames come back before that") {
-    MACHINE(machine, 2, {MIB(1), MIB(2), USABLE, true}, {GIB(4), GIB(5), USABLE, true});
-    while (alloc_below(&machine, 1, 1, GIB(4)) != NOTHING)
-        continue;
-    for (uint64_t i = 0; i < 40; i++)
-        assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * i));
-    assert_int_equal(machine.frames.cpus[0].long_slot.value % ARENA_FRAMES, 128 * 39);
-    // What is easier to place begins from the bottom; what is harder does not.
-    for (uint64_t i = 128 * 5 + 30; i < 128 * 6 + 10; i++)
-        if (i % 128 < 100)
-            assert_int_equal(free_one(&machine, GIB(4) + PAGE(i)), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 5 + 30));
-    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
-    for (uint64_t i = 0; i < 70; i++)
-        assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 20 + i)), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
-    assert_int_equal(alloc_run(&machine, 70, 128), GIB(4) + PAGE(128 * 20));
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
-    for (uint64_t i = 98; i < 100; i++) // 30 free frames become more than 64
-        assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 10 + i)), FRAMES_OK);
-    for (uint64_t i = 0; i < 40; i++)
-        assert_int_equal(free_one(&machine, GIB(4) + PAGE(128 * 11 + i)), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 40));
-    assert_int_equal(alloc_run(&machine, 70, 1), GIB(4) + PAGE(128 * 10 + 98));
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 40), 100), FRAMES_OK);
-    assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 39 + 100));
-    assert_int_equal(alloc_at(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(100), 28), FRAMES_OK);
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 7), 100), FRAMES_OK);
-    assert_int_equal(machine.frames.cpus[0].long_slot.value % ARENA_FRAMES, 100);
-    assert_int_equal(alloc_run(&machine, 101, 1), GIB(4) + PAGE(128 * 6 + 100));
-    // What another CPU gives back is found when there is nothing behind.
-    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 41));
-    machine.cpu = 1;
-    assert_int_equal(free_run(&machine, GIB(4) + PAGE(128 * 3), 100), FRAMES_OK);
-    machine.cpu = 0;
-    assert_int_equal(alloc_run(&machine, 100, 128), GIB(4) + PAGE(128 * 42));
-    uint64_t first = 0;
-    while (first != GIB(4) + PAGE(128 * 3))
-        assert_int_not_equal(first = alloc_run(&machine, 100, 128), NOTHING);
-    assert_int_equal(alloc_run(&machine, 100, 128), NOTHING);
     machine_end(&machine);
 }
