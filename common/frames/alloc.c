@@ -19,6 +19,8 @@ static uint64_t allowed_blocks(const struct frames_arena *arena, enum choice cho
 // slot within the arena.
 static uint64_t alloc_from_word(struct frames *frames, struct frames_arena *arena,
                                 uint32_t word_index, uint64_t word) {
+    ASSERT(arena_is_locked(frames, arena));
+    ASSERT(word != 0 && word == arena->lines[word_index]);
     unsigned block = word_index / BLOCK_WORDS;
     word_store(&arena->lines[word_index], word & (word - 1));
     unsigned free = change_free(&arena->blocks[block], -1);
@@ -32,6 +34,8 @@ static uint64_t alloc_from_word(struct frames *frames, struct frames_arena *aren
 // cache.
 static uint64_t alloc_from_blocks(struct frames *frames, struct frames_cpu *cpu,
                                   struct frames_arena *arena, uint64_t blocks) {
+    ASSERT(arena_is_locked(frames, arena));
+    ASSERT(blocks != 0 && (blocks & ~arena->some) == 0);
     unsigned block = cpu->fast_word / BLOCK_WORDS;
     if (cpu->fast != arena || (blocks >> block & 1) == 0)
         block = (unsigned)__builtin_ctzll(blocks);
@@ -62,6 +66,7 @@ static void set_owner(struct frames_arena *arena, unsigned owner) {
 // Makes an arena, which is locked and which no other CPU owns, the CPU's own.
 static void own(const struct call *call, struct frames_arena *arena) {
     struct frames *frames = call->frames;
+    ASSERT(arena_is_locked(frames, arena) && arena->owner == 0);
     set_owner(arena, call->cpu_index + 1);
     if (arena->sets & IN_PARTIAL)
         bit_tree_remove(&frames->partial, arena_index(frames, arena));
@@ -72,6 +77,7 @@ static void own(const struct call *call, struct frames_arena *arena) {
 // locks one arena at a time.
 static void disown(struct frames *frames, struct frames_arena *arena) {
     arena_lock(frames, arena);
+    ASSERT(arena->owner != 0);
     set_owner(arena, 0);
     if (arena->sets & IN_PARTIAL)
         bit_tree_insert(&frames->partial, arena_index(frames, arena));
@@ -102,6 +108,7 @@ static slot_t try_arena(const struct call *call, struct frames_arena *arena, enu
 }
 
 static slot_t try_arenas(const struct call *call, enum frames_zone zone, enum choice choice) {
+    ASSERT(zone < FRAMES_ZONES);
     struct frames *frames = call->frames;
     uint64_t end = frames->zone_arena[zone + 1];
     for (uint64_t index = frames->zone_arena[zone];; index++) {
@@ -118,6 +125,7 @@ static slot_t try_arenas(const struct call *call, enum frames_zone zone, enum ch
 }
 
 static slot_t alloc_in_zone(const struct call *call, enum frames_zone zone) {
+    ASSERT(zone < FRAMES_ZONES);
     struct frames *frames = call->frames;
     if (frames->zone_arena[zone] == frames->zone_arena[zone + 1])
         return NO_SLOT;
@@ -168,6 +176,7 @@ static slot_t alloc_anywhere(const struct call *call) {
 [[gnu::noinline]] static enum frames_status
 alloc_partial(struct frames *frames, struct frames_cpu *cpu, paddr_t *ret_frame) {
     struct frames_arena *arena = cpu->fast;
+    ASSERT(arena->is_fast && arena_is_locked(frames, arena));
     uint64_t word = arena->lines[cpu->fast_word];
     uint64_t block = UINT64_C(1) << cpu->fast_word / BLOCK_WORDS;
     uint64_t partial = arena_partial(arena);
@@ -192,6 +201,7 @@ enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames
                                 paddr_t *ret_frame) {
     if (frames->arena_count == 0)
         return FRAMES_ERR_NO_MEMORY;
+    ASSERT(cpu < frames->cpu_count && zone < FRAMES_ZONES);
     struct frames_cpu *state = &frames->cpus[cpu];
     struct frames_arena *arena = state->fast;
     if (zone != FRAMES_ANY || arena == NULL)
@@ -219,8 +229,10 @@ enum frames_status frames_alloc(struct frames *frames, unsigned cpu, enum frames
 
 // Allocates a whole block of an arena, which is locked and has one; returns its index there.
 static inline unsigned alloc_whole(struct frames *frames, struct frames_arena *arena) {
+    ASSERT(arena_is_locked(frames, arena) && arena->whole != 0);
     // From the top: single frames come from below.
     unsigned block = 63U - (unsigned)__builtin_clzll(arena->whole);
+    ASSERT(arena->blocks[block].free == BLOCK_FRAMES);
     uint64_t *line = arena_line(arena, block);
     for (unsigned i = 0; i < BLOCK_WORDS; i++)
         word_store(&line[i], 0);
@@ -281,6 +293,7 @@ static slot_t alloc_any_block(struct frames *frames, struct frames_cpu *cpu, boo
                                                              struct frames_cpu *cpu,
                                                              struct frames_arena *arena,
                                                              paddr_t *ret_first) {
+    ASSERT(arena->is_fast);
     arena_lock(frames, arena);
     if (__builtin_expect(arena->whole == 0, 0)) {
         arena_unlock(arena);

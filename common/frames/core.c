@@ -49,6 +49,7 @@ const struct frames_span *frames_span_below(const struct frames *frames, frame_t
 const struct frames_span *frames_span_of_slot(const struct frames *frames, slot_t slot) {
     uint64_t count =
         count_up_to(&frames->spans[0].first_slot.value, SPAN_WORDS, frames->span_count, slot.value);
+    ASSERT(count != 0);
     return &frames->spans[count - 1];
 }
 
@@ -77,6 +78,7 @@ static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
 // right, because an arena that had one throughout its call was counted before.
 [[gnu::noinline]] static void update_sets(struct frames *frames, struct frames_arena *arena,
                                           unsigned sets) {
+    ASSERT(arena_is_locked(frames, arena));
     uint64_t index = arena_index(frames, arena);
     unsigned changed = arena->sets ^ sets;
     if (changed & IN_SOME)
@@ -92,6 +94,8 @@ static void update_set(struct bit_tree *set, uint64_t member, bool is_in) {
 }
 
 void frames_block_changed(struct frames *frames, struct frames_arena *arena, unsigned block) {
+    ASSERT(arena_is_locked(frames, arena) && block < arena->block_count);
+    ASSERT(arena->blocks[block].free <= BLOCK_FRAMES);
     unsigned free = arena->blocks[block].free;
     uint64_t bit = UINT64_C(1) << block;
     uint64_t some = (arena->some & ~bit) | (uint64_t)(free != 0) << block;
@@ -107,6 +111,8 @@ void frames_block_changed(struct frames *frames, struct frames_arena *arena, uns
 
 void frames_write_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                        enum bit bit) {
+    ASSERT(arena_is_locked(frames, arena));
+    ASSERT(!line_has(arena_line(arena, part->block), part, bit));
     line_write(arena_line(arena, part->block), part, bit);
     (void)change_free(&arena->blocks[part->block],
                       bit == BIT_SET ? (int)part->count : -(int)part->count);
@@ -119,6 +125,7 @@ bool frames_for_parts(struct frames *frames, frame_t first, uint64_t count, fram
                       void *argument) {
     while (count != 0) {
         const struct frames_span *span = span_of_frame(frames, first);
+        ASSERT(span != NULL);
         slot_t slot = slot_in_span(span, first);
         uint64_t here = min_u64(count, span_frames_from(span, first));
         for (slot_t end = slot_add(slot, here); slot.value < end.value;) {
@@ -168,12 +175,14 @@ static bool unlock_part(struct frames *frames, struct frames_arena *arena, const
 }
 
 void frames_lock_run(struct frames *frames, frame_t first, uint64_t count) {
+    ASSERT(count != 0);
     struct frames_arena *last = NULL;
     if (frames->cpu_count != 1)
         (void)frames_for_parts(frames, first, count, lock_part, &last);
 }
 
 void frames_unlock_run(struct frames *frames, frame_t first, uint64_t count) {
+    ASSERT(count != 0);
     struct frames_arena *last = NULL;
     if (frames->cpu_count != 1)
         (void)frames_for_parts(frames, first, count, unlock_part, &last);
@@ -187,11 +196,13 @@ uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_are
         return NULL;
     uint64_t index = arena_index(frames, arena) * ARENA_BLOCKS + block;
     uint64_t count = count_up_to(&frames->mixed[0].value, 1, frames->mixed_count, index);
+    ASSERT(count != 0 && frames->mixed[count - 1].value == index);
     return frames->mixed_lines + (count - 1) * BLOCK_WORDS;
 }
 
 bool frames_manage_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                         void *argument) {
+    ASSERT(arena_is_locked(frames, arena) && part->block < arena->block_count);
     struct managing *managing = argument;
     uint64_t *line = frames_mixed_line(frames, arena, part->block);
     if (line != NULL)

@@ -45,6 +45,7 @@
 //  9. No lock is left locked.
 #pragma once
 
+#include "common/base/assert.h"
 #include "common/frames/frames.h"
 #include "common/frames/line.h"
 
@@ -151,7 +152,14 @@ static inline void arena_unlock(struct frames_arena *arena) {
     unlock_word(&arena->lock);
 }
 
+// Whether a CPU has the lock of the arena, as far as there are locks. For assertions: the lock may
+// be another CPU's.
+static inline bool arena_is_locked(const struct frames *frames, const struct frames_arena *arena) {
+    return frames->cpu_count == 1 || __atomic_load_n(&arena->lock, __ATOMIC_RELAXED) != 0;
+}
+
 static inline uint64_t arena_index(const struct frames *frames, const struct frames_arena *arena) {
+    ASSERT(arena >= frames->arenas && arena < frames->arenas + frames->arena_count);
     return (uint64_t)(arena - frames->arenas);
 }
 
@@ -177,11 +185,13 @@ static inline const struct frames_span *span_of_frame(const struct frames *frame
 
 // The slot of a frame of the span.
 static inline slot_t slot_in_span(const struct frames_span *span, frame_t frame) {
+    ASSERT(span_has_frame(span, frame));
     return slot_add(span->first_slot, frame.value - span->first_frame.value);
 }
 
 // How many frames of the span there are from one of them on.
 static inline uint64_t span_frames_from(const struct frames_span *span, frame_t frame) {
+    ASSERT(span_has_frame(span, frame));
     return span->first_frame.value + span->frames - frame.value;
 }
 
@@ -190,10 +200,12 @@ static inline uint64_t span_frames_from(const struct frames_span *span, frame_t 
 slot_t frames_slot_at_or_above(const struct frames *frames, frame_t frame);
 
 static inline struct frames_arena *arena_of_slot(const struct frames *frames, slot_t slot) {
+    ASSERT(slot.value < frames->arena_count * ARENA_FRAMES);
     return &frames->arenas[slot.value / ARENA_FRAMES];
 }
 
 static inline struct frames_arena *arena_of_block(const struct frames *frames, block_t block) {
+    ASSERT(block.value < frames->arena_count * ARENA_BLOCKS);
     return &frames->arenas[block.value / ARENA_BLOCKS];
 }
 
@@ -233,12 +245,14 @@ static inline bool arena_is_anothers(const struct frames_arena *arena, unsigned 
 }
 
 static inline uint64_t *arena_line(const struct frames_arena *arena, unsigned block) {
+    ASSERT(block < arena->block_count);
     return arena->lines + block * BLOCK_WORDS;
 }
 
 // The slot of frame `frame` of a block.
 static inline slot_t slot_in_block(const struct frames *frames, const struct frames_arena *arena,
                                    unsigned block, uint64_t frame) {
+    ASSERT(block * FRAMES_PER_2M + frame < ARENA_FRAMES);
     return slot_add(slot_of_arena(arena_index(frames, arena)), block * FRAMES_PER_2M + frame);
 }
 
@@ -256,6 +270,7 @@ enum choice {
 // goes by the bitmap of its set.
 static inline uint64_t next_arena(const struct frames *frames, enum choice choice, uint64_t index,
                                   uint64_t end) {
+    ASSERT(end <= frames->arena_count);
     const struct bit_tree *set = choice == PARTIAL_BLOCKS ? &frames->partial
                                  : choice == WHOLE_BLOCKS ? &frames->whole
                                                           : &frames->some;
@@ -271,6 +286,7 @@ static inline uint64_t arena_partial(const struct frames_arena *arena) {
 // Adds `change`, which may be negative, to the free frames of a block; returns how many are free
 // now.
 static inline unsigned change_free(struct frames_block *block, int change) {
+    ASSERT(block->free + change >= 0 && block->free + change <= BLOCK_FRAMES);
     unsigned free = (unsigned)(block->free + change);
     __atomic_store_n(&block->free, (uint16_t)free, __ATOMIC_RELAXED);
     return free;
@@ -278,6 +294,7 @@ static inline unsigned change_free(struct frames_block *block, int change) {
 
 // Whether a block with so many free frames is partly used.
 static inline bool is_partial(unsigned free) {
+    ASSERT(free <= BLOCK_FRAMES);
     return free - 1 < BLOCK_FRAMES - 1;
 }
 
@@ -289,11 +306,13 @@ static inline void forget_run_limits(struct frames_arena *arena) {
 // From how many frames on no partly used block has a run that is so aligned. Without the lock this
 // may be out of date.
 static inline uint64_t run_limit(const struct frames_arena *arena, uint64_t align) {
+    ASSERT(is_power_of_two(align) && align <= 64);
     return word_load(&arena->run_limits) >> 8 * (unsigned)__builtin_ctzll(align) & UINT8_MAX;
 }
 
 // Remembers that no partly used block has such a run. Then none has one that is more aligned.
 static inline void note_run_limit(struct frames_arena *arena, uint64_t count, uint64_t align) {
+    ASSERT(count != 0 && count <= 64 && is_power_of_two(align) && align <= 64);
     uint64_t limits = arena->run_limits;
     for (unsigned n = (unsigned)__builtin_ctzll(align); n < RUN_ALIGNS; n++)
         if (count < (limits >> 8 * n & UINT8_MAX))
@@ -356,6 +375,7 @@ frame_t frames_alloc_crossing(struct frames *frames, enum frames_zone zone,
 // --- Managed frames
 
 static inline bool kind_is_managed(const struct frames *frames, uint32_t kind) {
+    ASSERT(kind < SLIPWAY_MEM_KINDS);
     return (__atomic_load_n(&frames->managed, __ATOMIC_RELAXED) >> kind & 1) != 0;
 }
 
@@ -366,6 +386,7 @@ uint64_t *frames_mixed_line(const struct frames *frames, const struct frames_are
 
 static inline bool part_is_managed(const struct frames *frames, const struct frames_arena *arena,
                                    const struct part *part) {
+    ASSERT(part->block < arena->block_count);
     const struct frames_block *block = &arena->blocks[part->block];
     if (block->kind != KIND_MIXED)
         return kind_is_managed(frames, block->kind);
@@ -396,6 +417,7 @@ enum frames_status frames_report_used(struct frames *frames, struct frames_cpu *
 // jump, not a call.
 static inline enum frames_status count_alloc(struct frames *frames, struct frames_cpu *cpu,
                                              uint64_t count) {
+    ASSERT(count != 0);
     int64_t unreported = cpu->unreported + (int64_t)count;
     if (__builtin_expect(unreported > frames->report_at, 0))
         return frames_report_used(frames, cpu, unreported);
@@ -406,6 +428,7 @@ static inline enum frames_status count_alloc(struct frames *frames, struct frame
 // Counts frames as freed: the moment before may have been a peak.
 static inline enum frames_status count_free(struct frames *frames, struct frames_cpu *cpu,
                                             uint64_t count) {
+    ASSERT(count != 0);
     int64_t unreported = cpu->unreported;
     if (__builtin_expect(unreported > cpu->high, 0))
         __atomic_store_n(&cpu->high, unreported, __ATOMIC_RELAXED);
@@ -418,6 +441,7 @@ static inline enum frames_status count_free(struct frames *frames, struct frames
 
 // Counts a call that is refused, and returns why it is.
 static inline enum frames_status count_refusal(struct frames_cpu *cpu, enum frames_status status) {
+    ASSERT(status != FRAMES_OK);
     __atomic_store_n(&cpu->refusals, cpu->refusals + 1, __ATOMIC_RELAXED);
     return status;
 }

@@ -47,6 +47,7 @@ static bool flip_bits(struct frames *frames, struct frames_arena *arena, const s
 // Frees a run that is used, or allocates one that is free; all of it or nothing.
 static enum frames_status flip_run(struct frames *frames, frame_t first, uint64_t count,
                                    struct check *check) {
+    ASSERT(count != 0 && frames_have_slots(frames, first, count));
     frames_lock_run(frames, first, count);
     enum frames_status status = FRAMES_OK;
     if (!frames_for_parts(frames, first, count, check_managed, NULL))
@@ -64,6 +65,7 @@ enum frames_status frames_free_run(struct frames *frames, unsigned cpu, paddr_t 
     enum frames_status status = check_run(frames, first, count);
     if (frames->arena_count == 0)
         return status;
+    ASSERT(cpu < frames->cpu_count);
     struct check check = {.wanted = BIT_CLEAR, .otherwise = FRAMES_ERR_FREE};
     if (status == FRAMES_OK)
         status = flip_run(frames, frame_of(first), count, &check);
@@ -86,6 +88,7 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
     enum frames_status status = check_run(frames, first, count);
     if (frames->arena_count == 0)
         return status;
+    ASSERT(cpu < frames->cpu_count);
     struct check check = {.wanted = BIT_SET, .otherwise = FRAMES_ERR_USED};
     if (status == FRAMES_OK)
         status = flip_run(frames, frame_of(first), count, &check);
@@ -106,6 +109,7 @@ enum frames_status frames_alloc_at(struct frames *frames, unsigned cpu, paddr_t 
 [[gnu::noinline]] static enum frames_status finish_free(struct frames *frames,
                                                         struct frames_cpu *cpu,
                                                         struct frames_arena *arena, slot_t slot) {
+    ASSERT(arena_is_locked(frames, arena));
     frames_block_changed(frames, arena, block_in_arena(block_of_slot(slot)));
     arena_unlock(arena);
     return count_free(frames, cpu, 1);
@@ -120,6 +124,7 @@ enum frames_status frames_free(struct frames *frames, unsigned cpu, paddr_t fram
     uint64_t in_span = index - frames->main.first_frame.value;
     if (in_span >= frames->main.frames)
         return frames_free_run(frames, cpu, frame, 1);
+    ASSERT(cpu < frames->cpu_count);
     slot_t slot = slot_add(frames->main.first_slot, in_span);
     struct frames_arena *arena = arena_of_slot(frames, slot);
     uint64_t *word_at = &arena->lines[word_in_arena(slot)];

@@ -18,7 +18,7 @@ static void carve_metadata(struct frames *frames, const struct layout *layout, u
     frames->spans = (void *)(base + layout->spans_at);
     frames->arena_count = layout->arenas;
     frames->line_count = layout->lines;
-    frames->cpu_count = cpus;
+    frames->cpu_count = 1; // there are no others yet, and no locks, before frames_init is done
     uint64_t *sets = (void *)(base + layout->sets_at);
     uint64_t set_words = bit_tree_words(layout->arenas);
     bit_tree_init(&frames->some, layout->arenas, sets);
@@ -43,6 +43,7 @@ struct filling {
 static void begin_arena(struct filling *filling, block_t block, uint64_t line,
                         enum frames_zone zone, uint64_t physical) {
     struct frames *frames = filling->frames;
+    ASSERT(block_in_arena(block) == 0 && line < frames->line_count);
     struct frames_arena *arena = arena_of_block(frames, block);
     arena->lines = frames->lines + line * BLOCK_WORDS;
     arena->blocks = filling->blocks + line;
@@ -57,6 +58,7 @@ static void add_block(struct filling *filling, block_t index, const struct range
     struct frames *frames = filling->frames;
     struct frames_arena *arena = arena_of_block(frames, index);
     unsigned block = block_in_arena(index);
+    ASSERT(block == arena->block_count);
     bool is_mixed = !covers_block(range, physical);
     bool is_free = !is_mixed && range->kind == SLIPWAY_MEM_USABLE;
     arena->has_one_span &= arena->first_frame.value == (physical - block) * BLOCK_FRAMES;
@@ -142,6 +144,7 @@ static void find_zones(struct frames *frames) {
         if (arena != frames->zone_arena[zone])
             frames->top_zone = (enum frames_zone)zone;
     }
+    ASSERT(arena == frames->arena_count);
     frames->zone_arena[FRAMES_ZONES] = arena;
 }
 
@@ -200,6 +203,8 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
     struct range range;
     while (frames_next_range(&ranges, &range))
         add_range(&filling, &range);
+    ASSERT(frames->span_count == layout.spans && frames->mixed_count == layout.mixed);
+    ASSERT(filling.indexing.lines == layout.lines); // as metadata.c has counted
     find_zones(frames);
     const struct frames_span *last = &frames->spans[frames->span_count - 1];
     frames->end_address = frame_address(frame_add(last->first_frame, last->frames)).value;
@@ -209,5 +214,7 @@ enum frames_status frames_init(struct frames *frames, const struct memmap_region
         arena->is_fast = arena->zone == frames->top_zone && arena->has_one_span;
         frames_block_changed(frames, arena, 0);
     }
-    return alloc_metadata(frames, metadata_phys);
+    enum frames_status status = alloc_metadata(frames, metadata_phys);
+    frames->cpu_count = cpus;
+    return status;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,10 +33,12 @@ static inline void word_store(uint64_t *word, uint64_t value) {
 
 // The bits of a word from `offset` on, `count` of them, both within the word.
 static inline uint64_t word_mask(uint64_t offset, uint64_t count) {
+    ASSERT(count != 0 && offset + count <= 64);
     return (count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1) << offset;
 }
 
 static inline void line_write(uint64_t *line, const struct part *part, enum bit bit) {
+    ASSERT(part->count != 0 && part->offset + part->count <= BLOCK_FRAMES);
     uint64_t end = part->offset + part->count;
     for (uint64_t at = part->offset; at < end;) {
         uint64_t bits = min_u64(64 - at % 64, end - at);
@@ -59,6 +62,7 @@ static inline uint64_t line_find(const uint64_t *line, uint64_t offset, enum bit
 }
 
 static inline bool line_has(const uint64_t *line, const struct part *part, enum bit bit) {
+    ASSERT(part->count != 0 && part->offset + part->count <= BLOCK_FRAMES);
     return line_find(line, part->offset, bit) < part->offset + part->count;
 }
 
@@ -77,6 +81,7 @@ static inline uint64_t word_full_bytes(uint64_t word) {
 // A run of length a + b begins where one of length a begins and, a bits on, one of length b: so the
 // length doubles with each step (Hacker's Delight, 6-2).
 static inline uint64_t word_run_starts(uint64_t word, uint64_t next, uint64_t count) {
+    ASSERT(count != 0 && count <= 64);
     for (uint64_t length = 1; length < count && word != 0;) {
         uint64_t step = min_u64(length, count - length);
         word &= word >> step | next << (64 - step);
@@ -88,6 +93,7 @@ static inline uint64_t word_run_starts(uint64_t word, uint64_t next, uint64_t co
 
 // The bits of a word whose index is a multiple of `align`, a power of two up to 64.
 static inline uint64_t word_aligned_bits(uint64_t align) {
+    ASSERT(is_power_of_two(align) && align <= 64);
     static const uint64_t bits[] = {
         UINT64_MAX,
         UINT64_C(0x5555555555555555),
@@ -124,6 +130,7 @@ static inline bool line_has_full_byte(const uint64_t *line) {
 // `align`, that ends in the line; BLOCK_FRAMES if there is none.
 static inline uint64_t line_find_run(const uint64_t *line, unsigned from, uint64_t count,
                                      uint64_t align) {
+    ASSERT(from < BLOCK_WORDS);
     if (count >= FULL_BYTES_RUN && !line_has_full_byte(line))
         return BLOCK_FRAMES;
     for (unsigned i = from; i < BLOCK_WORDS; i++) {

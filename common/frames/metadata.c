@@ -23,6 +23,7 @@ bool frames_next_range(struct ranges *ranges, struct range *ret_range) {
     const struct memmap_region *region = &ranges->regions[ranges->next];
     uint64_t end = region->end / FRAME_BYTES;
     frame_t first = frame_at(max_u64(region->start / FRAME_BYTES, ranges->frame.value));
+    ASSERT(first.value < end);
     enum frames_zone zone = frames_zone_of(first);
     uint64_t stop = min_u64(end, frames_zone_end(zone).value);
     *ret_range = (struct range){zone,
@@ -38,6 +39,8 @@ bool frames_next_range(struct ranges *ranges, struct range *ret_range) {
 
 void frames_index_blocks(struct indexing *indexing, const struct range *range) {
     const struct range *last = &indexing->last;
+    ASSERT(range->first.value < range->end.value && range->first_block < range->end_block);
+    ASSERT(!indexing->has_last || last->end.value <= range->first.value);
     bool same_zone = indexing->has_last && last->zone == range->zone;
     if (!same_zone) { // a zone begins with an arena of its own, and shares no block with another
         indexing->next_block = block_at(align_up(indexing->next_block.value, ARENA_BLOCKS));

@@ -75,6 +75,7 @@ static bool is_inside(const struct frames_owners *owners, frame_t frame) {
 
 // Whether a CPU is splitting or freeing the run that has `frame` inside.
 static bool run_is_busy(const struct frames_owners *owners, frame_t frame) {
+    ASSERT(frame.value != 0);
     do
         frame.value--;
     while (is_inside(owners, frame));
@@ -139,6 +140,7 @@ static enum frames_owners_status change(struct frames_owners *owners, paddr_t fi
 
 // Frames of the run that begins at `first` and is busy: no other CPU changes its entries.
 static uint64_t run_frames(const struct frames_owners *owners, frame_t first) {
+    ASSERT(load(entry_of(owners, first)) == COUNT_BUSY);
     uint64_t count = 1;
     while (is_inside(owners, frame_add(first, count)))
         count++;
@@ -156,6 +158,7 @@ static bool fill_inside(struct frames *frames, struct frames_arena *arena, const
 // Adds the first owner of a run that was just allocated. The count comes last: before it the frames
 // behind the first are INSIDE already.
 static void own(struct frames_owners *owners, paddr_t first, uint64_t count) {
+    ASSERT(count != 0);
     frame_t frame = frame_of(first);
     (void)frames_for_parts(owners->frames, frame_add(frame, 1), count - 1, fill_inside,
                            owners->counts);
@@ -165,6 +168,7 @@ static void own(struct frames_owners *owners, paddr_t first, uint64_t count) {
 // Sets the entries of a busy run, from the last to the first. A CPU that meets an INSIDE looks for
 // the start of the run, and must find it BUSY for as long as any INSIDE is left.
 static void set_all(struct frames_owners *owners, frame_t first, uint64_t count, uint16_t value) {
+    ASSERT(count != 0 && load(entry_of(owners, first)) == COUNT_BUSY);
     while (count-- != 0)
         store(entry_of(owners, frame_add(first, count)), value);
 }

@@ -31,6 +31,7 @@ static bool regions_match(struct frames *frames, const struct memmap_region *reg
 
 static bool reclaim_part(struct frames *frames, struct frames_arena *arena, const struct part *part,
                          void *argument) {
+    ASSERT(arena_is_locked(frames, arena) && part->block < arena->block_count);
     uint64_t *zone_total = &frames->zone_total[arena->zone];
     struct frames_block *block = &arena->blocks[part->block];
     word_store(zone_total, *zone_total + part->count);
@@ -43,6 +44,7 @@ static bool reclaim_part(struct frames *frames, struct frames_arena *arena, cons
 // refused.
 static uint64_t add_regions(struct frames *frames, const struct memmap_region *regions,
                             uint64_t count, uint32_t kind) {
+    ASSERT(memmap_is_reclaimable(kind));
     struct managing managing = {.makes_free = true};
     for (uint64_t i = 0; i < frames->arena_count; i++)
         arena_lock(frames, &frames->arenas[i]);

@@ -13,6 +13,7 @@ static bool is_short(const struct search *search) {
 
 // Clears `count` bits from `bit` on in a word and, if they reach that far, the next.
 static inline void clear_bits(uint64_t *words, uint64_t bit, uint64_t count) {
+    ASSERT(bit < 64 && count != 0 && count <= 64);
     uint64_t ones = UINT64_MAX >> (64 - count);
     word_store(&words[0], words[0] & ~(ones << bit));
     if (bit + count > 64)
@@ -30,6 +31,7 @@ static inline uint32_t next_word(uint32_t index, uint64_t left) {
 static slot_t alloc_run_in_blocks(struct frames *frames, struct frames_arena *arena,
                                   uint64_t blocks, unsigned first_word, const struct search *search,
                                   uint32_t *ret_word) {
+    ASSERT(arena_is_locked(frames, arena) && is_short(search));
     unsigned first_block = first_word / BLOCK_WORDS;
     blocks &= UINT64_MAX << first_block;
     for (; blocks != 0; blocks &= blocks - 1) {
@@ -60,6 +62,7 @@ static bool is_known_to_fail(const struct frames_arena *arena, const struct sear
 // The blocks of an arena to look at. It is locked.
 static uint64_t mask_of(const struct frames_arena *arena, enum choice choice,
                         const struct search *search) {
+    ASSERT(is_short(search));
     if (choice == PARTIAL_BLOCKS)
         return arena_partial(arena);
     return choice == WHOLE_BLOCKS || is_known_to_fail(arena, search) ? arena->whole : arena->some;
@@ -102,6 +105,7 @@ static slot_t try_arenas(struct frames *frames, struct frames_cpu *cpu, uint64_t
 // from the start to there, then in the CPU's own arena, which is not in the set `partial`.
 static slot_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint64_t start,
                              uint64_t end, const struct search *search) {
+    ASSERT(start <= end && end <= frames->arena_count);
     struct frames_arena *last = cpu->run_arena, *own = cpu->own;
     uint64_t last_index = last == NULL ? UINT64_MAX : arena_index(frames, last);
     uint64_t own_index = own == NULL ? UINT64_MAX : arena_index(frames, own);
@@ -133,6 +137,7 @@ static slot_t find_short_run(struct frames *frames, struct frames_cpu *cpu, uint
 // One past the last arena of the zone that lies wholly below the limit.
 static uint64_t arenas_below_limit(const struct frames *frames, enum frames_zone zone,
                                    const struct search *search) {
+    ASSERT(zone < FRAMES_ZONES);
     uint64_t end = frames->zone_arena[zone + 1];
     if (search->end.value >= frames_zone_end(zone).value)
         return end;
@@ -202,6 +207,7 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
                                                              const struct frames_request *request,
                                                              paddr_t *ret_first) {
     struct frames_arena *arena = cpu->run_arena;
+    ASSERT(arena->is_fast && arena_is_locked(frames, arena));
     struct search search = {.count = request->count, .align = max_u64(request->align, 1)};
     uint64_t block = UINT64_C(1) << cpu->run_word / BLOCK_WORDS;
     slot_t slot = alloc_run_in_blocks(frames, arena, arena_partial(arena) & block, cpu->run_word,
@@ -219,6 +225,7 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
                                                        struct frames_cpu *cpu,
                                                        struct frames_arena *arena, unsigned block,
                                                        uint64_t count) {
+    ASSERT(arena_is_locked(frames, arena) && arena->blocks[block].free == 0);
     frames_block_changed(frames, arena, block);
     arena_unlock(arena);
     return count_alloc(frames, cpu, count);
@@ -232,6 +239,7 @@ static inline bool is_limited(const struct frames *frames, const struct frames_r
                                                            struct frames_cpu *cpu,
                                                            const struct frames_request *request,
                                                            paddr_t *ret_first) {
+    ASSERT(request->count != 0 && request->count <= 64);
     struct frames_arena *arena = cpu->run_arena;
     if (arena == NULL || !arena->is_fast || !arena_try_lock(frames, arena))
         return alloc_run_general(frames, cpu, request, ret_first);
@@ -265,6 +273,7 @@ enum frames_status frames_alloc_run(struct frames *frames, unsigned cpu,
         enum frames_status status = check_request(request);
         return status != FRAMES_OK ? status : FRAMES_ERR_NO_MEMORY;
     }
+    ASSERT(cpu < frames->cpu_count);
     struct frames_cpu *state = &frames->cpus[cpu];
     if (is_limited(frames, request))
         return alloc_run_general(frames, state, request, ret_first);

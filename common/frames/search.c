@@ -33,6 +33,7 @@ static unsigned words_of(const struct frames_arena *arena) {
 // end of the line. BLOCK_FRAMES if there is none.
 static uint64_t find_beginning(const uint64_t *line, unsigned words, uint64_t offset,
                                uint64_t count) {
+    ASSERT(count != 0 && words <= BLOCK_WORDS);
     uint64_t above = UINT64_MAX << offset % 64;
     for (unsigned i = (unsigned)(offset / 64); i < words; i++, above = UINT64_MAX) {
         uint64_t word = word_load(&line[i]) & above;
@@ -66,6 +67,7 @@ static slot_t find_before_whole(const struct frames *frames, slot_t from) {
 // NO_SLOT if there is none.
 static slot_t find_candidate(const struct frames *frames, slot_t from,
                              const struct search *search) {
+    ASSERT(search->count != 0 && is_power_of_two(search->align));
     bool has_whole = search->count >= 2 * BLOCK_FRAMES - 1 ||
                      (search->count >= BLOCK_FRAMES && search->align >= BLOCK_FRAMES);
     // The shortcut is wrong around 1 MiB, where a run of 1023 frames need not have a whole block in
@@ -142,6 +144,7 @@ static frame_t find_run(const struct frames *frames, slot_t *from, slot_t end,
 
 frame_t frames_alloc_between(struct frames *frames, slot_t from, slot_t end,
                              const struct search *search) {
+    ASSERT(end.value <= slot_of_arena(frames->arena_count).value);
     frame_t first;
     while (!frame_is_none(first = find_run(frames, &from, end, search)))
         if (frames_try_alloc_run(frames, first, search->count))
@@ -154,6 +157,7 @@ frame_t frames_alloc_between(struct frames *frames, slot_t from, slot_t end,
 // frames_free_run moves long_slot back, and the second search covers all other frees.
 frame_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum frames_zone zone,
                           const struct search *search) {
+    ASSERT(zone < FRAMES_ZONES);
     slot_t start = slot_of_arena(frames->zone_arena[zone]);
     slot_t end = slot_of_arena(frames->zone_arena[zone + 1]);
     bool goes_on = cpu->long_slot.value > start.value && cpu->long_slot.value < end.value &&
@@ -174,6 +178,7 @@ frame_t frames_alloc_long(struct frames *frames, struct frames_cpu *cpu, enum fr
 
 // Allocates such a run that begins in `block`; its first frame, NO_FRAME if there is none.
 static frame_t try_crossing_run(struct frames *frames, block_t block, const struct search *search) {
+    ASSERT(search->count > search->align && search->count <= 64);
     const struct frames_arena *arena = arena_of_block(frames, block);
     unsigned words = words_of(arena);
     slot_t last = slot_add(first_slot_of(block), words * 64 - 1);
@@ -195,6 +200,7 @@ static frame_t try_crossing_run(struct frames *frames, block_t block, const stru
 // False if the words on both sides of the block's end show that no such run crosses it. True where
 // that takes a closer look.
 static bool may_cross(const struct frames_arena *arena, unsigned block, uint64_t count) {
+    ASSERT(block < arena->block_count && count <= 64);
     if (block + 1 >= arena->block_count)
         return true;
     const uint64_t *next = arena_line(arena, block + 1);

@@ -12,6 +12,7 @@ struct longest {
 };
 
 static void add_free(struct longest *longest, uint64_t first, uint64_t count) {
+    ASSERT(count != 0);
     longest->run = first == longest->next ? longest->run + count : count;
     longest->next = first + count;
     longest->longest = max_u64(longest->longest, longest->run);

@@ -14,6 +14,7 @@ static inline uint64_t table_entries(const struct frames *frames) {
 // The first entry of an arena.
 static inline uint64_t table_of_arena(const struct frames *frames,
                                       const struct frames_arena *arena) {
+    ASSERT(arena->lines >= frames->lines);
     return (uint64_t)(arena->lines - frames->lines) / BLOCK_WORDS * BLOCK_FRAMES;
 }
 
@@ -30,5 +31,6 @@ static inline uint64_t table_entry(const struct frames *frames, frame_t frame) {
 static inline uint64_t table_entry_of_part(const struct frames *frames,
                                            const struct frames_arena *arena,
                                            const struct part *part) {
+    ASSERT(part->block < arena->block_count && part->offset + part->count <= BLOCK_FRAMES);
     return table_of_arena(frames, arena) + part->block * FRAMES_PER_2M + part->offset;
 }

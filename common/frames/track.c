@@ -62,6 +62,7 @@ static uint32_t place_row(struct frames_place *place) {
 
 // Null if there is none of this number.
 static struct frames_place *place_of_row(uint32_t row) {
+    ASSERT(row != 0 && row <= ELSEWHERE);
     return row == ELSEWHERE ? &elsewhere : __atomic_load_n(&places[row - 1], __ATOMIC_ACQUIRE);
 }
 
@@ -97,6 +98,7 @@ void frames_track_stop(struct frames_track *track) {
 
 // Under the lock. Null if the allocator is not tracked.
 static struct frames_track *tracker_of(const struct frames *frames) {
+    ASSERT(track_lock != 0);
     struct frames_track *track = trackers;
     while (track != NULL && track->frames != frames)
         track = track->next;
@@ -122,6 +124,7 @@ static bool fill_entries(struct frames *frames, struct frames_arena *arena, cons
 // Remembers, of frames that were just allocated, this place; null forgets them.
 static void remember(struct frames *frames, paddr_t first, uint64_t count,
                      struct frames_place *place) {
+    ASSERT(track_lock != 0);
     const struct frames_track *track = tracker_of(frames);
     if (track == NULL)
         return;
