@@ -45,16 +45,6 @@ static inline void cpu_out8(uint16_t port, uint8_t value) {
     __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
 
-static inline uint16_t cpu_in16(uint16_t port) {
-    uint16_t value;
-    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-
-static inline void cpu_out16(uint16_t port, uint16_t value) {
-    __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port) : "memory");
-}
-
 static inline uint32_t cpu_in32(uint16_t port) {
     uint32_t value;
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
@@ -148,10 +138,6 @@ static inline void cpu_interrupts_restore(bool were_on) {
 // Turns interrupts on and waits for one: the pair is atomic, so none is lost between.
 static inline void cpu_interrupts_on_wait(void) {
     __asm__ volatile("sti; hlt" ::: "memory");
-}
-
-static inline void cpu_wait(void) {
-    __asm__ volatile("hlt" ::: "memory");
 }
 
 static inline void cpu_pause(void) {
