@@ -4,6 +4,7 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "loader/config_file.h"
+#include "loader/elf_format.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -13,7 +14,7 @@ enum {
     SCRATCH_BYTES = 4096, // for program headers and notes that lie elsewhere
     STACK_BYTES_DEFAULT = 64 << 10,
 };
-_Static_assert(SCRATCH_BYTES >= ELF_PHDRS_MAX * 56, "program headers fit");
+_Static_assert(SCRATCH_BYTES >= ELF_PHDRS_MAX * sizeof(struct elf64_phdr), "they fit");
 
 // The first `bytes` bytes of the file.
 struct head {
@@ -80,22 +81,29 @@ static EFI_STATUS parse_note(struct file *file, const struct head *head, void *s
     return EFI_SUCCESS;
 }
 
+static EFI_STATUS parse_headers(struct file *file, const struct head *head, void *scratch,
+                                struct elf_image *ret_elf) {
+    struct elf_error error;
+    struct elf_header_view header;
+    if (elf_parse_header(head->text, head->bytes, file->bytes, &header, &error) != ELF_OK)
+        return fail_headers(file, &error);
+    const void *phdrs = head_or_read(file, head, header.phdrs_offset, header.phdrs_bytes, scratch);
+    if (phdrs == NULL)
+        return EFI_DEVICE_ERROR;
+    if (elf_parse_segments(&header, phdrs, file->bytes, ret_elf, &error) != ELF_OK)
+        return fail_headers(file, &error);
+    return EFI_SUCCESS;
+}
+
+// Reads of the file what tells where the kernel goes and what it wishes for.
 static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     static struct head head;
     static char scratch[SCRATCH_BYTES];
-    struct elf_error error;
-    struct elf_header_view header;
     head.bytes = min_u64(sizeof(head.text), file->bytes);
     EFI_STATUS status = file_read(file, 0, head.text, head.bytes);
     if (EFI_ERROR(status))
         return status;
-    if (elf_parse_header(head.text, head.bytes, file->bytes, &header, &error) != ELF_OK)
-        return fail_headers(file, &error);
-    const void *phdrs = head_or_read(file, &head, header.phdrs_offset, header.phdrs_bytes, scratch);
-    if (phdrs == NULL)
-        return EFI_DEVICE_ERROR;
-    if (elf_parse_segments(&header, phdrs, file->bytes, &kernel->elf, &error) != ELF_OK)
-        return fail_headers(file, &error);
+    status = parse_headers(file, &head, scratch, &kernel->elf);
     for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
         status = parse_note(file, &head, scratch, &kernel->elf.notes[i], kernel);
     return status;
