@@ -22,15 +22,26 @@ static const char *const key_names[KEYS] = {
     [KEY_MODULE] = "module", [KEY_DIGEST] = "digest",
 };
 
-// The words of a value that is a choice, in the order of their numbers.
+// The words of a value that is a choice; the index of a word is what it stands for.
 struct choices {
     const char *text; // for messages
     unsigned count;
     const char *words[3];
 };
 
-static const struct choices log_choices = {"quiet, info or debug", 3, {"quiet", "info", "debug"}};
-static const struct choices digest_choices = {"none or sha256", 2, {"none", "sha256"}};
+static const struct choices log_choices = {
+    "quiet, info or debug",
+    3,
+    {[CONFIG_LOG_QUIET] = "quiet", [CONFIG_LOG_INFO] = "info", [CONFIG_LOG_DEBUG] = "debug"},
+};
+
+enum digest { DIGEST_NONE, DIGEST_SHA256 };
+
+static const struct choices digest_choices = {
+    "none or sha256",
+    2,
+    {[DIGEST_NONE] = "none", [DIGEST_SHA256] = "sha256"},
+};
 
 struct parser {
     struct config config;
@@ -77,6 +88,7 @@ static enum config_status fail(struct parser *parser, enum config_status status)
     return status;
 }
 
+// First of all: from here on a line is valid UTF-8 of a bounded size, so it can go into a message.
 static enum config_status check_line(struct parser *parser, struct config_text line) {
     if (line.bytes > CONFIG_LINE_MAX_BYTES) {
         parser->error.number = line.bytes;
@@ -95,6 +107,7 @@ static enum config_status check_line(struct parser *parser, struct config_text l
     return CONFIG_OK;
 }
 
+// The index of the value among the words.
 static enum config_status choose(struct parser *parser, const struct choices *choices,
                                  struct config_text value, unsigned *ret_choice) {
     for (unsigned i = 0; i < choices->count; i++) {
@@ -108,7 +121,8 @@ static enum config_status choose(struct parser *parser, const struct choices *ch
     return fail(parser, CONFIG_ERR_CHOICE);
 }
 
-// The path between the quote that `value` begins with and the next one, and what comes after.
+// `value` begins with a quote: the path up to the next quote, and the rest, which a blank separates
+// from it.
 static enum config_status cut_quoted(struct parser *parser, struct config_text value,
                                      struct config_text *ret_path, struct config_text *ret_rest) {
     struct config_text inner = cut(value, 1, value.bytes);
@@ -126,6 +140,7 @@ static enum config_status cut_quoted(struct parser *parser, struct config_text v
     return CONFIG_OK;
 }
 
+// A path with blanks needs no quotes here: it is the whole value. With quotes nothing may follow.
 static enum config_status set_kernel(struct parser *parser, struct config_text value) {
     struct config *config = &parser->config;
     struct config_text rest;
@@ -137,6 +152,7 @@ static enum config_status set_kernel(struct parser *parser, struct config_text v
     return status == CONFIG_OK && rest.bytes != 0 ? fail(parser, CONFIG_ERR_AFTER_QUOTE) : status;
 }
 
+// The path, in quotes or up to the first blank, then the command line.
 static enum config_status add_module(struct parser *parser, struct config_text value) {
     struct config *config = &parser->config;
     if (config->module_count == CONFIG_MODULES_MAX)
@@ -151,6 +167,7 @@ static enum config_status add_module(struct parser *parser, struct config_text v
     return CONFIG_OK;
 }
 
+// Sets what `key` stands for. The value is not empty.
 static enum config_status set(struct parser *parser, enum key key, struct config_text value) {
     struct config *config = &parser->config;
     enum config_status status = CONFIG_OK;
@@ -173,7 +190,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
     case KEY_DIGEST:
         status = choose(parser, &digest_choices, value, &choice);
         if (status == CONFIG_OK)
-            config->wants_digests = choice != 0;
+            config->wants_digests = choice == DIGEST_SHA256;
         break;
     case KEYS:
         break;
@@ -181,6 +198,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
     return status;
 }
 
+// KEYS: there is no such key.
 static enum key find_key(struct config_text name) {
     unsigned key = 0;
     while (key < KEYS && !text_is(name, key_names[key]))
@@ -188,6 +206,8 @@ static enum key find_key(struct config_text name) {
     return (enum key)key;
 }
 
+// A line with something in it. The key is judged before the value, so that a misspelt one is named
+// whatever stands behind it.
 static enum config_status parse_assignment(struct parser *parser, struct config_text line) {
     uint64_t equals = find(line, '=');
     parser->error.text = line;
@@ -211,6 +231,7 @@ static enum config_status parse_assignment(struct parser *parser, struct config_
     return set(parser, key, value);
 }
 
+// Comments are checked, too: a file that is not text is refused at its first line.
 static enum config_status parse_line(struct parser *parser, struct config_text line) {
     enum config_status status = check_line(parser, line);
     if (status != CONFIG_OK)
@@ -221,6 +242,7 @@ static enum config_status parse_line(struct parser *parser, struct config_text l
     return parse_assignment(parser, line);
 }
 
+// Cuts the file into lines, whose endings are no part of them; the last one needs none.
 static enum config_status parse_file(struct parser *parser, struct config_text rest) {
     if (rest.bytes > CONFIG_FILE_MAX_BYTES) {
         parser->error.number = rest.bytes;
