@@ -3,13 +3,17 @@
 
 #include "common/base/arith.h"
 
-// A run a segment, two more where RELRO begins and ends within one.
-enum { KERNEL_RUNS_MAX = ELF_SEGMENTS_MAX + 2 };
+enum {
+    // One a segment, and two more where RELRO begins and ends within one.
+    KERNEL_RUNS_MAX = ELF_SEGMENTS_MAX + 2,
+    STACK_MAPPINGS = 1,
+    LOADER_MAPPINGS = 3, // read-only, executable, writable
+};
 
-// Pages of the kernel's image with equal rights; the list is in rising order, virtually and
-// physically.
+// Pages of an image with equal rights. Those of the kernel are listed in rising order, virtually
+// and physically.
 struct page_run {
-    uint64_t start; // run address
+    uint64_t start; // of the kernel a run address, of the loader an offset
     uint64_t end;
     uint32_t rights; // SLIPWAY_RIGHT_...
 };
@@ -32,13 +36,14 @@ uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
     return SLIPWAY_WINDOW_BASE + GIB(64) * (index + 1) + (address_phys & (GIB(1) - 1));
 }
 
+// The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
+// both ends. A segment has at most one read-only run: all its pages, or those of RELRO.
 uint64_t plan_mapping_bound(uint64_t region_count) {
-    // A segment has one read-only run at most, be it by RELRO, and with gaps between the segments
-    // each cuts a range of the direct map at both ends. Each run stands for itself once more, and
-    // the rest is the stack, the loader's three parts and the framebuffers.
-    return region_count + 2 * ELF_SEGMENTS_MAX + KERNEL_RUNS_MAX + 1 + 3 + PLAN_FRAMEBUFFERS_MAX;
+    return region_count + 2 * ELF_SEGMENTS_MAX + STACK_MAPPINGS + LOADER_MAPPINGS +
+           PLAN_FRAMEBUFFERS_MAX + KERNEL_RUNS_MAX;
 }
 
+// Appends a mapping, or makes the last one longer where the two could be one.
 static void append(struct manifest *manifest, struct slipway_mapping mapping) {
     if (mapping.bytes == 0)
         return;
@@ -55,8 +60,9 @@ static void append(struct manifest *manifest, struct slipway_mapping mapping) {
 }
 
 static uint32_t add_run(struct page_run *runs, uint32_t count, struct page_run run) {
-    if (run.start < run.end)
-        runs[count++] = run;
+    if (run.start >= run.end)
+        return count;
+    runs[count++] = run;
     return count;
 }
 
@@ -112,7 +118,7 @@ static void append_ram(struct manifest *manifest, const struct plan_input *input
 
 static void append_loader(struct manifest *manifest, const struct plan_input *input) {
     const struct plan_loader_image *loader = &input->loader;
-    const struct page_run runs[] = {
+    const struct page_run runs[LOADER_MAPPINGS] = {
         {0, loader->text_start, 0},
         {loader->text_start, loader->text_end, SLIPWAY_RIGHT_EXECUTE},
         {loader->text_end, loader->bytes, SLIPWAY_RIGHT_WRITE},
@@ -142,7 +148,7 @@ static void append_framebuffers(struct manifest *manifest, const struct plan_inp
 }
 
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
-    struct manifest manifest = {.mappings = mappings};
+    struct manifest manifest = {mappings, 0};
     struct page_run runs[KERNEL_RUNS_MAX];
     uint32_t run_count = list_kernel_runs(input->elf, runs);
     for (uint64_t i = 0; i < input->region_count; i++) {
@@ -210,50 +216,67 @@ enum vmem_status plan_build_tables(struct vmem *space, const struct slipway_mapp
     return status;
 }
 
-// A sorted list of physical ranges, read one by one: the direct regions, or the direct map's
-// mappings.
+// ---- RAM that has changed
+
+// Sorted, disjoint physical ranges, read one by one from records. `read` returns false for a record
+// that is not of the list.
 struct range_list {
-    const struct memmap_region *regions; // or null:
-    const struct slipway_mapping *mappings;
+    bool (*read)(const void *records, uint64_t index, struct plan_range *ret_range);
+    const void *records;
     uint64_t count;
     uint64_t next;
 };
 
+static bool read_direct_region(const void *records, uint64_t index, struct plan_range *ret_range) {
+    const struct memmap_region *region = (const struct memmap_region *)records + index;
+    *ret_range = (struct plan_range){region->start, region->end};
+    return region->direct;
+}
+
+static bool read_direct_mapping(const void *records, uint64_t index, struct plan_range *ret_range) {
+    const struct slipway_mapping *mapping = (const struct slipway_mapping *)records + index;
+    *ret_range = (struct plan_range){mapping->phys, mapping->phys + mapping->bytes};
+    return mapping->purpose == SLIPWAY_MAP_DIRECT;
+}
+
+static struct range_list list_regions(const struct plan_input *input) {
+    return (struct range_list){read_direct_region, input->regions, input->region_count, 0};
+}
+
+static struct range_list list_mappings(const struct slipway_mapping *mappings, uint64_t count) {
+    return (struct range_list){read_direct_mapping, mappings, count, 0};
+}
+
 static bool next_range(struct range_list *list, struct plan_range *ret_range) {
     while (list->next < list->count) {
-        uint64_t i = list->next++;
-        if (list->regions != NULL && list->regions[i].direct) {
-            *ret_range = (struct plan_range){list->regions[i].start, list->regions[i].end};
-            return true;
-        }
-        if (list->regions == NULL && list->mappings[i].purpose == SLIPWAY_MAP_DIRECT) {
-            uint64_t phys = list->mappings[i].phys;
-            *ret_range = (struct plan_range){phys, phys + list->mappings[i].bytes};
+        struct plan_range range;
+        if (list->read(list->records, list->next++, &range)) {
+            *ret_range = range;
             return true;
         }
     }
     return false;
 }
 
-// What is in `from` and not in `taken`.
-static uint64_t subtract(struct range_list from, struct range_list taken,
+// What is in `from` and not in `without`. Both rise, so each is read once: `cut` is the first range
+// of `without` that ends behind range.start or, when there is no such range, the last.
+static uint64_t subtract(struct range_list from, struct range_list without,
                          struct plan_range *ret_ranges, uint64_t capacity) {
     uint64_t found = 0;
     struct plan_range range;
     struct plan_range cut = {0, 0};
     while (next_range(&from, &range)) {
         while (range.start < range.end) {
-            while (cut.end <= range.start && next_range(&taken, &cut)) {
+            while (cut.end <= range.start && next_range(&without, &cut)) {
             }
-            bool cut_ahead = cut.end > range.start;
-            uint64_t end =
-                cut_ahead ? min_u64(max_u64(cut.start, range.start), range.end) : range.end;
+            bool is_cut = cut.end > range.start && cut.start < range.end;
+            uint64_t end = is_cut ? max_u64(cut.start, range.start) : range.end;
             if (range.start < end) {
                 if (found < capacity)
                     ret_ranges[found] = (struct plan_range){range.start, end};
                 found++;
             }
-            range.start = cut_ahead ? max_u64(end, min_u64(cut.end, range.end)) : range.end;
+            range.start = is_cut ? cut.end : range.end;
         }
     }
     return found;
@@ -261,14 +284,10 @@ static uint64_t subtract(struct range_list from, struct range_list taken,
 
 uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway_mapping *mappings,
                             uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
-    return subtract((struct range_list){.regions = input->regions, .count = input->region_count},
-                    (struct range_list){.mappings = mappings, .count = count}, ret_ranges,
-                    capacity);
+    return subtract(list_regions(input), list_mappings(mappings, count), ret_ranges, capacity);
 }
 
 uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_mapping *mappings,
                          uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
-    return subtract((struct range_list){.mappings = mappings, .count = count},
-                    (struct range_list){.regions = input->regions, .count = input->region_count},
-                    ret_ranges, capacity);
+    return subtract(list_mappings(mappings, count), list_regions(input), ret_ranges, capacity);
 }
