@@ -2,6 +2,7 @@
 #include "loader/config.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "loader/utf.h"
 
@@ -58,6 +59,7 @@ static bool text_is(struct config_text text, const char *literal) {
 }
 
 static struct config_text cut(struct config_text text, uint64_t start, uint64_t end) {
+    ASSERT(start <= end && end <= text.bytes);
     return (struct config_text){text.text + start, end - start};
 }
 
@@ -125,6 +127,7 @@ static enum config_status choose(struct parser *parser, const struct choices *ch
 // from it.
 static enum config_status cut_quoted(struct parser *parser, struct config_text value,
                                      struct config_text *ret_path, struct config_text *ret_rest) {
+    ASSERT(value.text[0] == '"');
     struct config_text inner = cut(value, 1, value.bytes);
     uint64_t end = find(inner, '"');
     if (end == 0)
@@ -172,6 +175,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
     struct config *config = &parser->config;
     enum config_status status = CONFIG_OK;
     unsigned choice;
+    ASSERT(value.bytes != 0);
     switch (key) {
     case KEY_KERNEL:
         status = set_kernel(parser, value);

@@ -4,6 +4,7 @@
 #include "loader/elf_format.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 
 // In a template, $i and $o are the two indices, $a to $d the values in hexadecimal, $A to $D the
 // same in decimal, and $n is the name of the number a.
@@ -120,6 +121,8 @@ static const char *number_name(const struct elf_error *error) {
 
 static void print_value(const struct sink *sink, const struct elf_error *error, char what) {
     const uint64_t values[] = {error->a, error->b, error->c, error->d};
+    ASSERT(what == 'i' || what == 'o' || what == 'n' || (what >= 'a' && what <= 'd') ||
+           (what >= 'A' && what <= 'D'));
     if (what == 'i')
         fmt_print(sink, "%u", error->index);
     else if (what == 'o')
@@ -133,6 +136,7 @@ static void print_value(const struct sink *sink, const struct elf_error *error, 
 }
 
 void elf_error_print(const struct sink *sink, const struct elf_error *error) {
+    ASSERT(error->status < ARRAY_LEN(templates) && templates[error->status] != NULL);
     const char *at = templates[error->status];
     while (*at != '\0') {
         if (*at != '$') {

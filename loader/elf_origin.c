@@ -6,6 +6,7 @@
 #include "loader/elf.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "loader/elf_internal.h"
 
@@ -119,6 +120,7 @@ static const struct signature {
 static enum elf_status find_signature(const struct signature *signature, const uint8_t *bytes,
                                       uint64_t count, uint64_t offset, uint64_t *ret_at) {
     uint64_t first = max_u64(signature->first, align_up(offset, signature->step));
+    ASSERT(count >= 8 && is_power_of_two(signature->step));
     uint64_t end = min_u64(signature->last, offset + count - 8) + 1;
     uint64_t step = signature->step;
     const uint8_t *stop = bytes + (max_u64(first, end) - offset);

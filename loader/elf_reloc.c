@@ -6,6 +6,7 @@
 #include "loader/elf.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "loader/elf_format.h"
 #include "loader/elf_internal.h"
@@ -31,6 +32,7 @@ struct relocator {
 
 // The placed byte of a run address that lies in a segment.
 static uint8_t *byte_at(const struct relocator *self, uint64_t virt) {
+    ASSERT(virt - self->image->virt_start < self->image->virt_end - self->image->virt_start);
     return self->placed + (virt - self->image->virt_start);
 }
 

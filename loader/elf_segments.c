@@ -7,6 +7,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "loader/elf_format.h"
 #include "loader/elf_internal.h"
@@ -99,6 +100,7 @@ static enum elf_status take_note(struct scan *scan, const struct elf64_phdr *phd
     enum elf_status status = check_file_range(scan, phdr, index);
     if (status != ELF_OK)
         return status;
+    ASSERT(scan->image.note_count < ELF_PHDRS_MAX);
     scan->image.notes[scan->image.note_count++] =
         (struct elf_note_range){.file_offset = phdr->offset, .bytes = phdr->file_bytes};
     return ELF_OK;
@@ -177,6 +179,7 @@ static enum elf_status check_neighbours(const struct elf_image *image,
 // Chooses the slide, checks that the image then lies in the kernel's window, and moves it there.
 static enum elf_status place(struct scan *scan) {
     struct elf_image *image = &scan->image;
+    ASSERT(image->segment_count != 0);
     // The window, in link addresses.
     uint64_t min = SLIPWAY_KERNEL_MIN;
     uint64_t max = SLIPWAY_KERNEL_MAX;
@@ -272,6 +275,7 @@ enum elf_status elf_parse_segments(const struct elf_header_view *header, const v
                         .align = FRAME_BYTES,
                         .image.type = header->type,
                         .ret_error = ret_error};
+    ASSERT(header->phdr_count <= ELF_PHDRS_MAX && header->phdr_bytes == sizeof(struct elf64_phdr));
     for (uint32_t i = 0; i < header->phdr_count; i++) {
         struct elf64_phdr phdr;
         memcpy(&phdr, (const uint8_t *)phdrs + (uint64_t)i * header->phdr_bytes, sizeof(phdr));
@@ -286,6 +290,7 @@ enum elf_status elf_parse_segments(const struct elf_header_view *header, const v
 }
 
 struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment) {
+    ASSERT(segment < image->segment_count);
     const struct elf_segment *owner = &image->segments[segment];
     struct elf_page_range pages = {.start = align_down(owner->virt, FRAME_BYTES),
                                    .end = align_up(segment_end(owner), FRAME_BYTES)};

@@ -2,6 +2,7 @@
 #include "loader/plan.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 
 enum {
     // One a segment, and two more where RELRO begins and ends within one.
@@ -21,6 +22,7 @@ struct page_run {
 struct manifest {
     struct slipway_mapping *mappings;
     uint64_t count;
+    uint64_t capacity;
 };
 
 uint64_t plan_stack_bottom(void) {
@@ -49,6 +51,7 @@ static void append(struct manifest *manifest, struct slipway_mapping mapping) {
         return;
     if (manifest->count != 0) {
         struct slipway_mapping *last = &manifest->mappings[manifest->count - 1];
+        ASSERT(last->virt + last->bytes <= mapping.virt); // in rising order
         if (last->virt + last->bytes == mapping.virt && last->phys + last->bytes == mapping.phys &&
             last->rights == mapping.rights && last->cache == mapping.cache &&
             last->purpose == mapping.purpose) {
@@ -56,12 +59,14 @@ static void append(struct manifest *manifest, struct slipway_mapping mapping) {
             return;
         }
     }
+    ASSERT(manifest->count < manifest->capacity);
     manifest->mappings[manifest->count++] = mapping;
 }
 
 static uint32_t add_run(struct page_run *runs, uint32_t count, struct page_run run) {
     if (run.start >= run.end)
         return count;
+    ASSERT(count < KERNEL_RUNS_MAX);
     runs[count++] = run;
     return count;
 }
@@ -135,6 +140,7 @@ static void append_loader(struct manifest *manifest, const struct plan_input *in
 }
 
 static void append_framebuffers(struct manifest *manifest, const struct plan_input *input) {
+    ASSERT(input->framebuffer_count <= PLAN_FRAMEBUFFERS_MAX);
     for (uint32_t i = 0; i < input->framebuffer_count; i++) {
         uint64_t phys = input->framebuffers[i].address_phys;
         uint64_t virt = plan_framebuffer_virt(i, phys);
@@ -148,7 +154,7 @@ static void append_framebuffers(struct manifest *manifest, const struct plan_inp
 }
 
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
-    struct manifest manifest = {mappings, 0};
+    struct manifest manifest = {mappings, 0, plan_mapping_bound(input->region_count)};
     struct page_run runs[KERNEL_RUNS_MAX];
     uint32_t run_count = list_kernel_runs(input->elf, runs);
     for (uint64_t i = 0; i < input->region_count; i++) {
@@ -229,6 +235,7 @@ struct range_list {
 
 static bool read_direct_region(const void *records, uint64_t index, struct plan_range *ret_range) {
     const struct memmap_region *region = (const struct memmap_region *)records + index;
+    ASSERT(index == 0 || region[-1].end <= region->start);
     *ret_range = (struct plan_range){region->start, region->end};
     return region->direct;
 }

@@ -1,6 +1,8 @@
 // See utf.h.
 #include "loader/utf.h"
 
+#include "common/base/assert.h"
+
 #include <stddef.h>
 
 // RFC 3629 section 3: by the first byte, the length, the bits it carries and the smallest code
@@ -58,6 +60,7 @@ uint64_t utf8_find_invalid(const char *text, uint64_t bytes) {
 
 // Fails if there is no room for the unit and a terminator after it.
 static bool put_unit(uint16_t *path, uint64_t capacity, uint64_t *used, uint32_t unit) {
+    ASSERT(*used < capacity);
     if (capacity - *used < 2)
         return false;
     path[(*used)++] = (uint16_t)unit;

@@ -339,6 +339,7 @@ def test_fuzz_boots_at_random_for_its_time_and_fails_with_a_boot(small_tree, run
     ("common/vmem/x.c", '    asm("hlt");', "assembly belongs in"),
     ("common/base/x.h", '#include "common/vmem/vmem.h"', "must not include common/vmem/vmem.h"),
     ("loader/x.c", '#include "common/frames/frames.h"', "must not include common/frames/frames.h"),
+    ("loader/x.c", "#include <efilib.h>", "must not include <efilib.h>"),
     ("common/vmem/x.c", '#include "common/x86/regs.h"', "must not include common/x86/regs.h"),
     ("common/frames/x.c", '#include "common/vmem/vmem.h"', "must not include common/vmem/vmem.h"),
     ("common/frames/x.c", '#include "kernel/base/panic.h"', "must not include kernel/base/panic.h"),
