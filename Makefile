@@ -31,8 +31,9 @@ LOADER_CFLAGS := $(FREE) -fpic -fshort-wchar -fvisibility=hidden -DGNU_EFI_USE_M
          -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 LOADER_LFLAGS := -shared -nostdlib --build-id=none -z nocombreloc -Bsymbolic --no-undefined
 LOADER_KEEP   := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
-HOST_CFLAGS   := $(BASE) -DSLIPWAY_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_CFLAGS   := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
+HOST_CFLAGS   := $(BASE) -O1 -g1 -DSLIPWAY_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined \
+                 -fno-sanitize-recover=all
+FUZZ_CFLAGS   := $(HOST_CFLAGS) -O2 -fsanitize=fuzzer-no-link
 ASM_FLAGS     := -g $(PATHS)
 
 COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
