@@ -1,9 +1,9 @@
 // common/vmem: x86-64 page tables, 4 and 5 levels, with 4 KiB, 2 MiB and 1 GiB leaves.
 //
 // Owns: the format of the tables, and every change of them. Does not own: memory (the caller's ops
-// give and take table frames), the TLB (every change fills a record, struct vmem_flush, which the
-// caller's code executes), or any policy beyond what the hardware can express. No globals, no EFI,
-// no assembly: the same source runs in the loader, in the kernel and in host programs.
+// allocate and free table frames), the TLB (every change fills a record, struct vmem_flush, which
+// the caller's code executes), or any policy beyond what the hardware can express. No globals, no
+// EFI, no assembly: the same source runs in the loader, in the kernel and in host programs.
 //
 // Every change is all-or-nothing: it first checks and prepares (which may fail, and then the tables
 // are bit-identical to before and no frame is lost), then commits (which cannot fail). Nothing is
@@ -14,17 +14,20 @@
 // One caller changes an address space at a time, and none reads it meanwhile; spaces that share
 // their upper half count as one. CPUs may walk the tables at any moment:
 //   - an entry is read and written by single 64-bit accesses, never in parts;
-//   - a table is filled before the entry that leads to it is stored, and a detached one stays as it
-//     was, but for entry 0 which then is absent, until the flush;
+//   - a table is filled before the entry that leads to it is stored;
+//   - until the flush a detached table keeps its entries, except entry 0, which becomes absent;
 //   - what stays mapped is never absent, whatever is split, merged, protected or replaced;
-//   - accessed and dirty bits that a CPU sets meanwhile survive, in every leaf that does.
+//   - accessed and dirty bits that a CPU sets meanwhile are not lost in leaves that stay mapped.
 //
-// Tables: those that table_alloc gave bear a mark, a software bit (9) in the entry that points to
-// them. Only marked tables are ever freed. An unmarked one, of somebody else, is used and changed,
-// but stays where it is, even empty.
+// Tables that table_alloc allocated are the space's own: software bit 9 is set in the entry that
+// points to such a table. The space frees no others. It uses and changes a table of somebody else,
+// but never removes it, even if it is empty.
 //
 // Whoever adopts tables audits them first. Translate, walk, audit and dump end on any tables,
-// however hostile; changes presuppose tables in which vmem_audit found nothing.
+// however hostile. Changes rely on tables in which vmem_audit found nothing.
+//
+// Errors: a function answers those that its comment names. The errors of a range are
+// VMEM_ERR_UNALIGNED, VMEM_ERR_EMPTY, VMEM_ERR_WRAPS and VMEM_ERR_NONCANONICAL.
 //
 // Format: Intel SDM volume 3A chapter 4 (4.5, tables 4-14 to 4-20), AMD APM volume 2 chapter 5.
 #pragma once
@@ -65,8 +68,9 @@ struct vmem_ops {
     // A 4 KiB frame for a table, within the CPU's width, with a pointer, now owned by the address
     // space; PADDR_NONE if there is none. Its contents do not matter.
     paddr_t (*table_alloc)(void *context);
-    // Takes back a frame that table_alloc gave, or for which vmem_own_tables was told yes: one that
-    // was never reachable, or, not zero, one that is so no more since before the last flush.
+    // Frees a frame that table_alloc allocated, or for which may_free of vmem_own_tables said yes.
+    // Either nothing ever led to the table, or nothing has led to it since before the last flush;
+    // its contents are then not zero.
     void (*table_free)(void *context, paddr_t table);
     // The pointer through which `table` can be read and written; null if that is no table's
     // address.
@@ -76,8 +80,8 @@ struct vmem_ops {
     struct vmem_direct (*direct)(void *context);
 };
 
-// Physical memory [start, start + bytes), both multiples of 4 KiB and within the CPU's width, seen
-// at `pointer`. Of no bytes: there is none.
+// Physical memory [start, start + bytes), both multiples of 4 KiB and within the CPU's width, which
+// the caller sees at `pointer`. With 0 bytes: it sees none as a whole.
 struct vmem_direct {
     paddr_t start;
     uint64_t bytes;
@@ -92,12 +96,12 @@ struct vmem_cpu {
 };
 
 #define VMEM_LEVELS_MAX 5
+#define VMEM_INDEX_BITS 9 // of an address, that choose the entry of one level
 
-// What decides, on one CPU, which entries are sound (entry.h).
+// Which entries are sound on one CPU (entry.h).
 struct entry_rules {
     uint64_t reserved;                       // bits that must be zero in every entry
-    uint64_t leaf_mask[VMEM_LEVELS_MAX + 1]; // [n]: bits that tell a leaf of level n; 0: there is
-                                             // none
+    uint64_t leaf_mask[VMEM_LEVELS_MAX + 1]; // [n]: bits that tell a leaf of level n; 0: no leaves
 };
 
 struct vmem {
@@ -145,7 +149,7 @@ enum vmem_page {
 
 // Bytes of a page of this size.
 static inline uint64_t vmem_page_bytes(enum vmem_page page) {
-    return FRAME_BYTES << (9 * (unsigned)page);
+    return FRAME_BYTES << (VMEM_INDEX_BITS * (unsigned)page);
 }
 
 // A maximal run: virtually and physically contiguous, equal effective rights, cache type and global
@@ -160,11 +164,11 @@ struct vmem_run {
     uint64_t leaves[VMEM_PAGE_SIZES]; // how many leaves of each size
 };
 
-// What a change leaves to be done: translations that CPUs may still hold, and what must not be used
-// for anything else before they have forgotten them. Every change takes one and adds to it; several
-// changes of one space may share one; vmem_flush_finish ends it. Of fixed size, and never too
-// small: many pages become one full flush, tables are chained through themselves, and when there
-// are too many runs of memory it is flushed and released in the middle of the change.
+// The flush record: translations that CPUs may still remember, and tables and memory that must not
+// be used for anything else before the CPUs have forgotten them. Every change gets a record and
+// adds to it. Several changes of one space may share a record. vmem_flush_finish ends it. Its size
+// is fixed, and enough: too many pages become one full flush, tables are chained through
+// themselves, and when there are too many runs the change flushes and releases in its middle.
 #define VMEM_FLUSH_PAGES_MAX 64 // above, one full flush: some 100 cycles a page against a refill
 #define VMEM_FLUSH_RANGES    16
 #define VMEM_FLUSH_RUNS      16
@@ -182,17 +186,17 @@ struct vmem_flush_ops {
     // Makes every CPU that may have used the tables forget what `flush` names. Null: no CPU has
     // loaded them, there is nothing to forget.
     void (*execute)(void *context, const struct vmem_flush *flush);
-    // Takes memory that a change unmapped or replaced, after the flush. Null: nobody asks for it.
-    // `run` is maximal but for what one change splits by the limit above; its rights are those of
-    // the leaves alone.
+    // Called after the flush, with memory that a change unmapped or replaced. Null: nobody asks for
+    // it. `run` is maximal within one change, except where the limit above splits it. Its rights
+    // are those of the leaves alone.
     void (*release)(void *context, const struct vmem_run *run);
 };
 
 struct vmem_flush {
     const struct vmem_flush_ops *ops;
     void *context; // handed to every op
-    bool full;     // everything is to be forgotten; the ranges say nothing then
-    bool global;   // among it translations that survive a load of CR3
+    bool full;     // everything is to be forgotten, whatever the ranges say
+    bool global;   // some of the translations survive a load of CR3
     // Paging-structure caches are concerned. Any INVLPG, and any load of CR3, drops all of them
     // (SDM 3A 4.10.4.1); with neither full nor ranges it takes one INVLPG of any address.
     bool structures;
@@ -218,8 +222,8 @@ static inline void vmem_flush_begin(struct vmem_flush *flush, const struct vmem_
     flush->table_count = 0;
 }
 
-// Executes the flush, if there is anything to forget, then gives tables and runs back. The record
-// is empty again. `space` is the one that was changed.
+// Executes the flush, if there is anything to forget, then frees the tables and releases the runs.
+// The record is empty again. `space` is the one that was changed.
 void vmem_flush_finish(const struct vmem *space, struct vmem_flush *flush);
 
 // Makes an empty address space with a fresh root. `space` is untouched on failure.
@@ -228,29 +232,30 @@ void vmem_flush_finish(const struct vmem *space, struct vmem_flush *flush);
                                         void *context, struct vmem_cpu cpu, unsigned levels);
 
 // Describes the tables that stand at `root` (a CR3 value: bits 11:0 and the bits above the physical
-// width are masked off) without reading them. The root is not the space's to free, and of the
-// tables below it those are that bear the mark: right for tables of this library; for all others
+// width are masked off) without reading them. The root is not the space's own. Tables below it are
+// the space's own if bit 9 says so, which is right for tables of this library; for all others
 // vmem_own_tables decides. `space` is untouched on failure.
 // Errors: VMEM_ERR_LEVELS, VMEM_ERR_PADDR_WIDTH, VMEM_ERR_ROOT (table_pointer knows no such table).
 [[nodiscard]] enum vmem_status vmem_adopt(struct vmem *space, const struct vmem_ops *ops,
                                           void *context, struct vmem_cpu cpu, unsigned levels,
                                           uint64_t root);
 
-// Decides which tables of an adopted space may be freed: asks for the root and for each table below
-// whether table_free would take it, and sets or removes its mark.
+// Decides which tables of an adopted space are its own: asks of the root and of each table below
+// whether table_free may free it, and sets or clears bit 9 in the entry that points to it. The
+// tables are sound.
 void vmem_own_tables(struct vmem *space, bool (*may_free)(void *argument, paddr_t table),
                      void *argument);
 
-// Makes a space with an empty lower half that shares the upper half of `source` for good: whatever
-// is changed there later, through any of the spaces that share it, is so in all of them. They form
-// a ring: from now on neither structure may move. `ret_clone` is untouched on failure. Errors:
-// VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT.
+// Makes a space with an empty lower half that shares the upper half of `source` for good: a later
+// change there, through any of the spaces that share it, is seen in all of them. They form a ring:
+// from now on neither structure may move. `ret_clone` is untouched on failure. Errors:
+// VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT (table_pointer knows no such root).
 [[nodiscard]] enum vmem_status vmem_clone(struct vmem *source, struct vmem *ret_clone);
 
-// Ends a space that no CPU uses: finishes `flush`, having added all that was mapped in the lower
-// half and, if no other space shares it, in the upper, then frees the tables that the space owns.
-// Tables of somebody else keep what they map, which is not reported. Afterwards `space` is all
-// zero. Errors: VMEM_ERR_CORRUPT, with nothing changed.
+// Ends a space that no CPU uses. Adds to `flush` all that is mapped in the lower half and, if no
+// other space shares it, in the upper; finishes it; frees the space's own tables. Tables of
+// somebody else keep what they map, which is not released. Afterwards `space` is all zero. Errors:
+// VMEM_ERR_CORRUPT, with nothing changed.
 [[nodiscard]] enum vmem_status vmem_destroy(struct vmem *space, struct vmem_flush *flush);
 
 // One mapping to be made.
@@ -262,67 +267,76 @@ struct vmem_mapping {
     enum vmem_cache cache;
     enum vmem_page largest; // largest leaf allowed
     bool global;
-    bool replace; // what is mapped there gives way; else it is VMEM_ERR_MAPPED
+    bool replace; // what is mapped there is replaced; else VMEM_ERR_MAPPED
 };
 
-// Maps the range with the largest leaves that fit, up to `largest` (VMEM_ERR_PAGE_SIZE for 1 GiB on
-// a CPU without). Leaves start with accessed, dirty, software bits and protection key 0. Table
-// entries allow everything, so that leaves alone decide, but user mode only where a user leaf lies
-// or lay below. An adopted table entry that forbids writing or executing to a mapping that is to
-// have it is VMEM_ERR_RIGHTS. An empty table that stands where a large leaf would fit is used, not
-// replaced, but with `replace`.
+// Maps the range with the largest leaves that fit, up to `largest`. Leaves start with accessed,
+// dirty, software bits and protection key 0. Table entries allow writing and executing, so that
+// leaves alone decide. They allow user mode only where a user leaf lies or lay below. Without
+// `replace`, an empty table that stands where a large leaf would fit is used, not replaced.
 //
-// With `replace`, each old leaf and table gives way by one store; leaves that stick out are split;
-// what was mapped is released through `flush`. Without, the flush concerns at most the
+// With `replace`, each old leaf and table is replaced by one store; leaves that stick out are
+// split; what was mapped is released through `flush`. Without, the flush concerns at most the
 // paging-structure caches, of table entries that now let user mode through.
+//
+// Errors: those of the range, VMEM_ERR_UNALIGNED of `phys` too; VMEM_ERR_PADDR_WIDTH;
+// VMEM_ERR_RIGHTS (no VMEM_READ, unknown rights, or an adopted table entry forbids writing or
+// executing that is asked for); VMEM_ERR_NO_NX; VMEM_ERR_CACHE; VMEM_ERR_PAGE_SIZE;
+// VMEM_ERR_MAPPED; VMEM_ERR_NO_MEMORY; VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
                                         struct vmem_flush *flush);
 
 // Unmaps whatever is mapped in the range and releases it through `flush`; holes are skipped. Large
-// leaves that stick out are split, which may need table frames (VMEM_ERR_NO_MEMORY). Tables that
-// become empty are freed, except the root and, since an upper half can be shared, those directly
-// below it there. Accessed and dirty bits go with the leaves: who needs them takes the right to
-// write, flushes and harvests before.
+// leaves that stick out are split. Tables that become empty are freed, except the root and, since
+// an upper half can be shared, those directly below it there. Accessed and dirty bits go with the
+// leaves: a caller that needs them first takes away the right to write, flushes and harvests.
+// Errors: those of the range, VMEM_ERR_NO_MEMORY (for tables of split leaves), VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes,
                                           struct vmem_flush *flush);
 
-// Changes rights, in place; all else stays. Every page of the range must be mapped, else
-// VMEM_ERR_NOT_MAPPED and nothing changes. Large leaves that stick out are split, unless they have
-// the rights already. Table entries as vmem_map.
+// Changes rights, in place; all else stays. Every page of the range must be mapped. Large leaves
+// that stick out are split, unless they have the rights already. Table entries as vmem_map. Errors:
+// those of the range, VMEM_ERR_RIGHTS and VMEM_ERR_NO_NX as vmem_map, VMEM_ERR_NOT_MAPPED,
+// VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_protect(struct vmem *space, vaddr_t virt, uint64_t bytes,
                                             unsigned rights, struct vmem_flush *flush);
 
-// As vmem_protect, but changes the cache type. What the caches of the CPUs hold of the memory is
-// the caller's to write back (SDM 3A 12.12.4).
+// As vmem_protect, but changes the cache type. The caller writes back what the CPUs' caches hold of
+// the memory (SDM 3A 12.12.4). Errors: those of the range, VMEM_ERR_CACHE, VMEM_ERR_NOT_MAPPED,
+// VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_set_cache(struct vmem *space, vaddr_t virt, uint64_t bytes,
                                               enum vmem_cache cache, struct vmem_flush *flush);
 
-// Splits every leaf that touches the range, as far as it does, to leaves no larger than `page`.
+// Splits every leaf that touches the range until those in the range are no larger than `page`.
 // Translations and all bits stay as they are; holes are skipped.
+// Errors: those of the range, VMEM_ERR_PAGE_SIZE, VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_split(struct vmem *space, vaddr_t virt, uint64_t bytes,
                                           enum vmem_page page, struct vmem_flush *flush);
 
-// The inverse: a table inside the range whose 512 entries are leaves that continue each other, with
-// equal rights, cache type, global bit, software bits and key, becomes one leaf, as far up as
-// `largest` allows. The leaf is accessed or dirty if one of them was. From any layout this reaches
-// the one that vmem_map chooses, but where a table of somebody else stands. Executes `flush`
-// itself, once for some tables: until then CPUs may mark what the old tables map. Errors: those of
-// the range, VMEM_ERR_PAGE_SIZE, VMEM_ERR_CORRUPT; it takes no memory.
+// The inverse of vmem_split: a table inside the range becomes one leaf if its 512 entries are
+// leaves that continue each other, with equal rights, cache type, global bit, software bits and
+// key, and if the leaf is no larger than `largest`. The leaf is accessed or dirty if one of the 512
+// was. From any layout this reaches the layout that vmem_map chooses, except where a table of
+// somebody else stands. Executes `flush` itself, once for up to 32 tables: until then CPUs may mark
+// what the old tables map. Allocates nothing. Errors: those of the range, VMEM_ERR_PAGE_SIZE,
+// VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_merge(struct vmem *space, vaddr_t virt, uint64_t bytes,
                                           enum vmem_page largest, struct vmem_flush *flush);
 
-// Marks that CPUs leave in leaves.
+// The marks that CPUs set in leaves.
 enum {
     VMEM_ACCESSED = 1,
     VMEM_DIRTY = 2,
 };
 
-// Called for each maximal run of pages with equal marks, in rising order; not for those with none.
+// Called for each maximal run of pages with equal marks, in rising order; not for pages without
+// marks.
 typedef void (*vmem_visit_marks)(void *argument, vaddr_t virt, uint64_t bytes, unsigned marks);
 
-// Reads the marks of all leaves in the range and clears those in `clear`, each in one step, so that
-// none is lost or seen twice. Holes are skipped. A large leaf that sticks out and would be cleared
-// is split; its parts inherit its marks.
+// Reads the marks of all leaves in the range and clears those in `clear`. Each leaf is read and
+// cleared in one step, so that no mark is lost or seen twice. Holes are skipped. A large leaf that
+// sticks out and has marks to clear is split; its parts inherit its marks. Errors: those of the
+// range, VMEM_ERR_RIGHTS (unknown marks in `clear`), VMEM_ERR_NO_MEMORY, VMEM_ERR_CORRUPT.
 [[nodiscard]] enum vmem_status vmem_harvest(struct vmem *space, vaddr_t virt, uint64_t bytes,
                                             unsigned clear, vmem_visit_marks visit, void *argument,
                                             struct vmem_flush *flush);
@@ -351,10 +365,10 @@ typedef bool (*vmem_visit_run)(void *argument, const struct vmem_run *run);
 
 // Visits all mapped runs within [virt, virt + bytes); runs are cut at the range's edges (a leaf
 // that sticks out counts as one leaf). bytes == 0 with virt 0 means: the whole address space.
-// An entry that is malformed, whose table_pointer is null or that leads back to a table above it
-// ends the walk, after the runs before it, with VMEM_ERR_CORRUPT. A table that is reached in
-// several places is visited in each: the audit, which claims each table once, is the one to meet
-// unknown tables with.
+// A table that is reached in several places is visited in each, which can take very long: unknown
+// tables are for the audit, which enters each table once. Errors: those of the range;
+// VMEM_ERR_STOPPED; VMEM_ERR_CORRUPT, after the runs before it, at an entry that is malformed, that
+// points to no table of the space, or that leads back to a table above it.
 [[nodiscard]] enum vmem_status vmem_walk(const struct vmem *space, vaddr_t virt, uint64_t bytes,
                                          vmem_visit_run visit, void *argument);
 
@@ -380,10 +394,9 @@ enum vmem_claim {
 };
 
 struct vmem_auditor {
-    // Asked once for the root and once for every entry that points to a table, before it is
-    // entered; an answer other than OK is a violation and the table is not entered. Since each
-    // frame is OK at most once, the audit ends in time bounded by the number of frames that can be
-    // claimed.
+    // Asked once for the root and once for every entry that points to a table. An answer other than
+    // VMEM_CLAIM_OK is a violation, and the audit does not enter the table. It must answer
+    // VMEM_CLAIM_OK once for a frame at most: that bounds the time of the audit.
     enum vmem_claim (*claim)(void *context, paddr_t table);
     void (*report)(void *context, const struct vmem_violation *violation);
     void *context;
