@@ -1,5 +1,5 @@
 // vmem_audit: every table, entered once, and every entry in it.
-#include "common/vmem/tables.h"
+#include "common/vmem/window.h"
 
 struct audit {
     const struct vmem *space;

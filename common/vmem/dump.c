@@ -1,7 +1,7 @@
 // Tables as text, for people. Runs in fault handlers too, and in an image that stands elsewhere
 // than it was linked for: no tables of pointers (the target builds forbid what a switch would
 // become).
-#include "common/vmem/tables.h"
+#include "common/vmem/window.h"
 
 static const char *cache_text(enum vmem_cache cache) {
     switch (cache) {

@@ -1,63 +1,64 @@
-// Checks the whole range and counts the tables that splitting takes, sets them aside, then edits
-// the leaves.
+// An edit of leaves in place. Prepares: looks at the whole range and sets aside the tables that
+// splitting takes. Commits: edits the leaves.
 #include "common/vmem/edit.h"
+
+#include <stddef.h>
 
 // A leaf that the edit leaves as it is stays whole, even where the range cuts it.
 static bool leaf_changes(const struct vmem_edit *edit, unsigned level, uint64_t leaf) {
     return entry_edited(leaf, edit->bits[level]) != leaf;
 }
 
-// Whether it may have to be edited by the time that the edit comes to it: a CPU may mark it.
+// Like leaf_changes, but assumes that a CPU sets accessed and dirty before the commit comes to the
+// leaf.
 static bool leaf_may_change(const struct vmem_edit *edit, unsigned level, uint64_t leaf) {
     return leaf_changes(edit, level, leaf | (edit->bits[level].clear & ENTRY_MARKS));
 }
 
-static enum vmem_status check_table(struct vmem_edit *edit, const uint64_t *table, unsigned level,
-                                    struct vmem_pages pages);
-
-static enum vmem_status check_entry(struct vmem_edit *edit, uint64_t entry, unsigned level,
-                                    struct vmem_pages within) {
-    uint64_t *table;
-    enum vmem_status status;
-    switch (entry_kind(&edit->change.space->rules, level, entry)) {
-    case ENTRY_IS_ABSENT:
-        return edit->skips_holes ? VMEM_OK : VMEM_ERR_NOT_MAPPED;
-    case ENTRY_IS_TABLE:
-        status = vmem_enter(edit->change.space, entry, edit->rights, &table);
-        return status == VMEM_OK ? check_table(edit, table, level - 1, within) : status;
-    case ENTRY_IS_LEAF:
-        if (leaf_may_change(edit, level, entry)) {
-            edit->change.tables += vmem_count_tables_below(within, level, level);
-            for (unsigned below = 1; below < level; below++) // its parts will be there, too
-                edit->seen[below] = ENTRY_SUMMARY_ANY;
-        }
-        return VMEM_OK;
-    case ENTRY_IS_BAD:
-        break;
-    }
-    return VMEM_ERR_CORRUPT;
+static struct vmem_edit *edit_of(struct vmem_change *change) {
+    _Static_assert(offsetof(struct vmem_edit, change) == 0);
+    return (struct vmem_edit *)change;
 }
 
-static enum vmem_status check_table(struct vmem_edit *edit, const uint64_t *table, unsigned level,
-                                    struct vmem_pages pages) {
-    uint64_t at = pages.first;
-    while (at < pages.end) {
-        const uint64_t *slot = &table[level_index(at, level)];
-        uint64_t whole = level_whole_entries(at, pages.end, level);
-        uint64_t leaves =
-            entry_count_leaves(&edit->change.space->rules, level, slot, whole, &edit->seen[level]);
-        if (leaves != 0) {
-            at += leaves << level_shift(level);
-            continue;
-        }
-        uint64_t next = level_entry_end(at, pages.end, level);
-        struct vmem_pages within = {at, next};
-        enum vmem_status status = check_entry(edit, entry_load(slot), level, within);
-        if (status != VMEM_OK)
-            return status;
-        at = next;
+static uint64_t skip_leaves(struct vmem_change *change, const uint64_t *slot, unsigned level,
+                            struct vmem_pages pages) {
+    uint64_t whole = level_whole_entries(pages.first, pages.end, level);
+    return entry_count_leaves(&change->space->rules, level, slot, whole,
+                              &edit_of(change)->seen[level]);
+}
+
+static enum vmem_status prepare_absent(struct vmem_change *change, unsigned level,
+                                       struct vmem_pages within) {
+    (void)level;
+    (void)within;
+    return edit_of(change)->skips_holes ? VMEM_OK : VMEM_ERR_NOT_MAPPED;
+}
+
+// A leaf that the range cuts is split if it changes.
+static enum vmem_status prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,
+                                     struct vmem_pages within) {
+    struct vmem_edit *edit = edit_of(change);
+    if (leaf_may_change(edit, level, leaf)) {
+        change->tables += vmem_count_tables_below(within, level, level);
+        for (unsigned below = 1; below < level; below++) // its parts will be there, too
+            edit->seen[below] = ENTRY_SUMMARY_ANY;
     }
     return VMEM_OK;
+}
+
+static enum vmem_status prepare_table(struct vmem_change *change, uint64_t entry, unsigned level,
+                                      struct vmem_pages within);
+
+static const struct vmem_visitor edit_visitor = {
+    .skip = skip_leaves,
+    .absent = prepare_absent,
+    .leaf = prepare_leaf,
+    .table = prepare_table,
+};
+
+static enum vmem_status prepare_table(struct vmem_change *change, uint64_t entry, unsigned level,
+                                      struct vmem_pages within) {
+    return vmem_visit_below(change, &edit_visitor, edit_of(change)->rights, entry, level, within);
 }
 
 static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level,
@@ -168,9 +169,7 @@ enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages
     struct vmem_path path;
     enum vmem_status status = vmem_descend(space, pages, edit->rights, 1, &path);
     if (status == VMEM_OK)
-        status = check_table(edit, path.table, path.level, pages);
-    if (status == VMEM_OK)
-        status = vmem_reserve_alloc(&edit->change);
+        status = vmem_prepare(&edit->change, &edit_visitor, &path, pages);
     if (status != VMEM_OK)
         return status;
     vmem_path_allow(&edit->change, &path, pages.first);

@@ -1,22 +1,22 @@
 // Edits of live leaves in place: what protect, set_cache and harvest have in common.
 #pragma once
 
-#include "common/vmem/tables.h"
+#include "common/vmem/visit.h"
 
 struct vmem_edit;
 
-// Edits `count` leaves of a `level` table, from `slot` on, which hold page `at` and what follows.
+// Edits `count` leaves of a `level` table, from `slot` on. The first one holds page `at`.
 typedef void (*vmem_edit_apply)(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
                                 uint64_t count);
 
 struct vmem_edit {
     struct vmem_change change;
     struct entry_edit bits[VMEM_PAGE_SIZES + 1];    // [n]: for leaves of level n
-    struct entry_summary seen[VMEM_LEVELS_MAX + 1]; // [n]: leaves of level n, as the check saw them
-    unsigned rights;  // that the leaves are to have; 0: what they have
-    bool skips_holes; // else every page must be mapped
+    struct entry_summary seen[VMEM_LEVELS_MAX + 1]; // [n]: leaves of level n, when prepared
+    unsigned rights;                                // that the leaves are to have; 0: no change
+    bool skips_holes;                               // else every page must be mapped
     vmem_edit_apply apply;
-    // Told of pages of a large leaf that the range cuts and that needs no edit. May be null.
+    // Called with pages of a large leaf that the range cuts and that needs no edit. May be null.
     void (*keep)(struct vmem_edit *edit, uint64_t leaf, struct vmem_pages pages);
 };
 

@@ -1,4 +1,5 @@
-// The format of page-table entries. Owns every bit: nothing outside this file touches one.
+// The format of page-table entries. Owns every bit: nothing outside this file touches one. Loops
+// over entries are in entries.h.
 //
 // Levels count from the leaves up: 1 page table, 2 page directory, 3 page-directory-pointer table,
 // 4 PML4, 5 PML5. An entry of level 2 or 3 is a table or a large leaf; of level 1 always a leaf; of
@@ -8,7 +9,7 @@
 // Where the two differ, the stricter rule is taken: tables of ours are right for both.
 #pragma once
 
-#include "common/base/mem.h"
+#include "common/base/assert.h"
 #include "common/vmem/vmem.h"
 
 #include <stdbool.h>
@@ -30,7 +31,7 @@
 #define ENTRY_KEY       (UINT64_C(0xf) << 59)          // leaf: protection key, ignored without PKE
 #define ENTRY_NX        (UINT64_C(1) << 63)            // no instruction fetch below
 
-// What CPUs set in a leaf by themselves.
+// The marks: what CPUs set in a leaf by themselves.
 #define ENTRY_MARKS (ENTRY_ACCESSED | ENTRY_DIRTY)
 
 // One of the software bits, in an entry that points to a table: the space may free that table.
@@ -58,44 +59,16 @@ static inline uint64_t entry_load(const uint64_t *slot) {
     return __atomic_load_n(slot, __ATOMIC_RELAXED);
 }
 
-// What was stored before, such as the filled table that `entry` points to, is seen before it.
+// A CPU that sees the entry sees what was stored before, such as the table that it points to.
 static inline void entry_store(uint64_t *slot, uint64_t entry) {
     __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
 }
 
-// Stores `entry` unless the slot no longer holds *expected; then *expected is what it holds. For
-// live leaves, whose accessed and dirty bits a CPU may set at any moment.
+// Stores `entry` if the slot still holds *expected. Otherwise false, and *expected is what the slot
+// holds. For live leaves, whose accessed and dirty bits a CPU may set at any moment.
 static inline bool entry_exchange(uint64_t *slot, uint64_t *expected, uint64_t entry) {
     return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELEASE,
                                        __ATOMIC_RELAXED);
-}
-
-// Loops over the entries of a table go by groups, so that a branch decides about several.
-#define ENTRY_GROUP 16
-
-// What is known of several entries: all are as `sample` but for the bits in `apart`, in which at
-// least one differs from it.
-struct entry_summary {
-    uint64_t sample; // one of them; 0: there is none
-    uint64_t apart;
-};
-
-// Entries of which nothing is known.
-#define ENTRY_SUMMARY_ANY ((struct entry_summary){ENTRY_PRESENT, UINT64_MAX})
-
-static inline struct entry_summary entry_summary_add(struct entry_summary summary, uint64_t entry) {
-    if (summary.sample == 0)
-        return (struct entry_summary){entry, 0};
-    return (struct entry_summary){summary.sample, summary.apart | (entry ^ summary.sample)};
-}
-
-// The bits that all of them have, and those that any has.
-static inline uint64_t entry_summary_all(struct entry_summary summary) {
-    return summary.sample & ~summary.apart;
-}
-
-static inline uint64_t entry_summary_any(struct entry_summary summary) {
-    return summary.sample | summary.apart;
 }
 
 static inline bool entry_is_present(uint64_t entry) {
@@ -110,23 +83,25 @@ enum entry_kind {
 };
 
 static inline struct entry_rules entry_rules(struct vmem_cpu cpu) {
+    ASSERT(cpu.paddr_bits >= 32 && cpu.paddr_bits <= 52);
     uint64_t beyond_width = ENTRY_ADDRESS & (UINT64_MAX << cpu.paddr_bits);
     struct entry_rules rules = {.reserved = beyond_width | (cpu.has_nx ? 0 : ENTRY_NX)};
     rules.leaf_mask[1] = ENTRY_PRESENT | rules.reserved;
     for (unsigned level = 2; level <= (cpu.has_1g ? 3 : 2); level++) {
         // Address bits below the page size: 20:13 at level 2, 29:13 at level 3.
-        uint64_t below = ((FRAME_BYTES << (9 * (level - 1))) - 1) & ENTRY_ADDRESS;
+        uint64_t below = ((FRAME_BYTES << (VMEM_INDEX_BITS * (level - 1))) - 1) & ENTRY_ADDRESS;
         rules.leaf_mask[level] = rules.leaf_mask[1] | ENTRY_LARGE | (below & ~ENTRY_PAT_LARGE);
     }
     return rules;
 }
 
-// What the bits of the mask are in a leaf of `level`.
+// What an entry has under leaf_mask if it is a leaf of `level`.
 static inline uint64_t entry_leaf_sign(unsigned level) {
     return level == 1 ? ENTRY_PRESENT : ENTRY_PRESENT | ENTRY_LARGE;
 }
 
 static inline bool entry_is_leaf(const struct entry_rules *rules, unsigned level, uint64_t entry) {
+    ASSERT(level <= VMEM_LEVELS_MAX);
     return (entry & rules->leaf_mask[level]) == entry_leaf_sign(level);
 }
 
@@ -148,17 +123,30 @@ static inline enum entry_kind entry_kind(const struct entry_rules *rules, unsign
     return entry_is_leaf(rules, level, entry) ? ENTRY_IS_LEAF : ENTRY_IS_BAD;
 }
 
-// The fast entry of a table of level 2 or more points to a table and allows all but, perhaps, user
-// mode. Fast entries that point to successive frames have successive numbers; all others have
-// numbers that are further from these than there are frames.
+// A fast entry points to a table and allows everything but, perhaps, user mode: present, writable,
+// not large, not global, not NX. Its number is the index of the table's frame under constant bits,
+// so that one subtraction and one unsigned comparison tell whether an entry is fast and its table
+// lies in a run of frames (vmem_is_direct). The number is the bits that decide, rotated by 12:
+//
+//     entry    63 NX ..  51:12 frame  .. 8 GLOBAL  7 LARGE .. 1 WRITE  0 PRESENT
+//     number   60 GLOBAL  59 LARGE .. 53 WRITE  52 PRESENT  51 NX ..  39:0 frame
+//
+//     0x0000000000123023 -> 0x0030000000000123    fast; that it is accessed does not count
+//     0x0000000000124007 -> 0x0030000000000124    fast, the next frame; nor does user mode
+//     0x8000000000123003 -> 0x0038000000000123    not fast: NX
+//
+// An entry that is not fast differs in one of bits 60 to 51 of its number, and frames only in bits
+// 39 to 0. So its number is at least 2^51 - 2^40 from that of any fast entry, and no run of frames
+// is longer than 2^40.
 static inline uint64_t entry_number(uint64_t entry) {
     uint64_t decisive = entry & (ENTRY_PRESENT | ENTRY_WRITE | ENTRY_LARGE | ENTRY_GLOBAL |
                                  ENTRY_ADDRESS | ENTRY_NX);
     return decisive >> FRAME_SHIFT | decisive << (64 - FRAME_SHIFT);
 }
 
-// A fast entry that points to `table`.
+// The fast entry that points to `table`.
 static inline uint64_t entry_fast(paddr_t table) {
+    ASSERT((table.value & ~ENTRY_ADDRESS) == 0);
     return table.value | ENTRY_PRESENT | ENTRY_WRITE;
 }
 
@@ -169,13 +157,15 @@ static inline paddr_t entry_table_address(uint64_t entry) {
 
 // The first byte that a leaf of `level` maps.
 static inline paddr_t entry_leaf_address(uint64_t entry, unsigned level) {
-    return paddr(entry & ENTRY_ADDRESS & ~((FRAME_BYTES << (9 * (level - 1))) - 1));
+    ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES);
+    return paddr(entry & ENTRY_ADDRESS & ~((FRAME_BYTES << (VMEM_INDEX_BITS * (level - 1))) - 1));
 }
 
-// An entry that points to `table`, which is the space's own. It allows everything, so that the
-// leaves alone decide; user mode only where a user leaf lies below, so that no wrong bit in a
-// kernel leaf opens it.
+// The entry for a table of the space's own. It allows writing and executing, so that the leaves
+// alone decide. It allows user mode only if `rights` do, so that a wrong bit in a kernel leaf opens
+// nothing.
 static inline uint64_t entry_make_table(paddr_t table, unsigned rights) {
+    ASSERT((table.value & ~ENTRY_ADDRESS) == 0);
     return table.value | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_OWNED |
            ((rights & VMEM_USER) ? ENTRY_USER : 0);
 }
@@ -185,7 +175,7 @@ static inline bool entry_is_owned(uint64_t entry) {
     return (entry & ENTRY_OWNED) != 0;
 }
 
-// Rights have the values of the bits that grant them; only execution is the absence of one.
+// Rights have the values of the bits that grant them, except execution: there a bit denies it.
 _Static_assert(VMEM_READ == ENTRY_PRESENT && VMEM_WRITE == ENTRY_WRITE && VMEM_USER == ENTRY_USER);
 _Static_assert((uint64_t)VMEM_EXECUTE << 60 == ENTRY_NX);
 #define ENTRY_NX_TO_EXECUTE 60
@@ -198,6 +188,7 @@ static inline uint64_t entry_rights_bits(unsigned rights) {
 
 // Bit 2 of the index into the PAT, in a leaf of `level`.
 static inline uint64_t entry_pat_bit(unsigned level) {
+    ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES);
     return level == 1 ? ENTRY_PAT_SMALL : ENTRY_PAT_LARGE;
 }
 
@@ -214,7 +205,7 @@ static inline uint64_t entry_make_leaf(unsigned level, paddr_t phys, unsigned ri
            (level == 1 ? 0 : ENTRY_LARGE) | (global ? ENTRY_GLOBAL : 0);
 }
 
-// What an edit does to the bits of a leaf: clears some, then sets some.
+// An edit of a leaf: clears some bits, then sets some.
 struct entry_edit {
     uint64_t clear;
     uint64_t set;
@@ -233,7 +224,7 @@ static inline struct entry_edit entry_edit_cache(enum vmem_cache cache, unsigned
                                entry_cache_bits(cache, level)};
 }
 
-// Edits a live leaf and loses no bit that a CPU sets meanwhile. Returns what it was.
+// Edits a live leaf and loses no bit that a CPU sets meanwhile. Returns the leaf as it was.
 static inline uint64_t entry_edit_live(uint64_t *slot, struct entry_edit edit) {
     uint64_t leaf = entry_load(slot);
     while (!entry_exchange(slot, &leaf, entry_edited(leaf, edit)))
@@ -241,29 +232,35 @@ static inline uint64_t entry_edit_live(uint64_t *slot, struct entry_edit edit) {
     return leaf;
 }
 
-// The first of the 512 leaves of level - 1 that together are this leaf of `level`; the next ones
-// follow at steps of their page size. The PAT bit moves when they are 4 KiB leaves.
+// The first of the 512 leaves of level - 1 that map what this leaf of `level` maps. The others
+// follow at steps of their page size. In 4 KiB leaves the PAT bit has another place.
 static inline uint64_t entry_split_leaf(uint64_t leaf, unsigned level) {
+    ASSERT(level == 2 || level == 3);
+    ASSERT((leaf & ENTRY_LARGE) != 0);
     if (level != 2)
         return leaf;
     uint64_t pat = (leaf & ENTRY_PAT_LARGE) ? ENTRY_PAT_SMALL : 0;
     return (leaf & ~(ENTRY_LARGE | ENTRY_PAT_LARGE)) | pat;
 }
 
-// The inverse: the leaf of `level` of which `part` is the first.
+// The inverse: the leaf of `level` whose first part is `part`.
 static inline uint64_t entry_merge_leaf(uint64_t part, unsigned level) {
+    ASSERT(level == 2 || level == 3);
+    ASSERT(entry_is_present(part));
     if (level != 2)
         return part;
     uint64_t pat = (part & ENTRY_PAT_SMALL) ? ENTRY_PAT_LARGE : 0;
     return (part & ~ENTRY_PAT_SMALL) | ENTRY_LARGE | pat;
 }
 
-// The leaf with no more than what the table entry `above` lets through.
+// The leaf without the rights that the table entry `above` forbids.
 static inline uint64_t entry_limit_by_parent(uint64_t leaf, uint64_t above) {
+    ASSERT(entry_is_present(leaf) && entry_is_present(above));
     return (leaf & (above | ~(ENTRY_WRITE | ENTRY_USER))) | (above & ENTRY_NX);
 }
 
-// What an entry allows, as bits to be combined with & along a walk; start with ENTRY_GRANTS_ALL.
+// What an entry allows, as bits. The bits of all entries of a path, combined with &, are what the
+// path grants; ENTRY_GRANTS_ALL is the start.
 #define ENTRY_GRANTS_ALL (ENTRY_WRITE | ENTRY_USER | ENTRY_NX)
 static inline uint64_t entry_grants(uint64_t entry) {
     return (entry ^ ENTRY_NX) & ENTRY_GRANTS_ALL;
@@ -285,17 +282,17 @@ static inline bool entry_grants_write_execute(uint64_t grants) {
     return (grants & (ENTRY_WRITE | ENTRY_NX)) == (ENTRY_WRITE | ENTRY_NX);
 }
 
-// Those of the rights that are not granted.
+// The rights that are asked for and not granted.
 static inline unsigned entry_missing_rights(uint64_t grants, unsigned rights) {
     return rights & ~entry_grants_rights(grants);
 }
 
-// Clears bits of a live leaf and returns what it was.
+// Clears bits of a live leaf. Returns the leaf as it was.
 static inline uint64_t entry_clear_live(uint64_t *slot, uint64_t bits) {
     return __atomic_fetch_and(slot, ~bits, __ATOMIC_RELEASE);
 }
 
-// Sets bits of a live entry, of which a CPU may set others meanwhile.
+// Sets bits of a live entry, in which a CPU may set others meanwhile.
 static inline void entry_set_live(uint64_t *slot, uint64_t bits) {
     __atomic_fetch_or(slot, bits, __ATOMIC_RELEASE);
 }
@@ -330,86 +327,7 @@ static inline bool entry_is_dirty(uint64_t leaf) {
     return (leaf & ENTRY_DIRTY) != 0;
 }
 
-// The entry without what does not change the translation: accessed, dirty, software's bits, key.
+// The bits that decide the translation: all but accessed, dirty, software's bits and the key.
 static inline uint64_t entry_meaning(uint64_t leaf) {
     return leaf & ~(ENTRY_MARKS | ENTRY_SOFTWARE | ENTRY_KEY);
-}
-
-// Fills `count` entries from `slot` on with leaves; each maps `step` bytes more than the one
-// before.
-static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uint64_t step) {
-    for (; count >= 8; count -= 8) {
-#pragma GCC unroll 8
-        for (unsigned i = 0; i < 8; i++, leaf += step)
-            entry_store(slot++, leaf);
-    }
-    for (; count != 0; count--, leaf += step)
-        entry_store(slot++, leaf);
-}
-
-// Inverts bits of `count` leaves in which a CPU sets no more: plain stores do.
-static inline void entry_invert(uint64_t *slot, uint64_t count, uint64_t bits) {
-    for (; count >= ENTRY_GROUP; count -= ENTRY_GROUP) {
-#pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_GROUP; i++, slot++)
-            entry_store(slot, entry_load(slot) ^ bits);
-    }
-    for (; count != 0; count--, slot++)
-        entry_store(slot, entry_load(slot) ^ bits);
-}
-
-// Makes `count` entries from `slot` on absent.
-static inline void entry_clear(uint64_t *slot, uint64_t count) {
-    entry_fill(slot, count, 0, 0);
-}
-
-// The same in a table to which nothing leads yet: no CPU can see a part of a store.
-static inline void entry_clear_unseen(uint64_t *slot, uint64_t count) {
-    memset(slot, 0, count * sizeof(*slot));
-}
-
-// How many of the `count` entries from `slot` on are absent before the first present one.
-static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
-    uint64_t absent = 0;
-    for (; count - absent >= ENTRY_GROUP; absent += ENTRY_GROUP) {
-        uint64_t any = 0;
-#pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_GROUP; i++)
-            any |= entry_load(&slot[absent + i]);
-        if (entry_is_present(any))
-            break;
-    }
-    while (absent < count && !entry_is_present(entry_load(&slot[absent])))
-        absent++;
-    return absent;
-}
-
-// How many of the `count` entries of a table of `level` from `slot` on are sound leaves, before the
-// first that is not. They are added to *summary, which has been made by this function or is zero.
-static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsigned level,
-                                          const uint64_t *slot, uint64_t count,
-                                          struct entry_summary *summary) {
-    uint64_t sample = summary->sample != 0 || count == 0 ? summary->sample : entry_load(slot);
-    if (!entry_is_leaf(rules, level, sample))
-        return 0;
-    uint64_t apart = summary->apart;
-    uint64_t leaves = 0;
-    for (; count - leaves >= ENTRY_GROUP; leaves += ENTRY_GROUP) {
-        uint64_t group = apart;
-#pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_GROUP; i++)
-            group |= entry_load(&slot[leaves + i]) ^ sample;
-        if ((group & rules->leaf_mask[level]) != 0)
-            break;
-        apart = group;
-    }
-    for (; leaves < count; leaves++) {
-        uint64_t entry = entry_load(&slot[leaves]);
-        if (!entry_is_leaf(rules, level, entry))
-            break;
-        apart |= entry ^ sample;
-    }
-    if (leaves != 0)
-        *summary = (struct entry_summary){sample, apart};
-    return leaves;
 }

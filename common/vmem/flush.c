@@ -1,5 +1,5 @@
 // The record of what a change leaves to be done.
-#include "common/vmem/tables.h"
+#include "common/vmem/change.h"
 
 const struct vmem_flush_ops vmem_unloaded = {.execute = NULL, .release = NULL};
 

@@ -1,7 +1,10 @@
-// vmem_map: checks that the range is free, or may be replaced, and counts the tables it takes, sets
-// them aside, then builds. New tables are filled before the entry that makes them reachable is
-// stored, and what is replaced gives way by that store.
-#include "common/vmem/tables.h"
+// vmem_map. Prepares: the range must be free, or may be replaced, and the tables that it takes are
+// set aside. Commits: fills new tables before the one store that makes them reachable, so that a
+// CPU sees the old mapping or the new one.
+#include "common/vmem/drop.h"
+#include "common/vmem/fast.h"
+
+#include <stddef.h>
 
 struct map_job {
     struct vmem_change change;
@@ -21,57 +24,48 @@ static bool replaces_table(const struct map_job *job, uint64_t entry, unsigned l
            vmem_may_detach(job->change.space, entry, level, within.first);
 }
 
-static enum vmem_status check_table(struct map_job *job, const uint64_t *table, unsigned level,
-                                    struct vmem_pages pages);
-
-static enum vmem_status check_below(struct map_job *job, uint64_t entry, unsigned level,
-                                    struct vmem_pages within) {
-    uint64_t *table;
-    bool goes = replaces_table(job, entry, level, within);
-    enum vmem_status status =
-        vmem_enter(job->change.space, entry, goes ? 0 : job->mapping->rights, &table);
-    if (status != VMEM_OK)
-        return status;
-    return goes ? vmem_prepare_drop(&job->change, table, level - 1, within)
-                : check_table(job, table, level - 1, within);
+// What the change gets as its first member.
+static struct map_job *job_of(struct vmem_change *change) {
+    _Static_assert(offsetof(struct map_job, change) == 0);
+    return (struct map_job *)change;
 }
 
-static enum vmem_status check_entry(struct map_job *job, uint64_t entry, unsigned level,
-                                    struct vmem_pages within) {
-    switch (entry_kind(&job->change.space->rules, level, entry)) {
-    case ENTRY_IS_LEAF:
-        if (!job->mapping->replace)
-            return VMEM_ERR_MAPPED;
-        [[fallthrough]]; // as if it were absent: what sticks out is split into the same tables
-    case ENTRY_IS_ABSENT:
-        job->change.tables += vmem_count_tables_below(within, level, job->leaf_level);
-        return VMEM_OK;
-    case ENTRY_IS_TABLE:
-        return check_below(job, entry, level, within);
-    case ENTRY_IS_BAD:
-        break;
-    }
-    return VMEM_ERR_CORRUPT;
+static uint64_t skip_absent(struct vmem_change *change, const uint64_t *slot, unsigned level,
+                            struct vmem_pages pages) {
+    return entry_count_absent(slot, leaves_from(job_of(change), level, pages.first, pages.end));
 }
 
-static enum vmem_status check_table(struct map_job *job, const uint64_t *table, unsigned level,
-                                    struct vmem_pages pages) {
-    uint64_t at = pages.first;
-    while (at < pages.end) {
-        const uint64_t *slot = &table[level_index(at, level)];
-        uint64_t absent = entry_count_absent(slot, leaves_from(job, level, at, pages.end));
-        if (absent != 0) {
-            at += absent << level_shift(level);
-            continue;
-        }
-        uint64_t next = level_entry_end(at, pages.end, level);
-        struct vmem_pages within = {at, next};
-        enum vmem_status status = check_entry(job, entry_load(slot), level, within);
-        if (status != VMEM_OK)
-            return status;
-        at = next;
-    }
+static enum vmem_status prepare_absent(struct vmem_change *change, unsigned level,
+                                       struct vmem_pages within) {
+    change->tables += vmem_count_tables_below(within, level, job_of(change)->leaf_level);
     return VMEM_OK;
+}
+
+// A leaf gives way as if it were absent: what sticks out of the range is split into the same
+// tables.
+static enum vmem_status prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,
+                                     struct vmem_pages within) {
+    (void)leaf;
+    return job_of(change)->mapping->replace ? prepare_absent(change, level, within)
+                                            : VMEM_ERR_MAPPED;
+}
+
+static enum vmem_status prepare_table(struct vmem_change *change, uint64_t entry, unsigned level,
+                                      struct vmem_pages within);
+
+static const struct vmem_visitor map_visitor = {
+    .skip = skip_absent,
+    .absent = prepare_absent,
+    .leaf = prepare_leaf,
+    .table = prepare_table,
+};
+
+static enum vmem_status prepare_table(struct vmem_change *change, uint64_t entry, unsigned level,
+                                      struct vmem_pages within) {
+    const struct map_job *job = job_of(change);
+    return replaces_table(job, entry, level, within)
+               ? vmem_visit_below(change, &vmem_drop_visitor, 0, entry, level, within)
+               : vmem_visit_below(change, &map_visitor, job->mapping->rights, entry, level, within);
 }
 
 // The leaf of `level` that maps page `at`.
@@ -208,9 +202,7 @@ map_general(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_
     if (status == VMEM_OK && commit_leaves(&job, &path, pages))
         return VMEM_OK;
     if (status == VMEM_OK)
-        status = check_table(&job, path.table, path.level, pages);
-    if (status == VMEM_OK)
-        status = vmem_reserve_alloc(&job.change);
+        status = vmem_prepare(&job.change, &map_visitor, &path, pages);
     if (status != VMEM_OK)
         return status;
     vmem_path_allow(&job.change, &path, pages.first);
@@ -219,32 +211,9 @@ map_general(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_
     return VMEM_OK;
 }
 
-// The fast path: one page, where there is nothing yet. False, with nothing done, if it is any
-// other, or a mistake; map_general finds out which.
-[[gnu::always_inline]] static inline bool map_fast(const struct vmem *space, unsigned levels,
-                                                   const struct vmem_mapping *mapping) {
-    unsigned rights = mapping->rights;
-    uint64_t leaf = entry_make_leaf(1, mapping->phys, rights, mapping->cache, mapping->global);
-    bool is_fast = mapping->bytes == FRAME_BYTES && is_aligned(mapping->virt.value, FRAME_BYTES) &&
-                   vmem_is_canonical(mapping->virt, levels) &&
-                   (mapping->phys.value & ~ENTRY_ADDRESS) == 0 &&
-                   (leaf & space->rules.reserved) == 0 && (rights & VMEM_READ) != 0 &&
-                   rights <= (VMEM_READ | VMEM_WRITE | VMEM_USER | VMEM_EXECUTE) &&
-                   (unsigned)mapping->cache <= VMEM_CACHE_WC &&
-                   (unsigned)mapping->largest <= VMEM_2M + (unsigned)space->cpu.has_1g;
-    if (!is_fast)
-        return false;
-    uint64_t page = mapping->virt.value >> FRAME_SHIFT;
-    struct vmem_fast_path path = vmem_fast_follow(space, levels, page);
-    if (path.slot == NULL || path.level != 1 || entry_is_present(path.entry) ||
-        (leaf & ~path.all & ENTRY_USER) != 0)
-        return false;
-    entry_store(path.slot, leaf);
-    return true;
-}
-
 enum vmem_status vmem_map(struct vmem *space, const struct vmem_mapping *mapping,
                           struct vmem_flush *flush) {
-    bool is_done = space->levels == 5 ? map_fast(space, 5, mapping) : map_fast(space, 4, mapping);
+    bool is_done =
+        space->levels == 5 ? vmem_fast_map(space, 5, mapping) : vmem_fast_map(space, 4, mapping);
     return is_done ? VMEM_OK : map_general(space, mapping, flush);
 }

@@ -2,7 +2,7 @@
 // by one store. CPUs that remember the way to the old table may go on to mark its leaves until they
 // have flushed. So a few tables at a time are kept until then, and what was marked in them is
 // carried over to the large leaf.
-#include "common/vmem/tables.h"
+#include "common/vmem/drop.h"
 
 enum { PENDING_MAX = 32 };
 
@@ -106,7 +106,7 @@ enum vmem_status vmem_merge(struct vmem *space, vaddr_t virt, uint64_t bytes,
     uint64_t *root = vmem_table(space, space->root);
     if (root == NULL)
         return VMEM_ERR_CORRUPT;
-    status = vmem_prepare_drop(&job.change, root, space->levels, pages);
+    status = vmem_visit(&job.change, &vmem_drop_visitor, root, space->levels, pages);
     if (status != VMEM_OK)
         return status;
     commit_table(&job, root, space->levels, pages);

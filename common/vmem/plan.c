@@ -1,3 +1,4 @@
+// The count, with the functions of range.h by which vmem_map chooses leaves, too.
 #include "common/vmem/plan.h"
 
 #include "common/vmem/range.h"

@@ -1,12 +1,13 @@
+// The checks of input, and the counts that map and the planner share.
 #include "common/vmem/range.h"
 
 struct vmem_pages vmem_pages_lower(unsigned levels) {
-    return (struct vmem_pages){0, UINT64_C(1) << (9 * levels - 1)};
+    return (struct vmem_pages){0, UINT64_C(1) << (VMEM_INDEX_BITS * levels - 1)};
 }
 
 struct vmem_pages vmem_pages_upper(unsigned levels) {
     uint64_t end = UINT64_C(1) << (64 - FRAME_SHIFT);
-    return (struct vmem_pages){end - (UINT64_C(1) << (9 * levels - 1)), end};
+    return (struct vmem_pages){end - (UINT64_C(1) << (VMEM_INDEX_BITS * levels - 1)), end};
 }
 
 enum vmem_status vmem_check_cpu(struct vmem_cpu cpu, unsigned levels) {
@@ -28,7 +29,7 @@ enum vmem_status vmem_check_range(unsigned levels, vaddr_t virt, uint64_t bytes,
         return VMEM_ERR_WRAPS;
     // The last address is in the same half if the bit that is sign-extended, and those above,
     // agree.
-    bool one_half = (virt.value ^ last) >> (FRAME_SHIFT + 9 * levels - 1) == 0;
+    bool one_half = (virt.value ^ last) >> (FRAME_SHIFT + VMEM_INDEX_BITS * levels - 1) == 0;
     if (!one_half || !vmem_is_canonical(virt, levels))
         return VMEM_ERR_NONCANONICAL;
     *ret_pages = (struct vmem_pages){virt.value >> FRAME_SHIFT, (last >> FRAME_SHIFT) + 1};

@@ -1,11 +1,12 @@
 // Ranges of pages, their checks, and how many tables and leaves a range takes.
 //
-// Inside the library an address is the number of its 4 KiB page, address >> 12 with the sign
-// extension kept: 52 bits, so that even the end of a range that reaches the top of the address
-// space is a number, and no comparison can wrap.
+// Inside the library an address is the index of its 4 KiB page: address >> 12, with the sign
+// extension kept. That takes 52 bits, so that even the end of the address space is a page, and no
+// comparison can wrap.
 #pragma once
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/vmem/entry.h"
 #include "common/vmem/vmem.h"
 
@@ -20,7 +21,8 @@ struct vmem_pages {
 
 // log2 of the pages that one entry of a table of `level` spans.
 static inline unsigned level_shift(unsigned level) {
-    return 9 * (level - 1);
+    ASSERT(level >= 1);
+    return VMEM_INDEX_BITS * (level - 1);
 }
 
 static inline uint64_t level_pages(unsigned level) {
@@ -35,7 +37,8 @@ static inline unsigned level_index(uint64_t page, unsigned level) {
     return (unsigned)(page >> level_shift(level)) % ENTRY_COUNT;
 }
 
-// Where the entry of `level` that holds page `at` ends, or the range, if that is sooner.
+// The end of the pages that the entry of `level` for page `at` translates, or the end of the range
+// if that is sooner.
 static inline uint64_t level_entry_end(uint64_t at, uint64_t end, unsigned level) {
     return min_u64(end, (at | (level_pages(level) - 1)) + 1);
 }
@@ -45,8 +48,8 @@ static inline uint64_t level_entries(uint64_t at, uint64_t end, unsigned level) 
     return ((end - 1) >> level_shift(level)) - (at >> level_shift(level)) + 1;
 }
 
-// The page after `count` entries of `level` from that of page `at` on, or the end of the range, if
-// that is sooner.
+// The page after `count` entries of `level`, the first of which holds page `at`, or the end of the
+// range if that is sooner.
 static inline uint64_t level_skip(uint64_t at, uint64_t end, unsigned level, uint64_t count) {
     return min_u64(end, align_down(at, level_pages(level)) + (count << level_shift(level)));
 }
@@ -54,6 +57,11 @@ static inline uint64_t level_skip(uint64_t at, uint64_t end, unsigned level, uin
 // Entries of one table of `level` that [at, end) covers whole, if `at` begins one; else 0.
 static inline uint64_t level_whole_entries(uint64_t at, uint64_t end, unsigned level) {
     return is_aligned(at, level_pages(level)) ? (end - at) >> level_shift(level) : 0;
+}
+
+// Whether one table of `level` holds all entries for [at, end).
+static inline bool level_is_one_table(uint64_t at, uint64_t end, unsigned level) {
+    return at < end && at >> level_shift(level + 1) == (end - 1) >> level_shift(level + 1);
 }
 
 // Whether [at, next), within one entry of `level`, is all of it.
@@ -71,7 +79,7 @@ struct vmem_pages vmem_pages_upper(unsigned levels);
 
 // Whether an address is one that a CPU with this many levels translates.
 static inline bool vmem_is_canonical(vaddr_t virt, unsigned levels) {
-    unsigned unused = 64 - (FRAME_SHIFT + 9 * levels);
+    unsigned unused = 64 - (FRAME_SHIFT + VMEM_INDEX_BITS * levels);
     return (uint64_t)((int64_t)(virt.value << unused) >> unused) == virt.value;
 }
 
@@ -87,7 +95,9 @@ static inline bool vmem_is_canonical(vaddr_t virt, unsigned levels) {
 // Errors: VMEM_ERR_RIGHTS, VMEM_ERR_NO_NX.
 [[nodiscard]] enum vmem_status vmem_check_rights(struct vmem_cpu cpu, unsigned rights);
 
-// Checks all of a mapping but what is mapped there now. *ret_pages is untouched on failure.
+// Checks all of a mapping that needs no look at the tables. *ret_pages is untouched on failure.
+// Errors: those of vmem_check_range and vmem_check_rights, VMEM_ERR_UNALIGNED of `phys` too,
+// VMEM_ERR_PADDR_WIDTH, VMEM_ERR_CACHE, VMEM_ERR_PAGE_SIZE.
 [[nodiscard]] enum vmem_status vmem_check_mapping(struct vmem_cpu cpu, unsigned levels,
                                                   const struct vmem_mapping *mapping,
                                                   struct vmem_pages *ret_pages);
@@ -104,7 +114,7 @@ static inline unsigned vmem_leaf_level(const struct vmem_mapping *mapping) {
 }
 
 // Tables of `level` that the pages need when leaves stand no higher than leaf_level: one for each
-// entry above that is not itself a leaf.
+// entry of level + 1 that is not a leaf itself.
 uint64_t vmem_count_tables(struct vmem_pages pages, unsigned level, unsigned leaf_level);
 
 // The same, of all levels below `level`: what it takes to give pages

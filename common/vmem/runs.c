@@ -1,4 +1,7 @@
+// How long a run is, and how runs that continue each other become one.
 #include "common/vmem/runs.h"
+
+#include "common/vmem/entries.h"
 
 // How many of the `count` entries from `slot` on, the first of which is a leaf, continue it.
 static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, unsigned level,

@@ -1,6 +1,6 @@
 // Address spaces as such: making, adopting, cloning and ending them, and the words for what can go
 // wrong.
-#include "common/vmem/tables.h"
+#include "common/vmem/drop.h"
 
 static void derive(struct vmem *space) {
     struct vmem_direct direct = {.bytes = 0};
@@ -136,9 +136,10 @@ enum vmem_status vmem_destroy(struct vmem *space, struct vmem_flush *flush) {
     vmem_change_begin(&change, space, flush);
     uint64_t *root = vmem_table(space, space->root);
     enum vmem_status status =
-        root != NULL ? vmem_prepare_drop(&change, root, space->levels, lower) : VMEM_ERR_CORRUPT;
+        root != NULL ? vmem_visit(&change, &vmem_drop_visitor, root, space->levels, lower)
+                     : VMEM_ERR_CORRUPT;
     if (status == VMEM_OK && is_alone)
-        status = vmem_prepare_drop(&change, root, space->levels, upper);
+        status = vmem_visit(&change, &vmem_drop_visitor, root, space->levels, upper);
     if (status != VMEM_OK)
         return status;
     drop_own_tables(&change, root, space->levels, lower);

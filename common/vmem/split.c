@@ -1,47 +1,35 @@
-// vmem_split: counts the tables, sets them aside, then splits from the top down.
-#include "common/vmem/tables.h"
+// vmem_split. Prepares: counts the tables and sets them aside. Commits: splits from the top down.
+#include "common/vmem/visit.h"
+
+#include <stddef.h>
 
 struct split_job {
     struct vmem_change change;
     unsigned target; // highest level at which a leaf may stay
 };
 
-static enum vmem_status check_table(struct split_job *job, const uint64_t *table, unsigned level,
-                                    struct vmem_pages pages);
-
-static enum vmem_status check_entry(struct split_job *job, uint64_t entry, unsigned level,
-                                    struct vmem_pages within) {
-    uint64_t *table;
-    enum vmem_status status;
-    switch (entry_kind(&job->change.space->rules, level, entry)) {
-    case ENTRY_IS_ABSENT:
-        return VMEM_OK;
-    case ENTRY_IS_TABLE:
-        status = vmem_enter(job->change.space, entry, 0, &table);
-        return status == VMEM_OK ? check_table(job, table, level - 1, within) : status;
-    case ENTRY_IS_LEAF: // every entry above the target becomes a table
-        for (unsigned above = level; above > job->target; above--)
-            job->change.tables += level_entries(within.first, within.end, above);
-        return VMEM_OK;
-    case ENTRY_IS_BAD:
-        break;
-    }
-    return VMEM_ERR_CORRUPT;
+static struct split_job *job_of(struct vmem_change *change) {
+    _Static_assert(offsetof(struct split_job, change) == 0);
+    return (struct split_job *)change;
 }
 
-static enum vmem_status check_table(struct split_job *job, const uint64_t *table, unsigned level,
-                                    struct vmem_pages pages) {
-    uint64_t at = pages.first;
-    while (level > job->target && at < pages.end) {
-        const uint64_t *slot = &table[level_index(at, level)];
-        struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
-        enum vmem_status status = check_entry(job, entry_load(slot), level, within);
-        if (status != VMEM_OK)
-            return status;
-        at = within.end;
-    }
+// Leaves of the target and below are small enough.
+static uint64_t skip_small(struct vmem_change *change, const uint64_t *slot, unsigned level,
+                           struct vmem_pages pages) {
+    (void)slot;
+    return level <= job_of(change)->target ? level_entries(pages.first, pages.end, level) : 0;
+}
+
+// Every entry of the leaf above the target becomes a table.
+static enum vmem_status prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,
+                                     struct vmem_pages within) {
+    (void)leaf;
+    for (unsigned above = level; above > job_of(change)->target; above--)
+        change->tables += level_entries(within.first, within.end, above);
     return VMEM_OK;
 }
+
+static const struct vmem_visitor split_visitor = {.skip = skip_small, .leaf = prepare_leaf};
 
 static void commit_table(struct split_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
@@ -74,9 +62,7 @@ enum vmem_status vmem_split(struct vmem *space, vaddr_t virt, uint64_t bytes, en
     struct vmem_path path;
     status = vmem_descend(space, pages, 0, 1, &path);
     if (status == VMEM_OK)
-        status = check_table(&job, path.table, path.level, pages);
-    if (status == VMEM_OK)
-        status = vmem_reserve_alloc(&job.change);
+        status = vmem_prepare(&job.change, &split_visitor, &path, pages);
     if (status != VMEM_OK)
         return status;
     commit_table(&job, path.table, path.level, pages);

@@ -1,16 +1,5 @@
 // vmem_translate: the walk of one address, as the CPU does it.
-#include "common/vmem/tables.h"
-
-[[gnu::always_inline]] static inline enum vmem_status
-fill_translation(vaddr_t virt, unsigned level, uint64_t leaf, unsigned rights,
-                 struct vmem_translation *ret) {
-    uint64_t offset = virt.value & (level_bytes(level) - 1);
-    ret->phys = paddr_add(entry_leaf_address(leaf, level), offset);
-    ret->entry = leaf;
-    ret->page = (enum vmem_page)(level - 1);
-    ret->rights = rights;
-    return VMEM_OK;
-}
+#include "common/vmem/fast.h"
 
 // Over any tables.
 [[gnu::noinline]] static enum vmem_status translate_general(const struct vmem *space, vaddr_t virt,
@@ -18,12 +7,15 @@ fill_translation(vaddr_t virt, unsigned level, uint64_t leaf, unsigned rights,
     const uint64_t *table = vmem_table(space, space->root);
     uint64_t grants = ENTRY_GRANTS_ALL;
     for (unsigned level = space->levels; table != NULL; level--) {
+        ASSERT(level != 0); // no entry of level 1 points to a table
         uint64_t entry = entry_load(&table[level_index(virt.value >> FRAME_SHIFT, level)]);
         grants &= entry_grants(entry);
         if (!entry_is_present(entry))
             return VMEM_ERR_NOT_MAPPED;
-        if (entry_is_leaf(&space->rules, level, entry))
-            return fill_translation(virt, level, entry, entry_grants_rights(grants), ret);
+        if (entry_is_leaf(&space->rules, level, entry)) {
+            vmem_fill_translation(virt, level, entry, entry_grants_rights(grants), ret);
+            return VMEM_OK;
+        }
         table = vmem_below(space, level, entry);
     }
     return VMEM_ERR_CORRUPT;
@@ -33,14 +25,8 @@ fill_translation(vaddr_t virt, unsigned level, uint64_t leaf, unsigned rights,
 translate(const struct vmem *space, vaddr_t virt, unsigned levels, struct vmem_translation *ret) {
     if (!vmem_is_canonical(virt, levels))
         return VMEM_ERR_NONCANONICAL;
-    struct vmem_fast_path path = vmem_fast_follow(space, levels, virt.value >> FRAME_SHIFT);
-    if (path.slot == NULL || !entry_is_leaf(&space->rules, path.level, path.entry))
-        return translate_general(space, virt, ret);
-    // No entry above forbids writing or executing.
-    unsigned rights = entry_leaf_rights(path.entry & (path.all | ~ENTRY_USER));
-    if (path.level == 1) // with constants
-        return fill_translation(virt, 1, path.entry, rights, ret);
-    return fill_translation(virt, path.level, path.entry, rights, ret);
+    return vmem_fast_translate(space, levels, virt, ret) ? VMEM_OK
+                                                         : translate_general(space, virt, ret);
 }
 
 enum vmem_status vmem_translate(const struct vmem *space, vaddr_t virt,

@@ -1,6 +1,6 @@
-// vmem_unmap: counts the tables that splitting takes, sets them aside, then clears. A table that
-// goes is first unreachable and then recorded to be freed.
-#include "common/vmem/tables.h"
+// vmem_unmap. Prepares: counts the tables that splitting takes and sets them aside. Commits:
+// clears. A table that goes is made unreachable first and recorded to be freed then.
+#include "common/vmem/drop.h"
 
 static bool is_empty(const uint64_t *table) {
     return entry_count_absent(table, ENTRY_COUNT) == ENTRY_COUNT;
@@ -102,9 +102,7 @@ enum vmem_status vmem_unmap(struct vmem *space, vaddr_t virt, uint64_t bytes,
     struct vmem_path path;
     status = vmem_descend(space, pages, 0, 1, &path);
     if (status == VMEM_OK)
-        status = vmem_prepare_drop(&change, path.table, path.level, pages);
-    if (status == VMEM_OK)
-        status = vmem_reserve_alloc(&change);
+        status = vmem_prepare(&change, &vmem_drop_visitor, &path, pages);
     if (status != VMEM_OK)
         return status;
     if (commit_table(&change, path.table, path.level, pages))

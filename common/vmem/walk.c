@@ -1,6 +1,6 @@
 // vmem_walk: all runs of a range.
 #include "common/vmem/runs.h"
-#include "common/vmem/tables.h"
+#include "common/vmem/window.h"
 
 struct walker {
     const struct vmem *space;

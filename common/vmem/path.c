@@ -1,58 +1,5 @@
-#include "common/vmem/tables.h"
-
-static bool add_gone(void *argument, const struct vmem_run *run) {
-    struct vmem_change *change = argument;
-    vmem_flush_add_run(change->space, change->flush, run);
-    return true;
-}
-
-void vmem_change_begin(struct vmem_change *change, const struct vmem *space,
-                       struct vmem_flush *flush) {
-    change->space = space;
-    change->flush = flush;
-    change->tables = 0;
-    change->reserve.next = PADDR_NONE;
-    change->gone.visit = add_gone;
-    change->gone.argument = change;
-    change->gone.run.bytes = 0;
-}
-
-static void reserve_free(struct vmem_change *change) {
-    const struct vmem *space = change->space;
-    while (!paddr_is_none(change->reserve.next)) {
-        paddr_t table;
-        (void)vmem_reserve_next(change, &table);
-        space->ops->table_free(space->context, table);
-    }
-}
-
-enum vmem_status vmem_reserve_alloc(struct vmem_change *change) {
-    const struct vmem *space = change->space;
-    for (uint64_t count = change->tables; count != 0; count--) {
-        paddr_t table = space->ops->table_alloc(space->context);
-        if (paddr_is_none(table)) {
-            reserve_free(change);
-            return VMEM_ERR_NO_MEMORY;
-        }
-        *vmem_table(space, table) = change->reserve.next.value;
-        change->reserve.next = table;
-    }
-    return VMEM_OK;
-}
-
-uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table) {
-    if (paddr_is_none(change->reserve.next))
-        __builtin_trap();
-    uint64_t *table = vmem_table(change->space, change->reserve.next);
-    *ret_table = change->reserve.next;
-    change->reserve.next = paddr(table[0]);
-    return table;
-}
-
-void vmem_change_end(struct vmem_change *change) {
-    (void)vmem_join_end(&change->gone);
-    reserve_free(change);
-}
+// How a path is found, and what all spaces that share an upper half see of a change to it.
+#include "common/vmem/path.h"
 
 // Compiled once for each number of levels, and unrolled: every level has its own constants.
 [[gnu::always_inline]] static inline enum vmem_status
@@ -132,21 +79,4 @@ void vmem_allow_user(struct vmem_change *change, uint64_t *slot, unsigned level,
         return;
     for (const struct vmem *at = space; (at = next_sharer(space, at)) != NULL;)
         entry_set_live(&vmem_table(at, at->root)[level_index(page, level)], ENTRY_USER);
-}
-
-uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned level,
-                          uint64_t page) {
-    paddr_t address;
-    uint64_t *table = vmem_reserve_next(change, &address);
-    uint64_t leaf = entry_load(slot);
-    uint64_t parent;
-    // Published with one store once it is full; again from the start if a CPU has marked the leaf
-    // accessed or dirty since it was read.
-    do {
-        entry_fill(table, ENTRY_COUNT, entry_split_leaf(leaf, level), level_bytes(level - 1));
-        parent = entry_make_table(address, entry_grants_rights(entry_grants(leaf)));
-    } while (!entry_exchange(slot, &leaf, parent));
-    vmem_flush_add_leaves(change->flush, align_down(page, level_pages(level)), 1, level,
-                          entry_is_global(leaf));
-    return table;
 }
