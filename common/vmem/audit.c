@@ -46,6 +46,7 @@ static uint64_t entry_page(const struct vmem *space, uint64_t table_page, unsign
 
 static void audit_table(struct audit *audit, const uint64_t *table, unsigned level, uint64_t page,
                         uint64_t grants) {
+    ASSERT(level >= 1 && level <= audit->space->levels);
     const struct vmem *space = audit->space;
     audit->result.tables++;
     for (unsigned i = 0; i < ENTRY_COUNT; i++) {

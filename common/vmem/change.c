@@ -28,6 +28,7 @@ static void reserve_free(struct vmem_change *change) {
 }
 
 enum vmem_status vmem_reserve_alloc(struct vmem_change *change) {
+    ASSERT(paddr_is_none(change->reserve.next));
     const struct vmem *space = change->space;
     for (uint64_t count = change->tables; count != 0; count--) {
         paddr_t table = space->ops->table_alloc(space->context);
@@ -35,6 +36,7 @@ enum vmem_status vmem_reserve_alloc(struct vmem_change *change) {
             reserve_free(change);
             return VMEM_ERR_NO_MEMORY;
         }
+        ASSERT(is_aligned(table.value, FRAME_BYTES));
         *vmem_table(space, table) = change->reserve.next.value;
         change->reserve.next = table;
     }
@@ -61,6 +63,7 @@ uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned l
     uint64_t *table = vmem_reserve_next(change, &address);
     uint64_t leaf = entry_load(slot);
     uint64_t parent;
+    ASSERT(entry_is_leaf(&change->space->rules, level, leaf));
     // Published with one store once it is full; again from the start if a CPU has marked the leaf
     // accessed or dirty since it was read.
     do {

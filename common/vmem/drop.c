@@ -5,11 +5,13 @@
 enum vmem_status vmem_drop_prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,
                                         struct vmem_pages within) {
     (void)leaf;
+    ASSERT(!level_is_whole(within.first, within.end, level));
     change->tables += vmem_count_tables_below(within, level, level);
     return VMEM_OK;
 }
 
 void vmem_drop_run(struct vmem_change *change, const struct vmem_run *run, unsigned level) {
+    ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES && run->leaves[level - 1] != 0);
     vmem_flush_add_leaves(change->flush, run->virt.value >> FRAME_SHIFT, run->leaves[level - 1],
                           level, run->global);
     (void)vmem_join_add(&change->gone, run);
@@ -18,6 +20,8 @@ void vmem_drop_run(struct vmem_change *change, const struct vmem_run *run, unsig
 void vmem_drop_table(struct vmem_change *change, uint64_t entry, unsigned level, uint64_t page) {
     const struct vmem *space = change->space;
     uint64_t *table = vmem_table(space, entry_table_address(entry));
+    ASSERT(entry_is_table(&space->rules, level + 1, entry));
+    ASSERT(is_aligned(page, level_pages(level + 1)));
     struct vmem_pages rest = {page, page + level_pages(level + 1)};
     while (rest.first != rest.end) {
         uint64_t *slot = &table[level_index(rest.first, level)];

@@ -67,6 +67,7 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
 // Edits what a table, or a leaf that the range cuts, translates within the pages.
 static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
                          struct vmem_pages within) {
+    ASSERT(level > 1);
     struct vmem_change *change = &edit->change;
     uint64_t entry = entry_load(slot);
     uint64_t *below;
@@ -87,6 +88,7 @@ static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
 
 static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
+    ASSERT(level_is_one_table(pages.first, pages.end, level));
     uint64_t at = pages.first;
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];
@@ -122,6 +124,7 @@ static bool changes_any(struct entry_summary leaves, struct entry_edit bits) {
 // Edits leaves that may differ. Returns what they were.
 static struct entry_summary apply_group(const struct vmem_edit *edit, uint64_t *slot,
                                         uint64_t count, struct entry_edit bits) {
+    ASSERT(count <= ENTRY_GROUP);
     struct entry_summary were = {0};
     for (uint64_t i = 0; i < count; i++)
         were = entry_summary_add(were, entry_load(&slot[i]));
@@ -151,6 +154,7 @@ static void apply_general(struct vmem_edit *edit, uint64_t *slot, unsigned level
 
 void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
                           uint64_t count) {
+    ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES && count != 0);
     struct entry_edit bits = edit->bits[level];
     struct entry_summary seen = edit->seen[level];
     bool are_alike = (seen.apart & (bits.clear | bits.set)) == 0;
@@ -165,6 +169,7 @@ void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level
 }
 
 enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages) {
+    ASSERT(edit->apply != NULL && (edit->skips_holes || edit->keep == NULL));
     const struct vmem *space = edit->change.space;
     struct vmem_path path;
     enum vmem_status status = vmem_descend(space, pages, edit->rights, 1, &path);

@@ -35,6 +35,7 @@ static inline uint64_t entry_summary_any(struct entry_summary summary) {
 // Fills `count` entries from `slot` on. Each is `step` more than the one before: leaves that map
 // memory without a gap.
 static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uint64_t step) {
+    ASSERT(count <= ENTRY_COUNT);
     for (; count >= 8; count -= 8) {
 #pragma GCC unroll 8
         for (unsigned i = 0; i < 8; i++, leaf += step)
@@ -47,6 +48,7 @@ static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uin
 // Inverts bits of `count` leaves, by loads and stores: a bit that a CPU sets in between would be
 // lost.
 static inline void entry_invert(uint64_t *slot, uint64_t count, uint64_t bits) {
+    ASSERT(count <= ENTRY_COUNT);
     for (; count >= ENTRY_GROUP; count -= ENTRY_GROUP) {
 #pragma GCC unroll 16
         for (unsigned i = 0; i < ENTRY_GROUP; i++, slot++)
@@ -63,11 +65,13 @@ static inline void entry_clear(uint64_t *slot, uint64_t count) {
 
 // The same in a table to which nothing leads yet: no CPU can see a store in parts.
 static inline void entry_clear_unseen(uint64_t *slot, uint64_t count) {
+    ASSERT(count <= ENTRY_COUNT);
     memset(slot, 0, count * sizeof(*slot));
 }
 
 // How many of the `count` entries from `slot` on are absent before the first present one.
 static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
+    ASSERT(count <= ENTRY_COUNT);
     uint64_t absent = 0;
     for (; count - absent >= ENTRY_GROUP; absent += ENTRY_GROUP) {
         uint64_t any = 0;
@@ -87,6 +91,7 @@ static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) 
 static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsigned level,
                                           const uint64_t *slot, uint64_t count,
                                           struct entry_summary *summary) {
+    ASSERT(level <= VMEM_LEVELS_MAX && count <= ENTRY_COUNT);
     uint64_t sample = summary->sample != 0 || count == 0 ? summary->sample : entry_load(slot);
     if (!entry_is_leaf(rules, level, sample))
         return 0;

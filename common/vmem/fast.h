@@ -66,6 +66,7 @@ vmem_fast_follow(const struct vmem *space, unsigned levels, uint64_t page) {
 [[gnu::always_inline]] static inline void vmem_fill_translation(vaddr_t virt, unsigned level,
                                                                 uint64_t leaf, unsigned rights,
                                                                 struct vmem_translation *ret) {
+    ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES);
     uint64_t offset = virt.value & (level_bytes(level) - 1);
     ret->phys = paddr_add(entry_leaf_address(leaf, level), offset);
     ret->entry = leaf;

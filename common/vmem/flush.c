@@ -5,6 +5,9 @@ const struct vmem_flush_ops vmem_unloaded = {.execute = NULL, .release = NULL};
 
 void vmem_flush_add_leaves(struct vmem_flush *flush, uint64_t page, uint64_t count, unsigned level,
                            bool global) {
+    ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES && count != 0);
+    ASSERT(is_aligned(page, level_pages(level)));
+    ASSERT(flush->pages <= VMEM_FLUSH_PAGES_MAX);
     flush->global |= global;
     if (flush->full || count > VMEM_FLUSH_PAGES_MAX - (uint64_t)flush->pages) {
         flush->full = true;
@@ -29,6 +32,7 @@ void vmem_flush_add_leaves(struct vmem_flush *flush, uint64_t page, uint64_t cou
 
 // Bit 0 of a table's address is clear: a CPU that still walks the table finds entry 0 absent.
 void vmem_flush_add_table(const struct vmem *space, struct vmem_flush *flush, paddr_t table) {
+    ASSERT(is_aligned(table.value, FRAME_BYTES));
     entry_store(vmem_table(space, table), flush->table_count == 0 ? 0 : flush->tables.value);
     flush->tables = table;
     flush->table_count++;
@@ -37,6 +41,7 @@ void vmem_flush_add_table(const struct vmem *space, struct vmem_flush *flush, pa
 
 void vmem_flush_add_run(const struct vmem *space, struct vmem_flush *flush,
                         const struct vmem_run *run) {
+    ASSERT(run->bytes != 0 && flush->run_count <= VMEM_FLUSH_RUNS);
     if (flush->ops->release == NULL)
         return;
     if (flush->run_count == VMEM_FLUSH_RUNS)
@@ -45,6 +50,7 @@ void vmem_flush_add_run(const struct vmem *space, struct vmem_flush *flush,
 }
 
 void vmem_flush_finish(const struct vmem *space, struct vmem_flush *flush) {
+    ASSERT(flush->range_count <= VMEM_FLUSH_RANGES && flush->run_count <= VMEM_FLUSH_RUNS);
     const struct vmem_flush_ops *ops = flush->ops;
     bool is_due = flush->full || flush->structures || flush->range_count != 0;
     if (is_due && ops->execute != NULL)

@@ -2,14 +2,21 @@
 #include "common/base/arith.h"
 #include "common/vmem/edit.h"
 
+#include <stddef.h>
+
 struct harvest_job {
-    struct vmem_edit edit; // the first member: the edit is the job
+    struct vmem_edit edit; // first: see job_of
     uint64_t clear;        // bits of an entry
     vmem_visit_marks visit;
     void *argument;
     struct vmem_pages pages; // with equal marks, not visited yet; empty: none
     unsigned marks;
 };
+
+static struct harvest_job *job_of(struct vmem_edit *edit) {
+    _Static_assert(offsetof(struct harvest_job, edit) == 0);
+    return (struct harvest_job *)edit;
+}
 
 static void visit_pages(struct harvest_job *job) {
     uint64_t bytes = (job->pages.end - job->pages.first) << FRAME_SHIFT;
@@ -18,6 +25,7 @@ static void visit_pages(struct harvest_job *job) {
 }
 
 static void add_pages(struct harvest_job *job, struct vmem_pages pages, unsigned marks) {
+    ASSERT(pages.first < pages.end && job->pages.end <= pages.first);
     if (job->pages.end == pages.first && job->marks == marks) {
         job->pages.end = pages.end;
         return;
@@ -27,15 +35,15 @@ static void add_pages(struct harvest_job *job, struct vmem_pages pages, unsigned
     job->marks = marks;
 }
 
-// What a CPU marks from now on, and would have been cleared, is left for the next time.
+// The leaf has no marks to clear. Those that a CPU sets from now on are for the next harvest.
 static void keep_leaf(struct vmem_edit *edit, uint64_t leaf, struct vmem_pages pages) {
-    struct harvest_job *job = (struct harvest_job *)edit;
+    struct harvest_job *job = job_of(edit);
     add_pages(job, pages, entry_marks(leaf));
 }
 
 static void harvest_leaves(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
                            uint64_t count) {
-    struct harvest_job *job = (struct harvest_job *)edit;
+    struct harvest_job *job = job_of(edit);
     for (uint64_t *end = slot + count; slot != end; slot++) {
         uint64_t leaf = entry_load(slot);
         if ((leaf & job->clear) != 0) {

@@ -72,8 +72,9 @@ static enum vmem_status prepare_table(struct vmem_change *change, uint64_t entry
 static uint64_t make_leaf(const struct map_job *job, unsigned level, uint64_t at) {
     const struct vmem_mapping *mapping = job->mapping;
     uint64_t offset = page_address(at).value - mapping->virt.value;
-    return entry_make_leaf(level, paddr_add(mapping->phys, offset), mapping->rights, mapping->cache,
-                           mapping->global);
+    paddr_t phys = paddr_add(mapping->phys, offset);
+    ASSERT(level <= job->leaf_level && is_aligned(phys.value, level_bytes(level)));
+    return entry_make_leaf(level, phys, mapping->rights, mapping->cache, mapping->global);
 }
 
 // Fills `count` entries from `slot` on with leaves that map page `at` and what follows.
@@ -84,6 +85,7 @@ static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned leve
 
 // Makes a table of `level` for the pages and all that belongs below; returns the entry for it.
 static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vmem_pages pages) {
+    ASSERT(level_is_one_table(pages.first, pages.end, level));
     paddr_t address;
     uint64_t *table = vmem_reserve_next(&job->change, &address);
     unsigned first = level_index(pages.first, level);
@@ -109,6 +111,7 @@ static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vme
 // Puts a leaf, or a table of them, where one entry maps something else now.
 static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
                           struct vmem_pages within) {
+    ASSERT(job->mapping->replace && level_is_whole(within.first, within.end, level));
     struct vmem_change *change = &job->change;
     uint64_t old = entry_load(slot);
     bool is_leaf = entry_kind(&change->space->rules, level, old) == ENTRY_IS_LEAF;
@@ -133,6 +136,7 @@ static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
     struct vmem_change *change = &job->change;
     uint64_t entry = entry_load(slot);
     enum entry_kind kind = entry_kind(&change->space->rules, level, entry);
+    ASSERT(kind != ENTRY_IS_BAD);
     uint64_t *below;
     if (kind == ENTRY_IS_ABSENT) {
         vmem_attach_table(change->space, slot, level, within.first,
@@ -156,6 +160,7 @@ static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
 // Adds the pages to a table that is in use.
 static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
+    ASSERT(level_is_one_table(pages.first, pages.end, level));
     uint64_t at = pages.first;
     while (at < pages.end) {
         uint64_t *slot = &table[level_index(at, level)];

@@ -41,6 +41,7 @@ static void flush_pending(struct merge_job *job) {
 
 // Whether the entries of a table of `level` are leaves that together are one large leaf.
 static bool is_one_leaf(const struct merge_job *job, const uint64_t *table, unsigned level) {
+    ASSERT(level >= 1 && level < VMEM_PAGE_SIZES);
     uint64_t first = entry_load(&table[0]);
     if (entry_kind(&job->change.space->rules, level, first) != ENTRY_IS_LEAF ||
         !is_aligned(entry_leaf_address(first, level).value >> FRAME_SHIFT, level_pages(level + 1)))
@@ -56,6 +57,7 @@ static bool is_one_leaf(const struct merge_job *job, const uint64_t *table, unsi
 
 // Merges the table at `slot` of a `level` table, which holds page `at`, if it can be.
 static void merge_entry(struct merge_job *job, uint64_t *slot, unsigned level, uint64_t at) {
+    ASSERT(level >= 2 && level <= job->highest && job->pending_count < PENDING_MAX);
     struct vmem_change *change = &job->change;
     uint64_t entry = entry_load(slot);
     paddr_t address = entry_table_address(entry);

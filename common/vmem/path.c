@@ -5,6 +5,7 @@
 [[gnu::always_inline]] static inline enum vmem_status
 descend(const struct vmem *space, unsigned levels, struct vmem_pages pages, unsigned rights,
         unsigned lowest, struct vmem_path *ret_path) {
+    ASSERT(levels == space->levels && lowest >= 1 && pages.first < pages.end);
     uint64_t apart = pages.first ^ (pages.end - 1);
     uint64_t *table = vmem_table(space, space->root);
     if (table == NULL)
@@ -44,6 +45,7 @@ enum vmem_status vmem_descend(const struct vmem *space, struct vmem_pages pages,
 
 enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned rights,
                             uint64_t **ret_table) {
+    ASSERT(entry_is_present(entry));
     if ((entry_missing_rights(entry_grants(entry), rights) & ~(unsigned)VMEM_USER) != 0)
         return VMEM_ERR_RIGHTS;
     *ret_table = vmem_table(space, entry_table_address(entry));
@@ -51,6 +53,7 @@ enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned r
 }
 
 void vmem_path_allow_user(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
+    ASSERT(path->level <= change->space->levels);
     for (unsigned level = change->space->levels; level > path->level; level--)
         vmem_allow_user(change, path->slot[level], level, page);
 }
@@ -62,6 +65,7 @@ static const struct vmem *next_sharer(const struct vmem *space, const struct vme
 
 void vmem_attach_table(const struct vmem *space, uint64_t *slot, unsigned level, uint64_t page,
                        uint64_t entry) {
+    ASSERT(entry_is_table(&space->rules, level, entry));
     entry_store(slot, entry);
     if (!level_is_shared(space, level, page))
         return;
@@ -71,6 +75,7 @@ void vmem_attach_table(const struct vmem *space, uint64_t *slot, unsigned level,
 
 void vmem_allow_user(struct vmem_change *change, uint64_t *slot, unsigned level, uint64_t page) {
     const struct vmem *space = change->space;
+    ASSERT(level >= 2 && level <= space->levels); // a leaf's rights are not this function's
     if ((entry_load(slot) & ENTRY_USER) != 0)
         return;
     entry_set_live(slot, ENTRY_USER);

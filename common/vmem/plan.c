@@ -15,6 +15,7 @@ enum vmem_status vmem_plan_begin(struct vmem_plan *plan, struct vmem_cpu cpu, un
 // shared, and only with the mapping just before.
 static uint64_t count_new_tables(struct vmem_plan *plan, struct vmem_pages pages, unsigned level,
                                  unsigned leaf_level) {
+    ASSERT(level < plan->levels);
     uint64_t first = pages.first >> level_shift(level + 1);
     uint64_t last = (pages.end - 1) >> level_shift(level + 1);
     bool first_is_shared = plan->next_table[level] == first + 1;

@@ -70,6 +70,7 @@ enum vmem_status vmem_check_mapping(struct vmem_cpu cpu, unsigned levels,
 }
 
 uint64_t vmem_count_tables(struct vmem_pages pages, unsigned level, unsigned leaf_level) {
+    ASSERT(pages.first < pages.end && leaf_level >= 1);
     unsigned above = level + 1;
     uint64_t touched = level_entries(pages.first, pages.end, above);
     if (above > leaf_level)
@@ -95,6 +96,7 @@ static uint64_t count_whole(struct vmem_pages pages, unsigned level) {
 }
 
 uint64_t vmem_count_leaves(struct vmem_pages pages, unsigned level, unsigned leaf_level) {
+    ASSERT(pages.first < pages.end && leaf_level >= 1 && leaf_level <= VMEM_PAGE_SIZES);
     if (level > leaf_level)
         return 0;
     uint64_t in_larger = level == leaf_level ? 0 : count_whole(pages, level + 1) * ENTRY_COUNT;

@@ -40,22 +40,26 @@ static inline unsigned level_index(uint64_t page, unsigned level) {
 // The end of the pages that the entry of `level` for page `at` translates, or the end of the range
 // if that is sooner.
 static inline uint64_t level_entry_end(uint64_t at, uint64_t end, unsigned level) {
+    ASSERT(at < end);
     return min_u64(end, (at | (level_pages(level) - 1)) + 1);
 }
 
 // Entries of one table of `level` that [at, end) touches.
 static inline uint64_t level_entries(uint64_t at, uint64_t end, unsigned level) {
+    ASSERT(at < end);
     return ((end - 1) >> level_shift(level)) - (at >> level_shift(level)) + 1;
 }
 
 // The page after `count` entries of `level`, the first of which holds page `at`, or the end of the
 // range if that is sooner.
 static inline uint64_t level_skip(uint64_t at, uint64_t end, unsigned level, uint64_t count) {
+    ASSERT(at < end && count != 0 && count <= ENTRY_COUNT);
     return min_u64(end, align_down(at, level_pages(level)) + (count << level_shift(level)));
 }
 
 // Entries of one table of `level` that [at, end) covers whole, if `at` begins one; else 0.
 static inline uint64_t level_whole_entries(uint64_t at, uint64_t end, unsigned level) {
+    ASSERT(at < end);
     return is_aligned(at, level_pages(level)) ? (end - at) >> level_shift(level) : 0;
 }
 
@@ -66,6 +70,7 @@ static inline bool level_is_one_table(uint64_t at, uint64_t end, unsigned level)
 
 // Whether [at, next), within one entry of `level`, is all of it.
 static inline bool level_is_whole(uint64_t at, uint64_t next, unsigned level) {
+    ASSERT(level_entry_end(at, next, level) == next);
     return next - at == level_pages(level);
 }
 
@@ -79,6 +84,7 @@ struct vmem_pages vmem_pages_upper(unsigned levels);
 
 // Whether an address is one that a CPU with this many levels translates.
 static inline bool vmem_is_canonical(vaddr_t virt, unsigned levels) {
+    ASSERT(levels == 4 || levels == 5);
     unsigned unused = 64 - (FRAME_SHIFT + VMEM_INDEX_BITS * levels);
     return (uint64_t)((int64_t)(virt.value << unused) >> unused) == virt.value;
 }
@@ -107,6 +113,7 @@ static inline bool vmem_is_canonical(vaddr_t virt, unsigned levels) {
 // This is the one rule by which vmem_map and the planner choose leaves.
 static inline unsigned vmem_leaf_level(const struct vmem_mapping *mapping) {
     unsigned level = (unsigned)mapping->largest + 1;
+    ASSERT(level <= VMEM_PAGE_SIZES);
     uint64_t apart = (mapping->virt.value ^ mapping->phys.value) >> FRAME_SHIFT;
     while (!is_aligned(apart, level_pages(level)))
         level--;

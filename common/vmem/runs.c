@@ -33,6 +33,7 @@ struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *slot, unsi
     uint64_t at = pages.first;
     uint64_t entry = entry_load(slot);
     uint64_t leaves = count_leaves(space, slot, level, level_entries(at, pages.end, level));
+    ASSERT(leaves != 0 && entry_is_leaf(&space->rules, level, entry));
     uint64_t start = align_down(at, level_pages(level));
     *ret_next = min_u64(pages.end, start + (leaves << level_shift(level)));
     struct vmem_run run = {
@@ -62,6 +63,7 @@ bool vmem_join_end(struct vmem_join *join) {
 }
 
 bool vmem_join_add(struct vmem_join *join, const struct vmem_run *next) {
+    ASSERT(next->bytes != 0);
     struct vmem_run *run = &join->run;
     if (!run_continues(run, next)) {
         bool go_on = vmem_join_end(join);

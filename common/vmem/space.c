@@ -6,6 +6,7 @@ static void derive(struct vmem *space) {
     struct vmem_direct direct = {.bytes = 0};
     if (space->ops->direct != NULL)
         direct = space->ops->direct(space->context);
+    ASSERT(is_aligned(direct.start.value | direct.bytes, FRAME_BYTES));
     space->rules = entry_rules(space->cpu);
     space->direct_first = entry_number(entry_fast(direct.start));
     space->direct_frames = direct.bytes >> FRAME_SHIFT;
@@ -59,6 +60,7 @@ enum vmem_status vmem_adopt(struct vmem *space, const struct vmem_ops *ops, void
 static void own_below(struct vmem *space, paddr_t address, unsigned level,
                       bool (*may_free)(void *argument, paddr_t table), void *argument) {
     uint64_t *table = vmem_table(space, address);
+    ASSERT(table != NULL && level >= 1);
     for (unsigned i = 0; level > 1 && i < ENTRY_COUNT; i++) {
         uint64_t entry = entry_load(&table[i]);
         if (entry_kind(&space->rules, level, entry) != ENTRY_IS_TABLE)
@@ -111,6 +113,7 @@ static void leave_ring(struct vmem *space) {
 // Detaches and drops the space's own tables below the pages of a table that stays.
 static void drop_own_tables(struct vmem_change *change, uint64_t *table, unsigned level,
                             struct vmem_pages pages) {
+    ASSERT(table != NULL && level_is_one_table(pages.first, pages.end, level));
     uint64_t next;
     for (uint64_t at = pages.first; level > 1 && at < pages.end; at = next) {
         uint64_t *slot = &table[level_index(at, level)];

@@ -24,6 +24,7 @@ static uint64_t skip_small(struct vmem_change *change, const uint64_t *slot, uns
 static enum vmem_status prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,
                                      struct vmem_pages within) {
     (void)leaf;
+    ASSERT(level > job_of(change)->target);
     for (unsigned above = level; above > job_of(change)->target; above--)
         change->tables += level_entries(within.first, within.end, above);
     return VMEM_OK;

@@ -19,6 +19,7 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
 // Clears what a table, or a leaf that the within cuts, translates of the within.
 static bool commit_entry(struct vmem_change *change, uint64_t *slot, unsigned level,
                          struct vmem_pages within) {
+    ASSERT(level > 1);
     const struct vmem *space = change->space;
     uint64_t entry = entry_load(slot);
     if (entry_kind(&change->space->rules, level, entry) == ENTRY_IS_LEAF) {
@@ -50,6 +51,7 @@ static uint64_t clear_run(struct vmem_change *change, uint64_t *slot, unsigned l
 
 static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
+    ASSERT(level_is_one_table(pages.first, pages.end, level));
     bool cleared = false;
     struct vmem_pages rest = pages;
     while (rest.first < rest.end) {
@@ -81,6 +83,7 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
 // Frees the tables on the way to the range that hold nothing any more, lowest first.
 static void prune_path(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
     const struct vmem *space = change->space;
+    ASSERT(path->level >= 1 && path->level <= space->levels);
     const uint64_t *table = path->table;
     for (unsigned level = path->level + 1; level <= space->levels; level++) {
         uint64_t *slot = path->slot[level];

@@ -29,6 +29,7 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
     const uint64_t *entries = vmem_table(walker->space, table);
     if (entries == NULL || is_cycle(walker, level, table))
         return VMEM_ERR_CORRUPT;
+    ASSERT(level_is_one_table(pages.first, pages.end, level));
     walker->path[level] = table;
     uint64_t at = pages.first;
     while (at < pages.end) {
