@@ -20,8 +20,8 @@ static void report(struct audit *audit, enum vmem_violation_kind kind, const str
     audit->auditor->report(audit->auditor->context, &violation);
 }
 
-// The table at `address`, to which the entry at `at` points; null, and reported, if it may not be
-// entered.
+// The table at `address`, to which the entry at `at` points. If the audit may not enter it, reports
+// that and returns null.
 static const uint64_t *claim_table(struct audit *audit, paddr_t address, const struct place *at) {
     enum vmem_claim claim = audit->auditor->claim(audit->auditor->context, address);
     const uint64_t *table = NULL;
@@ -34,7 +34,7 @@ static const uint64_t *claim_table(struct audit *audit, paddr_t address, const s
     return table;
 }
 
-// Page 0 of each half is at index 0 of the root or at its middle: above it addresses are
+// The first page that an entry translates. In the upper half of the root addresses are
 // sign-extended.
 static uint64_t entry_page(const struct vmem *space, uint64_t table_page, unsigned level,
                            unsigned index) {

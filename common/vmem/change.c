@@ -64,8 +64,8 @@ uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned l
     uint64_t leaf = entry_load(slot);
     uint64_t parent;
     ASSERT(entry_is_leaf(&change->space->rules, level, leaf));
-    // Published with one store once it is full; again from the start if a CPU has marked the leaf
-    // accessed or dirty since it was read.
+    // One store makes the table reachable, once it is full. If a CPU has marked the leaf accessed
+    // or dirty since it was read, the exchange fails and the parts are made again, with the mark.
     do {
         entry_fill(table, ENTRY_COUNT, entry_split_leaf(leaf, level), level_bytes(level - 1));
         parent = entry_make_table(address, entry_grants_rights(entry_grants(leaf)));

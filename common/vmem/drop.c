@@ -33,7 +33,7 @@ void vmem_drop_table(struct vmem_change *change, uint64_t entry, unsigned level,
             vmem_drop_run(change, &run, level);
         } else if (kind == ENTRY_IS_TABLE) {
             if (!entry_is_owned(entry) && entry_is_owned(below))
-                entry_store(slot, 0); // the table lives on, what it leads to does not
+                entry_store(slot, 0); // the table stays, the table below it is freed
             vmem_drop_table(change, below, level - 1, rest.first);
         }
         rest.first = next;

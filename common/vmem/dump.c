@@ -1,6 +1,5 @@
-// Tables as text, for people. Runs in fault handlers too, and in an image that stands elsewhere
-// than it was linked for: no tables of pointers (the target builds forbid what a switch would
-// become).
+// Tables as text, for people. Runs in fault handlers too, and in an image that is not where it was
+// linked for: so there are no tables of pointers here (and the target's flags forbid jump tables).
 #include "common/vmem/window.h"
 
 static const char *cache_text(enum vmem_cache cache) {

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-// A leaf that the edit leaves as it is stays whole, even where the range cuts it.
+// Whether the edit changes the leaf. If not, the leaf stays whole, even where the range cuts it.
 static bool leaf_changes(const struct vmem_edit *edit, unsigned level, uint64_t leaf) {
     return entry_edited(leaf, edit->bits[level]) != leaf;
 }
@@ -40,7 +40,7 @@ static enum vmem_status prepare_leaf(struct vmem_change *change, uint64_t leaf, 
     struct vmem_edit *edit = edit_of(change);
     if (leaf_may_change(edit, level, leaf)) {
         change->tables += vmem_count_tables_below(within, level, level);
-        for (unsigned below = 1; below < level; below++) // its parts will be there, too
+        for (unsigned below = 1; below < level; below++) // its parts will be among them
             edit->seen[below] = ENTRY_SUMMARY_ANY;
     }
     return VMEM_OK;
@@ -64,7 +64,7 @@ static enum vmem_status prepare_table(struct vmem_change *change, uint64_t entry
 static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
-// Edits what a table, or a leaf that the range cuts, translates within the pages.
+// Edits the pages below an entry: a table, or a leaf that the range cuts.
 static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
                          struct vmem_pages within) {
     ASSERT(level > 1);
@@ -94,7 +94,7 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
         uint64_t *slot = &table[level_index(at, level)];
         uint64_t leaves = level_whole_entries(at, pages.end, level);
         struct entry_summary seen = {0};
-        if (level > 1 || edit->skips_holes) // else the check has seen leaves alone
+        if (level > 1 || edit->skips_holes) // else all were leaves when prepared
             leaves = entry_count_leaves(&edit->change.space->rules, level, slot, leaves, &seen);
         if (leaves != 0) {
             edit->apply(edit, slot, level, at, leaves);
@@ -108,8 +108,8 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     }
 }
 
-// Whether no CPU can set a mark in the leaves any more: all are set, or none has loaded the tables.
-// Then plain stores lose nothing.
+// Whether loads and stores lose no mark: all marks of the leaves are set, or no CPU has loaded the
+// tables.
 static bool stores_suffice(const struct vmem_edit *edit, struct entry_summary leaves) {
     bool are_loaded = edit->change.flush->ops->execute != NULL;
     return !are_loaded || (ENTRY_MARKS & ~entry_summary_all(leaves)) == 0;
@@ -121,7 +121,7 @@ static bool changes_any(struct entry_summary leaves, struct entry_edit bits) {
            (~entry_summary_all(leaves) & bits.set) != 0;
 }
 
-// Edits leaves that may differ. Returns what they were.
+// Edits the leaves of a group, which may differ. Returns what they were.
 static struct entry_summary apply_group(const struct vmem_edit *edit, uint64_t *slot,
                                         uint64_t count, struct entry_edit bits) {
     ASSERT(count <= ENTRY_GROUP);

@@ -12,19 +12,20 @@ struct map_job {
     unsigned leaf_level;
 };
 
-// Entries of a table, from that of page `at` on, that can be leaves of this mapping.
+// How many entries of a `level` table, the first of which is for page `at`, can be leaves of this
+// mapping.
 static uint64_t leaves_from(const struct map_job *job, unsigned level, uint64_t at, uint64_t end) {
     return level <= job->leaf_level ? level_whole_entries(at, end, level) : 0;
 }
 
-// Whether a leaf of this mapping takes the place of the table that `entry` points to.
+// Whether leaves of this mapping replace the table that `entry` points to.
 static bool replaces_table(const struct map_job *job, uint64_t entry, unsigned level,
                            struct vmem_pages within) {
     return job->mapping->replace && leaves_from(job, level, within.first, within.end) != 0 &&
            vmem_may_detach(job->change.space, entry, level, within.first);
 }
 
-// What the change gets as its first member.
+// The job whose first member the change is.
 static struct map_job *job_of(struct vmem_change *change) {
     _Static_assert(offsetof(struct map_job, change) == 0);
     return (struct map_job *)change;
@@ -41,8 +42,8 @@ static enum vmem_status prepare_absent(struct vmem_change *change, unsigned leve
     return VMEM_OK;
 }
 
-// A leaf gives way as if it were absent: what sticks out of the range is split into the same
-// tables.
+// With `replace` a leaf counts as absent: what sticks out of the range is split into the tables
+// that the mapping takes anyway.
 static enum vmem_status prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,
                                      struct vmem_pages within) {
     (void)leaf;
@@ -77,13 +78,14 @@ static uint64_t make_leaf(const struct map_job *job, unsigned level, uint64_t at
     return entry_make_leaf(level, phys, mapping->rights, mapping->cache, mapping->global);
 }
 
-// Fills `count` entries from `slot` on with leaves that map page `at` and what follows.
+// Fills `count` entries from `slot` on with leaves. The first one maps page `at`.
 static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned level, uint64_t at,
                         uint64_t count) {
     entry_fill(slot, count, make_leaf(job, level, at), level_bytes(level));
 }
 
-// Makes a table of `level` for the pages and all that belongs below; returns the entry for it.
+// Makes a table of `level` for the pages, and the tables below it. Returns the entry for it. No CPU
+// sees any of them until that entry is stored.
 static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vmem_pages pages) {
     ASSERT(level_is_one_table(pages.first, pages.end, level));
     paddr_t address;
@@ -108,7 +110,7 @@ static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vme
     return entry_make_table(address, job->mapping->rights);
 }
 
-// Puts a leaf, or a table of them, where one entry maps something else now.
+// Replaces an entry that maps something else by a leaf, or by a table of leaves.
 static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
                           struct vmem_pages within) {
     ASSERT(job->mapping->replace && level_is_whole(within.first, within.end, level));
@@ -130,7 +132,7 @@ static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
 static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
-// Adds the pages below one entry that is or becomes a table, or in its place.
+// Maps the pages below one entry, which is or becomes a table, or replaces the entry.
 static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
                          struct vmem_pages within) {
     struct vmem_change *change = &job->change;
@@ -157,7 +159,7 @@ static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
     commit_table(job, below, level - 1, within);
 }
 
-// Adds the pages to a table that is in use.
+// Maps the pages in a table that is in use.
 static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
     ASSERT(level_is_one_table(pages.first, pages.end, level));
@@ -176,8 +178,8 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
     }
 }
 
-// The common case of a range: all that is to be done is to fill absent entries of one table with
-// leaves. False, with nothing done, if it is not this case.
+// If all entries for the pages are in the table where the path ends, absent, and can be leaves,
+// fills them: one look at each is enough. Else false, with nothing done.
 static bool commit_leaves(struct map_job *job, const struct vmem_path *path,
                           struct vmem_pages pages) {
     uint64_t *slot = &path->table[level_index(pages.first, path->level)];
@@ -201,7 +203,7 @@ map_general(struct vmem *space, const struct vmem_mapping *mapping, struct vmem_
     job.mapping = mapping;
     job.leaf_level = vmem_leaf_level(mapping);
     struct vmem_path path;
-    // Not into a table that may have to give way.
+    // Not into a table that the mapping may replace.
     unsigned lowest = mapping->replace ? job.leaf_level : 1;
     status = vmem_descend(space, pages, mapping->rights, lowest, &path);
     if (status == VMEM_OK && commit_leaves(&job, &path, pages))

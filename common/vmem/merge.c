@@ -1,7 +1,17 @@
-// vmem_merge: from the lowest tables up, each table whose leaves are one large leaf gives way to it
-// by one store. CPUs that remember the way to the old table may go on to mark its leaves until they
-// have flushed. So a few tables at a time are kept until then, and what was marked in them is
-// carried over to the large leaf.
+// vmem_merge: from the lowest tables up, one store replaces each table whose leaves are one large
+// leaf.
+//
+// The hazard: a CPU that remembers the path to the old table may go on to mark its leaves until it
+// has flushed. So a few tables at a time are kept until the flush, and marks that were set in them
+// are carried over to the large leaf:
+//
+//     this CPU                       another CPU, which remembers the path
+//     reads the marks of the table
+//     stores the large leaf
+//                                    marks a leaf of the old table
+//     flush                          forgets the path
+//     reads the marks again, adds them to the large leaf
+//     frees the table
 #include "common/vmem/drop.h"
 
 enum { PENDING_MAX = 32 };
@@ -23,7 +33,7 @@ static uint64_t marks_of(const uint64_t *table) {
     return marks;
 }
 
-// Flushes; carries over what has been marked since the merge; frees the tables.
+// Flushes, carries over what has been marked since the merge, and frees the tables.
 static void flush_pending(struct merge_job *job) {
     const struct vmem *space = job->change.space;
     if (job->pending_count == 0)
@@ -55,7 +65,8 @@ static bool is_one_leaf(const struct merge_job *job, const uint64_t *table, unsi
     return true;
 }
 
-// Merges the table at `slot` of a `level` table, which holds page `at`, if it can be.
+// Merges the table that the entry at `slot` of a `level` table, for page `at`, points to, if its
+// leaves are one large leaf.
 static void merge_entry(struct merge_job *job, uint64_t *slot, unsigned level, uint64_t at) {
     ASSERT(level >= 2 && level <= job->highest && job->pending_count < PENDING_MAX);
     struct vmem_change *change = &job->change;

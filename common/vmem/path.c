@@ -58,7 +58,7 @@ void vmem_path_allow_user(struct vmem_change *change, const struct vmem_path *pa
         vmem_allow_user(change, path->slot[level], level, page);
 }
 
-// The next space of the ring whose root has to follow; null after the last.
+// The next space of the ring, whose root gets the same entry; null after the last.
 static const struct vmem *next_sharer(const struct vmem *space, const struct vmem *at) {
     return at->next == space ? NULL : at->next;
 }

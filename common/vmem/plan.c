@@ -11,8 +11,8 @@ enum vmem_status vmem_plan_begin(struct vmem_plan *plan, struct vmem_cpu cpu, un
     return VMEM_OK;
 }
 
-// Tables of `level` that the pages need and no earlier mapping does. Only their first table can be
-// shared, and only with the mapping just before.
+// Tables of `level` that the pages need and no earlier mapping does. Mappings come in rising order:
+// only the first of these tables can be shared, and only with the mapping just before.
 static uint64_t count_new_tables(struct vmem_plan *plan, struct vmem_pages pages, unsigned level,
                                  unsigned leaf_level) {
     ASSERT(level < plan->levels);

@@ -3,7 +3,7 @@
 
 #include "common/vmem/entries.h"
 
-// How many of the `count` entries from `slot` on, the first of which is a leaf, continue it.
+// How many of the `count` entries from `slot` on continue the first, which is a leaf and counts.
 static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, unsigned level,
                              uint64_t count) {
     uint64_t step = level_bytes(level);

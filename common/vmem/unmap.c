@@ -12,11 +12,11 @@ static void detach_empty(struct vmem_change *change, uint64_t *slot) {
     vmem_flush_add_table(change->space, change->flush, table);
 }
 
-// False if there was nothing to clear: then no table has become empty either.
+// Clears the pages in a table. False if nothing was there: then no table has become empty either.
 static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
-// Clears what a table, or a leaf that the within cuts, translates of the within.
+// Clears the pages below an entry: a table, or a leaf that the range cuts.
 static bool commit_entry(struct vmem_change *change, uint64_t *slot, unsigned level,
                          struct vmem_pages within) {
     ASSERT(level > 1);
@@ -80,7 +80,7 @@ static bool commit_table(struct vmem_change *change, uint64_t *table, unsigned l
     return cleared;
 }
 
-// Frees the tables on the way to the range that hold nothing any more, lowest first.
+// Frees the tables of the path that hold nothing any more, the lowest first.
 static void prune_path(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
     const struct vmem *space = change->space;
     ASSERT(path->level >= 1 && path->level <= space->levels);

@@ -5,10 +5,10 @@
 struct walker {
     const struct vmem *space;
     struct vmem_join join;
-    paddr_t path[VMEM_LEVELS_MAX + 1]; // [n]: the level-n table that the walk is in
+    paddr_t path[VMEM_LEVELS_MAX + 1]; // [n]: the table of level n that the walk is in
 };
 
-// Adds the leaf at `slot` and those that continue it; *at moves past them.
+// Adds the leaf at `slot` and those that continue it. Moves *at past them.
 static enum vmem_status append_leaves(struct walker *walker, const uint64_t *slot, unsigned level,
                                       uint64_t grants, uint64_t *at, uint64_t end) {
     struct vmem_pages pages = {*at, end};
@@ -16,7 +16,7 @@ static enum vmem_status append_leaves(struct walker *walker, const uint64_t *slo
     return vmem_join_add(&walker->join, &run) ? VMEM_OK : VMEM_ERR_STOPPED;
 }
 
-// Whether the table that the walk is about to enter at `level` holds the walk already.
+// Whether the table, which the walk is about to enter at `level`, is on its path already.
 static bool is_cycle(const struct walker *walker, unsigned level, paddr_t table) {
     for (unsigned above = level + 1; above <= walker->space->levels; above++)
         if (walker->path[above].value == table.value)
