@@ -1,6 +1,6 @@
 // The fast path: one page, all of whose tables are seen directly and lead to it by fast entries
-// (entry_number). No function here calls another or is called, so that the compiler keeps all
-// values in registers and vmem_map and vmem_translate need no stack frame.
+// (entry_number). No function here calls another that is not inline, so that the compiler keeps all
+// values in registers.
 //
 // Each function answers false, with nothing done, where the fast path ends. The caller then takes
 // the general path, which finds out why, and does the same where both can: test_fast.c compares
