@@ -6,7 +6,7 @@
 // highest that the request allows: a partly used block that nobody owns, a whole block of its own
 // arena, a whole block that nobody owns, and anything, whoever owns it. The arena where it finds a
 // frame becomes its own.
-#include "common/frames/core.h"
+#include "common/frames/change.h"
 
 // The blocks that a choice allows: partly used ones where it can, so that whole ones stay whole.
 static uint64_t allowed_blocks(const struct frames_arena *arena, enum choice choice) {

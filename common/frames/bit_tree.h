@@ -1,4 +1,4 @@
-// A set of numbers from 0 to bits - 1 that finds its next member without a scan: a bitmap, and
+// A set of indices from 0 to bits - 1 that finds its next member without a scan: a bitmap, and
 // above every 64 words of a level one word that says which of them are not 0, up to a single word.
 //
 //     level 2  |1|                           bit n: word n of level 1 is not 0
@@ -30,7 +30,7 @@ static inline uint64_t bit_tree_words_of_level(uint64_t bits) {
     return bits / 64 + (bits % 64 != 0);
 }
 
-// Words of memory that a set of numbers below `bits` needs.
+// Words of memory that a set of indices below `bits` needs.
 static inline uint64_t bit_tree_words(uint64_t bits) {
     uint64_t words = 0;
     while (bits > 1) {
@@ -139,7 +139,7 @@ static inline uint64_t bit_tree_next(const struct bit_tree *tree, uint64_t from)
 }
 
 // The lowest member in [from, end), by the bitmap alone; BIT_TREE_NONE if there is none. Right at
-// any moment, and one step for every 64 numbers.
+// any moment, and one step for every 64 indices.
 static inline uint64_t bit_tree_scan(const struct bit_tree *tree, uint64_t from, uint64_t end) {
     if (end > tree->bits)
         end = tree->bits;

@@ -1,5 +1,5 @@
 // What the files of the frame allocator share (core.h).
-#include "common/frames/core.h"
+#include "common/frames/change.h"
 
 const struct frames_zone_bounds frames_zones[FRAMES_ZONES] = {
     [FRAMES_BELOW_1M] = {UINT64_C(1) << 20, "below 1 MiB"},
@@ -41,6 +41,8 @@ static inline uint64_t count_up_to(const uint64_t *values, uint64_t step, uint64
 #define SPAN_WORDS (sizeof(struct frames_span) / sizeof(uint64_t))
 
 const struct frames_span *frames_span_below(const struct frames *frames, frame_t frame) {
+    if (frames->span_count == 0)
+        return NULL;
     uint64_t count = count_up_to(&frames->spans[0].first_frame.value, SPAN_WORDS,
                                  frames->span_count, frame.value);
     return count == 0 ? NULL : &frames->spans[count - 1];

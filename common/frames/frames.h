@@ -3,8 +3,8 @@
 // and above those three sets say which arenas have something free. Only blocks that hold managed
 // frames have metadata, so holes of any size cost nothing.
 //
-// Owns the metadata memory it was given, and nothing else: it never touches the frames it hands
-// out. Pure: the same files run on the host.
+// Owns its metadata memory, which the caller supplies, and nothing else: it never touches the
+// frames that it allocates. Pure: the same files run on the host.
 //
 // A frame is managed if its region is usable (free at first) or allocated (kernel, module, page
 // tables: used at first, to be freed one day to this allocator). Reclaimable regions become managed
@@ -91,7 +91,7 @@ struct frames_statistics {
     uint64_t peak_used_frames;
     struct frames_zone_statistics zone[FRAMES_ZONES]; // that zone alone
     uint64_t metadata_bytes;                          // asked for by frames_metadata_bytes
-    uint64_t metadata_frames;                         // that hold it: part of used
+    uint64_t metadata_frames;                         // of the metadata: part of used
     uint64_t largest_run_frames;                      // longest run of free frames
     uint64_t free_2m;                                 // wholly free 2 MiB blocks
     uint64_t free_1g;                                 // wholly free 1 GiB blocks
@@ -164,7 +164,7 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
 
 // Starts the allocator over `regions`, for CPUs with indices from 0 to cpus - 1. `metadata` is the
 // pointer to `metadata_bytes` bytes at `metadata_phys`, both page aligned; its first
-// frames_metadata_bytes() are used, their frames, which must be usable ones, are marked so, and it
+// frames_metadata_bytes() are used, their frames, which must be usable ones, become used, and it
 // stays the allocator's for good. Without anything to manage no metadata is needed and the three
 // are ignored. The regions are not kept. Errors: FRAMES_ERR_MAP, FRAMES_ERR_METADATA,
 // FRAMES_ERR_CPUS; `frames` is then unusable.

@@ -1,7 +1,7 @@
 // Frames that are freed, and frames that are allocated by address: both turn all bits of a run,
 // after a look at all of them. A run may lie in several arenas, which are locked together, so that
 // a call that is refused has changed nothing.
-#include "common/frames/core.h"
+#include "common/frames/change.h"
 
 static enum frames_status check_run(const struct frames *frames, paddr_t first, uint64_t count) {
     if (!is_aligned(first.value, FRAME_BYTES))

@@ -58,7 +58,7 @@ static inline slot_t slot_add(slot_t slot, uint64_t slots) {
     return slot_at(slot.value + slots);
 }
 
-// The frame that holds an address.
+// The frame of an address.
 static inline frame_t frame_of(paddr_t address) {
     return frame_at(address.value >> FRAME_SHIFT);
 }

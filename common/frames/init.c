@@ -1,6 +1,7 @@
 // How the frame allocator starts: metadata.c says how much of everything there will be, and the
 // same walk over the regions fills it here. Whole blocks are written as they are; only blocks at
-// the edges of a region, which may hold frames of others too, go by the bits.
+// the edges of a region, which may have frames of other regions too, go by the bits.
+#include "common/frames/change.h"
 #include "common/frames/metadata.h"
 
 #define MANAGED_AT_FIRST                                                                           \

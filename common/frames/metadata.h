@@ -36,7 +36,7 @@ static inline bool covers_block(const struct range *range, uint64_t block) {
            range->end.value >= (block + 1) * BLOCK_FRAMES;
 }
 
-// The state of giving blocks their indices, range by range.
+// The state of indexing blocks, range by range.
 struct indexing {
     bool has_last;
     struct range last;
@@ -49,7 +49,7 @@ struct indexing {
     bool is_new_span;    // whether a span begins with them
 };
 
-// Gives the blocks of the next range their indices.
+// Assigns indices to the blocks of the next range.
 void frames_index_blocks(struct indexing *indexing, const struct range *range);
 
 // Where the arrays of the metadata lie, in bytes from its start, by falling alignment.

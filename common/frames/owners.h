@@ -1,19 +1,20 @@
 // Frames with several owners: a count of owners for each frame, or one for a whole run, above the
-// frame allocator. Who shares a frame gets it, who has done with it puts it, and the last one frees
-// it. Optional: the allocator knows nothing of it.
+// frame allocator. An owner that shares a frame gets it, an owner that no longer needs it puts it,
+// and the last put frees it. Optional: the allocator knows nothing of it. The reference kernel does
+// not use it.
 //
-// Owns the array of counts that it is given. A frame that was allocated here is freed by
-// frames_owners_put alone; frames that the allocator gave away directly have no count.
+// Owns the array of counts, which the caller supplies. A frame that was allocated here is freed by
+// frames_owners_put alone; a frame that was allocated by frames_alloc has no count.
 //
 // Cost: two bytes for each 4 KiB frame of the blocks that exist, 1 KiB for 2 MiB. Nothing for
 // holes, and nothing at all for a kernel that does not start it.
 //
-// A run has one count, that of its first frame, until it is split; the frames behind the first have
-// none of their own and are refused. A call that is refused changes nothing.
+// A run has one count, that of its first frame, until it is split. The frames behind the first have
+// no count, and calls that name one of them are refused. A call that is refused changes nothing.
 //
 // Several CPUs: every call but frames_owners_init may be made on all CPUs at once, as calls of the
-// allocator may: nothing else on that CPU enters before it returns. Of two CPUs that put the last
-// two references one frees, and everything that either did to the memory before is done by then.
+// allocator may: nothing else on that CPU enters before it returns. When two CPUs put the last two
+// references, one of them frees the frame, after everything that both did to its memory.
 #pragma once
 
 #include "common/frames/frames.h"
@@ -58,23 +59,23 @@ uint64_t frames_owners_bytes(const struct frames *frames);
                                                          const struct frames_request *request,
                                                          paddr_t *ret_first);
 
-// One more owner of a frame, or of the run that it is the first of: another address space, for
-// one. The caller is an owner itself, or knows that one stays for as long as this takes. Errors:
-// ALIGN, FOREIGN, NONE, INSIDE, MANY.
+// Adds an owner, such as another address space, to a frame, or to the run that begins with it. The
+// caller is an owner itself, or knows that one stays until the call returns. Errors: ALIGN,
+// FOREIGN, NONE, INSIDE, MANY.
 [[nodiscard]] enum frames_owners_status frames_owners_get(struct frames_owners *owners,
                                                           paddr_t first);
 
-// One owner less; the last one frees the frame or the run. *ret_freed: how many frames that were, 0
-// while there are owners. Errors: ALIGN, FOREIGN, NONE, INSIDE, then *ret_freed is untouched; and
-// FREE, if the allocator refused the last one's frames: they have no owners then.
+// Takes an owner away; the last put frees the frame or the run. *ret_freed: how many frames it
+// freed, 0 while there are owners. Errors: ALIGN, FOREIGN, NONE, INSIDE, and FREE, if the allocator
+// refused to free the frames: then they have no owners. On an error *ret_freed is untouched.
 [[nodiscard]] enum frames_owners_status
 frames_owners_put(struct frames_owners *owners, unsigned cpu, paddr_t first, uint64_t *ret_freed);
 
-// Splits a run into single frames, each with a count of its own that begins as the run's: who owned
-// the run owns every frame of it, and puts them one by one. A single frame stays what it is.
-// Errors: ALIGN, FOREIGN, NONE, INSIDE.
+// Splits a run into single frames, each with a count that begins as the run's: an owner of the run
+// owns every frame of it now, and puts them one by one. A single frame stays what it is. Errors:
+// ALIGN, FOREIGN, NONE, INSIDE.
 [[nodiscard]] enum frames_owners_status frames_owners_split(struct frames_owners *owners,
                                                             paddr_t first);
 
-// How many owners a frame, or the run that it is the first of, has; 0 for every other frame.
+// How many owners a frame has, or the run that begins with it; 0 for every other frame.
 unsigned frames_owners_count(const struct frames_owners *owners, paddr_t first);

@@ -1,4 +1,5 @@
 // Regions whose contents are no longer needed: their frames become managed and free.
+#include "common/frames/change.h"
 #include "common/frames/metadata.h"
 
 // True if the part's frames, of a reclaimable kind, are not managed yet.

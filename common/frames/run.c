@@ -2,7 +2,7 @@
 // 64 at most. It is looked for in partly used blocks first, beginning where the last one was, under
 // the lock of one arena after the other; then in whole blocks; then across the border of two
 // blocks. Longer runs are looked for wherever they may lie (search.c).
-#include "common/frames/core.h"
+#include "common/frames/change.h"
 
 // Runs that one word, and the next, can show.
 static bool is_short(const struct search *search) {

@@ -3,7 +3,7 @@
 // only if that is still free under the locks of its arenas; if not, it goes on behind. A run that
 // is free throughout the search is found, because every step skips only what had a used frame when
 // it was read.
-#include "common/frames/core.h"
+#include "common/frames/change.h"
 
 // The first block from `block` on that is in the mask of its arena; NO_BLOCK if there is none. The
 // arenas that have any are `set`.
@@ -121,9 +121,9 @@ static frame_t find_used(const struct frames *frames, frame_t from, frame_t end)
     return end;
 }
 
-// The first frame of a free run of this search that begins at a slot in [*from, end); NO_SLOT if
+// The first frame of a free run of this search that begins at a slot in [*from, end); NO_FRAME if
 // there is none. *from moves to where the search goes on if the run has gone by the time it is to
-// be taken.
+// be allocated.
 static frame_t find_run(const struct frames *frames, slot_t *from, slot_t end,
                         const struct search *search) {
     while (from->value < end.value) {

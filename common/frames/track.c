@@ -1,7 +1,15 @@
-// An entry of a frame is 0, or the row of the place that allocated it and, above that, the last
-// mark before. One lock holds an allocation and its entries together, or a free: a frame that one
-// CPU frees and another allocates at once would else be forgotten after it is remembered. The lock
-// makes all CPUs take turns, which is what being exact costs with the option.
+// Tracking: who allocated which frame, and when.
+//
+// The entry of a frame is 0, or 10 bits for the row of the place that allocated it and, above them,
+// the last moment before that. One lock covers an allocation together with its entries, and a free
+// together with its: without it
+//
+//     CPU 0                     CPU 1
+//     frees the frame
+//                               allocates the frame, and remembers its place
+//     forgets the frame         (and with it the place of CPU 1)
+//
+// The lock makes all CPUs take turns, which is what the option costs.
 #include "common/frames/track.h"
 
 #include "common/frames/table.h"
@@ -60,7 +68,7 @@ static uint32_t place_row(struct frames_place *place) {
     return row;
 }
 
-// Null if there is none of this number.
+// Null if the table has no such row.
 static struct frames_place *place_of_row(uint32_t row) {
     ASSERT(row != 0 && row <= ELSEWHERE);
     return row == ELSEWHERE ? &elsewhere : __atomic_load_n(&places[row - 1], __ATOMIC_ACQUIRE);
@@ -219,7 +227,7 @@ enum frames_owners_status frames_track_owners_put(struct frames_owners *owners, 
     return status;
 }
 
-// --- What is held
+// --- What is still allocated
 
 static uint32_t report_lock; // for frames_place.frames
 
@@ -239,7 +247,7 @@ static uint64_t count_allocated(const struct frames_track *track, struct frames_
     return allocated;
 }
 
-// The first place of the order that frames_leaks has; null if none holds any.
+// The place that frames_leaks lists first of those whose `frames` is not 0; null if there is none.
 static struct frames_place *foremost(void) {
     struct frames_place *best = elsewhere.frames != 0 ? &elsewhere : NULL;
     for (uint32_t i = 0; i < FRAMES_PLACES_MAX; i++) {

@@ -1,11 +1,11 @@
-// Who holds frames: with the build option TRACKING=1 (FRAMES_TRACKING is defined) every frame
-// remembers the place in the source that allocated it, and what is still held can be listed by
-// place. To be included instead of common/frames/frames.h and common/frames/owners.h; without the
-// option it is those two and nothing else.
+// Who allocated which frames: with the build option TRACKING=1 (FRAMES_TRACKING is defined) the
+// place in the source that allocated a frame is remembered, and what is still allocated can be
+// listed by place. To be included instead of common/frames/frames.h and common/frames/owners.h;
+// without the option it is those two and nothing else.
 //
-// With it the calls that allocate and free become macros of the same names: they do the same with
-// the same answers, and remember, or forget, the place under one lock for all CPUs. What goes past
-// the macros, by (frames_alloc)(...) or through a pointer, is not seen.
+// With the option the calls that allocate and free become macros of the same names. They do the
+// same and return the same, and remember, or forget, the place under one lock for all CPUs. A call
+// past the macros, by (frames_alloc)(...) or through a pointer, is not seen.
 //
 // Cost: four bytes for each 4 KiB frame of the blocks that exist, 2 KiB for 2 MiB, and 8 KiB for
 // the table of places.
@@ -14,7 +14,7 @@
 #include "common/frames/frames.h"
 #include "common/frames/owners.h"
 
-// A function that allocates for others passes on the place of its caller, so that this is what is
+// A function that allocates for others passes on the place of its caller, so that this place is
 // remembered:
 //
 //     enum frames_status pool_alloc_from(struct frames_place *place, struct pool *pool);
@@ -66,14 +66,14 @@ frames_owners_alloc_run_from(struct frames_place *place, struct frames_owners *o
 
 #else
 
-// A place in the source that allocates. Static, and of the same contents for good but for what the
-// implementation notes in it. Records of the same file, line and function are one place.
+// A place in the source that allocates. Static; only the implementation changes it, and only `row`
+// and `frames`. Two of the same file, line and function are one place.
 struct frames_place {
     const char *file;
     const char *function;
     uint32_t line;
     uint32_t row;    // in the table of places, from 1 on; 0: not there yet
-    uint64_t frames; // that it holds, while they are counted
+    uint64_t frames; // of its own, while frames_leaks counts
 };
 
 #define FRAMES_HERE                                                                                \
@@ -83,7 +83,7 @@ struct frames_place {
         &frames_here;                                                                              \
     })
 
-// Places that are told apart; those that come later are one, whose file is "elsewhere".
+// How many places are told apart. All that come later count as one, whose file is "elsewhere".
 #define FRAMES_PLACES_MAX   1022
 
 // --- Starting
@@ -107,14 +107,14 @@ uint64_t frames_track_bytes(const struct frames *frames);
                                                     const struct frames *frames, void *memory,
                                                     uint64_t bytes);
 
-// Forgets everything of that allocator, while no other CPU uses it or lists what is held.
+// Forgets everything of that allocator, while no other CPU uses it or lists what is allocated.
 void frames_track_stop(struct frames_track *track);
 
-// --- What is held
+// --- What is still allocated
 
 struct frames_leak {
     const struct frames_place *place;
-    uint64_t frames; // still held, of all that it allocated: at least 1
+    uint64_t frames; // still allocated, of all that it has: at least 1
     uint64_t bytes;
 };
 
@@ -122,10 +122,10 @@ typedef void (*frames_leak_visit)(void *context, const struct frames_leak *leak)
 
 // The calls below are made as the allocator's are: nothing else on that CPU enters meanwhile.
 
-// Calls `visit` (null: nothing) for each place that holds frames: the one with most first; of those
-// with as many in the order of file, line and function. Returns how many frames all of them hold; 0
-// for an allocator that is not tracked. Scans all entries. What other CPUs do meanwhile may be
-// counted or not. `visit` may allocate and free, but not list.
+// Calls `visit` (null: nothing) for each place with frames that are still allocated, by falling
+// count; places of equal count in the order of file, line and function. Returns how many frames all
+// of them have; 0 for an allocator that is not tracked. Scans all entries. What other CPUs do
+// meanwhile may be counted or not. `visit` may allocate and free, but not list.
 uint64_t frames_leaks(const struct frames *frames, frames_leak_visit visit, void *context);
 
 // A moment, to tell what was allocated after it from what was before.
@@ -133,12 +133,12 @@ struct frames_moment {
     uint32_t index;
 };
 
-// The moment that is now. There are FRAMES_MOMENTS_MAX for an allocator; then it is always the last
-// one again, so that what is held since seems more than it is, and never less.
+// Now. An allocator has FRAMES_MOMENTS_MAX moments; from then on this is the last one again, and
+// what was allocated since seems more than it is, never less.
 #define FRAMES_MOMENTS_MAX  ((UINT32_C(1) << 22) - 1)
 struct frames_moment frames_track_moment(const struct frames *frames);
 
-// As frames_leaks, of the frames that were allocated after `mark`. 0: all of them were freed.
+// As frames_leaks, of the frames that were allocated after `moment`. 0: all of them were freed.
 uint64_t frames_leaks_since(const struct frames *frames, struct frames_moment moment,
                             frames_leak_visit visit, void *context);
 

@@ -1,6 +1,6 @@
 // Whether the invariants of core.h are true: the allocator's counters, masks and sets against its
 // bitmap. Each message begins with the number and the name of the invariant that is violated.
-#include "common/frames/core.h"
+#include "common/frames/change.h"
 
 enum invariant {
     FREE_IS_MANAGED = 1,

@@ -55,7 +55,8 @@ uint64_t memory_free_frames(void);
 uint64_t memory_verify(const struct sink *sink);
 
 #ifdef FRAMES_TRACKING
-// Now; and the frames that were allocated after such a moment and are still held, printed by place.
+// Now, as a moment; and the frames that were allocated after a moment and not freed since, printed
+// by place.
 struct frames_moment memory_moment(void);
 uint64_t memory_leaks_since(struct frames_moment moment, const struct sink *sink);
 #endif

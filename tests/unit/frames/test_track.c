@@ -1,5 +1,5 @@
-// Frames that remember who allocated them, and what of that is held. Compiled with FRAMES_TRACKING
-// (frames.mk).
+// Frames that remember who allocated them, and what of that is still allocated. Compiled with
+// FRAMES_TRACKING (frames.mk).
 #include "tests/unit/support/frames_tracked.h"
 
 // --- Places ---
@@ -175,7 +175,7 @@ TEST("track: a mark tells what was allocated after it from what was before") {
     TRACKED_END(machine);
 }
 
-TEST("track: after the last mark too much seems held, never too little") {
+TEST("track: after the last moment too much seems allocated, never too little") {
     TRACKED_MACHINE(machine, 1, {MIB(4), MIB(8), USABLE, true});
     struct frames_moment moment = FRAMES_MOMENT_START;
     paddr_t frame;

@@ -54,7 +54,7 @@ TEST("track: every allocator has what was allocated from it, and those that stop
     TRACKED_END(one);
 }
 
-TEST("track: frames with owners are held until the last owner has put them") {
+TEST("track: frames with owners stay allocated until the last owner has put them") {
     TRACKED_MACHINE(machine, 1, {MIB(4), MIB(8), USABLE, true});
     struct frames_owners owners;
     uint64_t freed, bytes = frames_owners_bytes(&machine.frames);

@@ -1,5 +1,5 @@
-// A machine whose allocator is tracked, and what it says is held. The helpers of frames_machine.h
-// come before the macros and so go past them, as the allocator's own files do.
+// A machine whose allocator is tracked, and what it says is still allocated. The helpers of
+// frames_machine.h come before the macros and so go past them, as the allocator's own files do.
 #pragma once
 
 #include "tests/unit/support/frames_machine.h"
