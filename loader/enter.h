@@ -31,9 +31,9 @@ struct enter_target {
     const struct vmem *crossing;
     struct cpu_features features;
     uint64_t hhdm_base;
-    uint64_t hhdm_end;                 // end of the direct map
-    struct slipway_framebuffer screen; // for the report of a fault, at its address in `space`;
-                                       // width 0: there is no screen
+    uint64_t hhdm_end; // end of the direct map
+    // For the report of a fault, at its address in `space`. Of width 0: there is no screen.
+    struct slipway_framebuffer screen;
     uint64_t loader_virt; // where the loader's image is mapped in `space`
     uint64_t stack_top;
     uint64_t boot_info; // direct-map address

@@ -6,7 +6,7 @@
 // must not do is in fake.breach.
 //
 // Physical addresses are host addresses: RAM that is really there is the arena, mapped at a fixed
-// low address. Pages of it that the loader does not hold are poisoned, as are the pages just before
+// low address. Pages of it that are not the loader's are poisoned, as are the pages just before
 // and after every allocation.
 #pragma once
 
@@ -227,7 +227,7 @@ uint64_t fake_count_memory(EFI_MEMORY_TYPE type);
 
 // ---- Between the files of the fake
 
-// Counts a call and holds it against the rules. An error: the call is to fail with it.
+// Counts a call and checks it against the rules. An error: the call is to fail with it.
 EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file);
 
 // Records that the loader did what it must not do. The first record wins.

@@ -67,7 +67,7 @@ static void release(uint64_t first, uint64_t pages) {
     ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
 }
 
-// What the loader still held at the end of the last boot.
+// What the loader had still allocated at the end of the last boot.
 static void release_all(void) {
     for (uint64_t page = 0; page < PAGES; page++) {
         if (allocated[page])

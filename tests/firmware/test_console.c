@@ -100,7 +100,7 @@ TEST("console: COM1 is found among 16 consoles, and one without a path is passed
     }
 }
 
-TEST("console: a text arrives whole, in pieces of 62, and what is not ASCII as a question mark") {
+TEST("console: a text arrives whole, in parts of 62, and what is not ASCII as a question mark") {
     setup_boot(NULL);
     setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
     fake_boot(); // which leaves the firmware's tables known

@@ -1,4 +1,4 @@
-// Files by themselves: their names in messages, and the pieces in which they are read.
+// Files by themselves: their names in messages, and the chunks in which they are read.
 #include "loader/file.h"
 
 #include "common/base/addr.h"
@@ -81,7 +81,7 @@ static void read_file(uint64_t bytes, uint64_t fails_above) {
     file_close_volume();
 }
 
-TEST("file: it is read in pieces of 1 MiB at first, then of twice as much, up to 1 GiB") {
+TEST("file: it is read in chunks of 1 MiB at first, then of twice as much, up to 1 GiB") {
     const uint64_t bytes = GIB(3) + 5;
     read_file(bytes, 0);
     uint64_t left = bytes;
@@ -92,7 +92,7 @@ TEST("file: it is read in pieces of 1 MiB at first, then of twice as much, up to
     assert_int_equal(left, 0);
 }
 
-TEST("file: where a piece fails it is halved for good") {
+TEST("file: where a chunk fails it is halved for good") {
     read_file(KIB(2000), KIB(300));
     const uint64_t want[] = {MIB(1),   KIB(512), KIB(256), KIB(256), KIB(256),
                              KIB(256), KIB(256), KIB(256), KIB(256), KIB(208)};

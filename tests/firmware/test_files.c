@@ -16,7 +16,7 @@ static void expect_module(const struct slipway_boot_info *info) {
     assert_memory_equal((const void *)(uintptr_t)phys, setup_module, SETUP_MODULE_BYTES);
 }
 
-TEST("firmware that fails on reads above 64 KiB, or above 4 KiB, is read in smaller pieces") {
+TEST("firmware that fails on reads above 64 KiB, or above 4 KiB, is read in smaller chunks") {
     for (uint64_t limit = KIB(4); limit <= KIB(64); limit *= 16) {
         setup_boot(SETUP_CONFIG);
         setup_file(INITRD)->fails_above = limit;

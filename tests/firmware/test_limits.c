@@ -91,7 +91,7 @@ TEST("limits: the hand-over takes one more page when its texts fill the last, an
     assert_int_equal(more, before + FRAME_BYTES);
 }
 
-TEST("limits: when page 0 is given and no other run is left, nothing is held and it is said") {
+TEST("limits: when page 0 is given and no other run is left, nothing is allocated and it is said") {
     setup_boot(NULL);
     fake_boot();
     uint64_t second = 0;

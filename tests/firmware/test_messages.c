@@ -89,7 +89,7 @@ TEST("a console of the firmware's that is COM1 has every line once, by the firmw
     assert_string_equal(fake.console, MISSING KEY);
 }
 
-TEST("a failure stays on the console until a key is typed, and nothing is held meanwhile") {
+TEST("a failure stays on the console until a key is typed, and no page is kept meanwhile") {
     setup_boot(NULL);
     fake.keys_before = 3; // to get into a boot menu, say
     fake.key_at_stall = 7;

@@ -1,4 +1,4 @@
-// The timeline by itself: its stages, and the TSC held against the power management timer to the
+// The timeline by itself: its stages, and the TSC compared with the power management timer to the
 // tick.
 #include "loader/timeline.h"
 

@@ -1,4 +1,4 @@
-// What a file is that is no kernel of ours: told by its marks, each at its own place, in words.
+// What a file is instead of a kernel for Slipway: told by its signatures, each at its own place.
 #include "loader/elf.h"
 
 #include "common/base/arith.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A file of a few pages without a mark: bytes that are all alike.
+// A file of a few pages without a signature: bytes that are all alike.
 enum { FILE_BYTES = 40000, FILLING = 0x01 };
 
 struct bytes {
@@ -39,10 +39,10 @@ static enum elf_status find(const uint8_t *file, uint64_t count, uint64_t offset
     return origin.status;
 }
 
-static enum elf_status find_mark(struct bytes mark, uint64_t at) {
+static enum elf_status find_signature(struct bytes signature, uint64_t at) {
     static uint8_t file[FILE_BYTES];
     memset(file, FILLING, sizeof(file));
-    memcpy(file + at, mark.bytes, mark.count);
+    memcpy(file + at, signature.bytes, signature.count);
     return find(file, sizeof(file), 0, at);
 }
 
@@ -52,7 +52,7 @@ static void expect_words(enum elf_status status, uint64_t at, const char *text) 
 
 TEST("elf origin: compressed files are named by their first bytes, and only by those") {
     const struct {
-        struct bytes mark;
+        struct bytes signature;
         enum elf_status status;
     } formats[] = {
         {BYTES("\x1f\x8b\x08"), ELF_IS_GZIP},
@@ -62,14 +62,14 @@ TEST("elf origin: compressed files are named by their first bytes, and only by t
         {BYTES("\x28\xb5\x2f\xfd"), ELF_IS_ZSTD},
     };
     for (uint64_t i = 0; i < ARRAY_LEN(formats); i++) {
-        struct bytes mark = formats[i].mark;
-        assert_int_equal(find_mark(mark, 0), formats[i].status);
-        assert_int_equal(find_mark(mark, 8), ELF_OK);
-        for (uint64_t byte = 0; byte < mark.count; byte++) {
+        struct bytes signature = formats[i].signature;
+        assert_int_equal(find_signature(signature, 0), formats[i].status);
+        assert_int_equal(find_signature(signature, 8), ELF_OK);
+        for (uint64_t byte = 0; byte < signature.count; byte++) {
             char changed[8];
-            memcpy(changed, mark.bytes, mark.count);
+            memcpy(changed, signature.bytes, signature.count);
             changed[byte]++;
-            assert_int_equal(find_mark((struct bytes){mark.count, changed}, 0), ELF_OK);
+            assert_int_equal(find_signature((struct bytes){signature.count, changed}, 0), ELF_OK);
         }
     }
     expect_words(ELF_IS_GZIP, 0, "gzip-compressed: decompress it");
@@ -114,7 +114,7 @@ TEST("elf origin: a Linux kernel is one, also where it is a PE file as well") {
            "HdrS",
            8);
     assert_int_equal(find(file, sizeof(file), 0, 0x1fe), ELF_IS_BZIMAGE);
-    assert_int_equal(find(file, 8, 0x1fe, 0x1fe), ELF_IS_BZIMAGE); // a piece that begins with it
+    assert_int_equal(find(file, 8, 0x1fe, 0x1fe), ELF_IS_BZIMAGE); // a part that begins with it
     file[0x1ff] = 0;
     assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_PE);
     expect_words(ELF_IS_BZIMAGE, 0x1fe, "a Linux kernel (bzImage)");
@@ -124,19 +124,19 @@ TEST("elf origin: a Linux kernel is one, also where it is a PE file as well") {
 static void expect_multiboot(struct bytes header, uint64_t step, uint64_t limit,
                              enum elf_status status) {
     for (uint64_t at = 0; at < 20; at++)
-        assert_int_equal(find_mark(header, at), at % step == 0 ? status : ELF_OK);
-    assert_int_equal(find_mark(header, limit - header.count), status);
-    assert_int_equal(find_mark(header, limit - header.count + step), ELF_OK);
+        assert_int_equal(find_signature(header, at), at % step == 0 ? status : ELF_OK);
+    assert_int_equal(find_signature(header, limit - header.count), status);
+    assert_int_equal(find_signature(header, limit - header.count + step), ELF_OK);
     uint8_t changed[16];
     for (uint64_t i = 0; i < header.count; i++) {
         memcpy(changed, header.bytes, header.count);
         changed[i]++;
-        assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
+        assert_int_equal(find_signature((struct bytes){header.count, changed}, 16), ELF_OK);
     }
     memcpy(changed, header.bytes, header.count); // another magic, with its checksum
     changed[0]++;
     changed[header.count - 4]--;
-    assert_int_equal(find_mark((struct bytes){header.count, changed}, 16), ELF_OK);
+    assert_int_equal(find_signature((struct bytes){header.count, changed}, 16), ELF_OK);
 }
 
 TEST("elf origin: a Multiboot header is aligned to 4, in the first 8 KiB, with its checksum") {
@@ -154,16 +154,17 @@ TEST("elf origin: a Multiboot2 header is aligned to 8, in the first 32 KiB, with
 }
 
 TEST("elf origin: a request or a marker of Limine's is found anywhere, aligned to 8") {
-    const struct bytes marks[] = {BYTES(LIMINE_REQUEST), BYTES(LIMINE_MARKER)};
-    for (uint64_t i = 0; i < ARRAY_LEN(marks); i++) {
+    const struct bytes signatures[] = {BYTES(LIMINE_REQUEST), BYTES(LIMINE_MARKER)};
+    for (uint64_t i = 0; i < ARRAY_LEN(signatures); i++) {
         for (uint64_t at = 0; at < 20; at++)
-            assert_int_equal(find_mark(marks[i], at), at % 8 == 0 ? ELF_IS_LIMINE : ELF_OK);
-        assert_int_equal(find_mark(marks[i], FILE_BYTES - 16), ELF_IS_LIMINE);
+            assert_int_equal(find_signature(signatures[i], at),
+                             at % 8 == 0 ? ELF_IS_LIMINE : ELF_OK);
+        assert_int_equal(find_signature(signatures[i], FILE_BYTES - 16), ELF_IS_LIMINE);
         for (uint64_t byte = 0; byte < 16; byte++) {
             char changed[16];
-            memcpy(changed, marks[i].bytes, 16);
+            memcpy(changed, signatures[i].bytes, 16);
             changed[byte]++;
-            assert_int_equal(find_mark((struct bytes){16, changed}, 16), ELF_OK);
+            assert_int_equal(find_signature((struct bytes){16, changed}, 16), ELF_OK);
         }
     }
     expect_words(
@@ -194,7 +195,7 @@ TEST("elf origin: a Slipway note that no PT_NOTE lists is found anywhere, aligne
         "the one at offset 0x3000 lies outside: add a PT_NOTE to the PHDRS of the linker script");
 }
 
-TEST("elf origin: where a mark stands is said, and judged, by its offset in the file") {
+TEST("elf origin: where a signature stands is said, and judged, by its offset in the file") {
     static uint8_t file[FILE_BYTES];
     memcpy(file, MULTIBOOT, 12);
     memcpy(file + 8192, MULTIBOOT, 12);
@@ -207,19 +208,19 @@ TEST("elf origin: where a mark stands is said, and judged, by its offset in the 
     assert_int_equal(find(file, sizeof(file) - 36001, 36001, 0), ELF_OK);
 }
 
-TEST("elf origin: pieces of every size that end within a mark hold none") {
-    const struct bytes marks[] = {BYTES(MULTIBOOT2), BYTES(MULTIBOOT), BYTES(LIMINE_REQUEST),
-                                  BYTES(LIMINE_MARKER)};
-    uint8_t piece[32];
-    for (uint64_t i = 0; i < ARRAY_LEN(marks); i++) {
+TEST("elf origin: parts of every size that end within a signature hold none") {
+    const struct bytes signatures[] = {BYTES(MULTIBOOT2), BYTES(MULTIBOOT), BYTES(LIMINE_REQUEST),
+                                       BYTES(LIMINE_MARKER)};
+    uint8_t part[32];
+    for (uint64_t i = 0; i < ARRAY_LEN(signatures); i++) {
         for (uint64_t before = 0; before <= 16; before += 16) {
-            memset(piece, FILLING, sizeof(piece));
-            memcpy(piece + before, marks[i].bytes, marks[i].count);
-            for (uint64_t bytes = 1; bytes < marks[i].count; bytes++)
-                assert_int_equal(find(piece, before + bytes, 0, 0), ELF_OK);
-            assert_int_not_equal(find(piece, before + marks[i].count, 0, before), ELF_OK);
+            memset(part, FILLING, sizeof(part));
+            memcpy(part + before, signatures[i].bytes, signatures[i].count);
+            for (uint64_t bytes = 1; bytes < signatures[i].count; bytes++)
+                assert_int_equal(find(part, before + bytes, 0, 0), ELF_OK);
+            assert_int_not_equal(find(part, before + signatures[i].count, 0, before), ELF_OK);
         }
     }
     struct elf_error origin;
-    assert_false(elf_find_origin(piece, 0, 0, &origin));
+    assert_false(elf_find_origin(part, 0, 0, &origin));
 }
