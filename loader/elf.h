@@ -24,60 +24,61 @@
 #define ELF_STACK_MIN_BYTES 4096  // smallest and largest boot stack that a note may ask for
 #define ELF_STACK_MAX_BYTES (16 << 20)
 
+// Each with the numbers of its message: see struct elf_error.
 enum elf_status {
     ELF_OK,
     // the header
-    ELF_ERR_SHORT,
+    ELF_ERR_SHORT, // a: bytes of the file
     ELF_ERR_MAGIC,
-    ELF_ERR_CLASS,
-    ELF_ERR_ENDIAN,
-    ELF_ERR_VERSION,
-    ELF_ERR_MACHINE,
-    ELF_ERR_TYPE,
-    ELF_ERR_HEADER_SIZE,
-    ELF_ERR_PHDR_SIZE,
+    ELF_ERR_CLASS,       // a: the class
+    ELF_ERR_ENDIAN,      // a: the data encoding
+    ELF_ERR_VERSION,     // a: the version
+    ELF_ERR_MACHINE,     // a: the machine
+    ELF_ERR_TYPE,        // a: the type
+    ELF_ERR_HEADER_SIZE, // a: bytes that it claims
+    ELF_ERR_PHDR_SIZE,   // a: bytes that one claims
     ELF_ERR_PHDRS_NONE,
-    ELF_ERR_PHDRS_MANY,
-    ELF_ERR_PHDRS_OUTSIDE,
+    ELF_ERR_PHDRS_MANY,    // a: how many, b: the limit
+    ELF_ERR_PHDRS_OUTSIDE, // a: offset, b: bytes, c: bytes of the file
     // the segments
-    ELF_ERR_INTERPRETER,
-    ELF_ERR_TLS,
-    ELF_ERR_TWICE,
+    ELF_ERR_INTERPRETER, // index
+    ELF_ERR_TLS,         // index; a: bytes
+    ELF_ERR_TWICE,       // index, other; a: p_type of both
     ELF_ERR_SEGMENTS_NONE,
-    ELF_ERR_SEGMENTS_MANY,
-    ELF_ERR_FILE_RANGE,
-    ELF_ERR_FILE_SIZE,
-    ELF_ERR_ALIGN,
-    ELF_ERR_CONGRUENCE,
-    ELF_ERR_WRAPS,
-    ELF_ERR_WRITE_EXECUTE,
-    ELF_ERR_OVERLAP,
-    ELF_ERR_SHARED_PAGE,
-    ELF_ERR_WINDOW,
-    ELF_ERR_ENTRY,
-    ELF_ERR_DYNAMIC_RANGE,
-    ELF_ERR_RELRO_RANGE,
+    ELF_ERR_SEGMENTS_MANY, // index; a: the limit
+    ELF_ERR_FILE_RANGE,    // index; a: offset, b: bytes, c: bytes of the file
+    ELF_ERR_FILE_SIZE,     // index; a: bytes in the file, b: in memory
+    ELF_ERR_ALIGN,         // index; a: alignment
+    ELF_ERR_CONGRUENCE,    // index; a: address, b: offset, c: alignment
+    ELF_ERR_WRAPS,         // index; a: address, b: bytes
+    ELF_ERR_WRITE_EXECUTE, // index; [a, b)
+    ELF_ERR_OVERLAP,       // index: [a, b), other: [c, d)
+    ELF_ERR_SHARED_PAGE,   // index: [a, b), other: [c, d)
+    ELF_ERR_WINDOW,        // index: [a, b), the window: [c, d)
+    ELF_ERR_ENTRY,         // a: address
+    ELF_ERR_DYNAMIC_RANGE, // index; a: address, b: bytes
+    ELF_ERR_RELRO_RANGE,   // index; a: address, b: bytes
     // the note
     ELF_ERR_NOTE_NONE,
-    ELF_ERR_NOTE_TRUNCATED,
-    ELF_ERR_NOTE_TWICE,
-    ELF_ERR_NOTE_SHORT,
-    ELF_ERR_NOTE_UNKNOWN,
-    ELF_ERR_NOTE_VERSION,
-    ELF_ERR_NOTE_FLAGS,
-    ELF_ERR_NOTE_STACK,
-    ELF_ERR_NOTE_HHDM,
-    ELF_ERR_NOTE_LEVELS,
+    ELF_ERR_NOTE_TRUNCATED, // a: offset, b: bytes of notes, c: bytes of the note
+    ELF_ERR_NOTE_TWICE,     // a: offset, b: bytes of notes
+    ELF_ERR_NOTE_SHORT,     // a: bytes
+    ELF_ERR_NOTE_UNKNOWN,   // a: offset in the note's wishes
+    ELF_ERR_NOTE_VERSION,   // a: the kernel's, b: the loader's
+    ELF_ERR_NOTE_FLAGS,     // a: flags
+    ELF_ERR_NOTE_STACK,     // a: bytes
+    ELF_ERR_NOTE_HHDM,      // a: base, b: the lowest one, c: the highest
+    ELF_ERR_NOTE_LEVELS,    // a: levels
     // the relocations
     ELF_ERR_LIBRARY,
     ELF_ERR_TEXT_RELOCATIONS,
-    ELF_ERR_RELOCATION_KIND,
-    ELF_ERR_RELOCATION_TABLE,
-    ELF_ERR_RELOCATION_TYPE,
-    ELF_ERR_RELOCATION_TARGET,
-    ELF_ERR_RELOCATION_READ_ONLY,
-    ELF_ERR_RELOCATION_SELF,
-    // what the file is instead
+    ELF_ERR_RELOCATION_KIND,      // a: d_tag
+    ELF_ERR_RELOCATION_TABLE,     // a: address, b: bytes, c: bytes an entry
+    ELF_ERR_RELOCATION_TYPE,      // index; a: the type
+    ELF_ERR_RELOCATION_TARGET,    // index; a: the target
+    ELF_ERR_RELOCATION_READ_ONLY, // index, other: the segment; a: the target
+    ELF_ERR_RELOCATION_SELF,      // index; a: the target
+    // what the file is instead; a: offset of the signature
     ELF_IS_GZIP,
     ELF_IS_XZ,
     ELF_IS_ZSTD,
@@ -89,7 +90,8 @@ enum elf_status {
     ELF_IS_UNLISTED, // a kernel with a Slipway note, but in no PT_NOTE
 };
 
-// Why a file was refused, with the numbers of the message; what they mean depends on the status.
+// Why a file was refused, with the numbers of the message. Their meaning stands with each status.
+// Addresses in the kernel are link addresses.
 struct elf_error {
     enum elf_status status;
     uint32_t index; // of the program header or relocation in question

@@ -1,9 +1,9 @@
 // The kernel's address space: planned from the memory map, its tables allocated in one run and
 // built through common/vmem. Owns the tables, the memory map and the scratch memory for both.
 //
-// Four calls in this order need the firmware: space_begin, space_plan, space_build, and where the
-// map has changed beyond what the tables can follow, space_replan. The others need none of it:
-// last_map.c calls them between the last GetMemoryMap and ExitBootServices.
+// Before the exit: space_begin, space_plan, space_build, in this order. Between the last
+// GetMemoryMap and ExitBootServices last_map.c calls those that need no firmware, to follow a map
+// that has changed.
 #pragma once
 
 #include "common/vmem/vmem.h"
