@@ -16,5 +16,5 @@
             __builtin_trap();                                                                      \
     } while (0)
 #else
-#define ASSERT(condition) ((void)sizeof(!(condition)))
+#define ASSERT(condition) ((void)(0 && (condition)))
 #endif
