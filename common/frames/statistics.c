@@ -12,13 +12,13 @@ struct longest {
 };
 
 static void add_free(struct longest *longest, uint64_t first, uint64_t count) {
-    ASSERT(count != 0);
     longest->run = first == longest->next ? longest->run + count : count;
     longest->next = first + count;
     longest->longest = max_u64(longest->longest, longest->run);
 }
 
-// Adds the free runs of a block whose first slot belongs to `frame`.
+// Adds the free runs of a block whose first slot belongs to `frame`. A bit that another CPU clears
+// between the two looks at it makes a run of 0 frames, which adds nothing.
 static void add_line(struct longest *longest, const uint64_t *line, uint64_t frame) {
     for (uint64_t at = 0; (at = line_find(line, at, BIT_SET)) < BLOCK_FRAMES;) {
         uint64_t end = line_find(line, at, BIT_CLEAR);

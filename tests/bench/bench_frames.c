@@ -24,8 +24,8 @@ struct bench {
     uint64_t metadata_bytes;
     unsigned cpus;
     uint64_t frame_count;
-    uint64_t *list; // addresses that are held
-    uint64_t held;
+    uint64_t *list; // addresses that are allocated
+    uint64_t allocated;
     uint64_t random;
 };
 
@@ -78,17 +78,17 @@ static void start(struct bench *bench) {
     expect(frames_place_metadata(&bench->region, 1, bench->metadata_bytes, &place) == FRAMES_OK);
     expect(frames_init(&bench->frames, &bench->region, 1, bench->cpus, bench->metadata,
                        bench->metadata_bytes, place) == FRAMES_OK);
-    bench->held = 0;
+    bench->allocated = 0;
 }
 
 static void alloc_all(struct bench *bench) {
     paddr_t frame;
     while (frames_alloc(&bench->frames, 0, FRAMES_ANY, &frame) == FRAMES_OK)
-        bench->list[bench->held++] = frame.value;
+        bench->list[bench->allocated++] = frame.value;
 }
 
 static void shuffle(struct bench *bench) {
-    for (uint64_t i = bench->held; i > 1; i--) {
+    for (uint64_t i = bench->allocated; i > 1; i--) {
         uint64_t j = draw(bench) % i;
         uint64_t swapped = bench->list[i - 1];
         bench->list[i - 1] = bench->list[j];
@@ -98,7 +98,7 @@ static void shuffle(struct bench *bench) {
 
 static void free_last(struct bench *bench, uint64_t count) {
     for (; count != 0; count--)
-        expect(frames_free(&bench->frames, 0, paddr(bench->list[--bench->held])) == FRAMES_OK);
+        expect(frames_free(&bench->frames, 0, paddr(bench->list[--bench->allocated])) == FRAMES_OK);
 }
 
 // All allocated, then a random subset freed.
@@ -106,7 +106,7 @@ static void fill(struct bench *bench, double used) {
     start(bench);
     alloc_all(bench);
     shuffle(bench);
-    free_last(bench, bench->held - (uint64_t)((double)bench->held * used));
+    free_last(bench, bench->allocated - (uint64_t)((double)bench->allocated * used));
 }
 
 // --- Workloads
@@ -121,15 +121,15 @@ static struct sample alloc_every(struct bench *bench) {
     start(bench);
     uint64_t start_ns = begin();
     alloc_all(bench);
-    return end(start_ns, bench->held);
+    return end(start_ns, bench->allocated);
 }
 
 static struct sample free_every(struct bench *bench) {
-    uint64_t held = bench->held;
+    uint64_t allocated = bench->allocated;
     uint64_t start_ns = begin();
-    for (uint64_t i = 0; i < held; i++)
+    for (uint64_t i = 0; i < allocated; i++)
         expect(frames_free(&bench->frames, 0, paddr(bench->list[i])) == FRAMES_OK);
-    return end(start_ns, held);
+    return end(start_ns, allocated);
 }
 
 static struct sample free_in_order(struct bench *bench) {
@@ -153,7 +153,7 @@ static struct sample exchange(struct bench *bench, double used) {
     struct sample sum = {0, 0};
     uint64_t chosen[BATCH], frame[BATCH];
     for (uint64_t batch = 0; batch < batches; batch++) {
-        uint64_t first = draw(bench) % (bench->held - BATCH);
+        uint64_t first = draw(bench) % (bench->allocated - BATCH);
         for (unsigned i = 0; i < BATCH; i++) { // of the list, which is in random order
             chosen[i] = first + i;
             frame[i] = bench->list[chosen[i]];
@@ -192,7 +192,7 @@ static uint64_t alloc_runs(struct bench *bench, uint64_t count, uint64_t align) 
     paddr_t first;
     uint64_t runs = 0;
     while (frames_alloc_run(&bench->frames, 0, &request, &first) == FRAMES_OK)
-        bench->list[bench->held + runs++] = first.value;
+        bench->list[bench->allocated + runs++] = first.value;
     return runs;
 }
 
@@ -241,7 +241,7 @@ static struct sample fail_full(struct bench *bench) {
 static struct sample fail_fragmented(struct bench *bench) {
     start(bench);
     alloc_all(bench);
-    for (uint64_t i = 0; i < bench->held; i++)
+    for (uint64_t i = 0; i < bench->allocated; i++)
         if (bench->list[i] / FRAME_BYTES % FRAMES_PER_2M != 77)
             expect(frames_free(&bench->frames, 0, paddr(bench->list[i])) == FRAMES_OK);
     return fail_blocks(bench);
@@ -251,12 +251,12 @@ static struct sample fail_fragmented(struct bench *bench) {
 static struct sample some_blocks(struct bench *bench) {
     start(bench);
     alloc_all(bench);
-    for (uint64_t i = 0; i < bench->held; i++) {
+    for (uint64_t i = 0; i < bench->allocated; i++) {
         uint64_t frame = bench->list[i] / FRAME_BYTES;
         if (frame / FRAMES_PER_2M % 10 == 3 || frame % 2 == 0)
             expect(frames_free(&bench->frames, 0, paddr(bench->list[i])) == FRAMES_OK);
     }
-    bench->held = 0;
+    bench->allocated = 0;
     struct frames_statistics before;
     frames_get_statistics(&bench->frames, &before);
     uint64_t start_ns = begin();
@@ -284,7 +284,7 @@ static struct sample long_search(struct bench *bench) {
     uint8_t *used = calloc(bench->frame_count, 1);
     for (uint64_t i = 0; i < bench->frames.metadata_frames; i++)
         used[i] = 1;
-    for (uint64_t i = 0; i < bench->held; i++)
+    for (uint64_t i = 0; i < bench->allocated; i++)
         used[(bench->list[i] - BASE) / FRAME_BYTES] = 1;
     uint64_t start_ns = begin();
     uint64_t found = alloc_runs(bench, 16, 1);

@@ -142,7 +142,7 @@ static void give_something(struct member *member) {
         struct run first = {run->first, part};
         run->first += part;
         run->count -= part;
-        member->held -= part;
+        member->allocated -= part;
         give(member, first);
         return;
     }
@@ -162,7 +162,7 @@ static void mix(struct member *member) {
     }
 }
 
-TEST("frames: no frame is held twice, whatever threads do, and each other's frames are freed") {
+TEST("frames: no frame is allocated twice, whatever threads do, and any of them may free it") {
     struct random random = random_start("mix");
     for (unsigned i = 0; i < ARRAY_LEN(team_sizes); i++) {
         TEAM(team, 9, SMALL);
@@ -299,12 +299,12 @@ TEST("frames: a run that would do and stays free is found, whatever else comes a
 
 // --- Arenas that change hands ---
 
-enum { LONE_BLOCKS = 256, LONE_FRAMES = 2, WANDERER_HOLDS = 200 };
+enum { LONE_BLOCKS = 256, LONE_FRAMES = 2, WANDERER_FRAMES = 200 };
 
 // Takes more than an arena has, and gives back what lies in those that it has left.
 static void wander(struct member *member) {
     for (unsigned i = 0; i < ROUNDS * 3000; i++)
-        if (member->held < WANDERER_HOLDS && random_below(&member->random, 8) < 5)
+        if (member->allocated < WANDERER_FRAMES && random_below(&member->random, 8) < 5)
             (void)take_one(member, FRAMES_ANY);
         else if (member->runs != 0)
             give(member, drop(member, random_below(&member->random, member->runs)));

@@ -1,4 +1,4 @@
-// Threads that use one frame allocator, each as a CPU of its own, and a map of who holds what. What
+// Threads that use one frame allocator, each as a CPU of its own, and a map of who has what. What
 // is wrong is counted and told at the end: a failing assertion would leave the thread only.
 //
 // The map is written without order between threads, and a word for each frame, which its holder
@@ -27,7 +27,7 @@ struct team {
     atomic_uint turn;
     // Runs on their way from one thread to another: first << 16 | count; 0: none.
     _Atomic uint64_t exchange[EXCHANGE];
-    _Atomic uint8_t is_held[FRAMES_MAX]; // by frame number
+    _Atomic uint8_t is_allocated[FRAMES_MAX]; // by frame index
     uint32_t word[FRAMES_MAX];
 };
 
@@ -36,8 +36,8 @@ struct member {
     struct frames *frames;
     unsigned cpu;
     struct random random;
-    struct run *hoard; // what it holds
-    uint64_t runs, held;
+    struct run *hoard; // what it has
+    uint64_t runs, allocated;
 };
 
 static inline void team_is_wrong(struct team *team, const char *what) {
@@ -46,14 +46,14 @@ static inline void team_is_wrong(struct team *team, const char *what) {
 
 // --- Holding frames
 
-static inline void mark_held(struct team *team, const struct run *run) {
+static inline void note_allocated(struct team *team, const struct run *run) {
     for (uint64_t frame = run->first; frame < run->first + run->count; frame++) {
         if (frame >= FRAMES_MAX) {
             team_is_wrong(team, "a frame was given that is none");
             return;
         }
-        if (atomic_exchange_explicit(&team->is_held[frame], 1, memory_order_relaxed) != 0)
-            team_is_wrong(team, "a frame is held twice");
+        if (atomic_exchange_explicit(&team->is_allocated[frame], 1, memory_order_relaxed) != 0)
+            team_is_wrong(team, "a frame is allocated twice");
         if (team->word[frame] != 0)
             team_is_wrong(team, "a frame was written by who did not hold it");
         team->word[frame] = 1;
@@ -65,8 +65,8 @@ static inline void mark_given(struct team *team, const struct run *run) {
         if (team->word[frame] != 1)
             team_is_wrong(team, "a frame was written by who does not hold it");
         team->word[frame] = 0;
-        if (atomic_exchange_explicit(&team->is_held[frame], 0, memory_order_relaxed) != 1)
-            team_is_wrong(team, "a frame was not held");
+        if (atomic_exchange_explicit(&team->is_allocated[frame], 0, memory_order_relaxed) != 1)
+            team_is_wrong(team, "a frame was not allocated");
     }
 }
 
@@ -76,9 +76,9 @@ static inline bool keep(struct member *member, enum frames_status status, paddr_
     if (status != FRAMES_OK)
         return false;
     struct run run = {first.value / FRAME_BYTES, count};
-    mark_held(member->team, &run);
+    note_allocated(member->team, &run);
     member->hoard[member->runs++] = run;
-    member->held += count;
+    member->allocated += count;
     return true;
 }
 
@@ -106,14 +106,14 @@ static inline void give(struct member *member, struct run run) {
         run.count == 1 ? frames_free(member->frames, member->cpu, first)
                        : frames_free_run(member->frames, member->cpu, first, run.count);
     if (status != FRAMES_OK)
-        team_is_wrong(member->team, "what was held could not be given back");
+        team_is_wrong(member->team, "what was allocated could not be freed");
 }
 
 // Takes a run out of the hoard.
 static inline struct run drop(struct member *member, uint64_t index) {
     struct run run = member->hoard[index];
     member->hoard[index] = member->hoard[--member->runs];
-    member->held -= run.count;
+    member->allocated -= run.count;
     return run;
 }
 
@@ -167,7 +167,7 @@ static inline uint64_t team_run(struct team *team, unsigned threads, uint64_t se
                                 const team_work *work) {
     pthread_t thread[THREADS_MAX];
     struct team_start start[THREADS_MAX];
-    uint64_t held = 0;
+    uint64_t allocated = 0;
     team->threads = threads;
     assert_int_equal(pthread_barrier_init(&team->barrier, NULL, threads), 0);
     for (unsigned i = 0; i < threads; i++) {
@@ -180,12 +180,12 @@ static inline uint64_t team_run(struct team *team, unsigned threads, uint64_t se
     for (unsigned i = 0; i < threads; i++)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
     for (unsigned i = 0; i < threads; i++) {
-        held += start[i].member.held;
+        allocated += start[i].member.allocated;
         give_all(&start[i].member);
         free(start[i].member.hoard);
     }
     pthread_barrier_destroy(&team->barrier);
-    return held;
+    return allocated;
 }
 
 // All of them the same work.
@@ -197,7 +197,7 @@ static inline uint64_t team_run_all(struct team *team, unsigned threads, uint64_
     return team_run(team, threads, seed, each);
 }
 
-// What must be so when nobody holds anything any more.
+// What must be so when nobody has anything any more.
 static inline void team_check(struct team *team, uint64_t free_frames) {
     if (team->wrong != NULL)
         fail_msg("%s", team->wrong);
