@@ -57,11 +57,11 @@ void vmem_change_end(struct vmem_change *change) {
     reserve_free(change);
 }
 
-uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned level,
+uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *cell, unsigned level,
                           uint64_t page) {
     paddr_t address;
     uint64_t *table = vmem_reserve_next(change, &address);
-    uint64_t leaf = entry_load(slot);
+    uint64_t leaf = entry_load(cell);
     uint64_t parent;
     ASSERT(entry_is_leaf(&change->space->rules, level, leaf));
     // One store makes the table reachable, once it is full. If a CPU has marked the leaf accessed
@@ -69,7 +69,7 @@ uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned l
     do {
         entry_fill(table, ENTRY_COUNT, entry_split_leaf(leaf, level), level_bytes(level - 1));
         parent = entry_make_table(address, entry_grants_rights(entry_grants(leaf)));
-    } while (!entry_exchange(slot, &leaf, parent));
+    } while (!entry_exchange(cell, &leaf, parent));
     vmem_flush_add_leaves(change->flush, align_down(page, level_pages(level)), 1, level,
                           entry_is_global(leaf));
     return table;

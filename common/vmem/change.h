@@ -47,8 +47,8 @@ uint64_t *vmem_reserve_next(struct vmem_change *change, paddr_t *ret_table);
 // Ends the change: passes on the last run that is gone, frees the frames that were not needed.
 void vmem_change_end(struct vmem_change *change);
 
-// Replaces the large leaf at `slot` of a `level` table, which holds `page`, by a table of 512
+// Replaces the large leaf at `cell` of a `level` table, which holds `page`, by a table of 512
 // leaves that translate the same, with the same rights, cache type, key, accessed, dirty, global
 // and software bits. Returns the new table.
-uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *slot, unsigned level,
+uint64_t *vmem_split_leaf(struct vmem_change *change, uint64_t *cell, unsigned level,
                           uint64_t page);

@@ -24,16 +24,16 @@ void vmem_drop_table(struct vmem_change *change, uint64_t entry, unsigned level,
     ASSERT(is_aligned(page, level_pages(level + 1)));
     struct vmem_pages rest = {page, page + level_pages(level + 1)};
     while (rest.first != rest.end) {
-        uint64_t *slot = &table[level_index(rest.first, level)];
+        uint64_t *cell = &table[level_index(rest.first, level)];
         uint64_t next = level_entry_end(rest.first, rest.end, level);
-        uint64_t below = entry_load(slot);
+        uint64_t below = entry_load(cell);
         enum entry_kind kind = entry_kind(&change->space->rules, level, below);
         if (kind == ENTRY_IS_LEAF) {
-            struct vmem_run run = vmem_run_at(space, slot, level, ENTRY_GRANTS_ALL, rest, &next);
+            struct vmem_run run = vmem_run_at(space, cell, level, ENTRY_GRANTS_ALL, rest, &next);
             vmem_drop_run(change, &run, level);
         } else if (kind == ENTRY_IS_TABLE) {
             if (!entry_is_owned(entry) && entry_is_owned(below))
-                entry_store(slot, 0); // the table stays, the table below it is freed
+                entry_store(cell, 0); // the table stays, the table below it is freed
             vmem_drop_table(change, below, level - 1, rest.first);
         }
         rest.first = next;

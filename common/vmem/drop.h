@@ -5,15 +5,15 @@
 
 // Finds out whether pages can be unmapped, and counts the tables that splitting leaves at the edges
 // takes. The change may stand alone.
-static inline uint64_t vmem_drop_skip(struct vmem_change *change, const uint64_t *slot,
+static inline uint64_t vmem_drop_skip(struct vmem_change *change, const uint64_t *cell,
                                       unsigned level, struct vmem_pages pages) {
     uint64_t touched = level_entries(pages.first, pages.end, level);
     if (level == 1) // whatever stands there can be cleared
         return touched;
     struct entry_summary seen = {0};
     uint64_t whole = level_whole_entries(pages.first, pages.end, level);
-    uint64_t leaves = entry_count_leaves(&change->space->rules, level, slot, whole, &seen);
-    return leaves != 0 ? leaves : entry_count_absent(slot, touched);
+    uint64_t leaves = entry_count_leaves(&change->space->rules, level, cell, whole, &seen);
+    return leaves != 0 ? leaves : entry_count_absent(cell, touched);
 }
 
 enum vmem_status vmem_drop_prepare_leaf(struct vmem_change *change, uint64_t leaf, unsigned level,

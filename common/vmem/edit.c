@@ -20,10 +20,10 @@ static struct vmem_edit *edit_of(struct vmem_change *change) {
     return (struct vmem_edit *)change;
 }
 
-static uint64_t skip_leaves(struct vmem_change *change, const uint64_t *slot, unsigned level,
+static uint64_t skip_leaves(struct vmem_change *change, const uint64_t *cell, unsigned level,
                             struct vmem_pages pages) {
     uint64_t whole = level_whole_entries(pages.first, pages.end, level);
-    return entry_count_leaves(&change->space->rules, level, slot, whole,
+    return entry_count_leaves(&change->space->rules, level, cell, whole,
                               &edit_of(change)->seen[level]);
 }
 
@@ -65,11 +65,11 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
                          struct vmem_pages pages);
 
 // Edits the pages below an entry: a table, or a leaf that the range cuts.
-static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
+static void commit_entry(struct vmem_edit *edit, uint64_t *cell, unsigned level,
                          struct vmem_pages within) {
     ASSERT(level > 1);
     struct vmem_change *change = &edit->change;
-    uint64_t entry = entry_load(slot);
+    uint64_t entry = entry_load(cell);
     uint64_t *below;
     if (entry_kind(&change->space->rules, level, entry) == ENTRY_IS_LEAF) {
         if (!leaf_changes(edit, level, entry)) {
@@ -77,12 +77,12 @@ static void commit_entry(struct vmem_edit *edit, uint64_t *slot, unsigned level,
                 edit->keep(edit, entry, within);
             return;
         }
-        below = vmem_split_leaf(change, slot, level, within.first);
+        below = vmem_split_leaf(change, cell, level, within.first);
     } else {
         below = vmem_table(change->space, entry_table_address(entry));
     }
     if (edit->rights & VMEM_USER)
-        vmem_allow_user(change, slot, level, within.first);
+        vmem_allow_user(change, cell, level, within.first);
     commit_table(edit, below, level - 1, within);
 }
 
@@ -91,19 +91,19 @@ static void commit_table(struct vmem_edit *edit, uint64_t *table, unsigned level
     ASSERT(level_is_one_table(pages.first, pages.end, level));
     uint64_t at = pages.first;
     while (at < pages.end) {
-        uint64_t *slot = &table[level_index(at, level)];
+        uint64_t *cell = &table[level_index(at, level)];
         uint64_t leaves = level_whole_entries(at, pages.end, level);
         struct entry_summary seen = {0};
         if (level > 1 || edit->skips_holes) // else all were leaves when prepared
-            leaves = entry_count_leaves(&edit->change.space->rules, level, slot, leaves, &seen);
+            leaves = entry_count_leaves(&edit->change.space->rules, level, cell, leaves, &seen);
         if (leaves != 0) {
-            edit->apply(edit, slot, level, at, leaves);
+            edit->apply(edit, cell, level, at, leaves);
             at += leaves << level_shift(level);
             continue;
         }
         struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
-        if (entry_is_present(entry_load(slot)))
-            commit_entry(edit, slot, level, within);
+        if (entry_is_present(entry_load(cell)))
+            commit_entry(edit, cell, level, within);
         at = within.end;
     }
 }
@@ -122,29 +122,29 @@ static bool changes_any(struct entry_summary leaves, struct entry_edit bits) {
 }
 
 // Edits the leaves of a group, which may differ. Returns what they were.
-static struct entry_summary apply_group(const struct vmem_edit *edit, uint64_t *slot,
+static struct entry_summary apply_group(const struct vmem_edit *edit, uint64_t *cell,
                                         uint64_t count, struct entry_edit bits) {
     ASSERT(count <= ENTRY_GROUP);
     struct entry_summary were = {0};
     for (uint64_t i = 0; i < count; i++)
-        were = entry_summary_add(were, entry_load(&slot[i]));
+        were = entry_summary_add(were, entry_load(&cell[i]));
     bool by_stores = stores_suffice(edit, were);
     for (uint64_t i = 0; i < count; i++) {
         if (by_stores)
-            entry_store(&slot[i], entry_edited(entry_load(&slot[i]), bits));
+            entry_store(&cell[i], entry_edited(entry_load(&cell[i]), bits));
         else
-            entry_edit_live(&slot[i], bits);
+            entry_edit_live(&cell[i], bits);
     }
     return were;
 }
 
-static void apply_general(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+static void apply_general(struct vmem_edit *edit, uint64_t *cell, unsigned level, uint64_t at,
                           uint64_t count) {
     bool changed = false;
     bool global = false;
-    for (uint64_t left = count, group; left != 0; left -= group, slot += group) {
+    for (uint64_t left = count, group; left != 0; left -= group, cell += group) {
         group = min_u64(left, ENTRY_GROUP);
-        struct entry_summary were = apply_group(edit, slot, group, edit->bits[level]);
+        struct entry_summary were = apply_group(edit, cell, group, edit->bits[level]);
         changed |= changes_any(were, edit->bits[level]);
         global |= entry_is_global(entry_summary_any(were));
     }
@@ -152,17 +152,17 @@ static void apply_general(struct vmem_edit *edit, uint64_t *slot, unsigned level
         vmem_flush_add_leaves(edit->change.flush, at, count, level, global);
 }
 
-void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *cell, unsigned level, uint64_t at,
                           uint64_t count) {
     ASSERT(level >= 1 && level <= VMEM_PAGE_SIZES && count != 0);
     struct entry_edit bits = edit->bits[level];
     struct entry_summary seen = edit->seen[level];
     bool are_alike = (seen.apart & (bits.clear | bits.set)) == 0;
     if (!are_alike || !stores_suffice(edit, seen)) {
-        apply_general(edit, slot, level, at, count);
+        apply_general(edit, cell, level, at, count);
     } else if (changes_any(seen, bits)) {
         uint64_t inverted = entry_edited(seen.sample, bits) ^ seen.sample;
-        entry_invert(slot, count, inverted);
+        entry_invert(cell, count, inverted);
         vmem_flush_add_leaves(edit->change.flush, at, count, level,
                               entry_is_global(entry_summary_any(seen)));
     }

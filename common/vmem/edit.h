@@ -5,8 +5,8 @@
 
 struct vmem_edit;
 
-// Edits `count` leaves of a `level` table, from `slot` on. The first one holds page `at`.
-typedef void (*vmem_edit_apply)(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+// Edits `count` leaves of a `level` table, from `cell` on. The first one holds page `at`.
+typedef void (*vmem_edit_apply)(struct vmem_edit *edit, uint64_t *cell, unsigned level, uint64_t at,
                                 uint64_t count);
 
 struct vmem_edit {
@@ -24,5 +24,5 @@ struct vmem_edit {
 [[nodiscard]] enum vmem_status vmem_edit_pages(struct vmem_edit *edit, struct vmem_pages pages);
 
 // Edits leaves by `bits` alone and records those that it changed.
-void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+void vmem_edit_apply_bits(struct vmem_edit *edit, uint64_t *cell, unsigned level, uint64_t at,
                           uint64_t count);

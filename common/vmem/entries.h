@@ -32,67 +32,67 @@ static inline uint64_t entry_summary_any(struct entry_summary summary) {
     return summary.sample | summary.apart;
 }
 
-// Fills `count` entries from `slot` on. Each is `step` more than the one before: leaves that map
+// Fills `count` entries from `cell` on. Each is `step` more than the one before: leaves that map
 // memory without a gap.
-static inline void entry_fill(uint64_t *slot, uint64_t count, uint64_t leaf, uint64_t step) {
+static inline void entry_fill(uint64_t *cell, uint64_t count, uint64_t leaf, uint64_t step) {
     ASSERT(count <= ENTRY_COUNT);
     for (; count >= 8; count -= 8) {
 #pragma GCC unroll 8
         for (unsigned i = 0; i < 8; i++, leaf += step)
-            entry_store(slot++, leaf);
+            entry_store(cell++, leaf);
     }
     for (; count != 0; count--, leaf += step)
-        entry_store(slot++, leaf);
+        entry_store(cell++, leaf);
 }
 
 // Inverts bits of `count` leaves, by loads and stores: a bit that a CPU sets in between would be
 // lost.
-static inline void entry_invert(uint64_t *slot, uint64_t count, uint64_t bits) {
+static inline void entry_invert(uint64_t *cell, uint64_t count, uint64_t bits) {
     ASSERT(count <= ENTRY_COUNT);
     for (; count >= ENTRY_GROUP; count -= ENTRY_GROUP) {
 #pragma GCC unroll 16
-        for (unsigned i = 0; i < ENTRY_GROUP; i++, slot++)
-            entry_store(slot, entry_load(slot) ^ bits);
+        for (unsigned i = 0; i < ENTRY_GROUP; i++, cell++)
+            entry_store(cell, entry_load(cell) ^ bits);
     }
-    for (; count != 0; count--, slot++)
-        entry_store(slot, entry_load(slot) ^ bits);
+    for (; count != 0; count--, cell++)
+        entry_store(cell, entry_load(cell) ^ bits);
 }
 
-// Makes `count` entries from `slot` on absent.
-static inline void entry_clear(uint64_t *slot, uint64_t count) {
-    entry_fill(slot, count, 0, 0);
+// Makes `count` entries from `cell` on absent.
+static inline void entry_clear(uint64_t *cell, uint64_t count) {
+    entry_fill(cell, count, 0, 0);
 }
 
 // The same in a table to which nothing leads yet: no CPU can see a store in parts.
-static inline void entry_clear_unseen(uint64_t *slot, uint64_t count) {
+static inline void entry_clear_unseen(uint64_t *cell, uint64_t count) {
     ASSERT(count <= ENTRY_COUNT);
-    memset(slot, 0, count * sizeof(*slot));
+    memset(cell, 0, count * sizeof(*cell));
 }
 
-// How many of the `count` entries from `slot` on are absent before the first present one.
-static inline uint64_t entry_count_absent(const uint64_t *slot, uint64_t count) {
+// How many of the `count` entries from `cell` on are absent before the first present one.
+static inline uint64_t entry_count_absent(const uint64_t *cell, uint64_t count) {
     ASSERT(count <= ENTRY_COUNT);
     uint64_t absent = 0;
     for (; count - absent >= ENTRY_GROUP; absent += ENTRY_GROUP) {
         uint64_t any = 0;
 #pragma GCC unroll 16
         for (unsigned i = 0; i < ENTRY_GROUP; i++)
-            any |= entry_load(&slot[absent + i]);
+            any |= entry_load(&cell[absent + i]);
         if (entry_is_present(any))
             break;
     }
-    while (absent < count && !entry_is_present(entry_load(&slot[absent])))
+    while (absent < count && !entry_is_present(entry_load(&cell[absent])))
         absent++;
     return absent;
 }
 
-// How many of the `count` entries of a table of `level` from `slot` on are sound leaves, before the
+// How many of the `count` entries of a table of `level` from `cell` on are sound leaves, before the
 // first that is not. *summary, which this function has made or which is zero, tells of them, too.
 static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsigned level,
-                                          const uint64_t *slot, uint64_t count,
+                                          const uint64_t *cell, uint64_t count,
                                           struct entry_summary *summary) {
     ASSERT(level <= VMEM_LEVELS_MAX && count <= ENTRY_COUNT);
-    uint64_t sample = summary->sample != 0 || count == 0 ? summary->sample : entry_load(slot);
+    uint64_t sample = summary->sample != 0 || count == 0 ? summary->sample : entry_load(cell);
     if (!entry_is_leaf(rules, level, sample))
         return 0;
     uint64_t apart = summary->apart;
@@ -101,13 +101,13 @@ static inline uint64_t entry_count_leaves(const struct entry_rules *rules, unsig
         uint64_t group = apart;
 #pragma GCC unroll 16
         for (unsigned i = 0; i < ENTRY_GROUP; i++)
-            group |= entry_load(&slot[leaves + i]) ^ sample;
+            group |= entry_load(&cell[leaves + i]) ^ sample;
         if ((group & rules->leaf_mask[level]) != 0)
             break;
         apart = group;
     }
     for (; leaves < count; leaves++) {
-        uint64_t entry = entry_load(&slot[leaves]);
+        uint64_t entry = entry_load(&cell[leaves]);
         if (!entry_is_leaf(rules, level, entry))
             break;
         apart |= entry ^ sample;

@@ -55,19 +55,19 @@ _Static_assert((ENTRY_SOFTWARE & ENTRY_OWNED) != 0);
 #define ENTRY_COUNT 512
 
 // An entry is read and written as one 64-bit access: CPUs walk the tables meanwhile.
-static inline uint64_t entry_load(const uint64_t *slot) {
-    return __atomic_load_n(slot, __ATOMIC_RELAXED);
+static inline uint64_t entry_load(const uint64_t *cell) {
+    return __atomic_load_n(cell, __ATOMIC_RELAXED);
 }
 
 // A CPU that sees the entry sees what was stored before, such as the table that it points to.
-static inline void entry_store(uint64_t *slot, uint64_t entry) {
-    __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+static inline void entry_store(uint64_t *cell, uint64_t entry) {
+    __atomic_store_n(cell, entry, __ATOMIC_RELEASE);
 }
 
-// Stores `entry` if the slot still holds *expected. Otherwise false, and *expected is what the slot
+// Stores `entry` if the cell still holds *expected. Otherwise false, and *expected is what the cell
 // holds. For live leaves, whose accessed and dirty bits a CPU may set at any moment.
-static inline bool entry_exchange(uint64_t *slot, uint64_t *expected, uint64_t entry) {
-    return __atomic_compare_exchange_n(slot, expected, entry, false, __ATOMIC_RELEASE,
+static inline bool entry_exchange(uint64_t *cell, uint64_t *expected, uint64_t entry) {
+    return __atomic_compare_exchange_n(cell, expected, entry, false, __ATOMIC_RELEASE,
                                        __ATOMIC_RELAXED);
 }
 
@@ -225,9 +225,9 @@ static inline struct entry_edit entry_edit_cache(enum vmem_cache cache, unsigned
 }
 
 // Edits a live leaf and loses no bit that a CPU sets meanwhile. Returns the leaf as it was.
-static inline uint64_t entry_edit_live(uint64_t *slot, struct entry_edit edit) {
-    uint64_t leaf = entry_load(slot);
-    while (!entry_exchange(slot, &leaf, entry_edited(leaf, edit)))
+static inline uint64_t entry_edit_live(uint64_t *cell, struct entry_edit edit) {
+    uint64_t leaf = entry_load(cell);
+    while (!entry_exchange(cell, &leaf, entry_edited(leaf, edit)))
         continue;
     return leaf;
 }
@@ -288,13 +288,13 @@ static inline unsigned entry_missing_rights(uint64_t grants, unsigned rights) {
 }
 
 // Clears bits of a live leaf. Returns the leaf as it was.
-static inline uint64_t entry_clear_live(uint64_t *slot, uint64_t bits) {
-    return __atomic_fetch_and(slot, ~bits, __ATOMIC_RELEASE);
+static inline uint64_t entry_clear_live(uint64_t *cell, uint64_t bits) {
+    return __atomic_fetch_and(cell, ~bits, __ATOMIC_RELEASE);
 }
 
 // Sets bits of a live entry, in which a CPU may set others meanwhile.
-static inline void entry_set_live(uint64_t *slot, uint64_t bits) {
-    __atomic_fetch_or(slot, bits, __ATOMIC_RELEASE);
+static inline void entry_set_live(uint64_t *cell, uint64_t bits) {
+    __atomic_fetch_or(cell, bits, __ATOMIC_RELEASE);
 }
 
 // Entries 6 and 7 of the PAT repeat 2 and 3 (SLIPWAY_PAT).

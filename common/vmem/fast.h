@@ -11,7 +11,7 @@
 
 // The fast path of one page.
 struct vmem_fast_path {
-    uint64_t *slot; // of the entry where it ends; null if the root is not seen directly
+    uint64_t *cell; // of the entry where it ends; null if the root is not seen directly
     unsigned level; // of the table that holds it
     uint64_t entry; // as it was read
     uint64_t all;   // bits that all entries above it have
@@ -22,14 +22,14 @@ struct vmem_fast_path {
 [[gnu::always_inline]] static inline struct vmem_fast_path
 vmem_fast_follow(const struct vmem *space, unsigned levels, uint64_t page) {
     ASSERT(levels == space->levels);
-    struct vmem_fast_path path = {.slot = NULL, .all = UINT64_MAX};
+    struct vmem_fast_path path = {.cell = NULL, .all = UINT64_MAX};
     uint64_t *table = space->direct_root;
     if (table == NULL)
         return path;
 #pragma GCC unroll 5
     for (path.level = levels; path.level != 0; path.level--) {
-        path.slot = &table[level_index(page, path.level)];
-        path.entry = entry_load(path.slot);
+        path.cell = &table[level_index(page, path.level)];
+        path.entry = entry_load(path.cell);
         if (path.level == 1 || !vmem_is_direct(space, path.entry))
             break;
         path.all &= path.entry;
@@ -55,10 +55,10 @@ vmem_fast_follow(const struct vmem *space, unsigned levels, uint64_t page) {
         return false;
     uint64_t page = mapping->virt.value >> FRAME_SHIFT;
     struct vmem_fast_path path = vmem_fast_follow(space, levels, page);
-    if (path.slot == NULL || path.level != 1 || entry_is_present(path.entry) ||
+    if (path.cell == NULL || path.level != 1 || entry_is_present(path.entry) ||
         (leaf & ~path.all & ENTRY_USER) != 0)
         return false;
-    entry_store(path.slot, leaf);
+    entry_store(path.cell, leaf);
     return true;
 }
 
@@ -80,7 +80,7 @@ vmem_fast_follow(const struct vmem *space, unsigned levels, uint64_t page) {
                                                               struct vmem_translation *ret) {
     ASSERT(vmem_is_canonical(virt, levels));
     struct vmem_fast_path path = vmem_fast_follow(space, levels, virt.value >> FRAME_SHIFT);
-    if (path.slot == NULL || !entry_is_leaf(&space->rules, path.level, path.entry))
+    if (path.cell == NULL || !entry_is_leaf(&space->rules, path.level, path.entry))
         return false;
     // No entry above forbids writing or executing.
     unsigned rights = entry_leaf_rights(path.entry & (path.all | ~ENTRY_USER));

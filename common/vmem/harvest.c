@@ -41,13 +41,13 @@ static void keep_leaf(struct vmem_edit *edit, uint64_t leaf, struct vmem_pages p
     add_pages(job, pages, entry_marks(leaf));
 }
 
-static void harvest_leaves(struct vmem_edit *edit, uint64_t *slot, unsigned level, uint64_t at,
+static void harvest_leaves(struct vmem_edit *edit, uint64_t *cell, unsigned level, uint64_t at,
                            uint64_t count) {
     struct harvest_job *job = job_of(edit);
-    for (uint64_t *end = slot + count; slot != end; slot++) {
-        uint64_t leaf = entry_load(slot);
+    for (uint64_t *end = cell + count; cell != end; cell++) {
+        uint64_t leaf = entry_load(cell);
         if ((leaf & job->clear) != 0) {
-            leaf = entry_clear_live(slot, job->clear);
+            leaf = entry_clear_live(cell, job->clear);
             vmem_flush_add_leaves(edit->change.flush, at, 1, level, entry_is_global(leaf));
         }
         uint64_t next = at + level_pages(level);

@@ -31,9 +31,9 @@ static struct map_job *job_of(struct vmem_change *change) {
     return (struct map_job *)change;
 }
 
-static uint64_t skip_absent(struct vmem_change *change, const uint64_t *slot, unsigned level,
+static uint64_t skip_absent(struct vmem_change *change, const uint64_t *cell, unsigned level,
                             struct vmem_pages pages) {
-    return entry_count_absent(slot, leaves_from(job_of(change), level, pages.first, pages.end));
+    return entry_count_absent(cell, leaves_from(job_of(change), level, pages.first, pages.end));
 }
 
 static enum vmem_status prepare_absent(struct vmem_change *change, unsigned level,
@@ -78,10 +78,10 @@ static uint64_t make_leaf(const struct map_job *job, unsigned level, uint64_t at
     return entry_make_leaf(level, phys, mapping->rights, mapping->cache, mapping->global);
 }
 
-// Fills `count` entries from `slot` on with leaves. The first one maps page `at`.
-static void fill_leaves(const struct map_job *job, uint64_t *slot, unsigned level, uint64_t at,
+// Fills `count` entries from `cell` on with leaves. The first one maps page `at`.
+static void fill_leaves(const struct map_job *job, uint64_t *cell, unsigned level, uint64_t at,
                         uint64_t count) {
-    entry_fill(slot, count, make_leaf(job, level, at), level_bytes(level));
+    entry_fill(cell, count, make_leaf(job, level, at), level_bytes(level));
 }
 
 // Makes a table of `level` for the pages, and the tables below it. Returns the entry for it. No CPU
@@ -96,14 +96,14 @@ static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vme
     entry_clear_unseen(&table[end], ENTRY_COUNT - end);
     uint64_t at = pages.first;
     while (at < pages.end) {
-        uint64_t *slot = &table[level_index(at, level)];
+        uint64_t *cell = &table[level_index(at, level)];
         uint64_t leaves = leaves_from(job, level, at, pages.end);
         uint64_t next = at + (leaves << level_shift(level));
         if (leaves != 0) {
-            fill_leaves(job, slot, level, at, leaves);
+            fill_leaves(job, cell, level, at, leaves);
         } else {
             next = level_entry_end(at, pages.end, level);
-            entry_store(slot, make_table_entry(job, level - 1, (struct vmem_pages){at, next}));
+            entry_store(cell, make_table_entry(job, level - 1, (struct vmem_pages){at, next}));
         }
         at = next;
     }
@@ -111,17 +111,17 @@ static uint64_t make_table_entry(struct map_job *job, unsigned level, struct vme
 }
 
 // Replaces an entry that maps something else by a leaf, or by a table of leaves.
-static void replace_entry(struct map_job *job, uint64_t *slot, unsigned level,
+static void replace_entry(struct map_job *job, uint64_t *cell, unsigned level,
                           struct vmem_pages within) {
     ASSERT(job->mapping->replace && level_is_whole(within.first, within.end, level));
     struct vmem_change *change = &job->change;
-    uint64_t old = entry_load(slot);
+    uint64_t old = entry_load(cell);
     bool is_leaf = entry_kind(&change->space->rules, level, old) == ENTRY_IS_LEAF;
     uint64_t next;
     struct vmem_run run = {0};
     if (is_leaf)
-        run = vmem_run_at(change->space, slot, level, ENTRY_GRANTS_ALL, within, &next);
-    entry_store(slot, level <= job->leaf_level ? make_leaf(job, level, within.first)
+        run = vmem_run_at(change->space, cell, level, ENTRY_GRANTS_ALL, within, &next);
+    entry_store(cell, level <= job->leaf_level ? make_leaf(job, level, within.first)
                                                : make_table_entry(job, level - 1, within));
     if (is_leaf)
         vmem_drop_run(change, &run, level);
@@ -133,29 +133,29 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages);
 
 // Maps the pages below one entry, which is or becomes a table, or replaces the entry.
-static void commit_entry(struct map_job *job, uint64_t *slot, unsigned level,
+static void commit_entry(struct map_job *job, uint64_t *cell, unsigned level,
                          struct vmem_pages within) {
     struct vmem_change *change = &job->change;
-    uint64_t entry = entry_load(slot);
+    uint64_t entry = entry_load(cell);
     enum entry_kind kind = entry_kind(&change->space->rules, level, entry);
     ASSERT(kind != ENTRY_IS_BAD);
     uint64_t *below;
     if (kind == ENTRY_IS_ABSENT) {
-        vmem_attach_table(change->space, slot, level, within.first,
+        vmem_attach_table(change->space, cell, level, within.first,
                           make_table_entry(job, level - 1, within));
         return;
     }
     if (kind == ENTRY_IS_TABLE ? replaces_table(job, entry, level, within)
                                : level_is_whole(within.first, within.end, level)) {
-        replace_entry(job, slot, level, within);
+        replace_entry(job, cell, level, within);
         return;
     }
     if (kind == ENTRY_IS_TABLE)
         below = vmem_table(change->space, entry_table_address(entry));
     else
-        below = vmem_split_leaf(change, slot, level, within.first);
+        below = vmem_split_leaf(change, cell, level, within.first);
     if (job->mapping->rights & VMEM_USER)
-        vmem_allow_user(change, slot, level, within.first);
+        vmem_allow_user(change, cell, level, within.first);
     commit_table(job, below, level - 1, within);
 }
 
@@ -165,15 +165,15 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
     ASSERT(level_is_one_table(pages.first, pages.end, level));
     uint64_t at = pages.first;
     while (at < pages.end) {
-        uint64_t *slot = &table[level_index(at, level)];
-        uint64_t leaves = entry_count_absent(slot, leaves_from(job, level, at, pages.end));
+        uint64_t *cell = &table[level_index(at, level)];
+        uint64_t leaves = entry_count_absent(cell, leaves_from(job, level, at, pages.end));
         if (leaves != 0) {
-            fill_leaves(job, slot, level, at, leaves);
+            fill_leaves(job, cell, level, at, leaves);
             at += leaves << level_shift(level);
             continue;
         }
         struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
-        commit_entry(job, slot, level, within);
+        commit_entry(job, cell, level, within);
         at = within.end;
     }
 }
@@ -182,13 +182,13 @@ static void commit_table(struct map_job *job, uint64_t *table, unsigned level,
 // fills them: one look at each is enough. Else false, with nothing done.
 static bool commit_leaves(struct map_job *job, const struct vmem_path *path,
                           struct vmem_pages pages) {
-    uint64_t *slot = &path->table[level_index(pages.first, path->level)];
+    uint64_t *cell = &path->table[level_index(pages.first, path->level)];
     uint64_t leaves = leaves_from(job, path->level, pages.first, pages.end);
     if (leaves << level_shift(path->level) != pages.end - pages.first ||
-        entry_count_absent(slot, leaves) != leaves)
+        entry_count_absent(cell, leaves) != leaves)
         return false;
     vmem_path_allow(&job->change, path, pages.first);
-    fill_leaves(job, slot, path->level, pages.first, leaves);
+    fill_leaves(job, cell, path->level, pages.first, leaves);
     return true;
 }
 

@@ -21,7 +21,7 @@ struct merge_job {
     unsigned highest; // level of the largest leaf
     unsigned pending_count;
     struct {
-        uint64_t *slot; // of the large leaf
+        uint64_t *cell; // of the large leaf
         paddr_t table;  // that it replaced
     } pending[PENDING_MAX];
 };
@@ -40,10 +40,10 @@ static void flush_pending(struct merge_job *job) {
         return;
     vmem_flush_finish(space, job->change.flush);
     for (unsigned i = 0; i < job->pending_count; i++) {
-        uint64_t *slot = job->pending[i].slot;
+        uint64_t *cell = job->pending[i].cell;
         uint64_t marks = marks_of(vmem_table(space, job->pending[i].table));
-        if ((marks & ~entry_load(slot)) != 0)
-            entry_set_live(slot, marks);
+        if ((marks & ~entry_load(cell)) != 0)
+            entry_set_live(cell, marks);
         space->ops->table_free(space->context, job->pending[i].table);
     }
     job->pending_count = 0;
@@ -65,12 +65,12 @@ static bool is_one_leaf(const struct merge_job *job, const uint64_t *table, unsi
     return true;
 }
 
-// Merges the table that the entry at `slot` of a `level` table, for page `at`, points to, if its
+// Merges the table that the entry at `cell` of a `level` table, for page `at`, points to, if its
 // leaves are one large leaf.
-static void merge_entry(struct merge_job *job, uint64_t *slot, unsigned level, uint64_t at) {
+static void merge_entry(struct merge_job *job, uint64_t *cell, unsigned level, uint64_t at) {
     ASSERT(level >= 2 && level <= job->highest && job->pending_count < PENDING_MAX);
     struct vmem_change *change = &job->change;
-    uint64_t entry = entry_load(slot);
+    uint64_t entry = entry_load(cell);
     paddr_t address = entry_table_address(entry);
     const uint64_t *table = vmem_table(change->space, address);
     if (!entry_is_owned(entry) || !is_one_leaf(job, table, level - 1))
@@ -78,10 +78,10 @@ static void merge_entry(struct merge_job *job, uint64_t *slot, unsigned level, u
     if (level > 2) // the table holds leaves whose old tables may still be marked
         flush_pending(job);
     uint64_t leaf = entry_merge_leaf(entry_load(&table[0]), level) | marks_of(table);
-    entry_store(slot, entry_limit_by_parent(leaf, entry));
+    entry_store(cell, entry_limit_by_parent(leaf, entry));
     vmem_flush_add_leaves(change->flush, at, ENTRY_COUNT, level - 1, entry_is_global(leaf));
     change->flush->structures = true;
-    job->pending[job->pending_count].slot = slot;
+    job->pending[job->pending_count].cell = cell;
     job->pending[job->pending_count++].table = address;
     if (job->pending_count == PENDING_MAX)
         flush_pending(job);
@@ -91,14 +91,14 @@ static void commit_table(struct merge_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
     uint64_t at = pages.first;
     while (level > 1 && at < pages.end) {
-        uint64_t *slot = &table[level_index(at, level)];
+        uint64_t *cell = &table[level_index(at, level)];
         struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
-        uint64_t entry = entry_load(slot);
+        uint64_t entry = entry_load(cell);
         if (entry_kind(&job->change.space->rules, level, entry) == ENTRY_IS_TABLE) {
             uint64_t *below = vmem_table(job->change.space, entry_table_address(entry));
             commit_table(job, below, level - 1, within);
             if (level <= job->highest && level_is_whole(within.first, within.end, level))
-                merge_entry(job, slot, level, at);
+                merge_entry(job, cell, level, at);
         }
         at = within.end;
     }

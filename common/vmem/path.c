@@ -16,15 +16,15 @@ descend(const struct vmem *space, unsigned levels, struct vmem_pages pages, unsi
     for (; level > 1; level--) {
         if (level <= lowest || apart >> level_shift(level) != 0)
             break;
-        uint64_t *slot = &table[level_index(pages.first, level)];
-        uint64_t entry = entry_load(slot);
+        uint64_t *cell = &table[level_index(pages.first, level)];
+        uint64_t entry = entry_load(cell);
         uint64_t *below = vmem_below(space, level, entry);
         if (below == NULL) {
             if (entry_is_table(&space->rules, level, entry))
                 return VMEM_ERR_CORRUPT;
             break;
         }
-        ret_path->slot[level] = slot;
+        ret_path->cell[level] = cell;
         grants &= entry_grants(entry);
         table = below;
     }
@@ -55,7 +55,7 @@ enum vmem_status vmem_enter(const struct vmem *space, uint64_t entry, unsigned r
 void vmem_path_allow_user(struct vmem_change *change, const struct vmem_path *path, uint64_t page) {
     ASSERT(path->level <= change->space->levels);
     for (unsigned level = change->space->levels; level > path->level; level--)
-        vmem_allow_user(change, path->slot[level], level, page);
+        vmem_allow_user(change, path->cell[level], level, page);
 }
 
 // The next space of the ring, whose root gets the same entry; null after the last.
@@ -63,22 +63,22 @@ static const struct vmem *next_sharer(const struct vmem *space, const struct vme
     return at->next == space ? NULL : at->next;
 }
 
-void vmem_attach_table(const struct vmem *space, uint64_t *slot, unsigned level, uint64_t page,
+void vmem_attach_table(const struct vmem *space, uint64_t *cell, unsigned level, uint64_t page,
                        uint64_t entry) {
     ASSERT(entry_is_table(&space->rules, level, entry));
-    entry_store(slot, entry);
+    entry_store(cell, entry);
     if (!level_is_shared(space, level, page))
         return;
     for (const struct vmem *at = space; (at = next_sharer(space, at)) != NULL;)
         entry_store(&vmem_table(at, at->root)[level_index(page, level)], entry);
 }
 
-void vmem_allow_user(struct vmem_change *change, uint64_t *slot, unsigned level, uint64_t page) {
+void vmem_allow_user(struct vmem_change *change, uint64_t *cell, unsigned level, uint64_t page) {
     const struct vmem *space = change->space;
     ASSERT(level >= 2 && level <= space->levels); // a leaf's rights are not this function's
-    if ((entry_load(slot) & ENTRY_USER) != 0)
+    if ((entry_load(cell) & ENTRY_USER) != 0)
         return;
-    entry_set_live(slot, ENTRY_USER);
+    entry_set_live(cell, ENTRY_USER);
     change->flush->structures = true; // a CPU that remembers the entry would deny user mode
     if (!level_is_shared(space, level, page))
         return;

@@ -9,9 +9,9 @@
 
 // The path to a range. It ends at the lowest table that alone holds all entries for the range.
 struct vmem_path {
-    uint64_t *slot[VMEM_LEVELS_MAX + 1]; // [n]: the path's entry in its table of level n
+    uint64_t *cell[VMEM_LEVELS_MAX + 1]; // [n]: the path's entry in its table of level n
     uint64_t *table;                     // where it ends
-    unsigned level;                      // of that table: slot[level + 1] and above are valid
+    unsigned level;                      // of that table: cell[level + 1] and above are valid
     bool denies_user;                    // an entry of the path must let user mode through
 };
 
@@ -50,9 +50,9 @@ static inline bool vmem_may_detach(const struct vmem *space, uint64_t entry, uns
     return entry_is_owned(entry) && !level_is_shared(space, level, page);
 }
 
-// Stores the entry for a new table into an absent slot of a `level` table.
-void vmem_attach_table(const struct vmem *space, uint64_t *slot, unsigned level, uint64_t page,
+// Stores the entry for a new table into an absent cell of a `level` table.
+void vmem_attach_table(const struct vmem *space, uint64_t *cell, unsigned level, uint64_t page,
                        uint64_t entry);
 
 // Lets user mode through a table entry.
-void vmem_allow_user(struct vmem_change *change, uint64_t *slot, unsigned level, uint64_t page);
+void vmem_allow_user(struct vmem_change *change, uint64_t *cell, unsigned level, uint64_t page);

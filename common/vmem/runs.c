@@ -3,11 +3,11 @@
 
 #include "common/vmem/entries.h"
 
-// How many of the `count` entries from `slot` on continue the first, which is a leaf and counts.
-static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, unsigned level,
+// How many of the `count` entries from `cell` on continue the first, which is a leaf and counts.
+static uint64_t count_leaves(const struct vmem *space, const uint64_t *cell, unsigned level,
                              uint64_t count) {
     uint64_t step = level_bytes(level);
-    uint64_t expected = entry_load(slot);
+    uint64_t expected = entry_load(cell);
     uint64_t width_end = UINT64_C(1) << space->cpu.paddr_bits;
     uint64_t within_width = (width_end - entry_leaf_address(expected, level).value) / step;
     count = min_u64(count, within_width);
@@ -17,22 +17,22 @@ static uint64_t count_leaves(const struct vmem *space, const uint64_t *slot, uns
         uint64_t different = 0;
 #pragma GCC unroll 16
         for (unsigned i = 0; i < ENTRY_GROUP; i++, leaf += step)
-            different |= entry_load(&slot[leaves + i]) ^ leaf;
+            different |= entry_load(&cell[leaves + i]) ^ leaf;
         if (entry_meaning(different) != 0)
             break;
         expected = leaf;
     }
     for (; leaves < count; leaves++, expected += step)
-        if (entry_meaning(entry_load(&slot[leaves]) ^ expected) != 0)
+        if (entry_meaning(entry_load(&cell[leaves]) ^ expected) != 0)
             break;
     return leaves;
 }
 
-struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *slot, unsigned level,
+struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *cell, unsigned level,
                             uint64_t grants, struct vmem_pages pages, uint64_t *ret_next) {
     uint64_t at = pages.first;
-    uint64_t entry = entry_load(slot);
-    uint64_t leaves = count_leaves(space, slot, level, level_entries(at, pages.end, level));
+    uint64_t entry = entry_load(cell);
+    uint64_t leaves = count_leaves(space, cell, level, level_entries(at, pages.end, level));
     ASSERT(leaves != 0 && entry_is_leaf(&space->rules, level, entry));
     uint64_t start = align_down(at, level_pages(level));
     *ret_next = min_u64(pages.end, start + (leaves << level_shift(level)));

@@ -4,10 +4,10 @@
 
 #include "common/vmem/range.h"
 
-// The run that begins with the first of the pages, in the sound leaf at `slot` of a `level` table.
+// The run that begins with the first of the pages, in the sound leaf at `cell` of a `level` table.
 // It goes on as long as the next entries of the table continue it, and ends with the pages at the
 // latest. `grants`: of the entries above. *ret_next: the page after the run.
-struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *slot, unsigned level,
+struct vmem_run vmem_run_at(const struct vmem *space, const uint64_t *cell, unsigned level,
                             uint64_t grants, struct vmem_pages pages, uint64_t *ret_next);
 
 // Joins runs that continue each other.

@@ -116,13 +116,13 @@ static void drop_own_tables(struct vmem_change *change, uint64_t *table, unsigne
     ASSERT(table != NULL && level_is_one_table(pages.first, pages.end, level));
     uint64_t next;
     for (uint64_t at = pages.first; level > 1 && at < pages.end; at = next) {
-        uint64_t *slot = &table[level_index(at, level)];
-        uint64_t entry = entry_load(slot);
+        uint64_t *cell = &table[level_index(at, level)];
+        uint64_t entry = entry_load(cell);
         next = level_entry_end(at, pages.end, level);
         if (entry_kind(&change->space->rules, level, entry) != ENTRY_IS_TABLE)
             continue;
         if (entry_is_owned(entry)) {
-            entry_store(slot, 0);
+            entry_store(cell, 0);
             vmem_drop_table(change, entry, level - 1, at);
         } else {
             uint64_t *below = vmem_table(change->space, entry_table_address(entry));

@@ -14,9 +14,9 @@ static struct split_job *job_of(struct vmem_change *change) {
 }
 
 // Leaves of the target and below are small enough.
-static uint64_t skip_small(struct vmem_change *change, const uint64_t *slot, unsigned level,
+static uint64_t skip_small(struct vmem_change *change, const uint64_t *cell, unsigned level,
                            struct vmem_pages pages) {
-    (void)slot;
+    (void)cell;
     return level <= job_of(change)->target ? level_entries(pages.first, pages.end, level) : 0;
 }
 
@@ -36,12 +36,12 @@ static void commit_table(struct split_job *job, uint64_t *table, unsigned level,
                          struct vmem_pages pages) {
     uint64_t at = pages.first;
     while (level > job->target && at < pages.end) {
-        uint64_t *slot = &table[level_index(at, level)];
+        uint64_t *cell = &table[level_index(at, level)];
         struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
-        uint64_t entry = entry_load(slot);
+        uint64_t entry = entry_load(cell);
         uint64_t *below = NULL;
         if (entry_kind(&job->change.space->rules, level, entry) == ENTRY_IS_LEAF)
-            below = vmem_split_leaf(&job->change, slot, level, at);
+            below = vmem_split_leaf(&job->change, cell, level, at);
         else if (entry_is_present(entry))
             below = vmem_table(job->change.space, entry_table_address(entry));
         if (below != NULL)

@@ -7,9 +7,9 @@
 // In each function `change` is the first member of what the operation works with. `level` is that
 // of the table that holds the entry. `within` are the pages of the range that the entry translates.
 struct vmem_visitor {
-    // How many of the entries from `slot` on, which translate `pages`, need no look at each. 0: the
+    // How many of the entries from `cell` on, which translate `pages`, need no look at each. 0: the
     // first one does.
-    uint64_t (*skip)(struct vmem_change *change, const uint64_t *slot, unsigned level,
+    uint64_t (*skip)(struct vmem_change *change, const uint64_t *cell, unsigned level,
                      struct vmem_pages pages);
     // An absent entry. Null: the change has nothing to do there.
     enum vmem_status (*absent)(struct vmem_change *change, unsigned level,
@@ -43,15 +43,15 @@ vmem_visit(struct vmem_change *change, const struct vmem_visitor *visitor, const
     ASSERT(level_is_one_table(pages.first, pages.end, level));
     uint64_t at = pages.first;
     while (at < pages.end) {
-        const uint64_t *slot = &table[level_index(at, level)];
-        uint64_t skipped = visitor->skip(change, slot, level, (struct vmem_pages){at, pages.end});
+        const uint64_t *cell = &table[level_index(at, level)];
+        uint64_t skipped = visitor->skip(change, cell, level, (struct vmem_pages){at, pages.end});
         if (skipped != 0) {
             at = level_skip(at, pages.end, level, skipped);
             continue;
         }
         struct vmem_pages within = {at, level_entry_end(at, pages.end, level)};
         enum vmem_status status =
-            vmem_visit_entry(change, visitor, entry_load(slot), level, within);
+            vmem_visit_entry(change, visitor, entry_load(cell), level, within);
         if (status != VMEM_OK)
             return status;
         at = within.end;

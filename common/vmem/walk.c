@@ -8,11 +8,11 @@ struct walker {
     paddr_t path[VMEM_LEVELS_MAX + 1]; // [n]: the table of level n that the walk is in
 };
 
-// Adds the leaf at `slot` and those that continue it. Moves *at past them.
-static enum vmem_status append_leaves(struct walker *walker, const uint64_t *slot, unsigned level,
+// Adds the leaf at `cell` and those that continue it. Moves *at past them.
+static enum vmem_status append_leaves(struct walker *walker, const uint64_t *cell, unsigned level,
                                       uint64_t grants, uint64_t *at, uint64_t end) {
     struct vmem_pages pages = {*at, end};
-    struct vmem_run run = vmem_run_at(walker->space, slot, level, grants, pages, at);
+    struct vmem_run run = vmem_run_at(walker->space, cell, level, grants, pages, at);
     return vmem_join_add(&walker->join, &run) ? VMEM_OK : VMEM_ERR_STOPPED;
 }
 
@@ -33,13 +33,13 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
     walker->path[level] = table;
     uint64_t at = pages.first;
     while (at < pages.end) {
-        const uint64_t *slot = &entries[level_index(at, level)];
-        uint64_t absent = entry_count_absent(slot, level_entries(at, pages.end, level));
+        const uint64_t *cell = &entries[level_index(at, level)];
+        uint64_t absent = entry_count_absent(cell, level_entries(at, pages.end, level));
         if (absent != 0) {
             at = level_skip(at, pages.end, level, absent);
             continue;
         }
-        uint64_t entry = entry_load(slot);
+        uint64_t entry = entry_load(cell);
         uint64_t next = level_entry_end(at, pages.end, level);
         enum vmem_status status = VMEM_OK;
         switch (entry_kind(&walker->space->rules, level, entry)) {
@@ -51,7 +51,7 @@ static enum vmem_status walk_table(struct walker *walker, paddr_t table, unsigne
             break;
         case ENTRY_IS_LEAF:
             next = at;
-            status = append_leaves(walker, slot, level, grants, &next, pages.end);
+            status = append_leaves(walker, cell, level, grants, &next, pages.end);
             break;
         case ENTRY_IS_BAD:
             return VMEM_ERR_CORRUPT;

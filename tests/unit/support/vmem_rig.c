@@ -43,11 +43,11 @@ uint64_t *rig_slot(struct rig *rig, uint64_t virt, unsigned level) {
     for (unsigned at = rig->space.levels;; at--) {
         uint64_t *entries = vmem_memory_pointer(&rig->memory, paddr(table));
         assert_non_null(entries);
-        uint64_t *slot = &entries[virt >> (12 + 9 * (at - 1)) & 0x1ff];
+        uint64_t *cell = &entries[virt >> (12 + 9 * (at - 1)) & 0x1ff];
         if (at == level)
-            return slot;
-        assert_int_equal(*slot & 0x81, 1);
-        table = *slot & 0x000ffffffffff000;
+            return cell;
+        assert_int_equal(*cell & 0x81, 1);
+        table = *cell & 0x000ffffffffff000;
     }
 }
 

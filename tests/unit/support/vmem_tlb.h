@@ -109,21 +109,21 @@ static inline bool vmem_tlb_access(struct vmem_tlb *tlb, uint64_t virt, bool wri
             tlb->strays++;
             return false;
         }
-        uint64_t *slot = &tlb->memory->frames[frame][virt >> (12 + 9 * (level - 1)) & 0x1ff];
-        if ((*slot & 1) == 0)
+        uint64_t *cell = &tlb->memory->frames[frame][virt >> (12 + 9 * (level - 1)) & 0x1ff];
+        if ((*cell & 1) == 0)
             return false;
-        grants = vmem_tlb_join(grants, *slot);
-        bool is_leaf = vmem_tlb_is_leaf(*slot, level);
+        grants = vmem_tlb_join(grants, *cell);
+        bool is_leaf = vmem_tlb_is_leaf(*cell, level);
         bool can_write = (grants & 2) != 0;
         if (tlb->sets_marks)
-            *slot |= is_leaf && writes && can_write ? 0x60 : 0x20;
-        struct vmem_tlb_entry seen = {vmem_tlb_base(virt, level), level, *slot, grants};
+            *cell |= is_leaf && writes && can_write ? 0x60 : 0x20;
+        struct vmem_tlb_entry seen = {vmem_tlb_base(virt, level), level, *cell, grants};
         if (is_leaf) {
             vmem_tlb_keep(tlb->leaf, &tlb->next_leaf, seen);
             return !writes || can_write;
         }
         vmem_tlb_keep(tlb->table, &tlb->next_table, seen);
-        table = *slot & VMEM_TLB_ADDRESS;
+        table = *cell & VMEM_TLB_ADDRESS;
     }
 }
 

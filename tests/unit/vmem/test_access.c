@@ -298,18 +298,18 @@ TEST("vmem: a mark that a CPU sets between any two accesses of protect stays") {
             struct rig rig;
             trace_make(&rig, 4);
             map(&rig, rig_mapping(HHDM, 0x3000, PAGES * 0x1000));
-            uint64_t *slot = rig_slot(&rig, HHDM, 1);
+            uint64_t *cell = rig_slot(&rig, HHDM, 1);
             for (unsigned i = 0; i < PAGES; i++)
-                slot[i] =
-                    (slot[i] & ~(uint64_t)MARKS) | (others_are_marked && i != ODD ? MARKS : 0);
-            trace.marked = &slot[ODD];
+                cell[i] =
+                    (cell[i] & ~(uint64_t)MARKS) | (others_are_marked && i != ODD ? MARKS : 0);
+            trace.marked = &cell[ODD];
             trace.until_mark = reads;
             trace.stops_reads = true;
             struct rig_range range = {HHDM, PAGES * 0x1000, RIG_R};
             trace_run(run_protect, &range);
             was_reached = trace.until_mark == 0;
-            assert_int_equal(slot[ODD] & MARKS, was_reached ? MARKS : 0);
-            assert_int_equal(slot[ODD] & 2, 0);
+            assert_int_equal(cell[ODD] & MARKS, was_reached ? MARKS : 0);
+            assert_int_equal(cell[ODD] & 2, 0);
             assert_true(was_reached || reads > 3); // checked, looked at, edited
             trace_destroy();
         }

@@ -36,9 +36,9 @@ TEST("vmem: the audit finds nothing in sound tables and counts them") {
 // Plants `entry` in place of that of `level` for `virt` and asserts the one violation it makes.
 static void expect_violation(struct rig *rig, uint64_t virt, unsigned level, uint64_t entry,
                              enum vmem_violation_kind kind) {
-    uint64_t *slot = rig_slot(rig, virt, level);
-    uint64_t sound = *slot;
-    *slot = entry;
+    uint64_t *cell = rig_slot(rig, virt, level);
+    uint64_t sound = *cell;
+    *cell = entry;
     struct rig_audit audit = rig_audit(rig);
     assert_int_equal(audit.result.violations, 1);
     assert_int_equal(audit.first[0].kind, kind);
@@ -46,7 +46,7 @@ static void expect_violation(struct rig *rig, uint64_t virt, unsigned level, uin
     uint64_t span = UINT64_C(1) << (12 + 9 * (level - 1));
     assert_int_equal(audit.first[0].virt.value, virt & ~(span - 1));
     assert_int_equal(audit.first[0].entry, entry);
-    *slot = sound;
+    *cell = sound;
 }
 
 TEST("vmem: the audit finds every reserved bit in every kind of entry at every level") {

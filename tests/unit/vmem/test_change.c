@@ -228,12 +228,12 @@ TEST("vmem: protect keeps cache type, accessed, dirty, global and software bits"
         struct rig rig;
         rig_make(&rig, RIG_CPU, 4);
         map(&rig, rig_mapping(size[level], size[level], size[level]));
-        uint64_t *slot = rig_slot(&rig, size[level], level);
-        *slot = size[level] | keep | 2;
+        uint64_t *cell = rig_slot(&rig, size[level], level);
+        *cell = size[level] | keep | 2;
         protect(&rig, size[level], size[level], VMEM_READ);
-        assert_int_equal(*slot, size[level] | keep | UINT64_C(1) << 63);
+        assert_int_equal(*cell, size[level] | keep | UINT64_C(1) << 63);
         protect(&rig, size[level], size[level], RIG_RX | VMEM_USER);
-        assert_int_equal(*slot, size[level] | keep | 4);
+        assert_int_equal(*cell, size[level] | keep | 4);
         vmem_memory_destroy(&rig.memory);
     }
 }
@@ -293,9 +293,9 @@ TEST("vmem: changes refuse corrupt entries on their way, and change nothing") {
             rig_make(&rig, RIG_CPU, 4);
             map(&rig, rig_mapping(MIB(4), MIB(4), MIB(2)));
             map(&rig, rig_mapping(0x2000, 0x2000, 0x1000));
-            uint64_t *slot = rig_slot(&rig, 0x2000, level);
-            uint64_t sound = *slot;
-            *slot = (i == 2 ? 3 : *slot) | corruptions[i];
+            uint64_t *cell = rig_slot(&rig, 0x2000, level);
+            uint64_t sound = *cell;
+            *cell = (i == 2 ? 3 : *cell) | corruptions[i];
             struct vmem_mapping mapping = rig_mapping(0x1000, 0x1000, 0x1000);
             struct rig_range range = {0x2000, 0x1000, RIG_RX};
             struct rig_range wide = {0, UINT64_C(1) << 47, RIG_RX};
@@ -306,7 +306,7 @@ TEST("vmem: changes refuse corrupt entries on their way, and change nothing") {
             // A page table that goes whole is freed without a look into it.
             if (level != 2 || i != 2)
                 rig_refuse(&rig, rig_do_unmap, &wide, VMEM_ERR_CORRUPT);
-            *slot = sound;
+            *cell = sound;
             rig_destroy(&rig);
         }
     }
@@ -318,13 +318,13 @@ TEST("vmem: changes refuse what only looks like a large leaf, and change nothing
         rig_make(&rig, RIG_CPU, 5);
         map(&rig, rig_mapping(0x1000, 0x1000, 0x1000));
         rig_adopt(&rig, level == 3 ? RIG_CPU_NO_1G : RIG_CPU);
-        uint64_t *slot = rig_slot(&rig, 0x1000, level);
-        uint64_t sound = *slot;
-        *slot = 0x83;
+        uint64_t *cell = rig_slot(&rig, 0x1000, level);
+        uint64_t sound = *cell;
+        *cell = 0x83;
         struct rig_range range = {0, UINT64_C(1) << (12 + 9 * (level - 1)), RIG_R};
         rig_refuse(&rig, rig_do_protect, &range, VMEM_ERR_CORRUPT);
         rig_refuse(&rig, rig_do_unmap, &range, VMEM_ERR_CORRUPT);
-        *slot = sound;
+        *cell = sound;
         rig_destroy(&rig);
     }
 }

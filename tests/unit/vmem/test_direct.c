@@ -122,17 +122,17 @@ TEST("vmem: whatever bit of a fast entry is inverted, tables seen directly mean 
         mapping.global = true;
         assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
         for (unsigned level = 1; level <= levels; level++) {
-            uint64_t *slot = rig_slot(&rig, virt, level);
-            uint64_t fast = *slot;
+            uint64_t *cell = rig_slot(&rig, virt, level);
+            uint64_t fast = *cell;
             for (unsigned bit = 0; bit < 64; bit++) {
                 if (bit >= 12 && bit < 46) // that would be another table
                     continue;
-                *slot = fast ^ UINT64_C(1) << bit;
+                *cell = fast ^ UINT64_C(1) << bit;
                 struct answers got = answer(&rig, RIG_FRAMES, virt);
                 struct answers want = answer(&rig, 0, virt);
                 assert_memory_equal(&got, &want, sizeof(got));
             }
-            *slot = fast;
+            *cell = fast;
         }
         rig_destroy(&rig);
     }

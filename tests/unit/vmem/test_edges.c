@@ -56,9 +56,9 @@ static void drop_tables(struct dropped *dropped, bool owns_2, bool owns_1) {
     if (!owns_1)
         *rig_slot(rig, virt, 2) &= ~OWNED;
     for (unsigned level = 1; level <= 3; level++) {
-        uint64_t *slot = rig_slot(rig, virt, level);
-        dropped->before[level] = *slot;
-        dropped->table[level] = slot;
+        uint64_t *cell = rig_slot(rig, virt, level);
+        dropped->before[level] = *cell;
+        dropped->table[level] = cell;
     }
     vmem_flush_begin(&dropped->flush, &vmem_unloaded, NULL);
     assert_int_equal(vmem_unmap(&rig->space, vaddr(0), TIB(1), &dropped->flush), VMEM_OK);
@@ -171,12 +171,12 @@ TEST("vmem: the cache type of a leaf of every size is changed, and nothing else 
         uint64_t bytes = vmem_page_bytes((enum vmem_page)page);
         struct vmem_mapping mapping = rig_mapping(GIB(4), GIB(8), bytes);
         assert_int_equal(rig_map(&rig, &mapping), VMEM_OK);
-        uint64_t *slot = rig_slot(&rig, GIB(4), page + 1);
-        uint64_t was = *slot;
+        uint64_t *cell = rig_slot(&rig, GIB(4), page + 1);
+        uint64_t was = *cell;
         assert_int_equal(rig_set_cache(&rig, vaddr(GIB(4)), bytes, VMEM_CACHE_WC), VMEM_OK);
-        assert_int_equal(*slot, was | 0x8 | pat[page]);
+        assert_int_equal(*cell, was | 0x8 | pat[page]);
         assert_int_equal(rig_set_cache(&rig, vaddr(GIB(4)), bytes, VMEM_CACHE_UC), VMEM_OK);
-        assert_int_equal(*slot, was | 0x18);
+        assert_int_equal(*cell, was | 0x18);
         rig_destroy(&rig);
     }
 }

@@ -242,15 +242,15 @@ TEST("vmem: a run ends where a leaf does not continue it, wherever that is") {
     map_pages(&rig, PAGES);
     for (unsigned odd = 1; odd < PAGES; odd++) {
         for (unsigned i = 0; i < ARRAY_LEN(differences); i++) {
-            uint64_t *slot = slot_of(&rig, odd);
-            uint64_t sound = *slot;
-            *slot ^= differences[i].flips;
+            uint64_t *cell = slot_of(&rig, odd);
+            uint64_t sound = *cell;
+            *cell ^= differences[i].flips;
             struct counted counted = {0};
             assert_int_equal(vmem_walk(&rig.space, vaddr(0), 0, count_run, &counted), VMEM_OK);
             unsigned runs = !differences[i].breaks ? 1 : odd == PAGES - 1 ? 2 : 3;
             assert_int_equal(counted.released, runs);
             assert_int_equal(counted.leaves, PAGES);
-            *slot = sound;
+            *cell = sound;
         }
     }
     rig_destroy(&rig);

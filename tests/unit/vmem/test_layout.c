@@ -161,14 +161,14 @@ TEST("vmem: set_cache changes the cache type alone, of leaves of every size") {
                 mapping.cache = (enum vmem_cache)from;
                 mapping.global = true;
                 map(&rig, mapping);
-                uint64_t *slot = rig_slot(&rig, HHDM, (unsigned)i + 1);
-                *slot |= ACCESSED | DIRTY | KEY | 0xa00;
-                uint64_t before = *slot;
+                uint64_t *cell = rig_slot(&rig, HHDM, (unsigned)i + 1);
+                *cell |= ACCESSED | DIRTY | KEY | 0xa00;
+                uint64_t before = *cell;
                 struct rig_range range = {HHDM, bytes, to};
                 assert_int_equal(rig_starve(&rig, rig_do_set_cache, &range), 0);
                 uint64_t pat = i == 0 ? 0x80 : 0x1000;
                 uint64_t bits = (uint64_t)(to & 3) << 3 | ((to & 4) ? pat : 0);
-                assert_int_equal(*slot, (before & ~(pat | 0x18)) | bits);
+                assert_int_equal(*cell, (before & ~(pat | 0x18)) | bits);
                 assert_int_equal(rig.tlb.executed, from != to);
                 vmem_memory_destroy(&rig.memory);
             }

@@ -120,8 +120,8 @@ static struct {
     uint8_t dirtied[1024]; // pages from base on, by this CPU
 } other;
 
-static bool mark_entry(uint64_t *slot, uint64_t seen, uint64_t marks) {
-    return __atomic_compare_exchange_n(slot, &seen, seen | marks, false, __ATOMIC_ACQ_REL,
+static bool mark_entry(uint64_t *cell, uint64_t seen, uint64_t marks) {
+    return __atomic_compare_exchange_n(cell, &seen, seen | marks, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
 }
 
@@ -132,12 +132,12 @@ static bool write_page(uint64_t *table, unsigned level, uint64_t page, uint64_t 
     for (;; level--) {
         *ret_way = table;
         *ret_level = level;
-        uint64_t *slot = &table[virt >> (12 + 9 * (level - 1)) & 0x1ff];
-        uint64_t entry = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+        uint64_t *cell = &table[virt >> (12 + 9 * (level - 1)) & 0x1ff];
+        uint64_t entry = __atomic_load_n(cell, __ATOMIC_ACQUIRE);
         if ((entry & 3) != 3)
             return false; // a fault
         bool is_leaf = vmem_tlb_is_leaf(entry, level);
-        if (!mark_entry(slot, entry, is_leaf ? ACCESSED | DIRTY : ACCESSED))
+        if (!mark_entry(cell, entry, is_leaf ? ACCESSED | DIRTY : ACCESSED))
             return false;
         if (is_leaf)
             return true;

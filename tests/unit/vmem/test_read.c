@@ -53,12 +53,12 @@ TEST("vmem: translate tells everything of every leaf size and cache type") {
             mapping.cache = (enum vmem_cache)cache;
             mapping.global = cache % 2 != 0;
             map(&rig, mapping);
-            uint64_t *slot = rig_slot(&rig, HHDM, page + 1);
-            *slot |= (cache & 1 ? 0x20 : 0) | (cache & 2 ? 0x40 : 0);
+            uint64_t *cell = rig_slot(&rig, HHDM, page + 1);
+            *cell |= (cache & 1 ? 0x20 : 0) | (cache & 2 ? 0x40 : 0);
             struct vmem_translation got;
             assert_int_equal(vmem_translate(&rig.space, vaddr(HHDM + 0x123), &got), VMEM_OK);
             assert_int_equal(got.phys.value, 3 * size[page] + 0x123);
-            assert_int_equal(got.entry, *slot);
+            assert_int_equal(got.entry, *cell);
             assert_int_equal(got.page, page);
             assert_int_equal(vmem_translation_cache(&got), cache);
             assert_int_equal(got.rights, RIG_RW);
@@ -91,18 +91,18 @@ TEST("vmem: effective rights are those of the whole walk") {
             struct vmem_mapping mapping = rig_mapping(0x1000, 0x1000, 0x1000);
             mapping.rights = VMEM_READ | VMEM_WRITE | VMEM_EXECUTE | VMEM_USER;
             map(&rig, mapping);
-            uint64_t *slot = rig_slot(&rig, 0x1000, level);
+            uint64_t *cell = rig_slot(&rig, 0x1000, level);
             static const struct {
                 uint64_t flip;
                 unsigned lost;
             } cases[] = {{2, VMEM_WRITE}, {4, VMEM_USER}, {NX, VMEM_EXECUTE}};
             for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                *slot ^= cases[i].flip;
+                *cell ^= cases[i].flip;
                 rig_expect(&rig, 0x1000, 0x1000, VMEM_4K, mapping.rights & ~cases[i].lost);
                 struct runs runs = walk(&rig, 0, 0, VMEM_OK);
                 assert_int_equal(runs.count, 1);
                 assert_int_equal(runs.run[0].rights, mapping.rights & ~cases[i].lost);
-                *slot ^= cases[i].flip;
+                *cell ^= cases[i].flip;
             }
             rig_destroy(&rig);
         }
@@ -209,8 +209,8 @@ TEST("vmem: a run does not continue beyond the physical width") {
     rig_make(&rig, RIG_CPU, 4);
     struct vmem_mapping last = rig_mapping(0x1000, (UINT64_C(1) << 46) - 0x1000, 0x1000);
     map(&rig, last);
-    uint64_t *slot = rig_slot(&rig, 0x1000, 1);
-    slot[1] = slot[0] + 0x1000; // bit 46 is reserved
+    uint64_t *cell = rig_slot(&rig, 0x1000, 1);
+    cell[1] = cell[0] + 0x1000; // bit 46 is reserved
     struct runs runs = walk(&rig, 0, 0, VMEM_ERR_CORRUPT);
     assert_int_equal(runs.count, 1);
     expect_run(&runs.run[0], last, 0, 0, 1);

@@ -140,16 +140,16 @@ TEST("vmem: destroy of corrupt tables refuses and changes nothing") {
     static const uint64_t virts[] = {0x5000, HHDM};
     for (unsigned level = 2; level <= 4; level++) {
         for (size_t i = 0; i < ARRAY_LEN(virts); i++) {
-            uint64_t *slot = rig_slot(&rig, virts[i], level);
-            uint64_t sound = *slot;
-            *slot |= UINT64_C(1) << 50;
+            uint64_t *cell = rig_slot(&rig, virts[i], level);
+            uint64_t sound = *cell;
+            *cell |= UINT64_C(1) << 50;
             struct vmem_memory before = vmem_memory_copy(&rig.memory);
             struct vmem_flush flush;
             vmem_flush_begin(&flush, &vmem_unloaded, NULL);
             assert_int_equal(vmem_destroy(&rig.space, &flush), VMEM_ERR_CORRUPT);
             assert_true(vmem_memory_equal(&rig.memory, &before));
             vmem_memory_destroy(&before);
-            *slot = sound;
+            *cell = sound;
         }
     }
     rig_destroy(&rig);
