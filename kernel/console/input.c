@@ -36,7 +36,7 @@ static void receive(void) {
     int byte;
     while ((byte = uart_read()) >= 0)
         ring_put((char)byte);
-    if (uart_overrun()) // those that the UART had still room for came before
+    if (uart_overrun()) // the bytes that are lost came after all that the UART had room for
         ring_put(INPUT_LOST);
 }
 

@@ -92,8 +92,8 @@ static void draw_address(const struct pen *pen, uint32_t tick_x, uint32_t label_
     draw_text(&below, label, FAINT);
 }
 
-// A tick and an address below the left edge of the strip, of every piece as wide as its label, and,
-// right-aligned, below the end.
+// Labels the strip with addresses: a tick and its address below the left edge, and below the start
+// of each piece that is as wide as its label. The label of the end is aligned to the right.
 static void draw_addresses(struct pen *pen) {
     const struct memory_facts *facts = memory_facts();
     struct strip strip = strip_make(facts->regions, facts->region_count, pen->right - pen->left);

@@ -93,8 +93,9 @@ void apic_end_of_interrupt(uint8_t vector) {
         write(REGISTER_END_OF_INTERRUPT, 0);
 }
 
-// Lets interrupts in. What the firmware set up for the legacy controller's, on the boot CPU, stays.
-// What it has taken and not ended is ended, the highest first, as each end is that of the highest.
+// Lets interrupts in. The entry for the legacy controllers stays as the firmware made it on the
+// boot CPU. Interrupts that are still in service are ended, the highest first: an end of interrupt
+// is always that of the highest.
 static void enable(void) {
     for (unsigned vector = VECTORS; vector-- != 0;)
         apic_end_of_interrupt((uint8_t)vector);

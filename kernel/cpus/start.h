@@ -1,6 +1,6 @@
 // Bringing up the CPUs that the firmware lists: found in the MADT before the frame allocator
 // starts, which wants their number; started once it runs, one after the other, by INIT and SIPI.
-// Whatever goes wrong with one of them, or with all, the kernel goes on with those that run.
+// Whatever goes wrong with a CPU, the kernel goes on with the CPUs that run.
 //
 // Each has a stack, interrupt stacks with guard pages, a GDT and a TSS of its own, the registers
 // that the hand-over promises with the values of the boot CPU, and the kernel's IDT and page

@@ -1,7 +1,7 @@
 // From the reset of a CPU to the kernel's C: real mode, protected mode, long mode (SDM 3A 9.4.3,
-// 10.9.1, 10.8.5). Runs as a copy in a page below 1 MiB, at the beginning of which CS points; EBX
-// keeps where that is. What depends on it is worked out here, so that the copy is ready for any page
-// and for one CPU after another.
+// 10.9.1, 10.8.5). Runs as a copy in a page below 1 MiB. CS points to the beginning of that page, and
+// EBX keeps its address. Every address in the page is computed here, so that the copy works in any
+// page, and for one CPU after another.
 
 #include "common/boot/slipway_boot.h"
 #include "common/x86/regs.h"

@@ -188,8 +188,7 @@ static void skip_escape(struct line *line) {
     } while (byte < '@' || byte > '~');
 }
 
-// A character for which there is no room rings the bell, and has to be erased like those that are
-// shown.
+// A character without room rings the bell. It counts as typed and has to be erased like any other.
 static void line_add(struct line *line, char character) {
     bool has_room = line->typed < LINE_MAX;
     if (has_room)

@@ -17,8 +17,8 @@ void report_prepare(const struct report_results *results);
 void report_print(void);
 
 // The report for programs: key=value lines between BOOT-REPORT-BEGIN and BOOT-REPORT-END, on COM1
-// only. Figures of the allocator are those of its start, before anything was reclaimed, but for
-// frames.peak and frames.now.
+// only. Figures of the allocator are those of its start, before anything was reclaimed; frames.peak
+// and frames.now are of the moment of the report.
 void report_print_block(void);
 
 // Parts of the report for people.

@@ -134,7 +134,8 @@ static void test_other_cpus(void) {
     check_frames(memory_free(mapping.phys), FRAMES_OK, "freeing its frame");
 }
 
-// What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT.
+// What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT. The bits
+// are named here once more on purpose: the paging library is what is tested.
 static void test_caches(void) {
     static const uint8_t encoding[] = {6, 4, 7, 0, 5, 1}; // SDM 3A table 12-10, by enum vmem_cache
     enum { PWT = 3, PCD = 4, PAT_4K = 7 };                // bits of a 4 KiB leaf

@@ -29,8 +29,8 @@ struct taker {
     uint32_t inbox_put, inbox_taken;          // each only grows, and is written by one of the two
 };
 
-// A taker who holds nothing. `seed`, not 0, decides what it does; `mark` is one below that of its
-// first run; it hands over to `next`, which may be itself.
+// Starts a taker, which has no frames yet. `seed`, not 0, decides what it does; `mark` is one below
+// that of its first run; it hands over to `next`, which may be itself.
 void taker_start(struct taker *taker, const char *name, uint64_t seed, uint64_t mark,
                  struct taker *next);
 

@@ -1,3 +1,4 @@
+// The way of a broken invariant to people, and to the end of the machine.
 #include "kernel/base/panic.h"
 
 #include "common/x86/cpu.h"
