@@ -207,7 +207,7 @@ uint64_t frames_metadata_bytes(const struct memmap_region *regions, uint64_t cou
 // second call for the same kind changes nothing. *ret_frames: how many frames were added. Errors:
 // FRAMES_ERR_MAP when `kind` is not reclaimable or the regions of that kind are others than those
 // of frames_init; then nothing changes.
-[[nodiscard]] enum frames_status frames_reclaim(struct frames *frames, unsigned cpu,
+[[nodiscard]] enum frames_status frames_reclaim(struct frames *frames,
                                                 const struct memmap_region *regions, uint64_t count,
                                                 uint32_t kind, uint64_t *ret_frames);
 

@@ -74,10 +74,8 @@ static enum frames_status reclaim(struct frames *frames, const struct memmap_reg
     return FRAMES_OK;
 }
 
-enum frames_status frames_reclaim(struct frames *frames, unsigned cpu,
-                                  const struct memmap_region *regions, uint64_t count,
-                                  uint32_t kind, uint64_t *ret_frames) {
-    (void)cpu;
+enum frames_status frames_reclaim(struct frames *frames, const struct memmap_region *regions,
+                                  uint64_t count, uint32_t kind, uint64_t *ret_frames) {
     lock_word(&frames->reclaim_lock);
     enum frames_status status = reclaim(frames, regions, count, kind, ret_frames);
     unlock_word(&frames->reclaim_lock);

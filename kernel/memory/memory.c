@@ -37,7 +37,7 @@ uint64_t memory_reclaim_boot_services(void) {
     uint64_t gained = 0;
     bool were_on = cpu_interrupts_save();
     enum frames_status status =
-        frames_reclaim(&kernel_memory.allocator, this_cpu(), kernel_memory.facts.regions,
+        frames_reclaim(&kernel_memory.allocator, kernel_memory.facts.regions,
                        kernel_memory.facts.region_count, SLIPWAY_MEM_BOOT_SERVICES, &gained);
     cpu_interrupts_restore(were_on);
     if (status != FRAMES_OK)

@@ -81,7 +81,7 @@ static void check_started(struct machine *machine) {
     verify(machine);
     uint64_t reclaimed = 0, here;
     for (uint32_t kind = 0; kind < SLIPWAY_MEM_KINDS; kind++)
-        if (frames_reclaim(&machine->frames, 0, machine->regions, machine->count, kind, &here) ==
+        if (frames_reclaim(&machine->frames, machine->regions, machine->count, kind, &here) ==
             FRAMES_OK)
             reclaimed += here;
     REQUIRE(reclaimed == sum(machine, SLIPWAY_MEM_BOOT_SERVICES, SLIPWAY_MEM_ACPI_RECLAIM));
@@ -248,8 +248,8 @@ static void do_reclaim(struct machine *machine, const struct operation *o) {
     uint32_t kind = o->count % (SLIPWAY_MEM_ACPI_RECLAIM + 2U);
     bool may = memmap_is_reclaimable(kind);
     uint64_t added = 0;
-    REQUIRE(frames_reclaim(&machine->frames, o->cpu, machine->regions, machine->count, kind,
-                           &added) == (may ? FRAMES_OK : FRAMES_ERR_MAP));
+    REQUIRE(frames_reclaim(&machine->frames, machine->regions, machine->count, kind, &added) ==
+            (may ? FRAMES_OK : FRAMES_ERR_MAP));
     REQUIRE(added == (may ? model_reclaim(&model, kind) : 0));
 }
 

@@ -86,7 +86,7 @@ TEST("frames: kernel, modules and page tables are used at first and can be freed
 
 static enum frames_status reclaim(struct machine *machine, const struct memmap_region *regions,
                                   uint64_t count, uint32_t kind, uint64_t *ret_frames) {
-    return frames_reclaim(&machine->frames, machine->cpu, regions, count, kind, ret_frames);
+    return frames_reclaim(&machine->frames, regions, count, kind, ret_frames);
 }
 
 TEST("frames: only regions of reclaimable kind, and those of the start, are reclaimed") {

@@ -28,7 +28,7 @@ TEST("frames: without anything to manage there is no metadata, and every call is
         assert_int_equal(free_run(&machine, 0x1000, 3), FRAMES_ERR_FOREIGN);
         uint64_t added = 7;
         assert_int_equal(
-            frames_reclaim(&machine.frames, 1, reserved, count, SLIPWAY_MEM_LOADER, &added),
+            frames_reclaim(&machine.frames, reserved, count, SLIPWAY_MEM_LOADER, &added),
             FRAMES_OK);
         assert_int_equal(added, 0);
         struct frames_statistics got = statistics(&machine);
@@ -176,7 +176,7 @@ TEST("frames: however many regions share a block, metadata grows with the blocks
     assert_int_equal(alloc_run(&machine, 4, 1), NOTHING);
     uint64_t added;
     assert_int_equal(
-        frames_reclaim(&machine.frames, 0, regions, REGIONS, SLIPWAY_MEM_BOOT_SERVICES, &added),
+        frames_reclaim(&machine.frames, regions, REGIONS, SLIPWAY_MEM_BOOT_SERVICES, &added),
         FRAMES_OK);
     assert_int_equal(added, 7500);
     assert_int_equal(statistics(&machine).free_frames, 14998);

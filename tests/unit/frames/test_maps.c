@@ -192,7 +192,7 @@ static void check(const struct efi_map *map, uint64_t stride, unsigned cpus,
         if (!memmap_is_reclaimable(kind))
             continue;
         assert_int_equal(
-            frames_reclaim(&machine.frames, 0, machine.regions, machine.region_count, kind, &here),
+            frames_reclaim(&machine.frames, machine.regions, machine.region_count, kind, &here),
             FRAMES_OK);
         reclaimed += here;
     }

@@ -181,9 +181,9 @@ TEST("owners: frames that are reclaimed later have counts") {
     OWNED_MACHINE(machine, owners, {MIB(4), MIB(6), USABLE, true},
                   {MIB(32), MIB(34), SLIPWAY_MEM_LOADER, true});
     uint64_t added;
-    assert_int_equal(frames_reclaim(&machine.frames, 0, machine.regions, machine.count,
-                                    SLIPWAY_MEM_LOADER, &added),
-                     FRAMES_OK);
+    assert_int_equal(
+        frames_reclaim(&machine.frames, machine.regions, machine.count, SLIPWAY_MEM_LOADER, &added),
+        FRAMES_OK);
     uint64_t first = owned_run(&owners, 512, 512);
     assert_int_equal(first, MIB(32));
     assert_int_equal(owner_count(&owners, first), 1);

@@ -120,8 +120,8 @@ static struct answer run(struct world *world, const struct operation *o) {
         break;
     case RECLAIM:
     case KINDS:
-        answer.status = frames_reclaim(frames, o->cpu, world->map.regions, world->map.count,
-                                       o->reclaimed, &answer.added);
+        answer.status = frames_reclaim(frames, world->map.regions, world->map.count, o->reclaimed,
+                                       &answer.added);
     }
     return answer;
 }

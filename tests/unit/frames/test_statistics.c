@@ -74,9 +74,9 @@ TEST("frames: whole blocks of 2 MiB and 1 GiB are counted, aligned ones only") {
     assert_int_equal(free_one(&machine, taken[1]), FRAMES_OK);
     assert_int_equal(statistics(&machine).free_1g, 1);
     uint64_t added;
-    assert_int_equal(frames_reclaim(&machine.frames, 0, machine.regions, machine.count,
-                                    SLIPWAY_MEM_LOADER, &added),
-                     FRAMES_OK);
+    assert_int_equal(
+        frames_reclaim(&machine.frames, machine.regions, machine.count, SLIPWAY_MEM_LOADER, &added),
+        FRAMES_OK);
     assert_int_equal(statistics(&machine).free_1g, 2);
     assert_int_equal(statistics(&machine).free_2m, blocks - 2 + 512);
     machine_end(&machine);

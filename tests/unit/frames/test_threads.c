@@ -357,8 +357,8 @@ static void reclaim_and_take(struct member *member) {
     atomic_fetch_add(&member->team->turn, 1);
     while (atomic_load(&member->team->turn) % 2 != 0) // for the other one
         continue;
-    if (frames_reclaim(member->frames, member->cpu, reclaimed_regions, REGIONS, SLIPWAY_MEM_LOADER,
-                       &added) != FRAMES_OK)
+    if (frames_reclaim(member->frames, reclaimed_regions, REGIONS, SLIPWAY_MEM_LOADER, &added) !=
+        FRAMES_OK)
         team_is_wrong(member->team, "reclaiming was refused");
     atomic_fetch_add(&member->team->exchange[0], added);
     take_singles(member);
