@@ -76,10 +76,10 @@ static void draw_title(struct pen *pen) {
 static void draw_strip(struct pen *pen) {
     const struct memory_facts *facts = memory_facts();
     struct strip strip = strip_make(facts->regions, facts->region_count, pen->right - pen->left);
-    struct strip_piece piece;
-    while (strip_next(&strip, &piece))
-        framebuffer_fill(pen->left + piece.x, pen->y, piece.width, STRIP_HEIGHT * pen->scale,
-                         kind_colours[piece.kind]);
+    struct strip_band band;
+    while (strip_next(&strip, &band))
+        framebuffer_fill(pen->left + band.x, pen->y, band.width, STRIP_HEIGHT * pen->scale,
+                         kind_colours[band.kind]);
     pen->y += STRIP_HEIGHT * pen->scale;
 }
 
@@ -93,23 +93,23 @@ static void draw_address(const struct pen *pen, uint32_t tick_x, uint32_t label_
 }
 
 // Labels the strip with addresses: a tick and its address below the left edge, and below the start
-// of each piece that is as wide as its label. The label of the end is aligned to the right.
+// of each band that is as wide as its label. The label of the end is aligned to the right.
 static void draw_addresses(struct pen *pen) {
     const struct memory_facts *facts = memory_facts();
     struct strip strip = strip_make(facts->regions, facts->region_count, pen->right - pen->left);
-    struct strip_piece piece = {0};
+    struct strip_band band = {0};
     uint32_t free_from = pen->left;
     char storage[UNITS_BYTES_MAX];
-    while (strip_next(&strip, &piece)) {
-        const char *label = piece.start == 0 ? "0" : units_bytes(storage, piece.start);
+    while (strip_next(&strip, &band)) {
+        const char *label = band.start == 0 ? "0" : units_bytes(storage, band.start);
         uint32_t width = text_width(pen, label);
-        uint32_t x = pen->left + piece.x;
-        if (x < free_from || (piece.x != 0 && piece.width < width))
+        uint32_t x = pen->left + band.x;
+        if (x < free_from || (band.x != 0 && band.width < width))
             continue;
         draw_address(pen, x, x, label);
         free_from = x + width + GLYPH_WIDTH * pen->scale;
     }
-    const char *label = units_bytes(storage, piece.end);
+    const char *label = units_bytes(storage, band.end);
     uint32_t x = pen->right - text_width(pen, label);
     if (x >= free_from)
         draw_address(pen, pen->right - pen->scale, x, label);

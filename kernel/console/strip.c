@@ -17,59 +17,59 @@ static bool is_ram(uint32_t kind) {
     return kind != STRIP_HOLE && kind <= SLIPWAY_MEM_RUNTIME;
 }
 
-// What a piece weighs beyond the least.
-static uint64_t weight(const struct strip_piece *piece) {
-    return is_ram(piece->kind) ? square_root((piece->end - piece->start) / FRAME_BYTES) : 0;
+// What a band weighs beyond the least.
+static uint64_t weight(const struct strip_band *band) {
+    return is_ram(band->kind) ? square_root((band->end - band->start) / FRAME_BYTES) : 0;
 }
 
-// The next piece without its place.
-static bool next_range(struct strip *strip, struct strip_piece *ret_piece) {
+// The next band without its place.
+static bool next_range(struct strip *strip, struct strip_band *ret_band) {
     if (strip->next == strip->count)
         return false;
     const struct memmap_region *region = &strip->regions[strip->next];
-    struct strip_piece piece = {.start = strip->at, .end = region->start, .kind = STRIP_HOLE};
+    struct strip_band band = {.start = strip->at, .end = region->start, .kind = STRIP_HOLE};
     if (region->start <= strip->at) {
-        piece.end = region->end;
-        piece.kind = region->kind;
+        band.end = region->end;
+        band.kind = region->kind;
         strip->next++;
-        while (strip->next < strip->count && strip->regions[strip->next].start == piece.end &&
-               strip->regions[strip->next].kind == piece.kind)
-            piece.end = strip->regions[strip->next++].end;
+        while (strip->next < strip->count && strip->regions[strip->next].start == band.end &&
+               strip->regions[strip->next].kind == band.kind)
+            band.end = strip->regions[strip->next++].end;
     }
-    strip->at = piece.end;
-    *ret_piece = piece;
+    strip->at = band.end;
+    *ret_band = band;
     return true;
 }
 
 struct strip strip_make(const struct memmap_region *regions, uint64_t count, uint32_t width) {
     struct strip strip = {.regions = regions, .count = count, .width = width};
     struct strip scan = strip;
-    struct strip_piece piece;
-    uint64_t pieces = 0;
+    struct strip_band band;
+    uint64_t bands = 0;
     uint64_t weights = 0;
-    while (next_range(&scan, &piece)) {
-        pieces++;
-        weights += weight(&piece);
+    while (next_range(&scan, &band)) {
+        bands++;
+        weights += weight(&band);
     }
-    // least * width / (weights + pieces * least) >= LEAST_PIXELS, solved for least. Without room
-    // for that many pixels a piece, the pieces share the strip evenly.
-    uint64_t reserved = pieces * LEAST_PIXELS;
+    // least * width / (weights + bands * least) >= LEAST_PIXELS, solved for least. Without room
+    // for that many pixels a band, the bands share the strip evenly.
+    uint64_t reserved = bands * LEAST_PIXELS;
     if (width > reserved)
         strip.least = LEAST_PIXELS * weights / (width - reserved) + 1;
     else
         strip.least = weights + 1;
-    strip.total = weights + pieces * strip.least;
+    strip.total = weights + bands * strip.least;
     return strip;
 }
 
-bool strip_next(struct strip *strip, struct strip_piece *ret_piece) {
-    struct strip_piece piece;
-    if (!next_range(strip, &piece))
+bool strip_next(struct strip *strip, struct strip_band *ret_band) {
+    struct strip_band band;
+    if (!next_range(strip, &band))
         return false;
     uint64_t before = strip->passed;
-    strip->passed += weight(&piece) + strip->least;
-    piece.x = (uint32_t)(before * strip->width / strip->total);
-    piece.width = (uint32_t)(strip->passed * strip->width / strip->total) - piece.x;
-    *ret_piece = piece;
+    strip->passed += weight(&band) + strip->least;
+    band.x = (uint32_t)(before * strip->width / strip->total);
+    band.width = (uint32_t)(strip->passed * strip->width / strip->total) - band.x;
+    *ret_band = band;
     return true;
 }

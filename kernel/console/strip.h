@@ -3,7 +3,7 @@
 //
 // RAM is as wide as the square root of its size says, so that 64 GiB and 640 KiB fit in one
 // picture; what is not RAM, and holes, which may be a thousand times larger than all RAM, get the
-// smallest width that can be seen. Neighbours of one kind are one piece.
+// smallest width that can be seen. Neighbours of one kind are one band.
 #pragma once
 
 #include "common/memmap/memmap.h"
@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The kind of a piece that no region covers.
+// The kind of a band that no region covers.
 #define STRIP_HOLE 0
 
-struct strip_piece {
+struct strip_band {
     uint64_t start; // physical
     uint64_t end;
     uint32_t kind; // SLIPWAY_MEM_... or STRIP_HOLE
@@ -22,12 +22,12 @@ struct strip_piece {
     uint32_t width;
 };
 
-// An iteration over the pieces, in rising order. The fields are strip.c's own.
+// An iteration over the bands, in rising order. The fields are strip.c's own.
 struct strip {
     const struct memmap_region *regions;
     uint64_t count;
     uint32_t width;
-    uint64_t least; // weight that every piece gets
+    uint64_t least; // weight that every band gets
     uint64_t total;
     uint64_t passed;
     uint64_t next; // region
@@ -37,6 +37,6 @@ struct strip {
 // Starts over `count` sorted, disjoint regions and a strip of `width` pixels.
 struct strip strip_make(const struct memmap_region *regions, uint64_t count, uint32_t width);
 
-// The next piece; false at the end. The pieces tile [0, width) without gaps; with more pieces than
+// The next band; false at the end. The bands tile [0, width) without gaps; with more bands than
 // pixels some have width 0.
-bool strip_next(struct strip *strip, struct strip_piece *ret_piece);
+bool strip_next(struct strip *strip, struct strip_band *ret_band);

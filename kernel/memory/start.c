@@ -59,7 +59,7 @@ static struct scratch scratch_make(const struct slipway_boot_info *info) {
     uint64_t bytes = align_up(scratch_lay_out(&scratch, info, NULL), FRAME_BYTES);
     uint64_t phys;
     if (!regions_find_room(&info->memory, bytes, &phys))
-        panic("no %lu bytes of usable memory in one piece to sort the memory map in", bytes);
+        panic("no %lu bytes of usable memory in one run to sort the memory map in", bytes);
     uint8_t *base = space_pointer(paddr(phys), bytes);
     if (base == NULL)
         panic("usable memory [0x%lx, 0x%lx) is not in the direct map", phys, phys + bytes);

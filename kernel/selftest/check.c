@@ -2,28 +2,28 @@
 
 #include "kernel/base/panic.h"
 
-static unsigned held;
+static unsigned passed;
 
 void check(bool holds, const char *what) {
     if (!holds)
-        panic("self-test %u does not hold: %s", held + 1, what);
-    held++;
+        panic("self-test %u does not hold: %s", passed + 1, what);
+    passed++;
 }
 
 void check_frames(enum frames_status status, enum frames_status expected, const char *what) {
     if (status != expected)
-        panic("self-test %u: %s: expected \"%s\", got \"%s\"", held + 1, what,
+        panic("self-test %u: %s: expected \"%s\", got \"%s\"", passed + 1, what,
               frames_status_text(expected), frames_status_text(status));
-    held++;
+    passed++;
 }
 
 void check_vmem(enum vmem_status status, enum vmem_status expected, const char *what) {
     if (status != expected)
-        panic("self-test %u: %s: expected \"%s\", got \"%s\"", held + 1, what,
+        panic("self-test %u: %s: expected \"%s\", got \"%s\"", passed + 1, what,
               vmem_status_text(expected), vmem_status_text(status));
-    held++;
+    passed++;
 }
 
 unsigned check_count(void) {
-    return held;
+    return passed;
 }

@@ -10,5 +10,5 @@ void check(bool holds, const char *what);
 void check_frames(enum frames_status status, enum frames_status expected, const char *what);
 void check_vmem(enum vmem_status status, enum vmem_status expected, const char *what);
 
-// How many have held so far.
+// How many have passed so far.
 unsigned check_count(void);

@@ -7,7 +7,7 @@
 #include "kernel/selftest/stress.h"
 
 struct selftest_results {
-    unsigned checks; // that held
+    unsigned checks; // that passed
     struct selftest_stress stress;
     uint64_t exhausted_frames; // that all CPUs together took, to the last
 };

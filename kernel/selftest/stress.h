@@ -17,7 +17,7 @@ struct selftest_stress {
     struct selftest_stress_cpu cpu[CPUS_MAX];
     struct selftest_stress_cpu all; // the sum
     uint64_t handed_over;           // runs that one CPU took and the next one freed
-    uint64_t most_frames;           // that were held at once
+    uint64_t most_frames;           // that were owned at once
 };
 
 // Runs it, and checks that all is as before. Interrupts are off before and after.

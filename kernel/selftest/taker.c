@@ -10,20 +10,20 @@ enum {
     OPERATIONS_PER_HAND_OVER = 16,
 };
 
-static uint64_t held_frames, most_held_frames; // by all
+static uint64_t owned_frames, most_owned_frames; // by all
 
 // Counted when they have been allocated, and no more before they are freed: never more than are in
 // use.
 static void count_taken(uint64_t frames) {
-    uint64_t now = __atomic_add_fetch(&held_frames, frames, __ATOMIC_RELAXED);
-    uint64_t most = __atomic_load_n(&most_held_frames, __ATOMIC_RELAXED);
-    while (now > most && !__atomic_compare_exchange_n(&most_held_frames, &most, now, false,
+    uint64_t now = __atomic_add_fetch(&owned_frames, frames, __ATOMIC_RELAXED);
+    uint64_t most = __atomic_load_n(&most_owned_frames, __ATOMIC_RELAXED);
+    while (now > most && !__atomic_compare_exchange_n(&most_owned_frames, &most, now, false,
                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
 }
 
 uint64_t taker_most_frames(void) {
-    return most_held_frames;
+    return most_owned_frames;
 }
 
 void taker_start(struct taker *taker, const char *name, uint64_t seed, uint64_t mark,
@@ -76,12 +76,12 @@ static struct frames_request random_request(struct taker *taker) {
     };
 }
 
-// Asks for the frame behind one that is held: free as often as not.
+// Asks for the frame behind one that is owned: free as often as not.
 static enum frames_status take_neighbour(struct taker *taker, struct taker_run *run) {
-    if (taker->held_count == 0)
+    if (taker->owned_count == 0)
         return memory_alloc(FRAMES_ANY, &run->first);
-    const struct taker_run *held = &taker->held[next_random(taker) % taker->held_count];
-    run->first = paddr_add(held->first, held->count * FRAME_BYTES);
+    const struct taker_run *owned = &taker->owned[next_random(taker) % taker->owned_count];
+    run->first = paddr_add(owned->first, owned->count * FRAME_BYTES);
     return memory_alloc_at(run->first, 1);
 }
 
@@ -116,7 +116,7 @@ static enum frames_status take_somehow(struct taker *taker, struct taker_run *ru
 }
 
 static void take(struct taker *taker) {
-    struct taker_run *run = &taker->held[taker->held_count];
+    struct taker_run *run = &taker->owned[taker->owned_count];
     enum frames_status status = take_somehow(taker, run);
     if (status == FRAMES_ERR_NO_MEMORY || status == FRAMES_ERR_USED ||
         status == FRAMES_ERR_FOREIGN) {
@@ -128,13 +128,13 @@ static void take(struct taker *taker) {
     count_taken(run->count);
     run->mark = ++taker->mark;
     write_marks(run);
-    taker->held_count++;
+    taker->owned_count++;
 }
 
 // Frees the first `count` frames of a run, which becomes that much shorter.
 static void free_first(const struct taker *taker, struct taker_run *run, uint64_t count) {
     check_marks(taker, run, count);
-    __atomic_sub_fetch(&held_frames, count, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&owned_frames, count, __ATOMIC_RELAXED);
     enum frames_status status =
         count == 1 ? memory_free(run->first) : memory_free_run(run->first, count);
     if (status != FRAMES_OK)
@@ -145,13 +145,13 @@ static void free_first(const struct taker *taker, struct taker_run *run, uint64_
 }
 
 static void drop(struct taker *taker, struct taker_run *run) {
-    *run = taker->held[--taker->held_count];
+    *run = taker->owned[--taker->owned_count];
 }
 
 // Frees one of the runs, or the first half of it.
 static void release(struct taker *taker) {
     uint64_t random = next_random(taker);
-    struct taker_run *run = &taker->held[(random >> 1) % taker->held_count];
+    struct taker_run *run = &taker->owned[(random >> 1) % taker->owned_count];
     bool is_half = run->count > 1 && random % 2 == 0;
     free_first(taker, run, is_half ? run->count / 2 : run->count);
     if (run->count == 0)
@@ -163,9 +163,9 @@ static bool hand_over(struct taker *taker) {
     struct taker *next = taker->next;
     uint32_t put = next->inbox_put;
     uint32_t waiting = put - __atomic_load_n(&next->inbox_taken, __ATOMIC_ACQUIRE);
-    if (taker->held_count == 0 || waiting == TAKER_INBOX_RUNS)
+    if (taker->owned_count == 0 || waiting == TAKER_INBOX_RUNS)
         return false;
-    struct taker_run *run = &taker->held[next_random(taker) % taker->held_count];
+    struct taker_run *run = &taker->owned[next_random(taker) % taker->owned_count];
     next->inbox[put % TAKER_INBOX_RUNS] = *run;
     __atomic_store_n(&next->inbox_put, put + 1, __ATOMIC_RELEASE);
     drop(taker, run);
@@ -191,7 +191,7 @@ void taker_operate(struct taker *taker) {
         return;
     if ((random >> 8) % OPERATIONS_PER_HAND_OVER == 0 && hand_over(taker))
         return;
-    if (taker->held_count == 0 || (random % 2 == 0 && taker->held_count < TAKER_HELD_MAX))
+    if (taker->owned_count == 0 || (random % 2 == 0 && taker->owned_count < TAKER_OWNED_MAX))
         take(taker);
     else
         release(taker);
@@ -200,6 +200,6 @@ void taker_operate(struct taker *taker) {
 void taker_release_all(struct taker *taker) {
     while (free_from_inbox(taker))
         ;
-    while (taker->held_count != 0)
+    while (taker->owned_count != 0)
         release(taker);
 }

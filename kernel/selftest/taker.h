@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-enum { TAKER_HELD_MAX = 192, TAKER_INBOX_RUNS = 16 };
+enum { TAKER_OWNED_MAX = 192, TAKER_INBOX_RUNS = 16 };
 
 struct taker_run {
     paddr_t first;
@@ -23,8 +23,8 @@ struct taker {
     uint64_t random;
     uint64_t mark; // of the run taken last
     uint64_t operations, refusals, handed_over;
-    unsigned held_count;
-    struct taker_run held[TAKER_HELD_MAX];
+    unsigned owned_count;
+    struct taker_run owned[TAKER_OWNED_MAX];
     struct taker_run inbox[TAKER_INBOX_RUNS]; // what the one before has handed over
     uint32_t inbox_put, inbox_taken;          // each only grows, and is written by one of the two
 };
@@ -37,8 +37,8 @@ void taker_start(struct taker *taker, const char *name, uint64_t seed, uint64_t 
 // Takes a run, frees one or a part of one, or hands one over. Panics if a frame was given to two.
 void taker_operate(struct taker *taker);
 
-// Frees all that it holds, and what lies in its inbox; on any CPU.
+// Frees all that it owns, and what lies in its inbox; on any CPU.
 void taker_release_all(struct taker *taker);
 
-// The most frames that all takers held at once.
+// The most frames that all takers owned at once.
 uint64_t taker_most_frames(void);

@@ -8,12 +8,12 @@
 
 enum { PIECES_MAX = 20000 };
 
-static struct strip_piece pieces[PIECES_MAX];
+static struct strip_band bands[PIECES_MAX];
 
 static size_t lay_out(const struct memmap_region *regions, uint64_t count, uint32_t width) {
     struct strip strip = strip_make(regions, count, width);
     size_t found = 0;
-    while (found < PIECES_MAX && strip_next(&strip, &pieces[found]))
+    while (found < PIECES_MAX && strip_next(&strip, &bands[found]))
         found++;
     return found;
 }
@@ -22,11 +22,11 @@ static void expect_tiled(size_t count, uint32_t width) {
     uint32_t x = 0;
     uint64_t address = 0;
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(pieces[i].x, x);
-        assert_int_equal(pieces[i].start, address);
-        assert_true(pieces[i].end > pieces[i].start);
-        x += pieces[i].width;
-        address = pieces[i].end;
+        assert_int_equal(bands[i].x, x);
+        assert_int_equal(bands[i].start, address);
+        assert_true(bands[i].end > bands[i].start);
+        x += bands[i].width;
+        address = bands[i].end;
     }
     assert_int_equal(x, width);
 }
@@ -41,7 +41,7 @@ static const struct memmap_region machine[] = {
     {GIB(1012), GIB(1024), SLIPWAY_MEM_MMIO, false},
 };
 
-TEST("strip: pieces tile the strip, holes are pieces, neighbours of one kind are one") {
+TEST("strip: bands tile the strip, holes are bands, neighbours of one kind are one") {
     size_t count = lay_out(machine, ARRAY_LEN(machine), 1000);
     expect_tiled(count, 1000);
     static const uint32_t kinds[] = {
@@ -51,21 +51,21 @@ TEST("strip: pieces tile the strip, holes are pieces, neighbours of one kind are
     };
     assert_int_equal(count, ARRAY_LEN(kinds));
     for (size_t i = 0; i < count; i++)
-        assert_int_equal(pieces[i].kind, kinds[i]);
-    assert_int_equal(pieces[3].end, MIB(1001));
+        assert_int_equal(bands[i].kind, kinds[i]);
+    assert_int_equal(bands[3].end, MIB(1001));
 }
 
-TEST("strip: every piece can be seen, RAM by its size, devices and holes of any size small") {
+TEST("strip: every band can be seen, RAM by its size, devices and holes of any size small") {
     size_t count = lay_out(machine, ARRAY_LEN(machine), 1000);
     for (size_t i = 0; i < count; i++)
-        assert_true(pieces[i].width >= 2);
-    assert_true(pieces[6].width > 5 * pieces[3].width); // 60 GiB and 1 GiB
-    assert_true(pieces[3].width > 5 * pieces[1].width); // 1 GiB and 636 KiB
-    assert_true(pieces[7].width <= 5);                  // a hole of 948 GiB
-    assert_true(pieces[8].width <= 5);                  // 12 GiB of devices
+        assert_true(bands[i].width >= 2);
+    assert_true(bands[6].width > 5 * bands[3].width); // 60 GiB and 1 GiB
+    assert_true(bands[3].width > 5 * bands[1].width); // 1 GiB and 636 KiB
+    assert_true(bands[7].width <= 5);                 // a hole of 948 GiB
+    assert_true(bands[8].width <= 5);                 // 12 GiB of devices
 }
 
-TEST("strip: more pieces than pixels, one pixel, no pixel and no region all tile") {
+TEST("strip: more bands than pixels, one pixel, no pixel and no region all tile") {
     struct memmap_region *many = calloc(5000, sizeof(*many));
     assert_non_null(many);
     for (uint64_t i = 0; i < 5000; i++)
