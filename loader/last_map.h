@@ -13,7 +13,7 @@
 enum last_map {
     LAST_MAP_FITS,
     LAST_MAP_OUTGROWN, // it needs more tables than the pool has: space_replan
-    LAST_MAP_FAILED,   // the tables do not fit it and cannot be made to; the cause is recorded
+    LAST_MAP_FAILED,   // the tables do not fit it, and cannot be built again; the cause is recorded
 };
 
 // Checks the map that was just read against the tables. Where RAM has changed, builds the tables
