@@ -41,6 +41,11 @@ enum {
 #define EFI_ATTRIBUTE_ISA       UINT64_C(0x0ffff00000000000)
 #define EFI_ATTRIBUTE_ISA_VALID UINT64_C(0x4000000000000000) // the ISA bits mean something
 #define EFI_ATTRIBUTE_RUNTIME   UINT64_C(0x8000000000000000)
+_Static_assert((EFI_ATTRIBUTE_CACHE ^ EFI_ATTRIBUTE_FLAGS ^ EFI_ATTRIBUTE_ISA ^
+                EFI_ATTRIBUTE_ISA_VALID ^ EFI_ATTRIBUTE_RUNTIME) ==
+                   EFI_ATTRIBUTE_CACHE + EFI_ATTRIBUTE_FLAGS + EFI_ATTRIBUTE_ISA +
+                       EFI_ATTRIBUTE_ISA_VALID + EFI_ATTRIBUTE_RUNTIME,
+               "the attributes are disjoint");
 
 #define EFI_DESCRIPTOR_BYTES 40 // as UEFI 2.10 defines it; firmware may use a larger stride
 

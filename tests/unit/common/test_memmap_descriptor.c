@@ -81,6 +81,26 @@ TEST("memmap: what is odd about a descriptor is counted, and what is next to odd
     }
 }
 
+static bool is_between(unsigned bit, unsigned first, unsigned last) {
+    return bit >= first && bit <= last;
+}
+
+// UEFI specification 2.10, 7.2.3. Each descriptor has all five cache types, so that none of them is
+// taken for ISA_VALID.
+TEST("memmap: of all 64 attributes exactly those of the specification are known") {
+    for (unsigned bit = 0; bit < 64; bit++) {
+        bool is_known = is_between(bit, 0, 4) || is_between(bit, 12, 20) || bit >= 62;
+        bool is_isa = is_between(bit, 44, 59);
+        for (int valid = 0; valid < 2; valid++) {
+            const struct memmap_descriptor descriptor = {
+                6, 0x200000, 1, 0x1f | UINT64_C(1) << bit | (valid ? ISA_VALID : 0)};
+            uint64_t odd[MEMMAP_ODDITIES] = {0};
+            memmap_descriptor_count_oddities(&descriptor, SLIPWAY_MEM_RUNTIME, 0x201000, odd);
+            assert_int_equal(odd[MEMMAP_ODD_UNKNOWN_ATTRIBUTE], !is_known && !(is_isa && valid));
+        }
+    }
+}
+
 TEST("memmap: the first byte of the legacy hole is of the hole") {
     const struct memmap_descriptor descriptor = {7, 0x9f001, 1, WB};
     const uint64_t want[MEMMAP_ODDITIES] = {
