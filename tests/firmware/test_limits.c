@@ -2,6 +2,7 @@
 #include "common/base/addr.h"
 #include "common/base/arith.h"
 #include "common/memmap/memmap.h"
+#include "loader/enter.h"
 #include "loader/firmware.h"
 #include "tests/firmware/setup.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEMOTED = 16, REREAD = 3 };
+enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3 };
 
 static char config[CONFIG_FILE_MAX_BYTES + 1];
 
@@ -91,6 +92,14 @@ TEST("limits: the hand-over takes one more page when its texts fill the last, an
     assert_int_equal(more, before + FRAME_BYTES);
 }
 
+TEST("limits: the parts of the hand-over follow one another, with nothing between them") {
+    boot_modules(3, 1);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->mappings.address, (uintptr_t)info + info->header_bytes);
+    assert_int_equal(info->framebuffers.address, info->modules.address + 3 * info->modules.stride);
+}
+
 TEST("limits: when page 0 is given and no other run is left, nothing is allocated and it is said") {
     setup_boot(NULL);
     fake_boot();
@@ -148,17 +157,33 @@ TEST("limits: one run of pages more than the loader can list is refused without 
     assert_int_equal(fake_allocated_pages(), 0);
 }
 
-TEST("limits: the audit has a bit for every table, however many there are") {
+// Each hole needs a table of its own: together all the spare ones.
+static void punch_holes(uint32_t reading) {
+    for (uint64_t i = 0; reading == REREAD && i < SPARE_TABLES; i++)
+        fake_add_memory(FAKE_HIGH_PHYS + i * MIB(2), FRAME_BYTES, EfiReservedMemoryType);
+}
+
+TEST("limits: the audit has a bit for every table, however many there are, and none is spare") {
     uint32_t tables = 0;
     for (uint32_t gib = 1; gib <= 63; gib++) { // of a framebuffer, each with a table
         setup_boot(NULL);
         fake.has_1g = false;
+        fake.exit_refusals = 1;
+        fake.before_map = punch_holes;
         fake_add_display(UINT64_C(1) << 40, 1 << 16, gib << 12);
         fake_boot();
         const struct slipway_boot_info *info = setup_expect_kernel();
         assert_int_equal(info->framebuffers.count, 1);
         assert_int_equal(info->table_pages, gib == 1 ? info->table_pages : tables + 1);
         tables = info->table_pages;
+        // What is left of their run: those of the crossing, and the audit's bits.
+        uint64_t end =
+            setup_find_range(info, SLIPWAY_RANGE_PAGE_TABLES, 0)->start_phys + tables * FRAME_BYTES;
+        uint32_t next = 0;
+        while (setup_find_range(info, SLIPWAY_RANGE_LOADER, next)->start_phys != end)
+            next++;
+        assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_LOADER, next)->bytes,
+                         (ENTER_CROSSING_TABLES + 1) * FRAME_BYTES);
     }
 }
 
