@@ -102,6 +102,7 @@ struct fake {
     uint64_t stride;         // of memory descriptors
     bool probe_hides_stride; // GetMemoryMap without a buffer tells nothing but the size
     uint64_t map_order;      // not 0: the map is listed in an order made from it
+    uint64_t map_start;      // what starts below is not in the map
     uint64_t ram_attributes; // of all RAM in the arena besides the usual ones
     uint32_t gives_page_0;   // the AllocatePages of this number, from 1, returns address 0
     uint64_t fail_at;        // the call of this number, from 1, fails with fail_status

@@ -172,6 +172,15 @@ static EFI_MEMORY_DESCRIPTOR arena_run(uint64_t first) {
     return run;
 }
 
+static void leave_out_below(uint64_t start) {
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < list_count; i++) {
+        if (list[i].PhysicalStart >= start)
+            list[kept++] = list[i];
+    }
+    list_count = kept;
+}
+
 // Any order, the same for the same map_order and number of descriptors.
 static void shuffle_list(void) {
     struct random random = {fake.map_order};
@@ -194,6 +203,7 @@ static void list_memory(void) {
     }
     memcpy(list + list_count, foreign, foreign_count * sizeof(*foreign));
     list_count += foreign_count;
+    leave_out_below(fake.map_start);
     if (fake.map_order != 0)
         shuffle_list();
     listed_key = key;

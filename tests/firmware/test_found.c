@@ -57,3 +57,13 @@ TEST("memory of the firmware that ends where the loader's image begins is not th
     fake_boot();
     setup_expect_kernel();
 }
+
+TEST("the loader's image may be the lowest memory of all") {
+    setup_boot(NULL);
+    fake.map_start = FAKE_IMAGE_PHYS;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_memory *lowest = setup_record(&info->memory, 0);
+    assert_int_equal(lowest->start_phys, FAKE_IMAGE_PHYS);
+    assert_int_equal(lowest->kind, SLIPWAY_MEM_LOADER);
+}
