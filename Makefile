@@ -9,9 +9,8 @@ LD      := ld
 OBJCOPY := objcopy
 MAKEFLAGS += -j$(shell nproc)
 Q       := $(if $(V),,@)
-EFI_LIB := /usr/lib
 FONT    := /usr/share/consolefonts/Uni2-Terminus16.psf.gz
-NEEDED  := $(EFI_LIB)/crt0-efi-x86_64.o $(FONT) /usr/include/cmocka.h
+NEEDED  := /usr/include/efi/efi.h $(FONT) /usr/include/cmocka.h
 PREFIX  := /usr/local
 DESTDIR :=
 TRACKING :=
@@ -27,10 +26,9 @@ FREE  := $(BASE) -ffreestanding -fno-stack-protector -fno-jump-tables -fno-async
          -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing
 KERNEL_CFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie -fno-omit-frame-pointer
 KERNEL_LFLAGS := -static -nostdlib --build-id=none -z max-page-size=4096 -z noexecstack --fatal-warnings
-LOADER_CFLAGS := $(FREE) -fpic -fshort-wchar -fvisibility=hidden -DGNU_EFI_USE_MS_ABI \
-         -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
-LOADER_LFLAGS := -shared -nostdlib --build-id=none -z nocombreloc -Bsymbolic --no-undefined
-LOADER_KEEP   := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
+LOADER_CFLAGS := $(FREE) -fpie -fshort-wchar -DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+LOADER_LFLAGS := -pie --no-dynamic-linker -nostdlib --build-id=none --hash-style=sysv -z text -z norelro -z noexecstack \
+         --fatal-warnings
 HOST_CFLAGS   := $(BASE) -O1 -g1 -DSLIPWAY_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined \
                  -fno-sanitize-recover=all
 FUZZ_CFLAGS   := $(HOST_CFLAGS) -O2 -fsanitize=fuzzer-no-link
@@ -104,17 +102,15 @@ $(BUILD)/kernel.elf: $(BUILD)/kernel.sym.elf
 	@echo '  OBJCOPY $@'
 	$(Q)$(OBJCOPY) --strip-all $< $@
 
-# gnu-efi's start code and linker script; of its library only what relocates the image.
-$(BUILD)/BOOTX64.so: $(LOADER_OBJ) $(BUILD)/files.stamp
+$(BUILD)/BOOTX64.elf: $(LOADER_OBJ) loader/loader.ld $(BUILD)/files.stamp
 	@echo '  LINK    $@'
-	$(Q)$(LD) $(LOADER_LFLAGS) -T $(EFI_LIB)/elf_x86_64_efi.lds $(EFI_LIB)/crt0-efi-x86_64.o $(LOADER_OBJ) \
-	    -L$(EFI_LIB) -lgnuefi -o $@
-$(BUILD)/BOOTX64.debug: $(BUILD)/BOOTX64.so
+	$(Q)$(LD) $(LOADER_LFLAGS) -T loader/loader.ld $(LOADER_OBJ) -o $@
+$(BUILD)/BOOTX64.debug: $(BUILD)/BOOTX64.elf
 	@echo '  OBJCOPY $@'
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
-$(BUILD)/BOOTX64.EFI: $(BUILD)/BOOTX64.so $(BUILD)/BOOTX64.debug
-	@echo '  OBJCOPY $@'
-	$(Q)$(OBJCOPY) $(LOADER_KEEP:%=-j %) --target efi-app-x86_64 --subsystem=10 $< $@
+$(BUILD)/BOOTX64.EFI: $(BUILD)/BOOTX64.elf $(BUILD)/BOOTX64.debug scripts/make-pe
+	@echo '  PE      $@'
+	$(Q)scripts/make-pe $< $@
 
 $(BUILD)/host/libpure.a: $(HOST_OBJ) $(BUILD)/files.stamp
 	@echo '  AR      $@'

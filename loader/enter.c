@@ -17,7 +17,7 @@ enum {
     PIC_SLAVE_MASK = 0xA1,
 };
 
-// From the linker script of gnu-efi.
+// From loader.ld.
 extern const char ImageBase[];
 extern const char _text[];
 extern const char _etext[];

@@ -33,10 +33,10 @@ static EFI_STATUS make_boot_info(void);
 static EFI_STATUS build_tables(void);
 [[gnu::noreturn]] static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done);
 
-// Called by gnu-efi's start code, which has relocated the image.
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+// The image's entry point.
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     start(image, system);
     EFI_STATUS status = boot(); // comes back only when it has failed
 

@@ -22,8 +22,8 @@ VARIABLES = ["MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE", "C
 TOOLS = ["gcc", "g++", "clang", "clang++", "clang-format", "clang-tidy", "ld", "objcopy", "ar", "nm",
          "make", "mformat", "mcopy", "mmd", "qemu-system-x86_64", "gdb", "shellcheck", "pyflakes3",
          "/usr/bin/python3"]
-FILES = ["/usr/include/efi/efi.h", "/usr/lib/crt0-efi-x86_64.o", "/usr/lib/elf_x86_64_efi.lds",
-         "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/include/cmocka.h",
+FILES = ["/usr/include/efi/efi.h", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",
+         "/usr/include/cmocka.h",
          "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a",
          "/usr/share/consolefonts/Uni2-Terminus16.psf.gz", "/usr/include/x86_64-linux-gnu/bits/types.h",
          "/usr/lib/python3/dist-packages/pytest", "/usr/lib/python3/dist-packages/xdist",

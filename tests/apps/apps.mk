@@ -11,11 +11,10 @@ $(TA)/%.o: tests/apps/%.c tests/apps/apps.mk
 $(TA)/%.S.o: tests/apps/%.S tests/apps/apps.mk
 	@mkdir -p $(@D); echo '  AS      $@'
 	$(Q)$(CC) $(ASM_FLAGS) -c $< -o $@
-$(TA)/la57.so: $(TA)/la57.S.o
-$(TA)/%.so: $(TA)/%.o
+$(TA)/la57.elf: $(TA)/la57.S.o
+$(TA)/%.elf: $(TA)/%.o loader/loader.ld
 	@echo '  LINK    $@'
-	$(Q)$(LD) $(LOADER_LFLAGS) -T $(EFI_LIB)/elf_x86_64_efi.lds $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) \
-	    -L$(EFI_LIB) -lgnuefi -o $@
-$(TA)/%.efi: $(TA)/%.so
-	@echo '  OBJCOPY $@'
-	$(Q)$(OBJCOPY) $(LOADER_KEEP:%=-j %) --target efi-app-x86_64 --subsystem=10 $< $@
+	$(Q)$(LD) $(LOADER_LFLAGS) -T loader/loader.ld $(filter %.o,$^) -o $@
+$(TA)/%.efi: $(TA)/%.elf scripts/make-pe
+	@echo '  PE      $@'
+	$(Q)scripts/make-pe $< $@

@@ -22,7 +22,7 @@
 #define DR7_EXECUTE_DR0 (1 << 1) // breakpoint 0: globally, on execution
 #define NOWHERE         UINT64_C(0x123456789000)
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 static EFI_EXIT_BOOT_SERVICES exit_boot_services;
 
@@ -114,7 +114,7 @@ static EFI_STATUS EFIAPI exit_and_spoil(EFI_HANDLE image, UINTN map_key) {
     return status;
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     EFI_HANDLE loader = start_load(image, system->BootServices);
     exit_boot_services = system->BootServices->ExitBootServices;
     system->BootServices->ExitBootServices = exit_and_spoil;

@@ -12,7 +12,7 @@ enum {
     CPUID_7_ECX_LA57 = 1 << 16
 };
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 // la57.S: changes both at once. What CR3 names, this image and the stack lie below 4 GiB.
 void la57_switch(UINT64 cr3, UINT64 cr4);
@@ -47,7 +47,7 @@ static void make_5_levels(EFI_BOOT_SERVICES *services) {
     *(UINT64 *)root = (root_4_levels & CR3_ROOT) | ENTRY_PRESENT | ENTRY_WRITE;
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     EFI_BOOT_SERVICES *services = system->BootServices;
     if (!(cpu_cpuid(7, 0).ecx & CPUID_7_ECX_LA57) || cpu_read_cr4() & CR4_LA57)
         need("a CPU with 5 levels that runs with 4", EFI_UNSUPPORTED);

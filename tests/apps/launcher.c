@@ -17,7 +17,7 @@ enum {
     EXIT_DONE = 0x22
 };
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 static EFI_BOOT_SERVICES *services;
 static EFI_FILE *real_root;
@@ -199,7 +199,7 @@ static void open_own_volume(EFI_HANDLE image) {
     need("opening own volume", volume->OpenVolume(volume, &real_root));
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     EFI_GUID file_system_id = SIMPLE_FILE_SYSTEM_PROTOCOL;
     EFI_GUID device_path_id = DEVICE_PATH_PROTOCOL;
     EFI_HANDLE volume = NULL;

@@ -16,7 +16,7 @@ enum {
 };
 #define APIC_PAGE 0xffffff000
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 void take_without_end(void);
 __asm__(".text; take_without_end: iretq");
@@ -39,7 +39,7 @@ static volatile UINT32 *apic_register(UINT32 at) {
     return (volatile UINT32 *)((cpu_rdmsr(MSR_APIC_BASE) & APIC_PAGE) + at);
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     EFI_HANDLE loader = start_load(image, system->BootServices);
     set_gate((UINT64)take_without_end);
     *apic_register(APIC_COMMAND) = COMMAND_FIXED_TO_SELF | VECTOR;

@@ -4,9 +4,9 @@
 #include "tests/apps/start.h"
 #include "tests/apps/tables.h"
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     EFI_HANDLE loader = start_load(image, system->BootServices);
     // Last: what the firmware mapped for the loader is included.
     UINT64 changed = tables_change_all((struct tables_change){.set = TABLES_USER});

@@ -9,9 +9,12 @@
 
 enum { DEBUG_CONSOLE = 0xe9, WAIT = 'w', POLL_MICROSECONDS = 100 };
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+// QEMU takes a file as -kernel only if Linux's header and four sectors of setup code fit into it.
+[[gnu::used]] static const UINT8 room[5 * 512] = {1};
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     EFI_GUID block_io_id = BLOCK_IO_PROTOCOL;
     void *disk;
     (void)image;

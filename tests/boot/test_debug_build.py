@@ -44,5 +44,5 @@ def test_the_loader_asserts_what_it_relies_on_and_hands_over_by_contract(tmp_pat
     image = volume(tmp_path, KERNELS / "pie.elf", "kernel = /kernel.elf\n",
                    {"EFI/BOOT/BOOTX64.EFI": debug / "BOOTX64.EFI"}, size=32 << 20)
     output = KernelOutput(boot([image], memory="256M"))
-    assert count_traps(debug / "BOOTX64.so") > TRAPS_OF_RELEASE_MAX
+    assert count_traps(debug / "BOOTX64.elf") > TRAPS_OF_RELEASE_MAX
     assert not output.bad and output.result.debug_exit == EXIT_GOOD, output.result.serial

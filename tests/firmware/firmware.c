@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 struct fake fake;
 

@@ -1,4 +1,4 @@
-# What the linker script of gnu-efi says of the loader's image: its start and its text. Only the distances count; the
+# What loader/loader.ld says of the loader's image: its start and its text. Only the distances count; the
 # image that the fake firmware placed is in the arena.
 
         .bss
