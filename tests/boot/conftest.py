@@ -9,7 +9,7 @@ import support
 @pytest.fixture(scope="session", autouse=True)
 def built_files():
     wanted = [support.LOADER, support.NEXT_APP, support.LAUNCHER, support.USERMAP, support.BADCPU,
-              support.LA57, support.UNENDED, support.NOEXIT, snapshots.APPLICATION,
+              support.LA57, support.UNENDED, support.NOEXIT, support.STRICT, snapshots.APPLICATION,
               *(support.KERNELS / f"{name}.elf" for name in ("exec", "pie", "moved", "wishes",
                                                              "large"))]
     missing = [str(path) for path in wanted if not path.exists()]

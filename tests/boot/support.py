@@ -18,6 +18,7 @@ USERMAP = BUILD / "tests/apps/usermap.efi"
 BADCPU = BUILD / "tests/apps/badcpu.efi"
 LA57 = BUILD / "tests/apps/la57.efi"
 NOEXIT = BUILD / "tests/apps/noexit.efi"
+STRICT = BUILD / "tests/apps/strict.efi"
 UNENDED = BUILD / "tests/apps/unended.efi"
 
 MIB = 1 << 20
