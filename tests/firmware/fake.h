@@ -7,7 +7,8 @@
 //
 // Physical addresses are host addresses: RAM that is really there is the arena, mapped at a fixed
 // low address. Pages of it that are not the loader's are poisoned, as are the pages just before
-// and after every allocation.
+// and after every allocation. None of it can be executed but the text of the loader's image, which
+// cannot be written; what runs is the test's own text, which cannot, either.
 #pragma once
 
 #include "common/x86/cpu.h"

@@ -18,6 +18,11 @@
 #define FRESH       0xa5 // fills pages that were just allocated
 #define GUARDS      2    // free pages kept around an allocation
 
+// From image.S.
+extern const char ImageBase[];
+extern const char _text[];
+extern const char _etext[];
+
 static uint8_t types[PAGES];
 static bool allocated[PAGES];
 static uint64_t page_0_allocated;                  // pages of the run at address 0
@@ -48,6 +53,14 @@ static void *at(uint64_t page) {
     return (void *)(uintptr_t)(FAKE_ARENA_START + page * PAGE_BYTES);
 }
 
+// Real rights: what is not allowed faults.
+static void protect(uint64_t first, uint64_t pages, int rights_of_host) {
+    if (mprotect(at(first), pages * PAGE_BYTES, rights_of_host) != 0) {
+        perror("no rights for a part of the arena");
+        abort();
+    }
+}
+
 static void map_arena(void) {
     static bool is_mapped;
     if (is_mapped)
@@ -59,6 +72,10 @@ static void map_arena(void) {
         abort();
     }
     ASAN_POISON_MEMORY_REGION(at(0), ARENA_BYTES);
+    uint64_t image = (FAKE_IMAGE_PHYS - FAKE_ARENA_START) / PAGE_BYTES;
+    uint64_t text = (uint64_t)(_text - ImageBase) / PAGE_BYTES;
+    protect(image, text, PROT_READ);
+    protect(image + text, (uint64_t)(_etext - _text) / PAGE_BYTES, PROT_READ | PROT_EXEC);
     is_mapped = true;
 }
 
