@@ -2,7 +2,21 @@
 #include "loader/firmware.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "loader/log.h"
+
+// UEFI 2.10, EFI_MEMORY_ATTRIBUTE_PROTOCOL; gnu-efi's headers do not have it.
+#define MEMORY_XP UINT64_C(0x4000) // cannot be executed
+#define MEMORY_RO UINT64_C(0x20000)
+struct memory_attributes {
+    EFI_STATUS(EFIAPI *get)
+    (struct memory_attributes *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes, UINT64 *ret_set);
+    EFI_STATUS(EFIAPI *set)
+    (struct memory_attributes *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes, UINT64 set);
+    EFI_STATUS(EFIAPI *clear)
+    (struct memory_attributes *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes, UINT64 clear);
+};
 
 EFI_BOOT_SERVICES *BS;
 EFI_SYSTEM_TABLE *ST;
@@ -62,26 +76,85 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
     uint64_t tail = start + slack - aligned;
     if (tail != 0)
         BS->FreePages(aligned + size, tail >> FRAME_SHIFT);
-    ranges[range_count++] = (struct firmware_range){aligned, size, purpose};
+    ranges[range_count++] =
+        (struct firmware_range){.start = aligned, .bytes = size, .purpose = purpose};
     *ret_start = aligned;
     return EFI_SUCCESS;
 }
 
-void firmware_free_pages(uint64_t start) {
+static struct memory_attributes *find_memory_attributes(void) {
+    EFI_GUID guid = {0xf4560cf6, 0x40ec, 0x4b4a, {0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89}};
+    struct memory_attributes *found;
+    return EFI_ERROR(BS->LocateProtocol(&guid, NULL, (void **)&found)) ? NULL : found;
+}
+
+// The range that starts at `start`, or null.
+static struct firmware_range *find_range(uint64_t start) {
     for (uint64_t i = 0; i < range_count; i++) {
-        if (ranges[i].start != start)
-            continue;
-        BS->FreePages(start, ranges[i].bytes >> FRAME_SHIFT);
-        ranges[i] = ranges[--range_count];
-        return;
+        if (ranges[i].start == start)
+            return &ranges[i];
     }
+    return NULL;
+}
+
+// Read-only before executable: so the pages are never writable and executable.
+static EFI_STATUS make_code(struct memory_attributes *memory, struct firmware_range *range) {
+    uint64_t start = range->start, bytes = range->code_bytes, had;
+    EFI_STATUS status = memory->get(memory, start, bytes, &had);
+    if (EFI_ERROR(status))
+        return status;
+    if (!(had & MEMORY_RO)) {
+        status = memory->set(memory, start, bytes, MEMORY_RO);
+        if (EFI_ERROR(status))
+            return status;
+        range->code_attributes |= MEMORY_RO;
+    }
+    if (had & MEMORY_XP) {
+        status = memory->clear(memory, start, bytes, MEMORY_XP);
+        if (EFI_ERROR(status))
+            return status;
+        range->code_attributes |= MEMORY_XP;
+    }
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS firmware_make_executable(uint64_t start, uint64_t bytes) {
+    struct memory_attributes *memory = find_memory_attributes();
+    if (memory == NULL)
+        return EFI_SUCCESS;
+    struct firmware_range *range = find_range(start);
+    ASSERT(range != NULL && bytes <= range->bytes && range->code_bytes == 0);
+    range->code_bytes = bytes;
+    EFI_STATUS status = make_code(memory, range);
+    if (EFI_ERROR(status))
+        return log_fail(status, "code at [0x%lx, 0x%lx): cannot be made executable (%s)", start,
+                        start + bytes, log_status_text(status));
+    return EFI_SUCCESS;
+}
+
+// Firmware may hand out freed pages with the attributes that they have. What fails here can be
+// helped no more.
+static void release(const struct firmware_range *range) {
+    struct memory_attributes *memory =
+        range->code_attributes == 0 ? NULL : find_memory_attributes();
+    if (memory != NULL && (range->code_attributes & MEMORY_XP))
+        memory->set(memory, range->start, range->code_bytes, MEMORY_XP);
+    if (memory != NULL && (range->code_attributes & MEMORY_RO))
+        memory->clear(memory, range->start, range->code_bytes, MEMORY_RO);
+    BS->FreePages(range->start, range->bytes >> FRAME_SHIFT);
+}
+
+void firmware_free_pages(uint64_t start) {
+    struct firmware_range *range = find_range(start);
+    if (range == NULL)
+        return;
+    release(range);
+    *range = ranges[--range_count];
 }
 
 void firmware_free_all(void) {
-    while (range_count != 0) {
-        range_count--;
-        BS->FreePages(ranges[range_count].start, ranges[range_count].bytes >> FRAME_SHIFT);
-    }
+    while (range_count != 0)
+        release(&ranges[--range_count]);
 }
 
 const struct firmware_range *firmware_ranges(uint64_t *ret_count) {

@@ -27,6 +27,10 @@ struct firmware_range {
     uint64_t start; // physical address
     uint64_t bytes;
     uint32_t purpose; // SLIPWAY_RANGE_...
+
+    // What firmware_make_executable has changed.
+    uint64_t code_bytes;      // from the start on; 0: nothing
+    uint64_t code_attributes; // that they have no more, or now: EFI_MEMORY_XP, EFI_MEMORY_RO
 };
 
 // Remembers the tables, disarms the watchdog that would reset the machine after five minutes
@@ -41,6 +45,13 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 // Frees the range that starts at `start`. Does nothing with 0.
 void firmware_free_pages(uint64_t start);
+
+// Makes the first `bytes`, a multiple of 4 KiB, of the range that starts at `start` executable and
+// read-only, once for a range: what is to run there has been written. The rest stays data. Does so
+// by the firmware's EFI_MEMORY_ATTRIBUTE_PROTOCOL (UEFI 2.10). Without it the pages stay as they
+// are, and nothing says whether they can be executed. A failure is recorded, and they cannot.
+// Freed, they are again what they were.
+[[nodiscard]] EFI_STATUS firmware_make_executable(uint64_t start, uint64_t bytes);
 
 // Frees all ranges.
 void firmware_free_all(void);

@@ -57,8 +57,16 @@ enum fake_call {
     FAKE_SET_POSITION,
     FAKE_GET_POSITION,
     FAKE_GET_INFO,
+    FAKE_GET_ATTRIBUTES,
+    FAKE_SET_ATTRIBUTES,
+    FAKE_CLEAR_ATTRIBUTES,
     FAKE_CALLS,
 };
+
+// Attributes that are rights (UEFI 2.10, EFI_MEMORY_ATTRIBUTE_PROTOCOL): not to be executed, and
+// not to be written.
+#define FAKE_XP UINT64_C(0x4000)
+#define FAKE_RO UINT64_C(0x20000)
 
 #define FAKE_FILES_MAX      72
 #define FAKE_DISPLAYS_MAX   10
@@ -105,6 +113,8 @@ struct fake {
     uint64_t map_order;      // not 0: the map is listed in an order made from it
     uint64_t map_start;      // what starts below is not in the map
     uint64_t ram_attributes; // of all RAM in the arena besides the usual ones
+    bool has_attributes;     // the firmware changes those that are rights, if it is asked to,
+    uint64_t attributes;     // which pages have when they are allocated
     uint32_t gives_page_0;   // the AllocatePages of this number, from 1, returns address 0
     uint64_t fail_at;        // the call of this number, from 1, fails with fail_status
     bool fails_on;           // and so does every call after it
@@ -246,6 +256,7 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
 EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages);
 EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN *key,
                                       UINTN *stride, UINT32 *version);
+void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
 
 // Ends the boot: never returns.

@@ -45,6 +45,9 @@ static const char *const call_names[FAKE_CALLS] = {
     "SetPosition",
     "GetPosition",
     "GetInfo",
+    "GetMemoryAttributes",
+    "SetMemoryAttributes",
+    "ClearMemoryAttributes",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -193,6 +196,15 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
     return EFI_SUCCESS;
 }
 
+static EFI_STATUS EFIAPI locate_protocol(EFI_GUID *guid, [[maybe_unused]] void *registration,
+                                         void **ret_interface) {
+    EFI_STATUS status = fake_begin_call(FAKE_LOCATE_PROTOCOL, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_interface = fake_find_attributes(guid);
+    return *ret_interface == NULL ? EFI_NOT_FOUND : EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFACE *self,
                                        CHAR16 *text) {
     EFI_STATUS status = fake_begin_call(FAKE_OUTPUT, NULL);
@@ -252,6 +264,8 @@ void fake_reset(void) {
     fake = (struct fake){
         .stride = 48,
         .fail_status = EFI_DEVICE_ERROR,
+        .has_attributes = true,
+        .attributes = FAKE_XP,
         .tpl = TPL_APPLICATION,
         .time = {.Year = 2024, .Month = 2, .Day = 29, .Hour = 12, .TimeZone = 60},
         .paging_levels = 4,
@@ -303,6 +317,7 @@ static void make_services(void) {
         .GetMemoryMap = fake_get_memory_map,
         .HandleProtocol = handle_protocol,
         .LocateHandle = locate_handle,
+        .LocateProtocol = locate_protocol,
         .ExitBootServices = exit_boot,
         .SetWatchdogTimer = set_watchdog,
         .Stall = stall,

@@ -25,6 +25,7 @@ extern const char _etext[];
 
 static uint8_t types[PAGES];
 static bool allocated[PAGES];
+static uint64_t rights[PAGES];                     // attributes; of what is allocated
 static uint64_t page_0_allocated;                  // pages of the run at address 0
 static EFI_MEMORY_DESCRIPTOR foreign[FOREIGN_MAX]; // outside the arena
 static uint64_t foreign_count;
@@ -80,6 +81,11 @@ static void map_arena(void) {
 }
 
 static void release(uint64_t first, uint64_t pages) {
+    for (uint64_t page = first; page < first + pages; page++) {
+        if (rights[page] != FAKE_XP)
+            protect(page, 1, PROT_READ | PROT_WRITE);
+        rights[page] = 0;
+    }
     memset(allocated + first, false, pages);
     ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
 }
@@ -283,6 +289,8 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
         return EFI_OUT_OF_RESOURCES;
     memset(types + first, EfiLoaderData, pages);
     memset(allocated + first, true, pages);
+    for (uint64_t page = first; page < first + pages; page++)
+        rights[page] = fake.attributes;
     ASAN_UNPOISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
     memset(at(first), FRESH, pages * PAGE_BYTES);
     *address = FAKE_ARENA_START + first * PAGE_BYTES;
@@ -314,9 +322,86 @@ EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
         return EFI_NOT_FOUND;
     }
     uint64_t first = (address - FAKE_ARENA_START) / PAGE_BYTES;
+    for (uint64_t page = first; page < first + pages; page++) {
+        if (rights[page] != fake.attributes)
+            fake_record_breach("FreePages(0x%lx, %lu): rights are not those of data", address,
+                               pages);
+    }
     memset(types + first, EfiConventionalMemory, pages);
     release(first, pages);
     return status;
+}
+
+// ---- EFI_MEMORY_ATTRIBUTE_PROTOCOL
+
+struct attributes_protocol {
+    EFI_STATUS(EFIAPI *get)(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes, UINT64 *ret);
+    EFI_STATUS(EFIAPI *set)(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes, UINT64 set);
+    EFI_STATUS(EFIAPI *clear)(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes, UINT64 clear);
+};
+
+static struct attributes_protocol attributes_protocol;
+
+// Whether a call about these pages is by the rules, and is not to fail.
+static EFI_STATUS begin_attributes(enum fake_call call, const void *self, uint64_t start,
+                                   uint64_t bytes) {
+    EFI_STATUS status = fake_begin_call(call, NULL);
+    if (self == &attributes_protocol && bytes % PAGE_BYTES == 0 &&
+        is_allocated(start, bytes / PAGE_BYTES))
+        return status;
+    fake_record_breach("attributes of [0x%lx, 0x%lx): not allocated", start, start + bytes);
+    return EFI_INVALID_PARAMETER;
+}
+
+// No page becomes writable and executable that was not.
+static void change_rights(uint64_t page, uint64_t set, uint64_t clear) {
+    rights[page] = (rights[page] & ~clear) | set;
+    if (rights[page] == 0 && fake.attributes != 0)
+        fake_record_breach("page 0x%lx: writable and executable", (uintptr_t)at(page));
+    protect(page, 1,
+            PROT_READ | (rights[page] & FAKE_RO ? 0 : PROT_WRITE) |
+                (rights[page] & FAKE_XP ? 0 : PROT_EXEC));
+}
+
+static EFI_STATUS change_attributes(enum fake_call call, const void *self, uint64_t start,
+                                    uint64_t bytes, uint64_t set, uint64_t clear) {
+    EFI_STATUS status = begin_attributes(call, self, start, bytes);
+    if (EFI_ERROR(status))
+        return status;
+    if ((set | clear) != FAKE_XP && (set | clear) != FAKE_RO)
+        fake_record_breach("attributes 0x%lx are not one right", set | clear);
+    uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
+    for (uint64_t page = first; page < first + bytes / PAGE_BYTES; page++)
+        change_rights(page, set, clear);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI get_attributes(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes,
+                                        UINT64 *ret_attributes) {
+    EFI_STATUS status = begin_attributes(FAKE_GET_ATTRIBUTES, self, start, bytes);
+    if (!EFI_ERROR(status))
+        *ret_attributes = rights[(start - FAKE_ARENA_START) / PAGE_BYTES];
+    return status;
+}
+
+static EFI_STATUS EFIAPI set_attributes(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes,
+                                        UINT64 set) {
+    return change_attributes(FAKE_SET_ATTRIBUTES, self, start, bytes, set, 0);
+}
+
+static EFI_STATUS EFIAPI clear_attributes(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes,
+                                          UINT64 clear) {
+    return change_attributes(FAKE_CLEAR_ATTRIBUTES, self, start, bytes, 0, clear);
+}
+
+static struct attributes_protocol attributes_protocol = {get_attributes, set_attributes,
+                                                         clear_attributes};
+
+void *fake_find_attributes(const EFI_GUID *guid) {
+    static const EFI_GUID id = {
+        0xf4560cf6, 0x40ec, 0x4b4a, {0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89}};
+    bool is_it = fake.has_attributes && memcmp(guid, &id, sizeof(id)) == 0;
+    return is_it ? &attributes_protocol : NULL;
 }
 
 static void write_descriptors(char *to) {

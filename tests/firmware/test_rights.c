@@ -1,9 +1,13 @@
-// Rights of pages: those that the fake firmware enforces in all its tests.
+// Rights of pages: those that the fake firmware enforces in all its tests, and code of the loader's
+// in pages that it has allocated.
+#include "common/base/arith.h"
 #include "loader/firmware.h"
+#include "loader/log.h"
 #include "tests/firmware/setup.h"
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 
 // ---- A probe: does this access fault?
 
@@ -75,4 +79,118 @@ TEST(
     assert_true(faults(write_same, (uintptr_t)firmware_alloc_pages));
     assert_true(faults(write_same, (uintptr_t)constants));
     assert_true(faults(execute, (uintptr_t)data));
+}
+
+// ---- Code in pages of data
+
+enum { PAGES = 3 };
+static uint64_t start; // of pages, the first two of which are to be code
+
+static void allocate(uint64_t *ret_start) {
+    assert_int_equal(
+        firmware_alloc_pages(PAGES * FRAME_BYTES, FRAME_BYTES, SLIPWAY_RANGE_LOADER, ret_start),
+        EFI_SUCCESS);
+}
+
+// Between two other ranges, which stay data.
+static void begin(bool has_attributes, uint64_t attributes) {
+    uint64_t other;
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake.has_attributes = has_attributes;
+    fake.attributes = attributes;
+    fake_boot(); // which leaves the firmware's tables known
+    log_init();
+    allocate(&other);
+    allocate(&start);
+    allocate(&other);
+    for (unsigned i = 0; i < PAGES; i++)
+        *(uint8_t *)firmware_pointer(start + i * FRAME_BYTES) = 0xc3; // RET
+}
+
+static EFI_STATUS make_code(void) {
+    return firmware_make_executable(start, 2 * FRAME_BYTES);
+}
+
+static void expect_rights(unsigned page, bool writable, bool executable) {
+    uintptr_t address = start + page * FRAME_BYTES;
+    assert_int_equal(!faults(write_same, address), writable);
+    assert_int_equal(!faults(execute, address), executable);
+}
+
+static void expect_code(void) {
+    expect_rights(0, false, true);
+    expect_rights(1, false, true);
+    expect_rights(2, true, false);
+    assert_string_equal(log_failure(), "");
+}
+
+// Frees the pages, which takes so many calls, and the rest.
+static void end(uint64_t calls) {
+    uint64_t before = fake.calls;
+    firmware_free_pages(start);
+    assert_int_equal(fake.calls, before + calls);
+    firmware_free_all();
+    assert_string_equal(fake.breach, "");
+    assert_int_equal(fake_allocated_pages(), 0);
+}
+
+TEST("rights: pages become code, the others stay data, and all are data when they go back") {
+    begin(true, FAKE_XP);
+    assert_int_equal(make_code(), EFI_SUCCESS);
+    expect_code();
+    end(4);
+    begin(true, FAKE_XP);
+    assert_int_equal(make_code(), EFI_SUCCESS);
+    firmware_free_all();
+    end(0);
+}
+
+TEST("rights: what can be executed already stops being writable, and is so again at the end") {
+    begin(true, 0);
+    assert_int_equal(make_code(), EFI_SUCCESS);
+    expect_code();
+    end(3);
+}
+
+TEST("rights: what cannot be written becomes executable, and is not at the end") {
+    begin(true, FAKE_XP | FAKE_RO);
+    assert_int_equal(make_code(), EFI_SUCCESS);
+    expect_code();
+    end(3);
+}
+
+TEST("rights: firmware that cannot change them is asked nothing, and that is no failure") {
+    begin(false, FAKE_XP);
+    uint64_t calls = fake.calls;
+    assert_int_equal(make_code(), EFI_SUCCESS);
+    assert_int_equal(fake.calls, calls + 1);
+    expect_rights(0, true, false);
+    assert_string_equal(log_failure(), "");
+    end(1);
+}
+
+TEST("rights: whichever call fails is said, with the pages, and all are data when they go back") {
+    static const struct {
+        enum fake_call refused;
+        bool writable;
+        uint64_t calls; // when the pages go back
+    } cases[] = {{FAKE_GET_ATTRIBUTES, true, 1},
+                 {FAKE_SET_ATTRIBUTES, true, 1},
+                 {FAKE_CLEAR_ATTRIBUTES, false, 3}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char want[128];
+        begin(true, FAKE_XP);
+        fake.refused = cases[i].refused;
+        fake.fail_status = EFI_UNSUPPORTED;
+        assert_int_equal(make_code(), EFI_UNSUPPORTED);
+        snprintf(want, sizeof(want),
+                 "code at [0x%lx, 0x%lx): cannot be made executable (unsupported)", start,
+                 start + 2 * FRAME_BYTES);
+        assert_string_equal(log_failure(), want);
+        expect_rights(0, cases[i].writable, false);
+        expect_rights(2, true, false);
+        fake.refused = FAKE_NONE;
+        end(cases[i].calls);
+    }
 }
