@@ -15,12 +15,13 @@ enum key {
     KEY_LOG,
     KEY_MODULE,
     KEY_DIGEST,
+    KEY_PAGING,
     KEYS,
 };
 
 static const char *const key_names[KEYS] = {
     [KEY_KERNEL] = "kernel", [KEY_CMDLINE] = "cmdline", [KEY_LOG] = "log",
-    [KEY_MODULE] = "module", [KEY_DIGEST] = "digest",
+    [KEY_MODULE] = "module", [KEY_DIGEST] = "digest",   [KEY_PAGING] = "paging",
 };
 
 // The words of a value that is a choice; the index of a word is what it stands for.
@@ -42,6 +43,12 @@ static const struct choices digest_choices = {
     "none or sha256",
     2,
     {[DIGEST_NONE] = "none", [DIGEST_SHA256] = "sha256"},
+};
+
+static const struct choices paging_choices = {
+    "4, 5 or max",
+    3,
+    {[CONFIG_PAGING_4] = "4", [CONFIG_PAGING_5] = "5", [CONFIG_PAGING_MAX] = "max"},
 };
 
 struct parser {
@@ -196,6 +203,11 @@ static enum config_status set(struct parser *parser, enum key key, struct config
         if (status == CONFIG_OK)
             config->wants_digests = choice == DIGEST_SHA256;
         break;
+    case KEY_PAGING:
+        status = choose(parser, &paging_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->paging = (enum config_paging)choice;
+        break;
     case KEYS:
         break;
     }
@@ -268,7 +280,8 @@ static enum config_status parse_file(struct parser *parser, struct config_text r
 }
 
 struct config config_default(void) {
-    return (struct config){.kernel = text_of("\\kernel.elf"), .cmdline = text_of("")};
+    return (struct config){
+        .kernel = text_of("\\kernel.elf"), .cmdline = text_of(""), .paging = CONFIG_PAGING_UNSET};
 }
 
 enum config_status config_parse(const char *text, uint64_t bytes, struct config *ret_config,

@@ -16,6 +16,8 @@
 //                                CONFIG_MODULES_MAX. The path ends at the first space or tab,
 //                                unless it is written in quotes: "PATH" [TEXT].
 //   digest  = none|sha256        digests of the modules; default none
+//   paging  = 4|5|max            paging levels of the kernel's tables; default what the kernel asks
+//                                for, else what the firmware runs with
 //
 // Each key may appear once, `module` any number of times. In paths '/' and '\' are the same (see
 // utf.h). A path in quotes ends at the next quote; file systems of firmware have no name with a
@@ -44,6 +46,13 @@ enum config_log {
     CONFIG_LOG_DEBUG,
 };
 
+enum config_paging {
+    CONFIG_PAGING_4,
+    CONFIG_PAGING_5,
+    CONFIG_PAGING_MAX,   // 5 where the CPU has them and the kernel does not ask for 4
+    CONFIG_PAGING_UNSET, // what the kernel asks for, else as the firmware runs
+};
+
 struct config_module {
     struct config_text path;
     struct config_text cmdline; // may be empty
@@ -55,6 +64,7 @@ struct config {
     uint32_t kernel_line; // of the file, from 1; 0: the path is the default
     struct config_text cmdline;
     enum config_log log;
+    enum config_paging paging;
     bool wants_digests; // modules' SHA-256
     uint32_t module_count;
     struct config_module modules[CONFIG_MODULES_MAX];

@@ -2,7 +2,8 @@
 #
 # The kernel's tables map nothing in the lower half, where this code runs. So there is a step between: tables with the
 # kernel's upper half and this one page, one to one. Under those the code goes on at its address in the kernel half,
-# and from there it loads the kernel's own root.
+# and from there it loads the kernel's own root. Where the kernel's tables have another number of levels, the way to
+# them leads through the startup page, which takes the place of this one.
 
 #include "common/x86/regs.h"
 #include "loader/enter_cpu.h"
@@ -11,8 +12,8 @@
 
 # void enter_switch(const struct enter_cpu *cpu)
         .balign 256                     # smaller than that, so it never straddles a page
-        .globl  enter_switch, enter_switch_start, enter_switch_end
-        .hidden enter_switch, enter_switch_start, enter_switch_end
+        .globl  enter_switch, enter_switch_start, enter_switch_end, enter_loaded, enter_jump
+        .hidden enter_switch, enter_switch_start, enter_switch_end, enter_loaded, enter_jump
 enter_switch_start:
 enter_switch:
         cli
@@ -21,8 +22,7 @@ enter_switch:
         # Firmware may have mapped pages as global. Clearing PGE flushes those too (SDM 3A 4.10.4.1), and no tables
         # with global pages are loaded before it is set again. It may have mapped its memory, and so this code, as
         # user pages: SMEP and SMAP wait as well.
-        movq    ENTER_CR4(%rdi), %rax
-        andq    $~(CR4_PGE | CR4_SMEP | CR4_SMAP), %rax
+        movq    ENTER_CROSSING_CR4(%rdi), %rax
         movq    %rax, %cr4
 
         # NXE before the first table with NX set is loaded: there it would be a reserved bit.
@@ -37,15 +37,22 @@ enter_switch:
         movl    ENTER_PAT+4(%rdi), %edx
         wrmsr
 
-        movq    ENTER_SLIDE(%rdi), %rdx
+        movq    ENTER_STARTUP(%rdi), %rax
+        testq   %rax, %rax
+        jz      1f
+        jmp     *%rax                   # back at enter_loaded
+
+1:      movq    ENTER_SLIDE(%rdi), %rdx
         movq    ENTER_CROSSING_ROOT(%rdi), %rax
-        leaq    1f(%rip), %rcx
+        leaq    enter_loaded(%rip), %rcx
         addq    %rdx, %rcx
         addq    %rdx, %rdi              # *cpu, too, is in the loader's image
         movq    %rax, %cr3
         jmp     *%rcx
 
-1:      movq    ENTER_ROOT(%rdi), %rax
+# At its address in the kernel half, under tables that map this. RDI: *cpu there.
+enter_loaded:
+        movq    ENTER_ROOT(%rdi), %rax
         movq    %rax, %cr3
         movq    ENTER_CR0(%rdi), %rax
         movq    %rax, %cr0
@@ -69,6 +76,11 @@ enter_kernel_half:
         movq    %rax, %dr7
         fninit
         ldmxcsr initial_mxcsr(%rip)
+        movq    %rbx, %rdi
+
+# void enter_jump(const struct enter_cpu *cpu)
+enter_jump:
+        movq    %rdi, %rbx
 
         # The kernel's entry sees what a call would leave: a return address, here 0, at RSP, which is 8 below a
         # multiple of 16.

@@ -10,6 +10,7 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 #include "loader/screen.h"
+#include "loader/startup.h"
 
 enum {
     FAULT_STACK_BYTES = 8192,
@@ -55,14 +56,15 @@ EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
     return EFI_SUCCESS;
 }
 
-enum vmem_status enter_make_crossing(struct vmem *space, void *context, struct vmem *ret_crossing) {
+enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup, void *context,
+                                     struct vmem *ret_crossing) {
     void *own = space->context;
     space->context = context; // a clone allocates by the context of its source
     enum vmem_status status = vmem_clone(space, ret_crossing);
     space->context = own;
     if (status != VMEM_OK)
         return status;
-    uint64_t page = align_down((uintptr_t)enter_switch_start, FRAME_BYTES);
+    uint64_t page = startup != 0 ? startup : align_down((uintptr_t)enter_switch_start, FRAME_BYTES);
     const struct vmem_mapping mapping = {
         .virt = vaddr(page),
         .phys = paddr(page),
@@ -147,10 +149,22 @@ static void prepare_traps(const struct enter_target *target, uint64_t slide) {
         (const struct vmem_ops *)(uintptr_t)in_kernel_half(&kernel_half.ops, slide);
 }
 
-static uint64_t cr4_of(struct cpu_features features) {
+// What is not set here waits for enter_loaded: MCE for an IDT, PGE until no tables change any more.
+void enter_write_startup(uint64_t page, uint64_t root, unsigned levels, uint64_t loader_virt) {
+    uint64_t slide = loader_virt - (uintptr_t)ImageBase;
+    const struct startup startup = {
+        .page = page,
+        .root = root,
+        .cr4 = CR4_PAE | (levels == 5 ? CR4_LA57 : 0),
+        .boot = {in_kernel_half(enter_loaded, slide), in_kernel_half(&kernel_half.cpu, slide)},
+    };
+    startup_write(&startup);
+}
+
+static uint64_t cr4_of(struct cpu_features features, unsigned levels) {
     return CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.mce ? CR4_MCE : 0) |
            (features.smep ? CR4_SMEP : 0) | (features.smap ? CR4_SMAP : 0) |
-           (features.umip ? CR4_UMIP : 0) | (features.paging_levels == 5 ? CR4_LA57 : 0);
+           (features.umip ? CR4_UMIP : 0) | (levels == 5 ? CR4_LA57 : 0);
 }
 
 void enter_kernel(const struct enter_target *target) {
@@ -161,12 +175,13 @@ void enter_kernel(const struct enter_target *target) {
     if (target->features.cet) // a kernel that turns CET on starts from nothing
         cpu_wrmsr(MSR_S_CET, 0);
     prepare_traps(target, slide);
+    uint64_t cr4 = cr4_of(target->features, target->space->levels);
     kernel_half.cpu = (struct enter_cpu){
         .crossing_root = target->crossing->root.value,
         .root = target->space->root.value,
         .slide = slide,
         .cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG,
-        .cr4 = cr4_of(target->features),
+        .cr4 = cr4,
         .efer = EFER_LME | EFER_LMA | EFER_NXE,
         .pat = SLIPWAY_PAT,
         .gdt = in_kernel_half(&gdt_pointer, slide),
@@ -174,6 +189,9 @@ void enter_kernel(const struct enter_target *target) {
         .stack_top = target->stack_top,
         .boot_info = target->boot_info,
         .entry = target->entry,
+        .startup = target->startup == 0 ? 0 : startup_boot_entry(target->startup),
+        .crossing_cr4 = cr4_of(target->features, target->features.paging_levels) &
+                        ~(uint64_t)(CR4_PGE | CR4_SMEP | CR4_SMAP),
     };
     enter_switch(&kernel_half.cpu);
 }

@@ -20,16 +20,22 @@ enum { ENTER_CROSSING_TABLES = 5 };
 // Finds the loader's image as the firmware placed it. Failures are recorded.
 [[nodiscard]] EFI_STATUS enter_own_image(struct plan_loader_image *ret_image);
 
-// Makes *ret_crossing: the upper half of `space`, and the page of the switching code mapped one to
-// one. Its tables come from `context`, for the ops of `space`. It is a clone (vmem_clone): from now
+// Makes *ret_crossing: the upper half of `space`, and one page mapped one to one: the startup page
+// at the physical address `startup`, or where that is 0 the page of the switching code. Its tables
+// come from `context`, for the ops of `space`, the root first. It is a clone (vmem_clone): from now
 // on neither structure may move.
-[[nodiscard]] enum vmem_status enter_make_crossing(struct vmem *space, void *context,
-                                                   struct vmem *ret_crossing);
+[[nodiscard]] enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup,
+                                                   void *context, struct vmem *ret_crossing);
+
+// Writes the startup page for a kernel whose tables have so many levels. `root`: of the crossing.
+// `loader_virt`: where the loader's image will be mapped.
+void enter_write_startup(uint64_t page, uint64_t root, unsigned levels, uint64_t loader_virt);
 
 struct enter_target {
     const struct vmem *space;
     const struct vmem *crossing;
     struct cpu_features features;
+    uint64_t startup; // the startup page, if the way leads through it; else 0
     uint64_t hhdm_base;
     uint64_t hhdm_end; // end of the direct map
     // For the report of a fault, at its address in `space`. Of width 0: there is no screen.

@@ -14,6 +14,8 @@
 #define ENTER_STACK_TOP     72
 #define ENTER_BOOT_INFO     80
 #define ENTER_ENTRY         88
+#define ENTER_STARTUP       96
+#define ENTER_CROSSING_CR4  104
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
@@ -24,14 +26,16 @@ struct enter_cpu {
     uint64_t root;
     uint64_t slide; // address of this image in the kernel half minus its address now
     uint64_t cr0;
-    uint64_t cr4; // the kernel's; the crossing is made without PGE, SMEP and SMAP
+    uint64_t cr4;
     uint64_t efer;
     uint64_t pat;
     uint64_t gdt; // kernel-half addresses of the operands of LGDT and LIDT
     uint64_t idt;
     uint64_t stack_top;
-    uint64_t boot_info;
+    uint64_t boot_info; // the argument of `entry`
     uint64_t entry;
+    uint64_t startup;      // where the boot CPU enters the startup page; 0: it does not
+    uint64_t crossing_cr4; // without PGE, SMEP and SMAP, and with the firmware's LA57
 };
 
 #define ENTER_READS(field, offset)                                                                 \
@@ -49,6 +53,8 @@ ENTER_READS(idt, ENTER_IDT);
 ENTER_READS(stack_top, ENTER_STACK_TOP);
 ENTER_READS(boot_info, ENTER_BOOT_INFO);
 ENTER_READS(entry, ENTER_ENTRY);
+ENTER_READS(startup, ENTER_STARTUP);
+ENTER_READS(crossing_cr4, ENTER_CROSSING_CR4);
 
 // The page of this code runs one to one while CR3 changes.
 extern const char enter_switch_start[];
@@ -56,4 +62,11 @@ extern const char enter_switch_end[];
 
 // Never returns. `cpu` lies in the loader's image.
 [[gnu::noreturn]] void enter_switch(const struct enter_cpu *cpu);
+
+// The second half of the way, in the kernel half, under tables that map the loader's image there:
+// the kernel's root, CR0 and CR4, GDT, TSS and IDT, then enter_jump. RDI is `cpu`, in that half.
+extern const char enter_loaded[];
+
+// The end of the way: stack, registers, and the jump to `entry` with `boot_info` in RDI.
+[[gnu::noreturn]] void enter_jump(const struct enter_cpu *cpu);
 #endif

@@ -43,13 +43,16 @@ void firmware_return(void) {
 
 // Some firmware allocates page 0. Its address cannot be told from "none", and the firmware may have
 // data there. So it is freed only after another run has been allocated.
-static EFI_STATUS allocate(UINTN pages, EFI_PHYSICAL_ADDRESS *ret_start) {
-    EFI_PHYSICAL_ADDRESS start = 0;
-    EFI_STATUS status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
+static EFI_STATUS allocate(EFI_MEMORY_TYPE type, uint64_t limit, UINTN pages,
+                           EFI_PHYSICAL_ADDRESS *ret_start) {
+    EFI_ALLOCATE_TYPE how = limit == UINT64_MAX ? AllocateAnyPages : AllocateMaxAddress;
+    EFI_PHYSICAL_ADDRESS start = limit - 1;
+    EFI_STATUS status = BS->AllocatePages(how, type, pages, &start);
     if (EFI_ERROR(status))
         return status;
     if (start == 0) {
-        status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
+        start = limit - 1;
+        status = BS->AllocatePages(how, type, pages, &start);
         BS->FreePages(0, pages);
         if (EFI_ERROR(status))
             return status;
@@ -67,7 +70,7 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
     uint64_t size = align_up(bytes, FRAME_BYTES);
     uint64_t slack = align - FRAME_BYTES; // to be freed again, before and after the aligned run
     EFI_PHYSICAL_ADDRESS start;
-    EFI_STATUS status = allocate((size + slack) >> FRAME_SHIFT, &start);
+    EFI_STATUS status = allocate(EfiLoaderData, UINT64_MAX, (size + slack) >> FRAME_SHIFT, &start);
     if (EFI_ERROR(status))
         return status;
     uint64_t aligned = align_up(start, align);
@@ -79,6 +82,20 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
     ranges[range_count++] =
         (struct firmware_range){.start = aligned, .bytes = size, .purpose = purpose};
     *ret_start = aligned;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS firmware_alloc_code(uint64_t bytes, uint64_t limit, uint32_t purpose,
+                               uint64_t *ret_start) {
+    EFI_PHYSICAL_ADDRESS start;
+    if (range_count == FIRMWARE_RANGES_MAX)
+        return EFI_OUT_OF_RESOURCES;
+    EFI_STATUS status = allocate(EfiLoaderCode, limit, bytes >> FRAME_SHIFT, &start);
+    if (EFI_ERROR(status))
+        return status;
+    ranges[range_count++] =
+        (struct firmware_range){.start = start, .bytes = bytes, .purpose = purpose};
+    *ret_start = start;
     return EFI_SUCCESS;
 }
 

@@ -19,8 +19,9 @@ extern EFI_BOOT_SERVICES *BS;
 extern EFI_SYSTEM_TABLE *ST;
 extern EFI_HANDLE firmware_image;
 
-// The config, the kernel and its modules, boot_info, scratch memory, the stack and the tables.
-enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 6 };
+// The config, the kernel and its modules, boot_info, scratch memory, the stack, the tables and the
+// startup page.
+enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 7 };
 
 // One range of pages that the loader has allocated.
 struct firmware_range {
@@ -42,6 +43,11 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 // untouched and nothing is allocated. *ret_start is never 0.
 [[nodiscard]] EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
                                               uint64_t *ret_start);
+
+// The same for memory that is executed, of EfiLoaderCode, below the physical address `limit`: page
+// aligned, whole pages. The firmware maps it executable, in the end.
+[[nodiscard]] EFI_STATUS firmware_alloc_code(uint64_t bytes, uint64_t limit, uint32_t purpose,
+                                             uint64_t *ret_start);
 
 // Frees the range that starts at `start`. Does nothing with 0.
 void firmware_free_pages(uint64_t start);

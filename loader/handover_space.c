@@ -18,8 +18,8 @@ static uint64_t address_limit(struct vmem_cpu cpu) {
     return min_u64(SLIPWAY_HHDM_MAX_BYTES, UINT64_C(1) << cpu.paddr_bits);
 }
 
-EFI_STATUS space_begin(struct space *space, const struct kernel *kernel,
-                       struct info_capacity *ret_capacity) {
+EFI_STATUS space_begin(struct space *space, const struct config *config,
+                       const struct kernel *kernel, struct info_capacity *ret_capacity) {
     uint64_t descriptors;
     uint64_t stride;
     *space = (struct space){.features = cpu_find_features()};
@@ -31,7 +31,11 @@ EFI_STATUS space_begin(struct space *space, const struct kernel *kernel,
     if (space->features.memory_encrypted)
         return log_fail(EFI_UNSUPPORTED,
                         "memory encryption (SEV or TDX) is on, which is not supported");
-    EFI_STATUS status = enter_own_image(&space->plan.loader);
+    EFI_STATUS status =
+        wishes_choose_levels(&kernel->wishes, config, &space->features, &space->levels);
+    if (EFI_ERROR(status))
+        return status;
+    status = enter_own_image(&space->plan.loader);
     if (EFI_ERROR(status))
         return status;
     status = memory_map_probe(&descriptors, &stride);
@@ -80,12 +84,31 @@ static EFI_STATUS alloc_stack(struct space *space) {
     return EFI_SUCCESS;
 }
 
-// One run: the tables of the plan, the spare ones, those of the crossing, and the audit's bits.
-// What of it is not a table in the end goes to the kernel as reclaimable.
+// One run: the startup page and, since its code loads CR3 before long mode, the tables of the
+// crossing.
+static EFI_STATUS alloc_startup(struct space *space) {
+    const uint64_t bytes = (1 + ENTER_CROSSING_TABLES) * FRAME_BYTES;
+    uint64_t start;
+    EFI_STATUS status = firmware_alloc_code(bytes, GIB(4), SLIPWAY_RANGE_LOADER, &start);
+    if (EFI_ERROR(status))
+        return log_fail(status, "startup page: no room for %lu bytes below 4 GiB (%s)", bytes,
+                        log_status_text(status));
+    space->startup = start;
+    start += FRAME_BYTES;
+    space->crossing_pool = (struct table_pool){.start = start, .frames = ENTER_CROSSING_TABLES};
+    enter_write_startup(space->startup, start, space->levels,
+                        plan_loader_virt(space->plan.stack_bytes));
+    return EFI_SUCCESS;
+}
+
+// One run: the tables of the plan, the spare ones, those of the crossing unless they lie beside the
+// startup page, and the audit's bits. What of it is not a table in the end goes to the kernel as
+// reclaimable.
 static EFI_STATUS alloc_tables(struct space *space) {
     uint64_t frames = space->next_tables + TABLES_SPARE;
     uint64_t audit_bytes = align_up(frames, 64) / 8;
-    uint64_t bytes = (frames + ENTER_CROSSING_TABLES) * FRAME_BYTES + audit_bytes;
+    uint64_t crossing_frames = space->startup == 0 ? ENTER_CROSSING_TABLES : 0;
+    uint64_t bytes = (frames + crossing_frames) * FRAME_BYTES + audit_bytes;
     uint64_t start;
     EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_PAGE_TABLES, &start);
     if (EFI_ERROR(status))
@@ -93,8 +116,9 @@ static EFI_STATUS alloc_tables(struct space *space) {
                         log_status_text(status));
     space->pool = (struct table_pool){.start = start, .frames = frames};
     start += frames * FRAME_BYTES;
-    space->crossing_pool = (struct table_pool){.start = start, .frames = ENTER_CROSSING_TABLES};
-    start += ENTER_CROSSING_TABLES * FRAME_BYTES;
+    if (space->startup == 0)
+        space->crossing_pool = (struct table_pool){.start = start, .frames = crossing_frames};
+    start += crossing_frames * FRAME_BYTES;
     space->audit_scratch = firmware_pointer(start);
     space->audit_scratch_bytes = audit_bytes;
     space->pool_bytes = align_up(bytes, FRAME_BYTES);
@@ -136,7 +160,7 @@ EFI_STATUS space_plan_manifest(struct space *space) {
     space->next_count = plan_make_manifest(&space->plan, space->next_mappings);
     enum vmem_status status =
         plan_count_tables(space->next_mappings, space->next_count, space->features.paging,
-                          space->features.paging_levels, &counted, &index);
+                          space->levels, &counted, &index);
     if (status != VMEM_OK)
         return fail_mapping("plan", &space->next_mappings[index], status);
     space->next_tables = counted.tables;
@@ -153,13 +177,17 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = alloc_stack(space);
     if (EFI_ERROR(status))
         return status;
+    if (space->levels != space->features.paging_levels)
+        status = alloc_startup(space);
+    if (EFI_ERROR(status))
+        return status;
     status = read_map(space);
     if (EFI_ERROR(status))
         return status;
     wishes_leave_out_framebuffers(devices, &space->map, space->features.paging);
     space->plan.framebuffers = devices->framebuffers;
     space->plan.framebuffer_count = devices->framebuffer_count;
-    status = wishes_check(&kernel->wishes, &space->map, space->features.paging_levels, devices);
+    status = wishes_check(&kernel->wishes, &space->map, devices);
     if (EFI_ERROR(status))
         return status;
     status = space_plan_manifest(space);
@@ -176,14 +204,15 @@ EFI_STATUS space_build(struct space *space) {
     space->tables_planned = space->next_tables;
     space->pool.used = 0;
     enum vmem_status status = vmem_new(&space->vmem, &table_pool_ops, &space->pool,
-                                       space->features.paging, space->features.paging_levels);
+                                       space->features.paging, space->levels);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables: %s", vmem_status_text(status));
     status = plan_build_tables(&space->vmem, space->info->mappings, space->mapping_count, &index);
     if (status != VMEM_OK)
         return fail_mapping("map", &space->info->mappings[index], status);
     space->crossing_pool.used = 0;
-    status = enter_make_crossing(&space->vmem, &space->crossing_pool, &space->crossing);
+    status =
+        enter_make_crossing(&space->vmem, space->startup, &space->crossing_pool, &space->crossing);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables of the crossing: %s",
                         vmem_status_text(status));

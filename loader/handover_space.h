@@ -29,9 +29,11 @@ enum {
 
 struct space {
     struct cpu_features features;
+    unsigned levels; // of the kernel's tables
     struct vmem vmem;
     // The upper half of vmem, and the page that switches to it, mapped one to one.
     struct vmem crossing;
+    uint64_t startup; // the startup page, if the way to these tables leads through it; else 0
     struct table_pool pool;
     struct table_pool crossing_pool;
     struct plan_input plan;
@@ -52,7 +54,8 @@ struct space {
 // Finds out what the plan depends on: the CPU, the kernel, the loader's own image and the size of
 // the firmware's memory map. *ret_capacity: what boot_info must have room for. Failures are
 // recorded. `kernel` must outlive the space.
-[[nodiscard]] EFI_STATUS space_begin(struct space *space, const struct kernel *kernel,
+[[nodiscard]] EFI_STATUS space_begin(struct space *space, const struct config *config,
+                                     const struct kernel *kernel,
                                      struct info_capacity *ret_capacity);
 
 // Reads the memory map into `info`, plans the manifest and allocates its tables. Leaves out of

@@ -147,7 +147,7 @@ static EFI_STATUS plan_space(void) {
 // First: the memory map is read into it, and its pages are in that map.
 static EFI_STATUS make_boot_info(void) {
     struct info_capacity capacity;
-    EFI_STATUS status = space_begin(&space, &kernel, &capacity);
+    EFI_STATUS status = space_begin(&space, &config, &kernel, &capacity);
     if (EFI_ERROR(status))
         return status;
     return info_make(&info, &capacity, &config, kernel.wishes.hhdm_base);
@@ -187,6 +187,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .space = &space.vmem,
         .crossing = &space.crossing,
         .features = space.features,
+        .startup = space.levels != space.features.paging_levels ? space.startup : 0,
         .hhdm_base = info.head->hhdm_base,
         .hhdm_end = info.head->hhdm_end,
         .screen = screen,

@@ -42,12 +42,31 @@ void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_
     devices->framebuffer_count = kept;
 }
 
+EFI_STATUS wishes_choose_levels(const struct slipway_note_wishes *wishes,
+                                const struct config *config, const struct cpu_features *features,
+                                unsigned *ret_levels) {
+    const char *who = "the kernel";
+    unsigned levels = wishes->paging_levels;
+    if (config->paging == CONFIG_PAGING_4 || config->paging == CONFIG_PAGING_5) {
+        who = "the config";
+        levels = config->paging == CONFIG_PAGING_5 ? 5 : 4;
+        if (wishes->paging_levels != 0 && wishes->paging_levels != levels)
+            return log_fail(EFI_UNSUPPORTED,
+                            "the config wants %u paging levels (paging = %u), the kernel wants %u",
+                            levels, levels, wishes->paging_levels);
+    }
+    if (levels == 0)
+        levels = config->paging == CONFIG_PAGING_MAX ? features->paging_levels_max
+                                                     : features->paging_levels;
+    if (levels > features->paging_levels_max)
+        return log_fail(EFI_UNSUPPORTED, "%s wants %u paging levels, the CPU has %u", who, levels,
+                        features->paging_levels_max);
+    *ret_levels = levels;
+    return EFI_SUCCESS;
+}
+
 EFI_STATUS wishes_check(const struct slipway_note_wishes *wishes, const struct memory_map *map,
-                        unsigned paging_levels, const struct devices *devices) {
-    if (wishes->paging_levels != 0 && wishes->paging_levels != paging_levels)
-        return log_fail(EFI_UNSUPPORTED,
-                        "the kernel wants %u paging levels, the machine runs with %u",
-                        wishes->paging_levels, paging_levels);
+                        const struct devices *devices) {
     if ((wishes->flags & SLIPWAY_NOTE_FRAMEBUFFER) && devices->framebuffer_count == 0)
         return log_fail(EFI_UNSUPPORTED, "the kernel wants a framebuffer, and there is none");
     if (map->report.direct_end > SLIPWAY_WINDOW_BASE - wishes->hhdm_base)

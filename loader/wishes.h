@@ -4,6 +4,8 @@
 
 #include "common/boot/slipway_boot.h"
 #include "common/vmem/vmem.h"
+#include "common/x86/features.h"
+#include "loader/config.h"
 #include "loader/devices.h"
 #include "loader/memory_map.h"
 
@@ -14,8 +16,15 @@
 void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_map *map,
                                    struct vmem_cpu cpu);
 
-// Whether the machine has what the kernel asks for in its note. `map` has been normalised;
-// `paging_levels`: those in use. Failures are recorded.
+// Decides how many paging levels the kernel's tables have: those of the config, those that the
+// kernel asks for, or those that the firmware runs with, in this order. Failures are recorded: the
+// CPU has no 5 levels, or config and kernel contradict each other.
+[[nodiscard]] EFI_STATUS wishes_choose_levels(const struct slipway_note_wishes *wishes,
+                                              const struct config *config,
+                                              const struct cpu_features *features,
+                                              unsigned *ret_levels);
+
+// Whether the machine has what the kernel asks for in its note. `map` has been normalised. Failures
+// are recorded.
 [[nodiscard]] EFI_STATUS wishes_check(const struct slipway_note_wishes *wishes,
-                                      const struct memory_map *map, unsigned paging_levels,
-                                      const struct devices *devices);
+                                      const struct memory_map *map, const struct devices *devices);

@@ -280,7 +280,7 @@ struct slipway_note_wishes {
     uint64_t stack_bytes; /* default 64 KiB; 4 KiB to 16 MiB */
     uint64_t hhdm_base;   /* default SLIPWAY_HHDM_BASE; a multiple of 512 GiB in the upper half */
     uint64_t ram_floor_bytes; /* refuse to boot with less RAM */
-    uint32_t paging_levels;   /* 4 or 5; 0: as the firmware runs */
+    uint32_t paging_levels;   /* 4 or 5, whatever the firmware runs with; 0: as that runs */
     uint32_t reserved;
 };
 

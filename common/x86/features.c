@@ -28,6 +28,7 @@ static bool is_memory_encrypted(uint32_t basic_leaves, uint32_t extended_leaves)
 struct cpu_features cpu_find_features(void) {
     struct cpu_features features = {.paging.paddr_bits = PADDR_BITS_DEFAULT};
     features.paging_levels = cpu_read_cr4() & CR4_LA57 ? 5 : 4;
+    features.paging_levels_max = 4;
     features.mce = cpu_cpuid(LEAF_FEATURES, 0).edx & CPUID_1_EDX_MCE;
     uint32_t basic = cpu_cpuid(0, 0).eax;
     if (basic >= LEAF_STRUCTURED) {
@@ -35,6 +36,7 @@ struct cpu_features cpu_find_features(void) {
         features.smep = structured.ebx & CPUID_7_EBX_SMEP;
         features.smap = structured.ebx & CPUID_7_EBX_SMAP;
         features.umip = structured.ecx & CPUID_7_ECX_UMIP;
+        features.paging_levels_max = structured.ecx & CPUID_7_ECX_LA57 ? 5 : 4;
         features.cet =
             (structured.ecx & CPUID_7_ECX_CET_SS) || (structured.edx & CPUID_7_EDX_CET_IBT);
     }

@@ -15,6 +15,7 @@ struct cpu_features {
     bool cet;               // shadow stacks or indirect branch tracking
     bool memory_encrypted;  // a guest under SEV or TDX
     unsigned paging_levels; // in use now: 5 when CR4.LA57 is set, else 4
+    unsigned paging_levels_max;
 };
 
 struct cpu_features cpu_find_features(void);

@@ -65,6 +65,7 @@
 #define CPUID_7_EBX_SMAP       (1 << 20)
 #define CPUID_7_ECX_UMIP       (1 << 2)
 #define CPUID_7_ECX_CET_SS     (1 << 7)
+#define CPUID_7_ECX_LA57       (1 << 16)
 #define CPUID_7_EDX_CET_IBT    (1 << 20)
 #define CPUID_80000001_EDX_NX  (1 << 20)
 #define CPUID_80000001_EDX_1G  (1 << 26)

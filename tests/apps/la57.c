@@ -9,7 +9,6 @@ enum {
     PAGE_BYTES = 4096,
     ENTRY_PRESENT = 1 << 0,
     ENTRY_WRITE = 1 << 1,
-    CPUID_7_ECX_LA57 = 1 << 16
 };
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);

@@ -57,33 +57,61 @@ def assert_5_levels(said):
     assert int(cr4, 16) & CR4_LA57
 
 
-def five_level_kernel():
-    """The contract kernel with a note, which wants 5 levels, and the direct map where there is
-    nothing with 4."""
+def with_levels(base, levels):
+    """The contract kernel with a note, which wants the direct map elsewhere, and so many levels."""
     kernel = (KERNELS / "wishes.elf").read_bytes()
     old = struct.pack("<QQI", 0xFFFF888000000000, 16 * MIB, 0)
     assert kernel.count(old) == 1
-    return kernel.replace(old, struct.pack("<QQI", 0xFF11000000000000, 16 * MIB, 5))
+    return kernel.replace(old, struct.pack("<QQI", base, 16 * MIB, levels))
 
 
-def test_with_5_levels_a_wish_for_4_is_refused_and_one_for_5_finds_the_contract(tmp_path):
-    files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LAUNCHER,
-             "common/loader.efi": LOADER,
-             "cases/1/kernel.elf": elf.with_note(paging_levels=4).bytes(),
-             "cases/2/kernel.elf": five_level_kernel(),
-             "cases/2/slipway.conf": b"cmdline = faults\n"}
-    image = make_image(tmp_path / "cases.img", files, size=32 * MIB)
-    result = boot([image], memory="256M", cpu="max")
-    assert result.debug_exit == EXIT_GOOD, result.serial
-    assert_5_levels(result.serial)
-    refused, granted = result.serial.split("CASE 2\n")
-    assert "slipway: the kernel wants 4 paging levels, the machine runs with 5\n" in refused
-    assert "RETURNED 0x8000000000000003\n" in refused  # EFI_UNSUPPORTED
-    assert "slipway: " not in granted
-    output = KernelOutput(result)
+def four_level_kernel():
+    return with_levels(0xFFFF888000000000, 4)
+
+
+def five_level_kernel():
+    """The direct map lies where there is nothing with 4."""
+    return with_levels(0xFF11000000000000, 5)
+
+
+@pytest.mark.parametrize("paging", ["5", "max"])
+def test_the_loader_turns_5_levels_on(tmp_path, paging):
+    output = boot_contract_kernel(tmp_path, "exec", "faults", f"paging = {paging}\n", cpu="max")
+    assert_checked(output, ALWAYS + FAULTS)
+    assert output.fact("cr4") & CR4_LA57
+
+
+def test_a_wish_for_5_levels_is_granted_where_the_firmware_runs_with_4(tmp_path):
+    (tmp_path / "five.elf").write_bytes(five_level_kernel())
+    image = volume(tmp_path, tmp_path / "five.elf", "cmdline = faults\n", size=32 * MIB)
+    output = KernelOutput(boot([image], memory="256M", cpu="max"))
+    assert output.result.debug_exit == EXIT_GOOD and not output.bad, output.result.serial
     assert_checked(output, ALWAYS + FAULTS)
     assert output.fact("hhdm.base") == 0xFF11000000000000
     assert output.fact("cr4") & CR4_LA57
+
+
+# Firmware that runs with 5 levels.
+@pytest.mark.parametrize("config, levels", [("", 5), ("paging = 4\n", 4), ("paging = max\n", 5)])
+def test_under_firmware_with_5_levels_the_kernel_gets_what_is_asked_for(tmp_path, config, levels):
+    files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER}
+    output = boot_contract_kernel(tmp_path, "exec", "faults", config, files=files, cpu="max")
+    assert_5_levels(output.result.serial)
+    assert_checked(output, ALWAYS + FAULTS)
+    assert bool(output.fact("cr4") & CR4_LA57) == (levels == 5)
+
+
+def test_under_firmware_with_5_levels_wishes_for_either_are_granted(tmp_path):
+    files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER}
+    for levels, kernel in (4, four_level_kernel()), (5, five_level_kernel()):
+        (tmp_path / "kernel.elf").write_bytes(kernel)
+        image = volume(tmp_path, tmp_path / "kernel.elf", "cmdline = faults\n", files,
+                       size=32 * MIB)
+        output = KernelOutput(boot([image], memory="256M", cpu="max"))
+        assert output.result.debug_exit == EXIT_GOOD and not output.bad, output.result.serial
+        assert_5_levels(output.result.serial)
+        assert_checked(output, ALWAYS + FAULTS)
+        assert bool(output.fact("cr4") & CR4_LA57) == (levels == 5)
 
 
 def test_the_reference_kernel_runs_all_its_cpus_with_5_levels(tmp_path):

@@ -213,7 +213,7 @@ def cases():
     yield ("note-ram", {"kernel.elf": elf.with_note(ram_floor_bytes=1 << 40).bytes()},
            f"the kernel wants {1 << 40} bytes of RAM, the machine has {256 * MIB - (896 << 10)}")
     yield ("note-levels", {"kernel.elf": elf.with_note(paging_levels=5).bytes()},
-           "the kernel wants 5 paging levels, the machine runs with 4")
+           "the kernel wants 5 paging levels, the CPU has 4")
 
 
 CASES = {name: (files, message) for name, files, message in cases()}

@@ -40,9 +40,11 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
     case 1:
         return (struct cpuid){.edx = fake.has_mce ? CPUID_1_EDX_MCE : 0};
     case 7:
-        return (struct cpuid){.ebx = CPUID_7_EBX_SMEP,
-                              .ecx = CPUID_7_ECX_UMIP,
-                              .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};
+        return (struct cpuid){
+            .ebx = CPUID_7_EBX_SMEP,
+            .ecx = CPUID_7_ECX_UMIP |
+                   (fake.has_la57 || fake.paging_levels == 5 ? (uint32_t)CPUID_7_ECX_LA57 : 0),
+            .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};
     case 0x80000000:
         return (struct cpuid){.eax = 0x8000001F};
     case 0x8000001F:
@@ -176,8 +178,10 @@ void cpu_stop(void) {
 // ---- In place of loader/enter.S
 
 const char enter_switch_start[1];
+const char enter_loaded[1];
 
 void enter_switch(const struct enter_cpu *cpu) {
     fake.cpu = *cpu;
+    fake.cpu_address = (uintptr_t)cpu;
     fake_end_boot(FAKE_ENTERED);
 }

@@ -108,17 +108,18 @@ enum fake_end {
 
 struct fake {
     // ---- Set by the test, after fake_reset
-    uint64_t stride;         // of memory descriptors
-    bool probe_hides_stride; // GetMemoryMap without a buffer tells nothing but the size
-    uint64_t map_order;      // not 0: the map is listed in an order made from it
-    uint64_t map_start;      // what starts below is not in the map
-    uint64_t ram_attributes; // of all RAM in the arena besides the usual ones
-    bool has_attributes;     // the firmware changes those that are rights, if it is asked to,
-    uint64_t attributes;     // which pages have when they are allocated
-    uint32_t gives_page_0;   // the AllocatePages of this number, from 1, returns address 0
-    uint64_t fail_at;        // the call of this number, from 1, fails with fail_status
-    bool fails_on;           // and so does every call after it
-    enum fake_call refused;  // every call of this kind fails with fail_status
+    uint64_t stride;           // of memory descriptors
+    bool probe_hides_stride;   // GetMemoryMap without a buffer tells nothing but the size
+    uint64_t map_order;        // not 0: the map is listed in an order made from it
+    uint64_t map_start;        // what starts below is not in the map
+    uint64_t ram_attributes;   // of all RAM in the arena besides the usual ones
+    bool has_attributes;       // the firmware changes those that are rights, if it is asked to,
+    uint64_t attributes;       // which pages have when they are allocated
+    bool has_no_room_for_code; // AllocatePages has no page below a limit
+    uint32_t gives_page_0;     // the AllocatePages of this number, from 1, returns address 0
+    uint64_t fail_at;          // the call of this number, from 1, fails with fail_status
+    bool fails_on;             // and so does every call after it
+    enum fake_call refused;    // every call of this kind fails with fail_status
     EFI_STATUS fail_status;
     uint32_t exit_refusals;               // so many calls of ExitBootServices find a stale key
     void (*before_map)(uint32_t reading); // before the map is read, probes not counted, from 1
@@ -131,7 +132,8 @@ struct fake {
     struct fake_display displays[FAKE_DISPLAYS_MAX];
     uint32_t display_count;
     EFI_TIME time;
-    unsigned paging_levels;
+    unsigned paging_levels; // that the firmware runs with
+    bool has_la57;          // the CPU has 5, whatever the firmware runs with
     unsigned paddr_bits;
     bool has_1g;
     bool has_cet;
@@ -161,7 +163,8 @@ struct fake {
     // ---- Seen
     enum fake_end end;
     EFI_STATUS status;
-    struct enter_cpu cpu; // what the switch to the kernel was given
+    struct enter_cpu cpu; // what the switch to the kernel was given,
+    uint64_t cpu_address; // and where
     uint64_t calls;
     uint8_t kinds[FAKE_CALLS_RECORDED];  // of each call, by its number
     const struct fake_file *failed_file; // that the failing call was about

@@ -6,6 +6,7 @@
 #include "common/x86/regs.h"
 #include "common/x86/trap.h"
 #include "loader/firmware.h"
+#include "loader/startup.h"
 #include "tests/firmware/setup.h"
 #include "tests/unit/support/memmap_model.h"
 
@@ -153,9 +154,14 @@ static void check_direct_map(const struct vmem *space) {
     assert_int_equal(mapped, direct);
 }
 
+// Of the kernel's tables.
+static unsigned kernel_levels(void) {
+    return fake.cpu.cr4 & CR4_LA57 ? 5 : 4;
+}
+
 static void adopt(struct vmem *ret_space, uint64_t root) {
     const struct vmem_cpu cpu = {(uint8_t)fake.paddr_bits, .has_nx = true, .has_1g = fake.has_1g};
-    assert_int_equal(vmem_adopt(ret_space, &ops, NULL, cpu, fake.paging_levels, root), VMEM_OK);
+    assert_int_equal(vmem_adopt(ret_space, &ops, NULL, cpu, kernel_levels(), root), VMEM_OK);
 }
 
 void setup_adopt_space(struct vmem *ret_space) {
@@ -288,12 +294,42 @@ static void check_cpu(void) {
     assert_int_equal(cpu->pat, SLIPWAY_PAT);
     assert_int_equal(cpu->cr0, 0x80010033);
     assert_int_equal(cpu->efer, 0xd00);
-    assert_int_equal(cpu->cr4, CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_SMEP |
-                                   CR4_UMIP | (fake.has_mce ? CR4_MCE : 0) |
-                                   (fake.paging_levels == 5 ? CR4_LA57 : 0));
+    const uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_SMEP | CR4_UMIP |
+                         (fake.has_mce ? CR4_MCE : 0);
+    assert_int_equal(cpu->cr4, cr4 | (copy.info.paging_levels == 5 ? CR4_LA57 : 0));
+    assert_int_equal(cpu->crossing_cr4, (cr4 & ~(uint64_t)(CR4_PGE | CR4_SMEP)) |
+                                            (fake.paging_levels == 5 ? CR4_LA57 : 0));
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.pic_masks[0], 0xff);
     assert_int_equal(fake.pic_masks[1], 0xff);
+}
+
+// Every boot's page but for what stands in its orders.
+static void check_startup_page(uint64_t page) {
+    const struct startup startup = {
+        .page = page,
+        .root = fake.cpu.crossing_root,
+        .cr4 = CR4_PAE | (kernel_levels() == 5 ? CR4_LA57 : 0),
+        .boot = {(uintptr_t)enter_loaded + fake.cpu.slide, fake.cpu_address + fake.cpu.slide},
+    };
+    static _Alignas(FRAME_BYTES) uint8_t found[FRAME_BYTES];
+    uint8_t *bytes = (uint8_t *)(uintptr_t)page;
+    memcpy(found, bytes, sizeof(found));
+    startup_write(&startup);
+    assert_memory_equal(found, bytes, sizeof(found));
+    assert_true(page + FRAME_BYTES <= GIB(4) && fake.cpu.crossing_root < GIB(4));
+    assert_int_equal(fake.cpu.startup, startup_boot_entry(page));
+}
+
+// The page that leads from the firmware's tables to the kernel's.
+static uint64_t switching_page(void) {
+    if (kernel_levels() == fake.paging_levels) {
+        assert_int_equal(fake.cpu.startup, 0);
+        return (uintptr_t)enter_switch_start;
+    }
+    uint64_t page = align_down(fake.cpu.startup, FRAME_BYTES);
+    check_startup_page(page);
+    return page;
 }
 
 // The kernel's upper half, and of the lower one the page of the switch alone, one to one.
@@ -304,11 +340,11 @@ static void check_crossing(void) {
     struct vmem crossing;
     struct vmem_translation translation;
     uint64_t mapped = 0;
-    uint64_t half = UINT64_C(1) << (9 * fake.paging_levels + 11);
+    uint64_t half = UINT64_C(1) << (9 * kernel_levels() + 11);
     adopt(&crossing, fake.cpu.crossing_root);
     assert_int_equal(vmem_walk(&crossing, vaddr(0), half, count_bytes, &mapped), VMEM_OK);
     assert_int_equal(mapped, FRAME_BYTES);
-    uint64_t address = (uintptr_t)enter_switch_start;
+    uint64_t address = switching_page();
     assert_int_equal(vmem_translate(&crossing, vaddr(address), &translation), VMEM_OK);
     assert_int_equal(translation.phys.value, address);
     assert_int_equal(translation.rights, VMEM_READ | VMEM_EXECUTE);

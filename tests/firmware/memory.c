@@ -276,8 +276,13 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     EFI_STATUS status = fake_begin_call(FAKE_ALLOCATE_PAGES, NULL);
     if (EFI_ERROR(status))
         return status;
-    if (how != AllocateAnyPages || type != EfiLoaderData || pages == 0)
+    bool is_code = how == AllocateMaxAddress && type == EfiLoaderCode;
+    if (!is_code && (how != AllocateAnyPages || type != EfiLoaderData || pages == 0))
         fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);
+    if (is_code && *address % PAGE_BYTES != PAGE_BYTES - 1)
+        fake_record_breach("AllocatePages below 0x%lx, which is in a page", *address);
+    if (is_code && fake.has_no_room_for_code)
+        return EFI_NOT_FOUND;
     key++;
     if (++fake.allocations == fake.gives_page_0) {
         page_0_allocated = pages;
@@ -287,7 +292,7 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     uint64_t first = pages < PAGES ? find_room(pages) : 0;
     if (first == 0)
         return EFI_OUT_OF_RESOURCES;
-    memset(types + first, EfiLoaderData, pages);
+    memset(types + first, (int)type, pages);
     memset(allocated + first, true, pages);
     for (uint64_t page = first; page < first + pages; page++)
         rights[page] = fake.attributes;

@@ -130,6 +130,7 @@ TEST("enter: interrupts are off, and CR4 has what the CPU has and a kernel can h
     assert_int_equal(fake.end, FAKE_ENTERED);
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.cpu.cr4, always);
+    loader_space.levels = 5;
     target.features = (struct cpu_features){
         .mce = true, .smep = true, .smap = true, .umip = true, .paging_levels = 5};
     fake_run(enter);

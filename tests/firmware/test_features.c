@@ -57,9 +57,10 @@ static void expect(struct cpu_features want) {
     assert_int_equal(found.cet, want.cet);
     assert_int_equal(found.memory_encrypted, want.memory_encrypted);
     assert_int_equal(found.paging_levels, want.paging_levels);
+    assert_int_equal(found.paging_levels_max, want.paging_levels_max);
 }
 
-#define PLAIN .paging.paddr_bits = 36, .paging_levels = 4
+#define PLAIN .paging.paddr_bits = 36, .paging_levels = 4, .paging_levels_max = 4
 
 TEST("features: a CPU whose leaves end before those asked for has no feature and 36 address bits") {
     make_cpu(6, 0x80000000);
@@ -78,6 +79,9 @@ TEST("features: every feature is known by its own bit alone") {
         {STRUCTURED, {.ebx = 1u << 7}, {PLAIN, .smep = true}},
         {STRUCTURED, {.ebx = 1u << 20}, {PLAIN, .smap = true}},
         {STRUCTURED, {.ecx = 1u << 2}, {PLAIN, .umip = true}},
+        {STRUCTURED,
+         {.ecx = 1u << 16},
+         {.paging.paddr_bits = 36, .paging_levels = 4, .paging_levels_max = 5}},
         {STRUCTURED, {.ecx = 1u << 7}, {PLAIN, .cet = true}},  // shadow stacks
         {STRUCTURED, {.edx = 1u << 20}, {PLAIN, .cet = true}}, // indirect branch tracking
         {EXTENDED_FEATURES, {.edx = 1u << 20}, {PLAIN, .paging.has_nx = true}},
@@ -95,14 +99,16 @@ TEST("features: addresses have as many bits as the CPU says, and 52 at most") {
     for (size_t i = 0; i < ARRAY_LEN(bits); i++) {
         make_cpu(1, 0x80000008);
         set_leaf(WIDTHS, (struct cpuid){.eax = 0x3900 + bits[i][0]}); // virtual ones have 57
-        expect((struct cpu_features){.paging.paddr_bits = bits[i][1], .paging_levels = 4});
+        expect((struct cpu_features){
+            .paging.paddr_bits = bits[i][1], .paging_levels = 4, .paging_levels_max = 4});
     }
 }
 
 TEST("features: the paging levels are those in use") {
     make_cpu(1, 0x80000000);
     fake.paging_levels = 5;
-    expect((struct cpu_features){.paging.paddr_bits = 36, .paging_levels = 5});
+    expect(
+        (struct cpu_features){.paging.paddr_bits = 36, .paging_levels = 5, .paging_levels_max = 4});
 }
 
 TEST("features: a guest under SEV knows that its memory is encrypted when it is switched on") {

@@ -75,18 +75,62 @@ TEST("a kernel that wants more RAM than there is is refused with both numbers") 
     setup_expect_return(&line);
 }
 
-TEST("a kernel that wants other paging levels than the machine's is refused") {
-    setup_boot(NULL);
-    boot_with((struct slipway_note_wishes){.paging_levels = 5});
-    setup_expect_failure("the kernel wants 5 paging levels, the machine runs with 4");
-    setup_boot(NULL);
-    fake.paging_levels = 5;
-    boot_with((struct slipway_note_wishes){.paging_levels = 4});
-    setup_expect_failure("the kernel wants 4 paging levels, the machine runs with 5");
-    setup_boot(NULL);
-    fake.paging_levels = 5;
-    boot_with((struct slipway_note_wishes){.paging_levels = 5});
-    setup_expect_kernel();
+// What the firmware runs with and the CPU has; `paging` of the config, and the kernel's wish; how
+// many levels the kernel gets, 0: it is refused.
+static const struct levels {
+    unsigned firmware;
+    bool has_la57;
+    const char *config;
+    uint32_t wish;
+    unsigned levels;
+    const char *refusal;
+} levels[] = {
+    {4, false, "", 0, 4, NULL},
+    {4, false, "", 4, 4, NULL},
+    {4, false, "", 5, 0, "the kernel wants 5 paging levels, the CPU has 4"},
+    {4, false, "paging = max\n", 0, 4, NULL},
+    {4, false, "paging = 4\n", 0, 4, NULL},
+    {4, false, "paging = 5\n", 0, 0, "the config wants 5 paging levels, the CPU has 4"},
+    {4, false, "paging = 5\n", 5, 0, "the config wants 5 paging levels, the CPU has 4"},
+    {4, true, "", 0, 4, NULL},
+    {4, true, "", 4, 4, NULL},
+    {4, true, "", 5, 5, NULL},
+    {4, true, "paging = max\n", 0, 5, NULL},
+    {4, true, "paging = max\n", 4, 4, NULL},
+    {4, true, "paging = max\n", 5, 5, NULL},
+    {4, true, "paging = 4\n", 4, 4, NULL},
+    {4, true, "paging = 5\n", 0, 5, NULL},
+    {4, true, "paging = 4\n", 5, 0,
+     "the config wants 4 paging levels (paging = 4), the kernel wants 5"},
+    {4, true, "paging = 5\n", 4, 0,
+     "the config wants 5 paging levels (paging = 5), the kernel wants 4"},
+    {5, true, "", 0, 5, NULL},
+    {5, true, "", 4, 4, NULL},
+    {5, true, "", 5, 5, NULL},
+    {5, true, "paging = 4\n", 0, 4, NULL},
+    {5, true, "paging = max\n", 0, 5, NULL},
+};
+
+TEST(
+    "a kernel gets the paging levels that it or the config wants, whatever the firmware runs with") {
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        setup_boot(levels[i].config);
+        fake.paging_levels = levels[i].firmware;
+        fake.has_la57 = levels[i].has_la57;
+        boot_with((struct slipway_note_wishes){.paging_levels = levels[i].wish});
+        if (levels[i].refusal != NULL)
+            setup_expect_failure(levels[i].refusal);
+        else
+            assert_int_equal(setup_expect_kernel()->paging_levels, levels[i].levels);
+    }
+}
+
+TEST("without a page below 4 GiB to change the paging levels in, the boot is refused") {
+    setup_boot("paging = 5\n");
+    fake.has_la57 = true;
+    fake.has_no_room_for_code = true;
+    fake_boot();
+    setup_expect_failure("startup page: no room for 24576 bytes below 4 GiB (not found)");
 }
 
 TEST("a note that is wrong is refused, naming the kernel") {

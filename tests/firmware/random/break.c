@@ -224,8 +224,8 @@ static const char *break_note(struct boot *boot) {
         poke(wishes + 24, UINT64_C(1) << 50, 8);
         return "more RAM than there is";
     default:
-        poke(wishes + 32, fake.paging_levels == 4 ? 5 : 4, 4);
-        return "other paging levels";
+        poke(wishes + 32, fake.has_la57 ? 6 : 5, 4);
+        return "paging levels that the CPU has not";
     }
 }
 

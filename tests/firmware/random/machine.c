@@ -9,13 +9,14 @@
 static void make_cpu(struct boot *boot) {
     static const unsigned widths[] = {32, 33, 36, 39, 40, 42, 46, 48, 48, 52};
     fake.paging_levels = boot_chance(boot, 30) ? 5 : 4;
+    fake.has_la57 = fake.paging_levels == 5 || boot_chance(boot, 50);
     fake.paddr_bits = widths[boot_below(boot, ARRAY_LEN(widths))];
     fake.has_1g = boot_chance(boot, 50);
     fake.has_cet = boot_chance(boot, 50);
     fake.has_pm_timer = boot_chance(boot, 80);
-    boot_tell(boot, "%u levels, %u physical bits%s%s%s, ", fake.paging_levels, fake.paddr_bits,
-              fake.has_1g ? ", 1 GiB pages" : "", fake.has_cet ? ", CET" : "",
-              fake.has_pm_timer ? "" : ", no timer");
+    boot_tell(boot, "%u levels%s, %u physical bits%s%s%s, ", fake.paging_levels,
+              fake.has_la57 ? " of 5" : "", fake.paddr_bits, fake.has_1g ? ", 1 GiB pages" : "",
+              fake.has_cet ? ", CET" : "", fake.has_pm_timer ? "" : ", no timer");
 }
 
 static void make_consoles(struct boot *boot) {

@@ -61,7 +61,7 @@ static struct slipway_note_wishes random_wishes(struct boot *boot) {
     if (boot_chance(boot, 30) && boot->framebuffer_count != 0)
         wishes.flags = SLIPWAY_NOTE_FRAMEBUFFER;
     if (boot_chance(boot, 40))
-        wishes.paging_levels = fake.paging_levels;
+        wishes.paging_levels = fake.has_la57 && boot_chance(boot, 50) ? 5 : 4;
     wishes.stack_bytes = random_stack(boot);
     wishes.hhdm_base = random_base(boot, wishes.paging_levels);
     wishes.ram_floor_bytes = boot_below(boot, 2) * boot_below(boot, MIB(16));

@@ -56,6 +56,7 @@ static void expect_default(const struct config *config) {
     assert_int_equal(config->log, CONFIG_LOG_QUIET);
     assert_int_equal(config->module_count, 0);
     assert_false(config->wants_digests);
+    assert_int_equal(config->paging, CONFIG_PAGING_UNSET);
 }
 
 TEST("config: without a line that says something the defaults hold") {
@@ -93,6 +94,9 @@ TEST("config: every choice has its word") {
     assert_int_equal(accept("log=debug").log, CONFIG_LOG_DEBUG);
     assert_false(accept("digest=none").wants_digests);
     assert_true(accept("digest=sha256").wants_digests);
+    assert_int_equal(accept("paging=4").paging, CONFIG_PAGING_4);
+    assert_int_equal(accept("paging=5").paging, CONFIG_PAGING_5);
+    assert_int_equal(accept("paging=max").paging, CONFIG_PAGING_MAX);
 }
 
 TEST("config: blanks around, a byte order mark, CRLF and a missing last newline do not count") {
@@ -183,6 +187,7 @@ TEST("config: a key without a value, a line without '=' and '=' without a key ar
 TEST("config: a value that is no choice is refused with the choices") {
     refuse("log = verbose", CONFIG_ERR_CHOICE, "line 1: 'verbose' is not quiet, info or debug");
     refuse("log = debugg", CONFIG_ERR_CHOICE, "line 1: 'debugg' is not quiet, info or debug");
+    refuse("paging = 3", CONFIG_ERR_CHOICE, "line 1: '3' is not 4, 5 or max");
     refuse("digest = md5", CONFIG_ERR_CHOICE, "line 1: 'md5' is not none or sha256");
 }
 
