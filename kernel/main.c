@@ -66,10 +66,9 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     console_start();                                           // the kernel can speak
     descriptors_load(0);                                       // faults get a report of its own
     boot_accept(info, tsc_entry);                              // boot_info is what it should be
-    stacks_set_boot(info->stack_bottom, info->stack_top);      // backtraces may follow it
+    stacks_set(0, info->stack_bottom, info->stack_top);        // backtraces may follow it
     struct cmdline options = parse_cmdline(info);              // how this boot is to end
     adopt_page_tables(info);                                   // the loader's tables are its own
-    cpus_find(options.test == CMDLINE_TEST_ABSENT_CPU);        // how many the firmware lists
     memory_start(cpus_count(), console_sink());                // regions, audit, allocator
     stacks_guard_ists();                                       // guards for interrupt stacks
     screen_start();                                            // a picture of memory, and text

@@ -1,7 +1,6 @@
 // See acpi.h.
 #include "loader/acpi.h"
 
-#include "common/acpi/acpi_tables.h"
 #include "loader/firmware.h"
 
 // ACPI 6.4: FADT 5.2.9.
@@ -20,8 +19,12 @@ static const void *table_pointer(void *context, uint64_t phys, uint64_t bytes) {
     return firmware_pointer(phys);
 }
 
+struct acpi_memory acpi_identity_memory(void) {
+    return (struct acpi_memory){.pointer = table_pointer};
+}
+
 struct acpi_pm_timer acpi_find_pm_timer(uint64_t rsdp_phys) {
-    struct acpi_memory memory = {.pointer = table_pointer};
+    struct acpi_memory memory = acpi_identity_memory();
     struct acpi_table fadt;
     if (acpi_find_table(&memory, rsdp_phys, "FACP", FADT_BYTES_MIN, &fadt) != ACPI_OK)
         return (struct acpi_pm_timer){0};

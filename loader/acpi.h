@@ -1,8 +1,13 @@
-// Where the ACPI power management timer is, by which the loader measures the TSC. It reads nothing
-// else from ACPI's tables.
+// How the loader reaches ACPI's tables, and where the ACPI power management timer is, by which it
+// measures the TSC.
 #pragma once
 
+#include "common/acpi/acpi_tables.h"
+
 #include <stdint.h>
+
+// ACPI's tables as the firmware maps them, one to one, with all that they point to.
+struct acpi_memory acpi_identity_memory(void);
 
 struct acpi_pm_timer {
     uint16_t port; // I/O port; 0: there is no timer

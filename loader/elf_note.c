@@ -59,7 +59,7 @@ static enum elf_status parse_wishes(const uint8_t *desc, uint64_t bytes,
     if (wishes.version != SLIPWAY_BOOT_VERSION)
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_VERSION, .a = wishes.version,
                         .b = SLIPWAY_BOOT_VERSION);
-    if ((wishes.flags & ~(uint32_t)SLIPWAY_NOTE_FRAMEBUFFER) != 0)
+    if ((wishes.flags & ~(uint32_t)(SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS)) != 0)
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_FLAGS, .a = wishes.flags);
     if (wishes.paging_levels != 0 && wishes.paging_levels != 4 && wishes.paging_levels != 5)
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_LEVELS, .a = wishes.paging_levels);

@@ -6,11 +6,9 @@
 #include "common/x86/regs.h"
 #include "common/x86/trap.h"
 #include "common/x86/uart.h"
-#include "loader/enter_cpu.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
 #include "loader/screen.h"
-#include "loader/startup.h"
 
 enum {
     FAULT_STACK_BYTES = 8192,
@@ -56,15 +54,7 @@ EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
     return EFI_SUCCESS;
 }
 
-enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup, void *context,
-                                     struct vmem *ret_crossing) {
-    void *own = space->context;
-    space->context = context; // a clone allocates by the context of its source
-    enum vmem_status status = vmem_clone(space, ret_crossing);
-    space->context = own;
-    if (status != VMEM_OK)
-        return status;
-    uint64_t page = startup != 0 ? startup : align_down((uintptr_t)enter_switch_start, FRAME_BYTES);
+static enum vmem_status map_at_itself(struct vmem *space, uint64_t page) {
     const struct vmem_mapping mapping = {
         .virt = vaddr(page),
         .phys = paddr(page),
@@ -75,8 +65,22 @@ enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup, void 
     };
     struct vmem_flush flush;
     vmem_flush_begin(&flush, &vmem_unloaded, NULL);
-    status = vmem_map(ret_crossing, &mapping, &flush);
-    vmem_flush_finish(ret_crossing, &flush);
+    enum vmem_status status = vmem_map(space, &mapping, &flush);
+    vmem_flush_finish(space, &flush);
+    return status;
+}
+
+enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup, void *context,
+                                     struct vmem *ret_crossing) {
+    void *own = space->context;
+    space->context = context; // a clone allocates by the context of its source
+    enum vmem_status status = vmem_clone(space, ret_crossing);
+    space->context = own;
+    if (status == VMEM_OK)
+        status =
+            map_at_itself(ret_crossing, align_down((uintptr_t)enter_switch_start, FRAME_BYTES));
+    if (status == VMEM_OK && startup != 0)
+        status = map_at_itself(ret_crossing, startup);
     return status;
 }
 
@@ -89,7 +93,8 @@ static uint64_t *fault_table_pointer(void *context, paddr_t table) {
     return (uint64_t *)(uintptr_t)(kernel_half.hhdm_base + table.value);
 }
 
-// A fault of the report itself would start the next report, for ever.
+// A fault of the report itself would start the next report, for ever; and another CPU's would be
+// mixed with this one.
 static unsigned reports_begun;
 
 static void report(const struct sink *sink, const struct trap_frame *frame) {
@@ -112,7 +117,7 @@ static bool screen_is_mapped(void) {
 
 void trap_handle(struct trap_frame *frame) {
     struct sink sink = uart_sink();
-    if (reports_begun++ != 0) {
+    if (__atomic_fetch_add(&reports_begun, 1, __ATOMIC_RELAXED) != 0) {
         fmt_print(&sink, "\nslipway: fault in the fault report: vector %lu, rip 0x%lx, cr2 0x%lx\n",
                   frame->vector, frame->rip, cpu_read_cr2());
         cpu_stop();
@@ -149,16 +154,13 @@ static void prepare_traps(const struct enter_target *target, uint64_t slide) {
         (const struct vmem_ops *)(uintptr_t)in_kernel_half(&kernel_half.ops, slide);
 }
 
-// What is not set here waits for enter_loaded: MCE for an IDT, PGE until no tables change any more.
-void enter_write_startup(uint64_t page, uint64_t root, unsigned levels, uint64_t loader_virt) {
-    uint64_t slide = loader_virt - (uintptr_t)ImageBase;
-    const struct startup startup = {
-        .page = page,
-        .root = root,
-        .cr4 = CR4_PAE | (levels == 5 ? CR4_LA57 : 0),
-        .boot = {in_kernel_half(enter_loaded, slide), in_kernel_half(&kernel_half.cpu, slide)},
-    };
-    startup_write(&startup);
+uint64_t enter_slide(uint64_t loader_virt) {
+    return loader_virt - (uintptr_t)ImageBase;
+}
+
+struct startup_target enter_startup_target(uint64_t slide) {
+    return (struct startup_target){in_kernel_half(enter_loaded, slide),
+                                   in_kernel_half(&kernel_half.cpu, slide)};
 }
 
 static uint64_t cr4_of(struct cpu_features features, unsigned levels) {
@@ -167,8 +169,8 @@ static uint64_t cr4_of(struct cpu_features features, unsigned levels) {
            (features.umip ? CR4_UMIP : 0) | (levels == 5 ? CR4_LA57 : 0);
 }
 
-void enter_kernel(const struct enter_target *target) {
-    uint64_t slide = target->loader_virt - (uintptr_t)ImageBase;
+const struct enter_cpu *enter_prepare(const struct enter_target *target) {
+    uint64_t slide = enter_slide(target->loader_virt);
     cpu_interrupts_off();
     cpu_out8(PIC_MASTER_MASK, 0xff);
     cpu_out8(PIC_SLAVE_MASK, 0xff);
@@ -193,5 +195,9 @@ void enter_kernel(const struct enter_target *target) {
         .crossing_cr4 = cr4_of(target->features, target->features.paging_levels) &
                         ~(uint64_t)(CR4_PGE | CR4_SMEP | CR4_SMAP),
     };
+    return &kernel_half.cpu;
+}
+
+void enter_kernel(void) {
     enter_switch(&kernel_half.cpu);
 }

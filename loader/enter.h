@@ -8,28 +8,33 @@
 
 #include "common/vmem/vmem.h"
 #include "common/x86/features.h"
+#include "loader/enter_cpu.h"
 #include "loader/plan.h"
+#include "loader/startup.h"
 
 #include <efi.h>
 
 #include <stdint.h>
 
-// Tables that the crossing's address space needs at most: a root, and one of each lower level.
-enum { ENTER_CROSSING_TABLES = 5 };
+// Tables that the crossing's address space needs at most: a root, and one of each lower level for
+// the page of the switching code and for the startup page.
+enum { ENTER_CROSSING_TABLES = 5, ENTER_CROSSING_TABLES_WITH_STARTUP = 9 };
 
 // Finds the loader's image as the firmware placed it. Failures are recorded.
 [[nodiscard]] EFI_STATUS enter_own_image(struct plan_loader_image *ret_image);
 
-// Makes *ret_crossing: the upper half of `space`, and one page mapped one to one: the startup page
-// at the physical address `startup`, or where that is 0 the page of the switching code. Its tables
-// come from `context`, for the ops of `space`, the root first. It is a clone (vmem_clone): from now
-// on neither structure may move.
+// Makes *ret_crossing: the upper half of `space`, and one to one the page of the switching code and
+// the startup page at the physical address `startup`, unless that is 0. Its tables come from
+// `context`, for the ops of `space`, the root first. It is a clone (vmem_clone): from now on
+// neither structure may move.
 [[nodiscard]] enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup,
                                                    void *context, struct vmem *ret_crossing);
 
-// Writes the startup page for a kernel whose tables have so many levels. `root`: of the crossing.
-// `loader_virt`: where the loader's image will be mapped.
-void enter_write_startup(uint64_t page, uint64_t root, unsigned levels, uint64_t loader_virt);
+// From the loader's image to its place in the kernel's half, which is `loader_virt`.
+uint64_t enter_slide(uint64_t loader_virt);
+
+// Where the startup page sends the boot CPU.
+struct startup_target enter_startup_target(uint64_t slide);
 
 struct enter_target {
     const struct vmem *space;
@@ -46,6 +51,10 @@ struct enter_target {
     uint64_t entry;
 };
 
-// Leaves the firmware's world for good: interrupts off, PIC masked, control registers, PAT, tables,
-// GDT, TSS, IDT and registers as common/boot/slipway_boot.h says, and jumps.
-[[gnu::noreturn]] void enter_kernel(const struct enter_target *target);
+// Leaves the firmware's world for good: interrupts off, PIC masked, and all that enter_kernel needs
+// is ready. Returns the registers with which the kernel will be entered.
+const struct enter_cpu *enter_prepare(const struct enter_target *target);
+
+// After enter_prepare: control registers, PAT, tables, GDT, TSS, IDT and registers as
+// common/boot/slipway_boot.h says, and the jump.
+[[gnu::noreturn]] void enter_kernel(void);

@@ -19,9 +19,9 @@ extern EFI_BOOT_SERVICES *BS;
 extern EFI_SYSTEM_TABLE *ST;
 extern EFI_HANDLE firmware_image;
 
-// The config, the kernel and its modules, boot_info, scratch memory, the stack, the tables and the
-// startup page.
-enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 7 };
+// The config, the kernel and its modules, boot_info, scratch memory, the stack, the tables, the
+// startup page and the CPUs.
+enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 8 };
 
 // One range of pages that the loader has allocated.
 struct firmware_range {

@@ -3,6 +3,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "common/x86/regs.h"
 #include "loader/enter.h"
 #include "loader/log.h"
 #include "loader/wishes.h"
@@ -18,8 +19,13 @@ static uint64_t address_limit(struct vmem_cpu cpu) {
     return min_u64(SLIPWAY_HHDM_MAX_BYTES, UINT64_C(1) << cpu.paddr_bits);
 }
 
+static uint64_t mapping_bound(const struct space *space) {
+    return plan_mapping_bound(space->map.region_capacity, space->plan.other_cpus);
+}
+
 EFI_STATUS space_begin(struct space *space, const struct config *config,
-                       const struct kernel *kernel, struct info_capacity *ret_capacity) {
+                       const struct kernel *kernel, const struct devices *devices,
+                       struct info_capacity *ret_capacity) {
     uint64_t descriptors;
     uint64_t stride;
     *space = (struct space){.features = cpu_find_features()};
@@ -38,6 +44,11 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     status = enter_own_image(&space->plan.loader);
     if (EFI_ERROR(status))
         return status;
+    status = cpus_alloc(&space->cpus, &kernel->wishes, &space->features, devices->rsdp_phys);
+    if (EFI_ERROR(status))
+        return status;
+    space->plan.other_cpus = cpus_others(&space->cpus);
+    space->plan.other_stacks_phys = space->cpus.stacks_phys;
     status = memory_map_probe(&descriptors, &stride);
     if (EFI_ERROR(status))
         return status;
@@ -45,7 +56,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     space->map.region_capacity = memmap_region_bound(descriptors, SPACE_RANGES_MAX);
     space->map.scratch_bytes = memmap_scratch_bytes(descriptors, SPACE_RANGES_MAX);
     *ret_capacity = (struct info_capacity){
-        .mappings = plan_mapping_bound(space->map.region_capacity),
+        .mappings = mapping_bound(space),
         .memory = space->map.region_capacity,
         .ranges = SPACE_RANGES_MAX,
         .efi_map_bytes = space->map.buffer_bytes,
@@ -58,8 +69,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
 // One run of scratch memory, for the normaliser and for a second manifest.
 static EFI_STATUS alloc_scratch(struct space *space) {
     uint64_t regions_bytes = space->map.region_capacity * sizeof(struct memmap_region);
-    uint64_t next_bytes =
-        plan_mapping_bound(space->map.region_capacity) * sizeof(struct slipway_mapping);
+    uint64_t next_bytes = mapping_bound(space) * sizeof(struct slipway_mapping);
     uint64_t bytes = regions_bytes + next_bytes + space->map.scratch_bytes;
     uint64_t start;
     EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
@@ -84,21 +94,43 @@ static EFI_STATUS alloc_stack(struct space *space) {
     return EFI_SUCCESS;
 }
 
+// What is not set in CR4 waits for enter_loaded: MCE for an IDT, PGE until no tables change any
+// more.
+static void write_startup(const struct space *space) {
+    uint64_t slide = enter_slide(plan_loader_virt(space->plan.stack_bytes));
+    const struct startup startup = {
+        .page = space->startup,
+        .root = space->crossing_pool.start,
+        .cr4 = CR4_PAE | (space->levels == 5 ? CR4_LA57 : 0),
+        .others = cpus_startup_target(slide),
+        .boot = enter_startup_target(slide),
+    };
+    startup_write(&startup);
+}
+
+// Where the boot CPU changes its paging levels, or other CPUs start, which they do below 1 MiB.
 // One run: the startup page and, since its code loads CR3 before long mode, the tables of the
 // crossing.
 static EFI_STATUS alloc_startup(struct space *space) {
-    const uint64_t bytes = (1 + ENTER_CROSSING_TABLES) * FRAME_BYTES;
+    const uint64_t tables = ENTER_CROSSING_TABLES_WITH_STARTUP;
+    const uint64_t bytes = (1 + tables) * FRAME_BYTES;
+    bool has_others = space->plan.other_cpus != 0;
     uint64_t start;
-    EFI_STATUS status = firmware_alloc_code(bytes, GIB(4), SLIPWAY_RANGE_LOADER, &start);
+    if (!has_others && space->levels == space->features.paging_levels)
+        return EFI_SUCCESS;
+    uint64_t limit = has_others ? MIB(1) : GIB(4);
+    EFI_STATUS status = firmware_alloc_code(bytes, limit, SLIPWAY_RANGE_LOADER, &start);
     if (EFI_ERROR(status))
-        return log_fail(status, "startup page: no room for %lu bytes below 4 GiB (%s)", bytes,
-                        log_status_text(status));
+        return log_fail(status, "startup page: no room for %lu bytes below %s (%s)", bytes,
+                        has_others ? "1 MiB" : "4 GiB", log_status_text(status));
     space->startup = start;
     start += FRAME_BYTES;
-    space->crossing_pool = (struct table_pool){.start = start, .frames = ENTER_CROSSING_TABLES};
-    enter_write_startup(space->startup, start, space->levels,
-                        plan_loader_virt(space->plan.stack_bytes));
-    return EFI_SUCCESS;
+    space->crossing_pool = (struct table_pool){.start = start, .frames = tables};
+    write_startup(space);
+    // Other CPUs come there without paging, the boot CPU by the firmware's tables.
+    if (space->levels == space->features.paging_levels)
+        return EFI_SUCCESS;
+    return firmware_make_executable(space->startup, FRAME_BYTES);
 }
 
 // One run: the tables of the plan, the spare ones, those of the crossing unless they lie beside the
@@ -177,8 +209,7 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = alloc_stack(space);
     if (EFI_ERROR(status))
         return status;
-    if (space->levels != space->features.paging_levels)
-        status = alloc_startup(space);
+    status = alloc_startup(space);
     if (EFI_ERROR(status))
         return status;
     status = read_map(space);

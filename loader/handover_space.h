@@ -8,6 +8,7 @@
 
 #include "common/vmem/vmem.h"
 #include "common/x86/features.h"
+#include "loader/cpus.h"
 #include "loader/devices.h"
 #include "loader/firmware.h"
 #include "loader/info.h"
@@ -33,7 +34,8 @@ struct space {
     struct vmem vmem;
     // The upper half of vmem, and the page that switches to it, mapped one to one.
     struct vmem crossing;
-    uint64_t startup; // the startup page, if the way to these tables leads through it; else 0
+    uint64_t startup; // the startup page, if there is need of one; else 0
+    struct cpus cpus;
     struct table_pool pool;
     struct table_pool crossing_pool;
     struct plan_input plan;
@@ -51,11 +53,11 @@ struct space {
     uint64_t audit_scratch_bytes;
 };
 
-// Finds out what the plan depends on: the CPU, the kernel, the loader's own image and the size of
-// the firmware's memory map. *ret_capacity: what boot_info must have room for. Failures are
+// Finds out what the plan depends on: the CPUs, the kernel, the loader's own image and the size
+// of the firmware's memory map. *ret_capacity: what boot_info must have room for. Failures are
 // recorded. `kernel` must outlive the space.
 [[nodiscard]] EFI_STATUS space_begin(struct space *space, const struct config *config,
-                                     const struct kernel *kernel,
+                                     const struct kernel *kernel, const struct devices *devices,
                                      struct info_capacity *ret_capacity);
 
 // Reads the memory map into `info`, plans the manifest and allocates its tables. Leaves out of

@@ -209,7 +209,12 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     head->table_pages = (uint32_t)facts->table_pages;
     head->exit_attempts = facts->exit_attempts;
     head->tsc_exit_done = facts->tsc_exit_done;
-    head->tsc_hz = timeline_tsc_hz(); // late: the more time it has measured, the better
+    head->cpus = describe_array(info, facts->cpus->records, facts->cpus->count,
+                                sizeof(*facts->cpus->records));
+}
+
+void info_close(struct info *info) {
+    info->head->tsc_hz = timeline_tsc_hz(); // late: the more time it has measured, the better
     finish_stages(info);
     finish_log(info);
 }

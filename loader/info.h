@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/boot/slipway_boot.h"
+#include "loader/cpus.h"
 #include "loader/devices.h"
 #include "loader/kernel_file.h"
 #include "loader/memory_map.h"
@@ -56,11 +57,15 @@ struct info_facts {
     uint64_t table_pages; // reachable from the root, which is included
     uint32_t exit_attempts;
     uint64_t tsc_exit_done;
+    const struct cpus *cpus;
 };
 
-// Fills in the rest: the facts, the timeline and the log as they are now. May wait as long as
-// timeline_tsc_hz does.
+// Fills in these facts.
 void info_finish(struct info *info, const struct info_facts *facts);
+
+// Fills in the rest: the timeline and the log as they are now. May wait as long as timeline_tsc_hz
+// does.
+void info_close(struct info *info);
 
 // The direct-map address of the block: what the kernel receives.
 uint64_t info_address(const struct info *info);

@@ -19,7 +19,8 @@ static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint3
         (struct slipway_range){start, bytes, purpose, memmap_purpose_is_reclaimable(purpose)};
 }
 
-// The run of the tables has two purposes: what of it became no table is reclaimable.
+// The run of the tables has two purposes: what of it became no table is reclaimable. CPUs that are
+// parked run in the loader's image.
 static void list_ranges(struct space *space) {
     uint64_t count;
     const struct firmware_range *allocated = firmware_ranges(&count);
@@ -32,7 +33,8 @@ static void list_ranges(struct space *space) {
     uint64_t used = pool->used * FRAME_BYTES;
     add_range(space, pool->start, used, SLIPWAY_RANGE_PAGE_TABLES);
     add_range(space, pool->start + used, space->pool_bytes - used, SLIPWAY_RANGE_LOADER);
-    add_range(space, space->plan.loader.phys, space->plan.loader.bytes, SLIPWAY_RANGE_LOADER);
+    add_range(space, space->plan.loader.phys, space->plan.loader.bytes,
+              space->plan.other_cpus == 0 ? SLIPWAY_RANGE_LOADER : SLIPWAY_RANGE_CPUS);
 }
 
 static EFI_STATUS normalise(struct space *space) {
@@ -53,7 +55,8 @@ static EFI_STATUS normalise(struct space *space) {
 
 // ---- Whether the tables fit
 
-// A range that is not all RAM of the map, or null. The kernel would not find it in the direct map.
+// A range of what the loader uses that is not all RAM of the map, or null. The kernel would not
+// find it in the direct map.
 static const struct slipway_range *find_range_beside_ram(const struct space *space) {
     uint64_t next = 0; // both lists rise
     for (uint64_t i = 0; i < space->range_count; i++) {

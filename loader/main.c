@@ -31,6 +31,7 @@ static void find_displays(void);
 static EFI_STATUS plan_space(void);
 static EFI_STATUS make_boot_info(void);
 static EFI_STATUS build_tables(void);
+static void start_cpus(const struct enter_cpu *registers);
 [[gnu::noreturn]] static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done);
 
 // The image's entry point.
@@ -147,7 +148,7 @@ static EFI_STATUS plan_space(void) {
 // First: the memory map is read into it, and its pages are in that map.
 static EFI_STATUS make_boot_info(void) {
     struct info_capacity capacity;
-    EFI_STATUS status = space_begin(&space, &config, &kernel, &capacity);
+    EFI_STATUS status = space_begin(&space, &config, &kernel, &devices, &capacity);
     if (EFI_ERROR(status))
         return status;
     return info_make(&info, &capacity, &config, kernel.wishes.hhdm_base);
@@ -165,7 +166,22 @@ static EFI_STATUS build_tables(void) {
     return EFI_SUCCESS;
 }
 
-// No firmware any more: boot_info's last facts, and the jump.
+// `registers`: the boot CPU's.
+static void start_cpus(const struct enter_cpu *registers) {
+    if (space.cpus.count == 0)
+        return;
+    const struct cpus_start start = {
+        .cpus = &space.cpus,
+        .plan = &space.plan,
+        .boot = registers,
+        .startup = space.startup,
+    };
+    timeline_begin("cpus");
+    cpus_start(&start);
+    timeline_end(0);
+}
+
+// No firmware any more: boot_info's last facts, the other CPUs, and the jump.
 static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
     const struct info_facts facts = {
         .map = &space.map,
@@ -176,6 +192,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .table_pages = space.pool.used,
         .exit_attempts = exit_attempts,
         .tsc_exit_done = tsc_exit_done,
+        .cpus = &space.cpus,
     };
     info_finish(&info, &facts);
     struct slipway_framebuffer screen = {0};
@@ -196,5 +213,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .boot_info = info_address(&info),
         .entry = kernel.elf.entry,
     };
-    enter_kernel(&target);
+    start_cpus(enter_prepare(&target));
+    info_close(&info);
+    enter_kernel();
 }

@@ -33,6 +33,12 @@ uint64_t plan_loader_virt(uint64_t stack_bytes) {
     return plan_stack_bottom() + stack_bytes + FRAME_BYTES;
 }
 
+// Between two stacks there is one page: the guard above the one and below the other.
+uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index) {
+    uint64_t first = plan_loader_virt(input->stack_bytes) + input->loader.bytes + FRAME_BYTES;
+    return first + index * (input->stack_bytes + FRAME_BYTES);
+}
+
 // The offset within 1 GiB is that of the physical address, so that large leaves fit.
 uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
     return SLIPWAY_WINDOW_BASE + GIB(64) * (index + 1) + (address_phys & (GIB(1) - 1));
@@ -40,8 +46,8 @@ uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
 
 // The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
 // both ends. A segment has at most one read-only run: all its pages, or those of RELRO.
-uint64_t plan_mapping_bound(uint64_t region_count) {
-    return region_count + 2 * ELF_SEGMENTS_MAX + STACK_MAPPINGS + LOADER_MAPPINGS +
+uint64_t plan_mapping_bound(uint64_t region_count, uint32_t other_cpus) {
+    return region_count + 2 * ELF_SEGMENTS_MAX + STACK_MAPPINGS + LOADER_MAPPINGS + other_cpus +
            PLAN_FRAMEBUFFERS_MAX + KERNEL_RUNS_MAX;
 }
 
@@ -121,6 +127,15 @@ static void append_ram(struct manifest *manifest, const struct plan_input *input
     append_direct(manifest, input->hhdm_base, at, region->end, SLIPWAY_RIGHT_WRITE);
 }
 
+static void append_stack(struct manifest *manifest, uint64_t virt, uint64_t phys, uint64_t bytes) {
+    append(manifest, (struct slipway_mapping){.virt = virt,
+                                              .phys = phys,
+                                              .bytes = bytes,
+                                              .rights = SLIPWAY_RIGHT_WRITE,
+                                              .cache = SLIPWAY_CACHE_WB,
+                                              .purpose = SLIPWAY_MAP_STACK});
+}
+
 static void append_loader(struct manifest *manifest, const struct plan_input *input) {
     const struct plan_loader_image *loader = &input->loader;
     const struct page_run runs[LOADER_MAPPINGS] = {
@@ -154,20 +169,19 @@ static void append_framebuffers(struct manifest *manifest, const struct plan_inp
 }
 
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
-    struct manifest manifest = {mappings, 0, plan_mapping_bound(input->region_count)};
+    struct manifest manifest = {mappings, 0,
+                                plan_mapping_bound(input->region_count, input->other_cpus)};
     struct page_run runs[KERNEL_RUNS_MAX];
     uint32_t run_count = list_kernel_runs(input->elf, runs);
     for (uint64_t i = 0; i < input->region_count; i++) {
         if (input->regions[i].direct)
             append_ram(&manifest, input, &input->regions[i], runs, run_count);
     }
-    append(&manifest, (struct slipway_mapping){.virt = plan_stack_bottom(),
-                                               .phys = input->stack_phys,
-                                               .bytes = input->stack_bytes,
-                                               .rights = SLIPWAY_RIGHT_WRITE,
-                                               .cache = SLIPWAY_CACHE_WB,
-                                               .purpose = SLIPWAY_MAP_STACK});
+    append_stack(&manifest, plan_stack_bottom(), input->stack_phys, input->stack_bytes);
     append_loader(&manifest, input);
+    for (uint32_t i = 0; i < input->other_cpus; i++)
+        append_stack(&manifest, plan_other_stack_bottom(input, i),
+                     input->other_stacks_phys + i * input->stack_bytes, input->stack_bytes);
     append_framebuffers(&manifest, input);
     for (uint32_t i = 0; i < run_count; i++) {
         append(&manifest, (struct slipway_mapping){.virt = runs[i].start,

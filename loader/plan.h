@@ -5,7 +5,8 @@
 //
 //   hhdm_base        direct map: all RAM, RW; read-only where the kernel's read-only pages lie
 //   WINDOW_BASE      a guard page, the boot stack, a guard page,
-//                    the loader's image (fault handler, GDT, TSS, IDT)
+//                    the loader's image (fault handler, GDT, TSS, IDT),
+//                    a guard page, and the stacks of other CPUs with one above each
 //   + 64 GiB * n     framebuffer n - 1, from 1 to 7
 //   KERNEL_MIN ...   the kernel where its program headers put it
 #pragma once
@@ -41,6 +42,8 @@ struct plan_input {
     uint64_t stack_phys;
     uint64_t stack_bytes;
     struct plan_loader_image loader;
+    uint32_t other_cpus;                            // that have stacks of the same size,
+    uint64_t other_stacks_phys;                     // one after the other
     const struct slipway_framebuffer *framebuffers; // address_phys and bytes are read
     uint32_t framebuffer_count;                     // PLAN_FRAMEBUFFERS_MAX at most
 };
@@ -51,11 +54,14 @@ uint64_t plan_stack_bottom(void);
 // Where the loader's image is mapped.
 uint64_t plan_loader_virt(uint64_t stack_bytes);
 
+// Lowest byte of the stack of another CPU, `index` from 0 on.
+uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index);
+
 // Where the first byte of framebuffer `index` is mapped.
 uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys);
 
-// Upper bound of the number of mappings for this many regions.
-uint64_t plan_mapping_bound(uint64_t region_count);
+// Upper bound of the number of mappings for this many regions and other CPUs.
+uint64_t plan_mapping_bound(uint64_t region_count, uint32_t other_cpus);
 
 // Writes the manifest to `mappings` (room for plan_mapping_bound) and returns its length.
 // Neighbours that could be one mapping are one.

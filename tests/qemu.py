@@ -92,7 +92,7 @@ def command_line(images, variables, *, memory="512M", machine="q35", cpu=None, s
     window = display if isinstance(display, str) else "none"
     arguments = [
         QEMU, "-nodefaults", "-no-user-config", "-net", "none",
-        "-machine", f"{machine},accel={accel},memory-backend=ram", "-m", str(memory),
+        "-machine", f"{machine},memory-backend=ram", "-accel", accel, "-m", str(memory),
         "-object", f"memory-backend-ram,id=ram,size={memory},reserve=off",
         *(["-cpu", cpu] if cpu else []), "-smp", str(smp),
         "-display", window, "-vga", "std" if display else "none",

@@ -17,7 +17,7 @@ NOTE = (
     + (1).to_bytes(4, "little")
     + b"Slipway\0"
     + (1).to_bytes(4, "little")  # version
-    + (1).to_bytes(4, "little")  # flags
+    + (3).to_bytes(4, "little")  # flags
     + (32768).to_bytes(8, "little")  # stack
     + bytes(24)
 )

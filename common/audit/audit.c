@@ -72,12 +72,25 @@ static void require_data(struct audit *audit, const char *what, uint64_t virt, u
                      start + whole, coverage.covered, whole, vmem_status_text(status));
 }
 
-static void require_guard(struct audit *audit, const char *what, uint64_t virt) {
+static void require_guard(struct audit *audit, const char *side, uint64_t virt) {
     struct vmem_translation translation;
     enum vmem_status status = vmem_translate(audit->input->space, vaddr(virt), &translation);
     if (status != VMEM_ERR_NOT_MAPPED)
-        audit_report(audit, AUDIT_CONTRACT, "guard page %s the stack, %lx: %s", what, virt,
+        audit_report(audit, AUDIT_CONTRACT, "guard page %s the stack, %lx: %s", side, virt,
                      status == VMEM_OK ? "is present" : vmem_status_text(status));
+}
+
+// Of the stacks that are not the boot CPU's. That they are mapped as they are listed is the
+// manifest's business.
+static void require_other_guards(struct audit *audit) {
+    const struct audit_input *input = audit->input;
+    for (uint64_t i = 0; i < input->mapping_count; i++) {
+        const struct slipway_mapping *mapping = &input->mappings[i];
+        if (mapping->purpose != SLIPWAY_MAP_STACK || mapping->virt == input->stack_bottom)
+            continue;
+        require_guard(audit, "below", mapping->virt - FRAME_BYTES);
+        require_guard(audit, "above", mapping->virt + mapping->bytes);
+    }
 }
 
 static void require_entry(struct audit *audit) {
@@ -104,6 +117,7 @@ void audit_contract(struct audit *audit) {
         require_guard(audit, "below", bottom - FRAME_BYTES);
         require_guard(audit, "above", top);
     }
+    require_other_guards(audit);
     require_data(audit, "boot_info", input->boot_info, input->boot_info_bytes);
     uint64_t offset = input->boot_info - input->hhdm_base;
     uint64_t window = audit_window_bytes(input);

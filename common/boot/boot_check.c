@@ -249,7 +249,7 @@ static bool range_ok(const struct slipway_range *range) {
                            range->purpose == SLIPWAY_RANGE_PAGE_TABLES ||
                            range->purpose == SLIPWAY_RANGE_DEMOTED;
     return frames_ok(range->start_phys, range->bytes, PHYS_END) &&
-           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_DEMOTED &&
+           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_CPUS &&
            range->reclaimable <= (never_reclaimed ? 0U : 1U);
 }
 
@@ -411,6 +411,19 @@ static bool check_firmware(info_t info, [[maybe_unused]] uint64_t *ret_index) {
            firmware_ok(info, info->efi_system_table, info->efi_system_table_phys);
 }
 
+// The records are not of this block and are not read.
+static bool check_cpus(info_t info, [[maybe_unused]] uint64_t *ret_index) {
+    const struct slipway_array *cpus = &info->cpus;
+    const uint64_t line = sizeof(struct slipway_cpu);
+    if (cpus->count == 0)
+        return cpus->address == 0;
+    uint64_t phys = cpus->address - info->hhdm_base;
+    uint64_t bytes = (uint64_t)cpus->count * cpus->stride;
+    return cpus->stride >= line && cpus->stride % line == 0 && is_aligned(cpus->address, line) &&
+           is_direct_view(info, cpus->address, phys, bytes) &&
+           is_claimed(info, phys, bytes, SLIPWAY_RANGE_CPUS);
+}
+
 static enum boot_check check_size(info_t info) {
     uint64_t end;
     bool too_small = info->header_bytes < sizeof(*info) || info->total_bytes < info->header_bytes;
@@ -445,6 +458,7 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         {check_kernel, BOOT_CHECK_KERNEL},     {check_tables, BOOT_CHECK_TABLES},
         {check_modules, BOOT_CHECK_MODULES},   {check_framebuffers, BOOT_CHECK_FRAMEBUFFERS},
         {check_stages, BOOT_CHECK_STAGES},     {check_firmware, BOOT_CHECK_FIRMWARE},
+        {check_cpus, BOOT_CHECK_CPUS},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -478,6 +492,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_FRAMEBUFFERS] = "a framebuffer is unsound",
         [BOOT_CHECK_STAGES] = "a stage of the timeline is unsound",
         [BOOT_CHECK_FIRMWARE] = "a firmware table is not where its physical address says",
+        [BOOT_CHECK_CPUS] = "the list of CPUs is not where it should be",
     };
     return (unsigned)result < ARRAY_LEN(texts) ? texts[result] : "unknown";
 }

@@ -4,7 +4,7 @@
  * and C++17, and gives its constants to assembler. Version SLIPWAY_BOOT_VERSION; a change that an
  * older kernel would misread raises the version, new fields only grow header_bytes.
  *
- * State at entry (x86-64, one CPU):
+ * State at entry (x86-64; of the other CPUs see below):
  *
  *   RDI         const struct slipway_boot_info *, an address in the direct map
  *   others      RAX, RBX, RCX, RDX, RSI, RBP, R8 to R15 are 0
@@ -24,13 +24,27 @@
  *               loaded. The bases of FS and GS and the one that SWAPGS swaps in are 0
  *   IDT         valid until the kernel loads its own: a fault prints registers, CR2 and the walk of
  *               CR2 on COM1, a machine check the banks that report an error, and the machine stops.
- *               GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER memory.
+ *               GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER memory; in SLIPWAY_RANGE_CPUS memory
+ *               if other CPUs have been started
  *   PIC         the legacy PIC is masked
  *   segments    mapped with exactly the ELF permissions, never writable and executable; RELRO
  *               honoured
  *   direct map  all RAM of the memory map at hhdm_base + physical address: RW, WB, never
  *               executable; the frames of kernel text and read-only data are read-only there too.
  *               MMIO, reserved ranges and holes are not mapped.
+ *
+ * The other CPUs, if the note asks for them (SLIPWAY_NOTE_CPUS): `cpus` lists all that the firmware
+ * lists as enabled, the boot CPU too, in the order of the MADT. Each that could be started is
+ * parked: it spins on its record, interrupts off, on the kernel's tables. To release one, store
+ * what it is to know into `argument`, then the address of a function into `entry`, with release
+ * order (the CPU loads `entry` with acquire order): what was stored before is seen there. It then
+ * finds what the boot CPU found at entry, all of the list above, but in RDI its record (struct
+ * slipway_cpu), and a stack, GDT, TSS and interrupt stacks of its own. Its PAT and MTRRs are those
+ * of the boot CPU, and its local APIC is in the boot CPU's mode, else as INIT leaves it: off by the
+ * spurious-interrupt register, every entry of the local vector table masked, nothing in service.
+ *   The records, parked CPUs, their stacks and the loader's image lie in SLIPWAY_RANGE_CPUS memory,
+ * which is in use until every parked CPU has been released and has left its stack, GDT and IDT. The
+ * loader's tables must map it for as long as any is parked.
  *
  * When you port a kernel from elsewhere:
  *
@@ -45,8 +59,8 @@
  *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys. Sizes are in bytes. Nothing here needs a relocation or a free: the
- * whole block is one range of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel reclaims that
- * range.
+ * whole block, all but the records of `cpus`, is one range of purpose SLIPWAY_RANGE_BOOT_INFO,
+ * valid until the kernel reclaims that range.
  */
 #ifndef SLIPWAY_BOOT_H
 #define SLIPWAY_BOOT_H
@@ -106,6 +120,7 @@
 #define SLIPWAY_RANGE_BOOT_INFO   5 /* this block; reclaimable */
 #define SLIPWAY_RANGE_LOADER      6 /* its image (GDT, TSS, IDT) and scratch; reclaimable */
 #define SLIPWAY_RANGE_DEMOTED     7 /* RAM of the final map that is not mapped: never usable */
+#define SLIPWAY_RANGE_CPUS        8 /* what parked CPUs use; reclaimable, once none is parked */
 
 /* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
  * larger number wins. 1 is free at hand-over, 2 to 4 may be reclaimed, 5 to 7 are allocated, 8 and
@@ -114,7 +129,7 @@
 #define SLIPWAY_MEM_BOOT_SERVICES 2 /* EfiBootServicesCode, EfiBootServicesData */
 #define SLIPWAY_MEM_LOADER        3 /* EfiLoaderCode, EfiLoaderData; boot info, stack, GDT, IDT */
 #define SLIPWAY_MEM_ACPI_RECLAIM  4 /* after the ACPI tables are parsed */
-#define SLIPWAY_MEM_MODULE        5
+#define SLIPWAY_MEM_MODULE        5 /* and what parked CPUs use */
 #define SLIPWAY_MEM_KERNEL        6
 #define SLIPWAY_MEM_PAGE_TABLES   7
 #define SLIPWAY_MEM_ACPI_NVS      8
@@ -140,6 +155,16 @@
 /* The kernel's wishes, an ELF note of name "Slipway" and this type. */
 #define SLIPWAY_NOTE_TYPE        1
 #define SLIPWAY_NOTE_FRAMEBUFFER 1 /* flag: refuse to boot without a framebuffer */
+#define SLIPWAY_NOTE_CPUS        2 /* flag: start all CPUs */
+
+/* slipway_cpu.state, at entry */
+#define SLIPWAY_CPU_BOOT   1 /* the one that boots */
+#define SLIPWAY_CPU_PARKED 2 /* waits to be released */
+#define SLIPWAY_CPU_ABSENT 3 /* did not come up, or could not be reached */
+
+/* Offsets in struct slipway_cpu for assembler entry code. */
+#define SLIPWAY_CPU_OFFSET_ENTRY    0
+#define SLIPWAY_CPU_OFFSET_ARGUMENT 8
 
 #ifndef __ASSEMBLER__
 
@@ -209,6 +234,17 @@ struct slipway_framebuffer {
     uint32_t reserved;
 };
 
+/* A CPU, on a cache line of its own. */
+struct slipway_cpu {
+    uint64_t entry;        /* 0; stored by the kernel to release the CPU */
+    uint64_t argument;     /* the kernel's, for that */
+    uint64_t stack_top;    /* end of its stack, which is as large as the boot stack; 0 if absent */
+    uint32_t processor_id; /* ACPI's */
+    uint32_t apic_id;      /* of its local APIC, as CPUID tells it */
+    uint32_t state;        /* SLIPWAY_CPU_... */
+    uint32_t reserved[7];
+};
+
 /* One stage of the loader's timeline, in the order of their starts. */
 struct slipway_stage {
     char name[16]; /* NUL-terminated */
@@ -269,6 +305,8 @@ struct slipway_boot_info {
     uint32_t exit_attempts;    /* calls of ExitBootServices, the successful one included */
     uint32_t reserved;
     struct slipway_text log; /* the loader's log, one line a message */
+
+    struct slipway_array cpus; /* struct slipway_cpu, not in this block; none if not asked for */
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -312,6 +350,9 @@ SLIPWAY_ASSERT(sizeof(struct slipway_range) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_module) == 88);
 SLIPWAY_ASSERT(sizeof(struct slipway_framebuffer) == 56);
 SLIPWAY_ASSERT(sizeof(struct slipway_stage) == 40);
+SLIPWAY_ASSERT(sizeof(struct slipway_cpu) == 64);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, entry) == SLIPWAY_CPU_OFFSET_ENTRY);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, argument) == SLIPWAY_CPU_OFFSET_ARGUMENT);
 SLIPWAY_ASSERT(sizeof(struct slipway_note_wishes) == 40);
 SLIPWAY_ASSERT(sizeof(struct slipway_note) == 60);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, magic) == SLIPWAY_BOOT_OFFSET_MAGIC);
@@ -326,7 +367,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_bottom) == 288);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, rsdp_phys) == 304);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, boot_time) == 352);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, log) == 392);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 408);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, cpus) == 408);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 424);
 
 #endif /* !__ASSEMBLER__ */
 #endif

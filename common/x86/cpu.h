@@ -87,12 +87,21 @@ static inline uint64_t cpu_read_cr4(void) {
     return value;
 }
 
+static inline void cpu_write_cr0(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr0" ::"r"(value) : "memory");
+}
+
 static inline void cpu_write_cr3(uint64_t value) {
     __asm__ volatile("mov %0, %%cr3" ::"r"(value) : "memory");
 }
 
 static inline void cpu_write_cr4(uint64_t value) {
     __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
+}
+
+// Writes all that the caches hold back to memory and empties them.
+static inline void cpu_write_back_caches(void) {
+    __asm__ volatile("wbinvd" ::: "memory");
 }
 
 static inline void cpu_invlpg(uint64_t address) {

@@ -44,6 +44,18 @@
 #define MSR_GS_BASE   0xC0000101
 #define MSR_KERNEL_GS 0xC0000102 /* the base that SWAPGS swaps in */
 
+/* Memory type range registers, SDM 3A 11.11.1 and 11.11.2. */
+#define MSR_MTRR_CAP      0xFE
+#define MSR_MTRR_BASE(i)  (0x200 + 2 * (i))
+#define MSR_MTRR_MASK(i)  (0x201 + 2 * (i))
+#define MSR_MTRR_FIX64K   0x250
+#define MSR_MTRR_FIX16K   0x258 /* the first of two */
+#define MSR_MTRR_FIX4K    0x268 /* the first of eight */
+#define MSR_MTRR_DEFAULT  0x2FF
+#define MTRR_CAP_VARIABLE 0xFF /* how many variable ranges there are */
+#define MTRR_CAP_FIXED    (1 << 8)
+#define MTRR_DEFAULT_ON   (1 << 11)
+
 /* Machine checks, SDM 3B 16.3. */
 #define MSR_MCG_CAP           0x179
 #define MSR_MCG_STATUS        0x17A
@@ -60,6 +72,7 @@
 
 #define CPUID_1_EDX_MCE        (1 << 7)
 #define CPUID_1_EDX_APIC       (1 << 9)
+#define CPUID_1_EDX_MTRR       (1 << 12)
 #define CPUID_1_EDX_MCA        (1 << 14)
 #define CPUID_7_EBX_SMEP       (1 << 7)
 #define CPUID_7_EBX_SMAP       (1 << 20)

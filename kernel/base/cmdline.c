@@ -27,7 +27,6 @@ static const char *const tests[] = {
     [CMDLINE_TEST_GUARD_ABOVE] = "guard-above",
     [CMDLINE_TEST_NONCANONICAL] = "noncanonical",
     [CMDLINE_TEST_INVALID_OPCODE] = "invalid-opcode",
-    [CMDLINE_TEST_ABSENT_CPU] = "absent-cpu",
     [CMDLINE_TEST_CPU_FAULT] = "cpu-fault",
     [CMDLINE_TEST_CPU_OVERFLOW] = "cpu-overflow",
     [CMDLINE_TEST_CPU_PANICS] = "cpu-panics",

@@ -5,8 +5,7 @@
 //   exit=poweroff   power off after the report
 //   exit=debug      write to QEMU's isa-debug-exit device after the report: QEMU ends with status
 //                   33, or 35 after a panic or a fault
-//   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names;
-//                   absent-cpu is none, it makes up a CPU that never answers
+//   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names
 //   note=TEXT       nothing: like all of the command line it stands in the report
 //
 // A word that means nothing is a mistake, and who made it may wait for what never comes. So it ends
@@ -37,7 +36,6 @@ enum cmdline_test {
     CMDLINE_TEST_GUARD_ABOVE,
     CMDLINE_TEST_NONCANONICAL,
     CMDLINE_TEST_INVALID_OPCODE,
-    CMDLINE_TEST_ABSENT_CPU,
     CMDLINE_TEST_CPU_FAULT,
     CMDLINE_TEST_CPU_OVERFLOW,
     CMDLINE_TEST_CPU_PANICS,

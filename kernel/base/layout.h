@@ -7,14 +7,14 @@
 //   ffff800000000000  direct map: physical p is at hhdm_base + p. RAM only: devices, reserved
 //                     ranges and holes are not mapped. The base is what boot_info says; this is the
 //                     default.
-//   ffffc00000000000  the loader's window: boot stack between two guard pages, framebuffers
-//                     (write-combining), the loader's fault handler, GDT, TSS and IDT.
+//   ffffc00000000000  the loader's window: the stack of each CPU between two guard pages,
+//                     framebuffers (write-combining), the loader's fault handler, GDT, TSS and IDT.
 //   ffffffff00000000  scratch: a page that the self-test maps, protects and unmaps. It shares the
 //                     root's last entry with the image, so that no table is left behind.
 //   ffffffff40000000  the registers of the local APIC, uncached: one page, in which every CPU finds
 //                     its own.
-//   ffffffff40200000  stacks of CPU 1 and so on, KERNEL_STACKS_STRIDE bytes for each: the stack it
-//                     runs on, then its interrupt stacks, and below each an unmapped page.
+//   ffffffff40200000  interrupt stacks of CPU 1 and so on, KERNEL_ISTS_STRIDE bytes for each, and
+//                     below each stack an unmapped page.
 //   ffffffff80000000  the kernel's image: text, read-only data, data with zeroed data and the
 //                     interrupt stacks of CPU 0. The page below each interrupt stack is unmapped at
 //                     boot.
@@ -30,12 +30,12 @@
 #define KERNEL_LINK_BASE UINT64_C(0xffffffff80000000) // kernel.ld says the same
 #define KERNEL_SCRATCH   UINT64_C(0xffffffff00000000)
 
-#define KERNEL_APIC   UINT64_C(0xffffffff40000000)
-#define KERNEL_STACKS UINT64_C(0xffffffff40200000)
+#define KERNEL_APIC UINT64_C(0xffffffff40000000)
+#define KERNEL_ISTS UINT64_C(0xffffffff40200000)
 
-#define KERNEL_STACKS_STRIDE UINT64_C(0x40000)
+#define KERNEL_ISTS_STRIDE UINT64_C(0x20000)
 
-// The boot stack that the kernel wishes for in its note, and the stack of each other CPU.
+// The stack of each CPU, which the kernel wishes for in its note.
 #define KERNEL_STACK_BYTES UINT64_C(0x10000)
 
 // Interrupt stacks: see enum trap_ist. Each has one guard page below it.

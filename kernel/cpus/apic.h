@@ -19,7 +19,7 @@
 // allocator. False if there is no local APIC that is on.
 bool apic_start(void);
 
-// On another CPU: puts its local APIC into the boot CPU's mode. False if it cannot be.
+// On another CPU: lets interrupts in. False if its local APIC is not in the boot CPU's mode.
 bool apic_start_other(void);
 
 // The mode for people: "xAPIC", "x2APIC", or "none" before apic_start has succeeded.
@@ -28,21 +28,12 @@ const char *apic_name(void);
 // True if there is one, for callers that can do without.
 bool apic_is_on(void);
 
-// The ID of this CPU's local APIC as CPUID says: usable at any time, without a local APIC too.
-uint32_t apic_cpuid(void);
-
 // The ID as the local APIC has it, by which other CPUs reach it.
 uint32_t apic_id(void);
 
-// True if a CPU of this ID can be reached in the present mode.
-bool apic_can_reach(uint32_t id);
-
-// Interrupts the CPU whose local APIC has this ID: with a vector, by NMI; resets it, so that it
-// waits for a start-up; lets it start in real mode at the beginning of a page below 1 MiB.
+// Interrupts the CPU whose local APIC has this ID: with a vector, by NMI.
 void apic_send(uint32_t id, uint8_t vector);
 void apic_send_nmi(uint32_t id);
-void apic_send_init(uint32_t id);
-void apic_send_startup(uint32_t id, uint8_t page);
 
 // Ends the interrupt that has come last, with `vector`, if the local APIC has it in service. Until
 // then no other of its priority or below comes. One that is not in service, spurious, of the legacy

@@ -12,14 +12,14 @@
 // Those of one CPU: 0 is the stack that it runs on, the others are those of enum trap_ist.
 enum { STACKS = 1 + TRAP_IST_COUNT };
 
-#define STACKS_BYTES  (KERNEL_STACK_BYTES + TRAP_IST_COUNT * KERNEL_IST_BYTES)
-#define STACKS_FRAMES (STACKS_BYTES / FRAME_BYTES)
+#define ISTS_BYTES  (TRAP_IST_COUNT * KERNEL_IST_BYTES)
+#define ISTS_FRAMES (ISTS_BYTES / FRAME_BYTES)
 
 // A guard page below each, and one above the last, which is the next CPU's first.
-_Static_assert(STACKS_BYTES + (STACKS + 1) * FRAME_BYTES <= KERNEL_STACKS_STRIDE,
-               "the stacks of a CPU fit between those of its neighbours");
-_Static_assert(KERNEL_STACKS + CPUS_MAX * KERNEL_STACKS_STRIDE <= KERNEL_LINK_BASE,
-               "the stacks of all CPUs fit below the image");
+_Static_assert(ISTS_BYTES + (TRAP_IST_COUNT + 1) * FRAME_BYTES <= KERNEL_ISTS_STRIDE,
+               "the interrupt stacks of a CPU fit between those of its neighbours");
+_Static_assert(KERNEL_ISTS + CPUS_MAX * KERNEL_ISTS_STRIDE <= KERNEL_LINK_BASE,
+               "the interrupt stacks of all CPUs fit below the image");
 
 // Those of CPU 0 have to be there before there is memory: one guard page, then the stack that grows
 // down towards it.
@@ -34,25 +34,22 @@ static const char *const names[STACKS] = {
     "stack", "double-fault stack", "NMI stack", "machine-check stack", "page-fault stack",
 };
 
-static struct stack boot_stack = {.name = "boot stack"};
-static unsigned made = 1; // CPUs that have stacks
+static struct { uint64_t bottom, top; } own[CPUS_MAX]; // the loader's, between two guard pages
+static unsigned made = 1;                              // CPUs that have interrupt stacks
 
-static uint64_t bytes_of(unsigned index) {
-    return index == 0 ? KERNEL_STACK_BYTES : KERNEL_IST_BYTES;
-}
-
-static uint64_t bottom_of(unsigned cpu, unsigned index) {
+static uint64_t ist_bottom(unsigned cpu, unsigned ist) {
     if (cpu == 0)
-        return (uint64_t)(uintptr_t)ists[index - 1].bytes;
-    uint64_t before = index == 0 ? 0 : KERNEL_STACK_BYTES + (index - 1) * KERNEL_IST_BYTES;
-    return KERNEL_STACKS + cpu * KERNEL_STACKS_STRIDE + before + (index + 1) * FRAME_BYTES;
+        return (uint64_t)(uintptr_t)ists[ist - 1].bytes;
+    return KERNEL_ISTS + cpu * KERNEL_ISTS_STRIDE + (ist - 1) * KERNEL_IST_BYTES +
+           ist * FRAME_BYTES;
 }
 
 static struct stack stack_of(unsigned cpu, unsigned index) {
-    if (cpu == 0 && index == 0)
-        return boot_stack;
-    uint64_t bottom = bottom_of(cpu, index);
-    return (struct stack){names[index], cpu, bottom, bottom + bytes_of(index)};
+    if (index == 0)
+        return (struct stack){cpu == 0 ? "boot stack" : names[0], cpu, own[cpu].bottom,
+                              own[cpu].top};
+    uint64_t bottom = ist_bottom(cpu, index);
+    return (struct stack){names[index], cpu, bottom, bottom + KERNEL_IST_BYTES};
 }
 
 uint64_t stacks_ist_top(unsigned cpu, unsigned ist) {
@@ -60,12 +57,12 @@ uint64_t stacks_ist_top(unsigned cpu, unsigned ist) {
 }
 
 uint64_t stacks_top(unsigned cpu) {
-    return stack_of(cpu, 0).top;
+    return own[cpu].top;
 }
 
-void stacks_set_boot(uint64_t bottom, uint64_t top) {
-    boot_stack.bottom = bottom;
-    boot_stack.top = top;
+void stacks_set(unsigned cpu, uint64_t bottom, uint64_t top) {
+    own[cpu].bottom = bottom;
+    own[cpu].top = top;
 }
 
 void stacks_guard_ists(void) {
@@ -78,11 +75,11 @@ void stacks_guard_ists(void) {
     }
 }
 
-static enum vmem_status map(unsigned cpu, unsigned index, paddr_t frames) {
+static enum vmem_status map(unsigned cpu, unsigned ist, paddr_t frames) {
     struct vmem_mapping mapping = {
-        .virt = vaddr(bottom_of(cpu, index)),
+        .virt = vaddr(ist_bottom(cpu, ist)),
         .phys = frames,
-        .bytes = bytes_of(index),
+        .bytes = KERNEL_IST_BYTES,
         .rights = VMEM_READ | VMEM_WRITE,
         .cache = VMEM_CACHE_WB,
         .largest = VMEM_4K,
@@ -90,30 +87,31 @@ static enum vmem_status map(unsigned cpu, unsigned index, paddr_t frames) {
     return space_map(&mapping);
 }
 
-static void undo(unsigned cpu, unsigned mapped, paddr_t frames) {
-    for (unsigned index = 0; index < mapped; index++) {
-        if (space_unmap(vaddr(bottom_of(cpu, index)), bytes_of(index)) != VMEM_OK)
-            panic("the %s of CPU %u cannot be unmapped", names[index], cpu);
+static void undo(unsigned cpu, unsigned end, paddr_t frames) {
+    for (unsigned ist = 1; ist < end; ist++) {
+        if (space_unmap(vaddr(ist_bottom(cpu, ist)), KERNEL_IST_BYTES) != VMEM_OK)
+            panic("the %s of CPU %u cannot be unmapped", names[ist], cpu);
     }
-    enum frames_status status = memory_free_run(frames, STACKS_FRAMES);
+    enum frames_status status = memory_free_run(frames, ISTS_FRAMES);
     if (status != FRAMES_OK)
-        panic("the stacks of CPU %u cannot be freed: %s", cpu, frames_status_text(status));
+        panic("the interrupt stacks of CPU %u cannot be freed: %s", cpu,
+              frames_status_text(status));
 }
 
 bool stacks_make(unsigned cpu) {
     if (cpu < made)
         return true;
-    struct frames_request request = {.count = STACKS_FRAMES};
+    struct frames_request request = {.count = ISTS_FRAMES};
     paddr_t frames;
     if (memory_alloc_run(&request, &frames) != FRAMES_OK)
         return false;
     paddr_t next = frames;
-    for (unsigned index = 0; index < STACKS; index++) {
-        if (map(cpu, index, next) != VMEM_OK) {
-            undo(cpu, index, frames);
+    for (unsigned ist = 1; ist <= TRAP_IST_COUNT; ist++) {
+        if (map(cpu, ist, next) != VMEM_OK) {
+            undo(cpu, ist, frames);
             return false;
         }
-        next = paddr_add(next, bytes_of(index));
+        next = paddr_add(next, KERNEL_IST_BYTES);
     }
     made = cpu + 1;
     return true;
@@ -144,14 +142,17 @@ bool stacks_find(uint64_t address, struct stack *ret_stack) {
     return find(contains, address, ret_stack);
 }
 
+static bool is_above(const struct stack *stack, uint64_t address) {
+    return address >= stack->top && address - stack->top < FRAME_BYTES;
+}
+
 // A page between two stacks is below one of them: stacks overflow more often than they underflow.
 bool stacks_find_guard(uint64_t address, struct stack *ret_stack, const char **ret_side) {
     if (find(is_below, address, ret_stack)) {
         *ret_side = "below";
         return true;
     }
-    if (address >= boot_stack.top && address - boot_stack.top < FRAME_BYTES) {
-        *ret_stack = boot_stack;
+    if (find(is_above, address, ret_stack)) {
         *ret_side = "above";
         return true;
     }

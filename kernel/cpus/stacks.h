@@ -1,6 +1,6 @@
-// The kernel's stacks: one for each CPU, which on CPU 0 is the boot stack (the loader's, between
-// two guard pages), and for each CPU one interrupt stack for each fault that must not trust the
-// stack it happened on.
+// The kernel's stacks: one for each CPU, the loader's, between two guard pages; and for each CPU
+// one interrupt stack for each fault that must not trust the stack it happened on, the kernel's
+// own.
 #pragma once
 
 #include <stdbool.h>
@@ -19,12 +19,14 @@ uint64_t stacks_ist_top(unsigned cpu, unsigned ist);
 // End of the stack of a CPU.
 uint64_t stacks_top(unsigned cpu);
 
-// Makes all stacks of CPU `cpu`, which are there for good; true without a change if they are there
-// already. CPUs come in the order of their numbers, from 1 on. False if there is no memory.
+// Makes the interrupt stacks of CPU `cpu`, which are there for good; true without a change if they
+// are there already. CPUs come in the order of their numbers, from 1 on. False if there is no
+// memory.
 bool stacks_make(unsigned cpu);
 
-// Makes the boot stack known, so that backtraces may follow it and its guard pages have a name.
-void stacks_set_boot(uint64_t bottom, uint64_t top);
+// Makes the stack known that a CPU runs on, so that backtraces may follow it and its guard pages
+// have a name.
+void stacks_set(unsigned cpu, uint64_t bottom, uint64_t top);
 
 // Unmaps the page below each interrupt stack of CPU 0. Panics if it cannot: the page tables are the
 // kernel's own.

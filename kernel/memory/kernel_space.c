@@ -70,13 +70,10 @@ static uint64_t *table_pointer(void *context, paddr_t table) {
     return is_aligned(table.value, FRAME_BYTES) ? space_pointer(table, FRAME_BYTES) : NULL;
 }
 
-// Where tables come from: a CPU that starts can load a root below 4 GiB alone.
-static enum frames_zone table_zone = FRAMES_ANY;
-
 static paddr_t table_alloc(void *context) {
     (void)context;
     paddr_t table;
-    if (memory_alloc(table_zone, &table) != FRAMES_OK)
+    if (memory_alloc(FRAMES_ANY, &table) != FRAMES_OK)
         return PADDR_NONE;
     return table;
 }
@@ -192,43 +189,4 @@ enum vmem_status space_unmap(vaddr_t virt, uint64_t bytes) {
 enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights) {
     struct vmem_flush flush;
     return finish(vmem_protect(space_begin(&flush), virt, bytes, rights, &flush), &flush);
-}
-
-// The page can be written through the direct map while it is executed here: it is the one place of
-// both, for as long as CPUs start.
-static enum vmem_status map_at_itself(struct vmem *tables, paddr_t page) {
-    struct vmem_mapping mapping = {
-        .virt = vaddr(page.value),
-        .phys = page,
-        .bytes = FRAME_BYTES,
-        .rights = VMEM_READ | VMEM_EXECUTE,
-        .cache = VMEM_CACHE_WB,
-        .largest = VMEM_4K,
-    };
-    struct vmem_flush flush;
-    vmem_flush_begin(&flush, &flush_ops, NULL);
-    enum vmem_status status = vmem_map(tables, &mapping, &flush);
-    vmem_flush_finish(tables, &flush);
-    return status;
-}
-
-enum vmem_status space_make_startup_tables(paddr_t page, struct vmem *ret_tables) {
-    table_zone = FRAMES_BELOW_4G;
-    enum vmem_status status = vmem_clone(&kernel_space, ret_tables);
-    table_zone = FRAMES_ANY;
-    if (status != VMEM_OK)
-        return status;
-    status = map_at_itself(ret_tables, page);
-    if (status != VMEM_OK)
-        space_free_startup_tables(ret_tables);
-    return status;
-}
-
-void space_free_startup_tables(struct vmem *tables) {
-    struct vmem_flush flush;
-    vmem_flush_begin(&flush, &flush_ops, NULL);
-    enum vmem_status status = vmem_destroy(tables, &flush);
-    if (status != VMEM_OK)
-        panic("page tables at 0x%lx that CPUs started with: %s", tables->root.value,
-              vmem_status_text(status));
 }

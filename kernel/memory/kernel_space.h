@@ -31,12 +31,6 @@ void *space_pointer(paddr_t phys, uint64_t bytes);
 // True if `address` is in a mapped part of the direct map.
 bool space_is_direct(uint64_t address);
 
-// Tables for CPUs that start: the kernel's half, and one page below 1 MiB at its own physical
-// address, which may be executed. The root lies below 4 GiB. They end with
-// space_free_startup_tables, when no CPU uses them any more.
-[[nodiscard]] enum vmem_status space_make_startup_tables(paddr_t page, struct vmem *ret_tables);
-void space_free_startup_tables(struct vmem *tables);
-
 // The kernel's space is changed by CPU 0, while all others sleep. While they do not, the space is
 // closed, and each function below panics.
 void space_close(void);

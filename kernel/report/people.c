@@ -1,5 +1,6 @@
 // The report for people: tables on the console.
 #include "common/base/addr.h"
+#include "common/base/arith.h"
 #include "kernel/base/boot.h"
 #include "kernel/base/stages.h"
 #include "kernel/base/units.h"
@@ -147,11 +148,13 @@ void report_print_timeline(void) {
         return;
     }
     console_heading("Timeline            start us   took us        bytes     MB/s");
+    uint64_t loader_end = info->tsc_exit_done; // or the end of a stage after the exit
     for (uint64_t i = 0; i < info->stages.count; i++) {
         const struct slipway_stage *stage = boot_record(&info->stages, i);
         print_stage(stage->name, stage->tsc_start, stage->tsc_end, stage->bytes);
+        loader_end = max_u64(loader_end, stage->tsc_end);
     }
-    print_stage("hand-over", info->tsc_exit_done, boot_tsc_entry(), 0);
+    print_stage("hand-over", loader_end, boot_tsc_entry(), 0);
     unsigned count;
     const struct stage *stages = stages_get(&count);
     for (unsigned i = 0; i < count; i++)

@@ -91,6 +91,17 @@ static void print_frames_now(const struct sink *out) {
     fmt_print(out, "frames.peak=%lu\n", now.peak_used_frames);
 }
 
+// Of the ranges of this purpose.
+static uint64_t range_bytes(uint32_t purpose) {
+    const struct slipway_boot_info *info = boot_info();
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < info->ranges.count; i++) {
+        const struct slipway_range *range = boot_range(info, i);
+        bytes += range->purpose == purpose ? range->bytes : 0;
+    }
+    return bytes;
+}
+
 static void print_cpus(const struct sink *out) {
     struct cpus_facts cpus = cpus_facts();
     fmt_print(out, "cpus.found=%u\n", cpus.found);
@@ -99,6 +110,7 @@ static void print_cpus(const struct sink *out) {
     fmt_print(out, "cpus.reason=%s\n", cpus.reason != NULL ? cpus.reason : "none");
     fmt_print(out, "cpus.apic=%s\n", apic_name());
     fmt_print(out, "cpus.frames=%lu\n", cpus.frames);
+    fmt_print(out, "cpus.bytes=%lu\n", range_bytes(SLIPWAY_RANGE_CPUS));
     for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
         fmt_print(out, "cpu.%u.apic_id=%u\n", cpu, cpus_apic_id(cpu));
 }

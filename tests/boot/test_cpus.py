@@ -1,6 +1,8 @@
-"""The reference kernel on machines with several CPUs: it starts all that the firmware lists, goes on
-without those that do not answer or that nobody lists, and when one of them fails there is one report,
-which says whose it is. The failures boot from snapshots, the other tests cold.
+"""All CPUs. The loader starts them for a kernel that asks, and parks them; each finds the contract when
+it is released. The reference kernel takes them over, goes on without those that do not come up or that
+nobody lists, and when one of them fails there is one report, which says whose it is. Machines with so
+many CPUs that the host has far fewer run them in turns (thread=single): a parked one gives up its turn
+at once. Boots from snapshots where the command line has none before.
 """
 
 import re
@@ -10,12 +12,85 @@ import pytest
 
 import qemu
 import snapshots
-from support import EXIT_BAD, EXIT_GOOD, KERNEL, volume
+from support import (EXIT_BAD, EXIT_GOOD, KERNEL, LA57, LOADER, MADT, MTRR, boot_contract_kernel,
+                     sentences, volume)
+from test_contract import ALWAYS, FAULTS, assert_checked
 from test_reference import assert_stress
 
+BOOT, PARKED, ABSENT = 1, 2, 3
+IN_TURNS = {"accel": "tcg,thread=single", "timeout": 120}
+RELEASED = [s for s in sentences("check_cpus.c") if not s.startswith("without a wish")]
+CONTRACT = [s for s in ALWAYS if s not in ("without a wish for CPUs none is listed",)]
 
-def report_of(folder, test="", **options):
-    config = "cmdline = exit=debug" + (f" test={test}" if test else "") + "\n"
+
+def contract(folder, cmdline="", config="", files=None, **options):
+    """Boots the contract kernel that asks for CPUs; returns what it said and its list of CPUs."""
+    output = boot_contract_kernel(folder, "cpus", cmdline, "log = info\n" + config, files, **options)
+    assert_checked(output, CONTRACT + (FAULTS if cmdline else []))
+    facts = [output.facts[f"cpu.{name}"] for name in ("apic_id", "processor_id", "state")]
+    return output, list(zip(*facts))
+
+
+def assert_released(output, cpus):
+    """Every parked CPU made all its checks, each once, from the last to the first."""
+    parked = [apic_id for apic_id, _, state in cpus if state == PARKED]
+    assert output.facts.get("cpu.released", []) == parked[::-1]
+    assert output.fact("cpus.released") == len(parked)
+    for sentence in RELEASED[:3] if parked else RELEASED[3:]:
+        assert output.good.count(sentence) == max(len(parked), 1), sentence
+    if parked:
+        assert_checked(output, RELEASED)
+
+
+# The processor IDs of QEMU's MADT are those of its APICs.
+@pytest.mark.parametrize("smp, options", [
+    (1, {}),
+    (2, {"cpu": "max"}),
+    (8, {"memory": "128M", **IN_TURNS}),
+    (64, {"memory": "512M", **IN_TURNS}),
+    (255, {"memory": "2G", "boot": qemu.boot, **IN_TURNS}),
+], ids=lambda value: str(value) if isinstance(value, int) else "")
+def test_every_cpu_finds_the_contract_when_it_is_released(tmp_path, smp, options):
+    output, cpus = contract(tmp_path, smp=smp, **options)
+    assert cpus == [(i, i, BOOT if i == 0 else PARKED) for i in range(smp)]
+    assert_released(output, cpus)
+    assert f"slipway: {smp} CPUs, {smp - 1} of them parked\n" in output.result.serial
+
+
+@pytest.mark.parametrize("cpu", ["qemu64", "Nehalem", "EPYC"])
+def test_cpus_of_every_model_come_up(tmp_path, cpu):
+    output, cpus = contract(tmp_path, smp=3, cpu=cpu, machine="pc")
+    assert [state for _, _, state in cpus] == [BOOT, PARKED, PARKED]
+    assert_released(output, cpus)
+
+
+@pytest.mark.parametrize("firmware, levels", [(4, 5), (5, 4), (5, 5)])
+def test_cpus_have_the_paging_levels_of_the_kernel(tmp_path, firmware, levels):
+    files = {"EFI/BOOT/BOOTX64.EFI": LA57, "EFI/BOOT/LOADER.EFI": LOADER} if firmware == 5 else None
+    output, cpus = contract(tmp_path, "faults", f"paging = {levels}\n", files, cpu="max", smp=2)
+    assert bool(output.fact("cr4") & 1 << 12) == (levels == 5)  # said by each: one value
+    assert_released(output, cpus)
+
+
+def test_a_cpu_that_does_not_come_up_is_absent_and_one_that_nobody_lists_does_nothing(tmp_path):
+    files = {"EFI/BOOT/BOOTX64.EFI": MADT, "EFI/BOOT/LOADER.EFI": LOADER}
+    output, cpus = contract(tmp_path, files=files, smp=4)
+    assert "MADT without CPU 0x3\n" in output.result.serial
+    assert cpus == [(0, 0, BOOT), (1, 1, PARKED), (2, 2, PARKED), (0xF0, 3, ABSENT)]
+    assert_released(output, cpus)
+    assert "slipway: the CPU with the APIC ID 240 did not come up\n" in output.result.serial
+    assert "slipway: 4 CPUs, 2 of them parked\n" in output.result.serial
+
+
+def test_cpus_get_the_mtrrs_of_the_boot_cpu(tmp_path):
+    files = {"EFI/BOOT/BOOTX64.EFI": MTRR, "EFI/BOOT/LOADER.EFI": LOADER}
+    output, cpus = contract(tmp_path, files=files, smp=2)
+    assert re.search(r"^MTRR 0x\d$", output.result.serial, re.M)
+    assert_released(output, cpus)
+
+
+def report_of(folder, test="", config="", **options):
+    config += "cmdline = exit=debug" + (f" test={test}" if test else "") + "\n"
     result = qemu.boot([volume(folder, KERNEL, config)], **{"memory": "128M", **options})
     assert result.debug_exit == EXIT_GOOD, result.serial
     return result
@@ -33,8 +108,8 @@ def assert_cpus(result, found, started, reason="none"):
     assert (reason in said) == (reason != "none")
 
 
-# Each CPU but the first has 32 frames of stacks; three of the tables that map them and the registers
-# of the local APIC are enough for eight.
+# Each CPU but the first has 16 frames of interrupt stacks; two of the tables that map them and the
+# registers of the local APIC are enough for eight.
 @pytest.mark.parametrize("smp, machine, options", [
     (1, "q35", {}),
     (2, "q35", {"cpu": "max"}),
@@ -54,28 +129,32 @@ def test_every_cpu_is_started(tmp_path, smp, machine, options):
     else:
         assert [report[f"cpu.{cpu}.apic_id"] for cpu in range(6)] == [0, 1, 2, 4, 5, 6]
     started = report["cpus.started"]
-    assert report["cpus.frames"] == (2 if started == 1 else 3 + 32 * (started - 1))
+    assert report["cpus.frames"] == (2 if started == 1 else 3 + 16 * (started - 1))
     assert report["cpus.apic"] == "xAPIC"
 
 
 def test_more_cpus_than_the_kernel_can_count_are_left_out(tmp_path):
-    result = report_of(tmp_path, smp=66, memory="512M", timeout=120)
+    result = report_of(tmp_path, smp=66, memory="512M", **IN_TURNS)
     assert_cpus(result, 66, 64, "there are more CPUs than this kernel can count")
 
 
-def test_a_cpu_that_does_not_answer_is_left_out(tmp_path):
-    result = report_of(tmp_path, "absent-cpu", smp=2)
-    assert_cpus(result, 3, 2, "a CPU did not answer")
+def test_a_cpu_that_does_not_come_up_is_left_out(tmp_path):
+    files = {"EFI/BOOT/BOOTX64.EFI": MADT, "EFI/BOOT/LOADER.EFI": LOADER}
+    image = volume(tmp_path, KERNEL, "cmdline = exit=debug\n", files)
+    result = snapshots.boot([image], memory="128M", smp=3)
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    assert_cpus(result, 3, 2, "a CPU did not come up")
 
 
 def test_without_acpi_tables_there_is_one_cpu(tmp_path):
-    result = report_of(tmp_path, smp=2, machine="q35,acpi=off")
-    assert_cpus(result, 1, 1, "the firmware gives no ACPI tables")
+    result = report_of(tmp_path, smp=2, machine="q35,acpi=off", config="log = info\n")
+    assert_cpus(result, 1, 1)
+    assert "slipway: the other CPUs are left out: the firmware gives no ACPI tables\n" in result.serial
 
 
 def test_a_cpu_without_a_local_apic_is_enough(tmp_path):
     result = report_of(tmp_path, smp=1, cpu="qemu64,-apic")
-    assert_cpus(result, 1, 1)
+    assert_cpus(result, 1, 1, "the local APIC of the CPU that boots is off")
     assert result.report()["cpus.apic"] == "none"
 
 

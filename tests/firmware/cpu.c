@@ -1,10 +1,14 @@
-// The fake CPU and the ports of the fake machine: CPUID, a TSC of 1 GHz, the power management
-// timer, COM1, the interrupt controllers' masks; and the two ways to leave the loader for good.
+// The fake CPU and the ports of the fake machine: CPUID, a TSC of 1 GHz, registers, the power
+// management timer, COM1, the interrupt controllers' masks; and the ways to leave the loader for
+// good.
 #include "common/x86/cpu.h"
 
 #include "common/x86/regs.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 enum {
     COM1 = 0x3f8,
@@ -24,11 +28,37 @@ enum {
     PIC_SLAVE = 0xa1,
     TSC_START = 5000000,
     NOTHING = 0xff, // what a port without a device gives
+    PAUSE_COUNTS = 10000,
 };
 
 static uint64_t tsc;
+
 void fake_reset_cpu(void) {
     tsc = TSC_START;
+    fake.registers = (struct fake_registers){
+        .cr0 = CR0_PE | CR0_WP | CR0_PG,
+        .cr4 = CR4_PAE,
+        .apic_base = FAKE_LAPIC_PHYS | APIC_BASE_ENABLED | 1 << 8, // it boots
+        .s_cet = 3,
+        .mtrr_default = MTRR_DEFAULT_ON | 1 << 10 | 6, // fixed ranges are on, too; write-back
+    };
+    for (unsigned i = 0; i < MTRR_FIXED; i++)
+        fake.registers.mtrr_fixed[i] = UINT64_C(0x0606060606060600) | i;
+    for (unsigned i = 0; i < FAKE_MTRRS_MAX; i++) {
+        fake.registers.mtrr_variable[i][0] = (uint64_t)i << 32;
+        fake.registers.mtrr_variable[i][1] = UINT64_C(0xffff00000000) | i << 12 | 1 << 11;
+    }
+}
+
+[[gnu::format(printf, 1, 2)]] static void trace(const char *format, ...) {
+    if (!fake.traces)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    size_t left = sizeof(fake.trace) - fake.trace_bytes;
+    int bytes = vsnprintf(fake.trace + fake.trace_bytes, left, format, arguments);
+    va_end(arguments);
+    fake.trace_bytes += (size_t)bytes < left ? (size_t)bytes : left - 1;
 }
 
 struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
@@ -36,15 +66,20 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
         return fake.cpuid(leaf, subleaf);
     switch (leaf) {
     case 0:
-        return (struct cpuid){.eax = 7};
+        return (struct cpuid){.eax = fake.has_topology ? 0xB : 7};
     case 1:
-        return (struct cpuid){.edx = fake.has_mce ? CPUID_1_EDX_MCE : 0};
+        return (struct cpuid){.ebx = fake.apic_id << 24 | 0x10800,
+                              .edx = (fake.has_mce ? CPUID_1_EDX_MCE : 0) |
+                                     (fake.has_apic ? CPUID_1_EDX_APIC : 0) |
+                                     (fake.has_mtrrs ? CPUID_1_EDX_MTRR : 0)};
     case 7:
         return (struct cpuid){
             .ebx = CPUID_7_EBX_SMEP,
             .ecx = CPUID_7_ECX_UMIP |
                    (fake.has_la57 || fake.paging_levels == 5 ? (uint32_t)CPUID_7_ECX_LA57 : 0),
             .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};
+    case 0xB:
+        return (struct cpuid){.eax = 1, .ebx = 2, .ecx = 0x100, .edx = fake.apic_id};
     case 0x80000000:
         return (struct cpuid){.eax = 0x8000001F};
     case 0x8000001F:
@@ -60,13 +95,36 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
 }
 
 uint64_t cpu_rdtsc(void) {
+    fake_look_at_lapic();
     if (fake.tsc_steps_back && tsc >= TSC_START + 20 * FAKE_TSC_STEP)
         tsc = TSC_START / 2;
     return tsc += FAKE_TSC_STEP;
 }
 
+uint64_t fake_tsc(void) {
+    return tsc;
+}
+
 void fake_pass_time(uint64_t counts) {
     tsc += counts;
+}
+
+void cpu_pause(void) {
+    if (fake.in_pause != NULL) {
+        fake.in_pause();
+        return;
+    }
+    if (fake_is_other_cpu())
+        fake_end_other_cpu(/*stops=*/false); // it waits for the kernel
+    tsc += PAUSE_COUNTS;
+    fake_look_at_lapic();
+    fake_go_on();
+}
+
+void cpu_fence(void) {
+    trace("fence ");
+    fake_look_at_lapic();
+    fake_fence_lapic();
 }
 
 uint32_t cpu_in32(uint16_t port) {
@@ -141,18 +199,83 @@ void cpu_out8(uint16_t port, uint8_t value) {
         *slot = value;
 }
 
+// ---- Registers
+
+// The register of a memory type range that this MSR is, or null.
+static uint64_t *mtrr_register(uint32_t msr) {
+    const uint64_t variable = fake.mtrr_cap & MTRR_CAP_VARIABLE;
+    struct fake_registers *registers = &fake.registers;
+    if (!fake.has_mtrrs)
+        return NULL;
+    if (msr == MSR_MTRR_DEFAULT)
+        return &registers->mtrr_default;
+    if (msr >= MSR_MTRR_BASE(0) && msr < MSR_MTRR_BASE(variable))
+        return &registers->mtrr_variable[(msr - MSR_MTRR_BASE(0)) / 2][msr % 2];
+    if (!(fake.mtrr_cap & MTRR_CAP_FIXED))
+        return NULL;
+    if (msr == MSR_MTRR_FIX64K)
+        return &registers->mtrr_fixed[0];
+    if (msr >= MSR_MTRR_FIX16K && msr < MSR_MTRR_FIX16K + 2)
+        return &registers->mtrr_fixed[1 + msr - MSR_MTRR_FIX16K];
+    if (msr >= MSR_MTRR_FIX4K && msr < MSR_MTRR_FIX4K + 8)
+        return &registers->mtrr_fixed[3 + msr - MSR_MTRR_FIX4K];
+    return NULL;
+}
+
+static bool is_in_x2apic_mode(void) {
+    return fake.has_apic && (fake.registers.apic_base & APIC_BASE_X2APIC);
+}
+
 uint64_t cpu_rdmsr(uint32_t msr) {
+    const uint64_t *mtrr = mtrr_register(msr);
+    if (mtrr != NULL)
+        return *mtrr;
     if (msr == MSR_SEV)
         return fake.is_sev_guest;
-    return EFER_LME | EFER_LMA | EFER_NXE; // for the report of a fault
+    if (msr == MSR_EFER) // for the report of a fault
+        return EFER_LME | EFER_LMA | EFER_NXE;
+    if (msr == MSR_APIC_BASE && fake.has_apic)
+        return fake.registers.apic_base;
+    if (msr == MSR_X2APIC + 2 && is_in_x2apic_mode())
+        return fake.apic_id;
+    if (msr == MSR_MTRR_CAP && fake.has_mtrrs)
+        return fake.mtrr_cap;
+    fake_record_breach("MSR 0x%x was read, which is not there", msr);
+    return 0;
+}
+
+// SDM 3A figure 11-27: to x2APIC from xAPIC alone, and from there to off alone.
+static void write_apic_base(uint64_t value) {
+    const uint64_t mode = APIC_BASE_ENABLED | APIC_BASE_X2APIC;
+    uint64_t from = fake.registers.apic_base & mode;
+    uint64_t to = value & mode;
+    bool is_step = to == from || to == 0 || (from == 0 && to == APIC_BASE_ENABLED) ||
+                   (from == APIC_BASE_ENABLED && to == mode);
+    if (!fake.has_apic || !is_step)
+        fake_record_breach("IA32_APIC_BASE was written: 0x%lx, from 0x%lx", value,
+                           fake.registers.apic_base);
+    fake.registers.apic_base = value;
 }
 
 void cpu_wrmsr(uint32_t msr, uint64_t value) {
-    fake.s_cet_was_cleared |= msr == MSR_S_CET && value == 0;
+    uint64_t *mtrr = mtrr_register(msr);
+    trace("%x=%lx ", msr, value);
+    if (mtrr != NULL) {
+        *mtrr = value;
+    } else if (msr == MSR_S_CET && fake.has_cet) {
+        fake.registers.s_cet = value;
+        fake.s_cet_was_cleared |= value == 0;
+    } else if (msr == MSR_APIC_BASE) {
+        write_apic_base(value);
+    } else if (msr == MSR_X2APIC + 0x30 && is_in_x2apic_mode()) {
+        fake_send_command((uint32_t)(value >> 32), (uint32_t)value);
+    } else {
+        fake_record_breach("MSR 0x%x was written, which is not there", msr);
+    }
 }
 
 uint64_t cpu_read_cr0(void) {
-    return CR0_PE | CR0_WP | CR0_PG;
+    return fake.registers.cr0;
 }
 
 uint64_t cpu_read_cr2(void) {
@@ -164,7 +287,26 @@ uint64_t cpu_read_cr3(void) {
 }
 
 uint64_t cpu_read_cr4(void) {
-    return CR4_PAE | (fake.paging_levels == 5 ? CR4_LA57 : 0);
+    bool is_firmwares = fake.paging_levels == 5 && !fake_is_other_cpu();
+    return fake.registers.cr4 | (is_firmwares ? CR4_LA57 : 0);
+}
+
+void cpu_write_cr0(uint64_t value) {
+    trace("cr0=%lx ", value);
+    fake.registers.cr0 = value;
+}
+
+void cpu_write_cr3(uint64_t value) {
+    trace("cr3=%lx ", value);
+}
+
+void cpu_write_cr4(uint64_t value) {
+    trace("cr4=%lx ", value);
+    fake.registers.cr4 = value;
+}
+
+void cpu_write_back_caches(void) {
+    trace("wbinvd ");
 }
 
 void cpu_interrupts_off(void) {
@@ -172,16 +314,28 @@ void cpu_interrupts_off(void) {
 }
 
 void cpu_stop(void) {
+    if (fake_is_other_cpu())
+        fake_end_other_cpu(/*stops=*/true);
     fake_end_boot(FAKE_STOPPED);
 }
 
-// ---- In place of loader/enter.S
+// ---- In place of loader/enter.S and loader/park.S
 
 const char enter_switch_start[1];
 const char enter_loaded[1];
+const char park_find[1];
 
-void enter_switch(const struct enter_cpu *cpu) {
+[[gnu::noreturn]] static void enter(const struct enter_cpu *cpu) {
     fake.cpu = *cpu;
     fake.cpu_address = (uintptr_t)cpu;
     fake_end_boot(FAKE_ENTERED);
+}
+
+void enter_switch(const struct enter_cpu *cpu) {
+    fake_look_at_lapic();
+    enter(cpu);
+}
+
+void enter_jump(const struct enter_cpu *cpu) {
+    enter(cpu);
 }

@@ -1,17 +1,19 @@
 // A machine and its firmware for the loader, which runs on them as it is, from efi_main on: only
-// the CPU's instructions and the switch to the kernel are played.
+// the CPU's instructions, the switch to the kernel, and the other CPUs are played, these up to
+// where they are parked.
 //
 // A test sets in `fake` what is to be special, runs fake_boot, and looks at what came of it. Every
 // call of the firmware is counted and any of them can fail. The first thing that the loader did and
 // must not do is in fake.breach.
 //
 // Physical addresses are host addresses: RAM that is really there is the arena, mapped at a fixed
-// low address. Pages of it that are not the loader's are poisoned, as are the pages just before
-// and after every allocation. None of it can be executed but the text of the loader's image, which
-// cannot be written; what runs is the test's own text, which cannot, either.
+// low address, and some below 1 MiB. Pages of it that are not the loader's are poisoned, as are the
+// pages just before and after every allocation. None of it can be executed but the text of the
+// loader's image, which cannot be written; what runs is the test's own text, which cannot, either.
 #pragma once
 
 #include "common/x86/cpu.h"
+#include "common/x86/mtrr.h"
 #include "loader/enter_cpu.h"
 
 #include <efi.h>
@@ -29,6 +31,13 @@
 #define FAKE_ACPI_PHYS   (FAKE_ARENA_START + 0xa0000)
 #define FAKE_IMAGE_PHYS  (FAKE_ARENA_START + 0xb4000)
 #define FAKE_IMAGE_BYTES UINT64_C(0x5f00) // of 6 pages
+
+// RAM below 1 MiB, which is there from FAKE_LOW_START on.
+#define FAKE_LOW_START UINT64_C(0x80000)
+#define FAKE_LOW_END   UINT64_C(0x9f000)
+
+// The registers of the local APIC, in no RAM.
+#define FAKE_LAPIC_PHYS (FAKE_ARENA_END + UINT64_C(0x1000000))
 
 // RAM above 4 GiB that is in the map and not in the arena.
 #define FAKE_HIGH_PHYS  UINT64_C(0x100000000)
@@ -73,6 +82,8 @@ enum fake_call {
 #define FAKE_CONSOLES_MAX   17
 #define FAKE_CALLS_RECORDED 4096
 #define FAKE_TEXT_BYTES     16384
+#define FAKE_CPUS_MAX       40
+#define FAKE_MTRRS_MAX      40 // variable ranges
 
 // A file, and what is wrong with it; limits of 0 are none.
 struct fake_file {
@@ -98,6 +109,44 @@ struct fake_display {
     uint64_t bytes;
     bool has_no_mode; // its protocol says nothing of the mode
     bool has_no_info; // its mode says nothing of the picture
+};
+
+// Registers of a CPU that the loader writes, or reads to make another CPU's alike.
+struct fake_registers {
+    uint64_t cr0;
+    uint64_t cr4;
+    uint64_t apic_base;
+    uint64_t s_cet;
+    uint64_t mtrr_default;
+    uint64_t mtrr_fixed[MTRR_FIXED];
+    uint64_t mtrr_variable[FAKE_MTRRS_MAX][2]; // base and mask
+};
+
+// A CPU but the one that boots. Where it gets to depends on the local APIC's commands.
+struct fake_cpu {
+    uint32_t apic_id;
+    uint32_t processor_id;
+    bool is_unlisted;     // by the MADT
+    uint32_t comes_at;    // the STARTUP of this number, from 1, starts it; 0: none does
+    uint64_t comes_after; // the TSC's counts from there to where it can be parked
+    bool waits;           // for STARTUP, since the firmware left it so
+    bool latches;         // a STARTUP that it did not wait for, and takes it after INIT
+    struct fake_registers registers;
+
+    // ---- Seen
+    enum {
+        FAKE_CPU_IDLE,       // in the firmware
+        FAKE_CPU_WAITS,      // after INIT, for STARTUP
+        FAKE_CPU_ON_ITS_WAY, // will come when the TSC is at `due`
+        FAKE_CPU_PARKED,
+        FAKE_CPU_STOPPED, // too late, or not listed
+    } state;
+    bool has_stopped; // when it came
+    uint32_t inits;
+    uint32_t startups; // since the last INIT
+    bool has_latched;
+    uint64_t due;
+    uint32_t noted_as; // not listed: which of those it is, from 1, by when it came
 };
 
 enum fake_end {
@@ -159,6 +208,24 @@ struct fake {
     const char *com1_input;    // received, to be read; null: nothing
     bool com1_overran;         // what COM1's status says once
     bool tsc_steps_back;       // after the loader's first readings
+    bool has_apic;
+    bool has_topology; // CPUID has leaf 0xB
+    bool has_mtrrs;
+    uint64_t mtrr_cap;               // IA32_MTRRCAP
+    uint32_t apic_id;                // of the CPU that boots
+    struct fake_registers registers; // of the CPU that runs
+    uint32_t lapic_takes;            // PAUSEs until it has sent a command
+    bool lapic_is_stuck;             // its command register is never ready
+    struct fake_cpu cpus[FAKE_CPUS_MAX];
+    uint32_t cpu_count;
+    bool has_madt;
+    bool madt_is_broken;    // its sum is wrong
+    bool madt_is_unread;    // nobody may read it
+    uint32_t madt_more;     // it lists so many CPUs that are none, before all others
+    uint32_t boot_cpu_at;   // it lists the CPU that boots after so many others,
+    bool boot_cpu_unlisted; // or not at all
+    void (*in_pause)(void); // in place of what PAUSE does
+    bool traces;            // writes of registers to `trace`
 
     // ---- Seen
     enum fake_end end;
@@ -183,6 +250,12 @@ struct fake {
     uint32_t stalls;
     uint64_t stalled_us;
     bool s_cet_was_cleared;
+    uint64_t code_limit;      // the highest address that pages for code could have
+    uint32_t commands;        // of the local APIC
+    uint64_t others_entry;    // where STARTUP led, and with what,
+    uint64_t others_argument; // as addresses of the kernel's half
+    char trace[FAKE_TEXT_BYTES];
+    size_t trace_bytes;
     uint32_t open_handles;
     char breach[160];
     char com1[FAKE_TEXT_BYTES]; // without the carriage returns
@@ -201,6 +274,9 @@ struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t
 
 // Appends a display with 8 bits a colour, blue first, at `base`.
 struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t height);
+
+// Appends a CPU with this APIC ID that comes at once, and another processor ID; the MADT is there.
+struct fake_cpu *fake_add_cpu(uint32_t apic_id);
 
 // Starts the loader and waits for its end.
 void fake_boot(void);
@@ -253,6 +329,9 @@ void fake_reset_cpu(void);
 uint64_t fake_map_key(void);
 void fake_change_map_key(void);
 void fake_send_to_com1(uint8_t byte);
+uint64_t fake_tsc(void);
+void fake_map(uint64_t start, uint64_t bytes);
+bool fake_is_code(uint64_t start);
 void fake_put_tables(EFI_SYSTEM_TABLE *system);
 EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
                                       EFI_PHYSICAL_ADDRESS *address);
@@ -261,6 +340,18 @@ EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, 
                                       UINTN *stride, UINT32 *version);
 void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
+
+// The local APIC of the CPU that runs: whatever was written to its page takes effect, what was
+// stored before is seen, a command is sent, a PAUSE has passed.
+void fake_reset_lapic(void);
+void fake_look_at_lapic(void);
+void fake_fence_lapic(void);
+void fake_send_command(uint32_t id, uint32_t command);
+void fake_go_on(void);
+
+// True on a CPU that is not the one that boots; and the end of its way, where it waits or stops.
+bool fake_is_other_cpu(void);
+[[gnu::noreturn]] void fake_end_other_cpu(bool stops);
 
 // Ends the boot: never returns.
 [[gnu::noreturn]] void fake_end_boot(enum fake_end end);

@@ -1,4 +1,5 @@
 // The fake firmware's tables and protocols, and the rules by which it may be called.
+#include "common/x86/regs.h"
 #include "tests/firmware/fake.h"
 
 #include <setjmp.h>
@@ -271,6 +272,10 @@ void fake_reset(void) {
         .paging_levels = 4,
         .paddr_bits = 48,
         .smbios = FAKE_ACPI_PHYS + 0x1000,
+        .has_apic = true,
+        .has_mtrrs = true,
+        .mtrr_cap = 1 << 10 | MTRR_CAP_FIXED | 8,
+        .apic_id = 4,
         .has_1g = true,
         .has_mce = true,
         .has_uart = true,
@@ -282,6 +287,7 @@ void fake_reset(void) {
         .key_at_stall = 1,
     };
     fake_reset_cpu();
+    fake_reset_lapic();
     fake_reset_memory();
 }
 

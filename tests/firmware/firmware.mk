@@ -1,12 +1,12 @@
 # Ring 2: the loader's firmware-facing code on the host, over a fake firmware. The real sources, but
-# for the CPU's instructions (machine/common/x86/cpu.h is found first) and loader/enter.S. Linked
-# above the arena, and where a CPU of 32 physical bits reaches: there is the page that switches to
-# the kernel.
+# for the CPU's instructions (machine/common/x86/cpu.h is found first), loader/enter.S and
+# loader/park.S. Linked above the arena, and where a CPU of 32 physical bits reaches: there is the
+# page that switches to the kernel.
 FW_CFLAGS  := -iquote tests/firmware/machine $(HOST_CFLAGS) -fno-pie -fshort-wchar -DGNU_EFI_USE_MS_ABI \
               -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 FW_LFLAGS  := -no-pie -Wl,-Ttext-segment=0x40000000
 FW_TESTS   := $(sort $(wildcard tests/firmware/test_*.c))
-FW_SRC     := $(filter-out common/base/mem.c loader/enter.S,$(LOADER_SRC)) \
+FW_SRC     := $(filter-out common/base/mem.c loader/enter.S loader/park.S,$(LOADER_SRC)) \
               $(filter-out $(FW_TESTS),$(sort $(wildcard tests/firmware/*.c tests/firmware/*.S)))
 FW_OBJ     := $(call objects,firmware,$(FW_SRC)) $(BUILD)/firmware/font.o
 FW_BIN     := $(FW_TESTS:tests/firmware/%.c=$(BUILD)/host/firmware/%)

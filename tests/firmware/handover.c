@@ -5,13 +5,17 @@
 #include "common/vmem/vmem.h"
 #include "common/x86/regs.h"
 #include "common/x86/trap.h"
+#include "loader/cpus.h"
+#include "loader/enter.h"
 #include "loader/firmware.h"
+#include "loader/park.h"
 #include "loader/startup.h"
 #include "tests/firmware/setup.h"
 #include "tests/unit/support/memmap_model.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static union {
     struct slipway_boot_info info;
@@ -64,11 +68,12 @@ static void keep_table(void *context, paddr_t table) {
     (void)table;
 }
 
-// Tables lie in the arena, and nothing of it that is not the loader's can be read.
+// Tables lie in RAM that is there, and nothing of it that is not the loader's can be read.
 static uint64_t *table_pointer(void *context, paddr_t table) {
     (void)context;
-    bool in_arena = table.value >= FAKE_ARENA_START && table.value < FAKE_ARENA_END;
-    return in_arena ? (uint64_t *)(uintptr_t)table.value : NULL;
+    bool is_there = (table.value >= FAKE_ARENA_START && table.value < FAKE_ARENA_END) ||
+                    (table.value >= FAKE_LOW_START && table.value < FAKE_LOW_END);
+    return is_there ? (uint64_t *)(uintptr_t)table.value : NULL;
 }
 
 static const struct vmem_ops ops = {
@@ -304,51 +309,81 @@ static void check_cpu(void) {
     assert_int_equal(fake.pic_masks[1], 0xff);
 }
 
-// Every boot's page but for what stands in its orders.
+// ---- The way to the kernel: the tables of the crossing and the startup page
+
+static uint32_t other_cpus(void) {
+    return copy.info.cpus.count <= 1 ? 0 : copy.info.cpus.count - 1;
+}
+
+// The run of the startup page and the crossing's tables, where there is need of one; or null.
+static const struct slipway_range *find_startup(void) {
+    const struct slipway_range *range;
+    for (uint32_t i = 0; (range = setup_find_range(&copy.info, SLIPWAY_RANGE_LOADER, i)); i++) {
+        if (fake.cpu.crossing_root == range->start_phys + FRAME_BYTES)
+            return range;
+    }
+    return NULL;
+}
+
+// Whole, but for what the orders hold for other CPUs, which these have followed if there are any.
 static void check_startup_page(uint64_t page) {
+    static _Alignas(FRAME_BYTES) uint8_t found[FRAME_BYTES];
+    uint8_t *bytes = (uint8_t *)(uintptr_t)page;
     const struct startup startup = {
         .page = page,
         .root = fake.cpu.crossing_root,
         .cr4 = CR4_PAE | (kernel_levels() == 5 ? CR4_LA57 : 0),
+        .others = cpus_startup_target(fake.cpu.slide),
         .boot = {(uintptr_t)enter_loaded + fake.cpu.slide, fake.cpu_address + fake.cpu.slide},
     };
-    static _Alignas(FRAME_BYTES) uint8_t found[FRAME_BYTES];
-    uint8_t *bytes = (uint8_t *)(uintptr_t)page;
     memcpy(found, bytes, sizeof(found));
+    assert_int_equal(mprotect(bytes, FRAME_BYTES, PROT_READ | PROT_WRITE), 0); // it is code
     startup_write(&startup);
     assert_memory_equal(found, bytes, sizeof(found));
-    assert_true(page + FRAME_BYTES <= GIB(4) && fake.cpu.crossing_root < GIB(4));
-    assert_int_equal(fake.cpu.startup, startup_boot_entry(page));
-}
-
-// The page that leads from the firmware's tables to the kernel's.
-static uint64_t switching_page(void) {
-    if (kernel_levels() == fake.paging_levels) {
-        assert_int_equal(fake.cpu.startup, 0);
-        return (uintptr_t)enter_switch_start;
+    assert_int_equal(startup.others.entry, (uintptr_t)park_find + fake.cpu.slide);
+    if (fake.others_entry != 0) {
+        assert_int_equal(fake.others_entry, startup.others.entry);
+        assert_int_equal(fake.others_argument, startup.others.argument);
     }
-    uint64_t page = align_down(fake.cpu.startup, FRAME_BYTES);
-    check_startup_page(page);
-    return page;
+    uint64_t limit = other_cpus() != 0 ? MIB(1) : GIB(4);
+    assert_int_equal(fake.code_limit, limit - 1);
+    assert_true(page + FRAME_BYTES <= limit && fake.cpu.crossing_root < GIB(4));
 }
 
-// The kernel's upper half, and of the lower one the page of the switch alone, one to one.
-static void check_crossing(void) {
-    const char *crossing_root = (const char *)(uintptr_t)fake.cpu.crossing_root;
-    const char *root = (const char *)(uintptr_t)fake.cpu.root;
-    assert_memory_equal(crossing_root + 2048, root + 2048, 2048);
-    struct vmem crossing;
+static void check_at_itself(const struct vmem *crossing, uint64_t address) {
     struct vmem_translation translation;
-    uint64_t mapped = 0;
-    uint64_t half = UINT64_C(1) << (9 * kernel_levels() + 11);
-    adopt(&crossing, fake.cpu.crossing_root);
-    assert_int_equal(vmem_walk(&crossing, vaddr(0), half, count_bytes, &mapped), VMEM_OK);
-    assert_int_equal(mapped, FRAME_BYTES);
-    uint64_t address = switching_page();
-    assert_int_equal(vmem_translate(&crossing, vaddr(address), &translation), VMEM_OK);
+    assert_int_equal(vmem_translate(crossing, vaddr(address), &translation), VMEM_OK);
     assert_int_equal(translation.phys.value, address);
     assert_int_equal(translation.rights, VMEM_READ | VMEM_EXECUTE);
     assert_int_equal(vmem_translation_cache(&translation), VMEM_CACHE_WB);
+}
+
+// The kernel's upper half, and of the lower one, one to one, the page of the switch and the startup
+// page alone. There is a startup page only where there is need of it.
+static void check_crossing(void) {
+    const char *crossing_root = (const char *)(uintptr_t)fake.cpu.crossing_root;
+    const char *root = (const char *)(uintptr_t)fake.cpu.root;
+    bool changes_levels = kernel_levels() != fake.paging_levels;
+    bool has_startup = changes_levels || other_cpus() != 0;
+    const struct slipway_range *startup = find_startup();
+    struct vmem crossing;
+    uint64_t mapped = 0;
+    uint64_t half = UINT64_C(1) << (9 * kernel_levels() + 11);
+    assert_memory_equal(crossing_root + 2048, root + 2048, 2048);
+    adopt(&crossing, fake.cpu.crossing_root);
+    assert_int_equal(vmem_walk(&crossing, vaddr(0), half, count_bytes, &mapped), VMEM_OK);
+    assert_int_equal(mapped, has_startup ? 2 * FRAME_BYTES : FRAME_BYTES);
+    check_at_itself(&crossing, align_down((uintptr_t)enter_switch_start, FRAME_BYTES));
+    if (!has_startup) {
+        assert_int_equal(fake.cpu.startup, 0);
+        assert_int_equal(fake.code_limit, 0);
+        return;
+    }
+    assert_non_null(startup);
+    uint64_t page = startup->start_phys;
+    check_at_itself(&crossing, page);
+    check_startup_page(page);
+    assert_int_equal(fake.cpu.startup, changes_levels ? startup_boot_entry(page) : 0);
 }
 
 // ---- GDT, TSS and IDT, which lie in the loader's image
@@ -421,5 +456,6 @@ const struct slipway_boot_info *setup_expect_kernel(void) {
     check_crossing();
     check_slide();
     check_traps();
+    setup_check_cpus(&copy.info);
     return &copy.info;
 }

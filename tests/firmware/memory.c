@@ -1,5 +1,6 @@
-// The fake firmware's memory: pages of the arena that it allocates from the top, descriptors of
-// memory that is not there, and the map made of both.
+// The fake firmware's memory: pages of the arena, and for code that must lie low of the RAM below
+// 1 MiB, which it allocates from the top; descriptors of memory that is not there; and the map made
+// of all.
 #include "common/base/arith.h"
 #include "tests/firmware/fake.h"
 #include "tests/unit/support/random.h"
@@ -12,7 +13,7 @@
 
 #define PAGE_BYTES  UINT64_C(4096)
 #define PAGES       FAKE_ARENA_PAGES
-#define ARENA_BYTES (PAGES * PAGE_BYTES)
+#define LOW_PAGES   (FAKE_LOW_END / PAGE_BYTES)
 #define FOREIGN_MAX 2048
 #define MAP_MAX     (FOREIGN_MAX + 1024)
 #define FRESH       0xa5 // fills pages that were just allocated
@@ -23,9 +24,25 @@ extern const char ImageBase[];
 extern const char _text[];
 extern const char _etext[];
 
-static uint8_t types[PAGES];
-static bool allocated[PAGES];
-static uint64_t rights[PAGES];                     // attributes; of what is allocated
+// RAM by pages. From page `first` on it is really there.
+struct piece {
+    uint64_t start;
+    uint64_t pages;
+    uint64_t first;
+    uint8_t *types;
+    bool *allocated;
+    uint64_t *rights; // attributes; of what is allocated
+};
+static uint8_t arena_types[PAGES], low_types[LOW_PAGES];
+static bool arena_allocated[PAGES], low_allocated[LOW_PAGES];
+static uint64_t arena_rights[PAGES], low_rights[LOW_PAGES];
+static struct piece pieces[] = {
+    {FAKE_ARENA_START, PAGES, 0, arena_types, arena_allocated, arena_rights},
+    {0, LOW_PAGES, FAKE_LOW_START / PAGE_BYTES, low_types, low_allocated, low_rights},
+};
+static struct piece *const arena = &pieces[0];
+static struct piece *const low = &pieces[1];
+
 static uint64_t page_0_allocated;                  // pages of the run at address 0
 static EFI_MEMORY_DESCRIPTOR foreign[FOREIGN_MAX]; // outside the arena
 static uint64_t foreign_count;
@@ -50,69 +67,83 @@ static const struct {
     {0x5ff, 0x601, EfiUnusableMemory},     {0x1ff0, PAGES, EfiRuntimeServicesCode},
 };
 
-static void *at(uint64_t page) {
-    return (void *)(uintptr_t)(FAKE_ARENA_START + page * PAGE_BYTES);
+static void *at(const struct piece *piece, uint64_t page) {
+    return (void *)(uintptr_t)(piece->start + page * PAGE_BYTES);
+}
+
+void fake_map(uint64_t start, uint64_t bytes) {
+    void *wanted = (void *)(uintptr_t)start;
+    void *memory = mmap(wanted, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (memory != wanted) {
+        perror("no memory at the address where the fake machine has some");
+        abort();
+    }
 }
 
 // Real rights: what is not allowed faults.
-static void protect(uint64_t first, uint64_t pages, int rights_of_host) {
-    if (mprotect(at(first), pages * PAGE_BYTES, rights_of_host) != 0) {
+static void protect(const struct piece *piece, uint64_t first, uint64_t pages, int rights_of_host) {
+    if (mprotect(at(piece, first), pages * PAGE_BYTES, rights_of_host) != 0) {
         perror("no rights for a part of the arena");
         abort();
     }
 }
 
-static void map_arena(void) {
-    static bool is_mapped;
-    if (is_mapped)
-        return;
-    void *arena = mmap(at(0), ARENA_BYTES, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (arena != at(0)) {
-        perror("no memory for the arena at its address");
-        abort();
-    }
-    ASAN_POISON_MEMORY_REGION(at(0), ARENA_BYTES);
+static void protect_image(void) {
     uint64_t image = (FAKE_IMAGE_PHYS - FAKE_ARENA_START) / PAGE_BYTES;
     uint64_t text = (uint64_t)(_text - ImageBase) / PAGE_BYTES;
-    protect(image, text, PROT_READ);
-    protect(image + text, (uint64_t)(_etext - _text) / PAGE_BYTES, PROT_READ | PROT_EXEC);
-    is_mapped = true;
+    protect(arena, image, text, PROT_READ);
+    protect(arena, image + text, (uint64_t)(_etext - _text) / PAGE_BYTES, PROT_READ | PROT_EXEC);
 }
 
-static void release(uint64_t first, uint64_t pages) {
-    for (uint64_t page = first; page < first + pages; page++) {
-        if (rights[page] != FAKE_XP)
-            protect(page, 1, PROT_READ | PROT_WRITE);
-        rights[page] = 0;
+static void map_pieces(void) {
+    static bool are_mapped;
+    if (are_mapped)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        const struct piece *piece = &pieces[i];
+        uint64_t bytes = (piece->pages - piece->first) * PAGE_BYTES;
+        fake_map((uintptr_t)at(piece, piece->first), bytes);
+        ASAN_POISON_MEMORY_REGION(at(piece, piece->first), bytes);
     }
-    memset(allocated + first, false, pages);
-    ASAN_POISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
+    protect_image();
+    are_mapped = true;
+}
+
+static void release(struct piece *piece, uint64_t first, uint64_t pages) {
+    for (uint64_t page = first; page < first + pages; page++) {
+        if (piece->rights[page] != FAKE_XP)
+            protect(piece, page, 1, PROT_READ | PROT_WRITE);
+        piece->rights[page] = 0;
+    }
+    memset(piece->allocated + first, false, pages);
+    ASAN_POISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
 }
 
 // What the loader had still allocated at the end of the last boot.
-static void release_all(void) {
-    for (uint64_t page = 0; page < PAGES; page++) {
-        if (allocated[page])
-            release(page, 1);
+static void release_all(struct piece *piece) {
+    for (uint64_t page = 0; page < piece->pages; page++) {
+        if (piece->allocated[page])
+            release(piece, page, 1);
     }
 }
 
 void fake_reset_memory(void) {
-    map_arena();
-    release_all();
+    map_pieces();
+    release_all(arena);
+    release_all(low);
     key = 1000;
     listed_key = 0;
     page_0_allocated = 0;
-    memset(types, EfiConventionalMemory, sizeof(types));
+    memset(arena_types, EfiConventionalMemory, sizeof(arena_types));
+    memset(low_types, EfiConventionalMemory, sizeof(low_types));
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
-        memset(types + taken[i].start, (int)taken[i].type, taken[i].end - taken[i].start);
+        memset(arena_types + taken[i].start, (int)taken[i].type, taken[i].end - taken[i].start);
     foreign_count = 0;
     fake_add_memory(FAKE_HIGH_PHYS, FAKE_HIGH_BYTES, EfiConventionalMemory);
     fake_add_memory(UINT64_C(0xfd00000000), GIB(12), EfiReservedMemoryType);
     fake_add_memory(0xfec00000, 0x1000, EfiMemoryMappedIO);
-    fake_add_memory(0, 0x9f000, EfiConventionalMemory);
-    fake_add_memory(0x9f000, 0x1000, EfiReservedMemoryType);
+    fake_add_memory(FAKE_LOW_END, 0x1000, EfiReservedMemoryType);
     fake_add_memory(0x100000, FAKE_ARENA_START - 0x100000, EfiConventionalMemory);
     fake_add_memory(FAKE_ARENA_END, 0x10000, EfiACPIMemoryNVS);
     fake_add_memory(FAKE_ARENA_END + 0x10000, 0x30000, EfiBootServicesData);
@@ -162,16 +193,25 @@ void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
     fake_add_descriptor(&descriptor);
 }
 
-static bool is_in_arena(uint64_t start, uint64_t pages) {
-    uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES; // huge below
-    return start % PAGE_BYTES == 0 && first < PAGES && pages != 0 && pages <= PAGES - first;
+// The piece that has all of these pages, and the index of the first; or null.
+static struct piece *find_piece(uint64_t start, uint64_t pages, uint64_t *ret_first) {
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        struct piece *piece = &pieces[i];
+        uint64_t first = (start - piece->start) / PAGE_BYTES; // huge below
+        *ret_first = first;
+        if (start % PAGE_BYTES == 0 && first < piece->pages && pages != 0 &&
+            pages <= piece->pages - first)
+            return piece;
+    }
+    return NULL;
 }
 
 void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
+    uint64_t first;
+    struct piece *piece = find_piece(start, bytes / PAGE_BYTES, &first);
     key++;
-    if (is_in_arena(start, bytes / PAGE_BYTES)) {
-        uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
-        memset(types + first, (int)type, bytes / PAGE_BYTES);
+    if (piece != NULL) {
+        memset(piece->types + first, (int)type, bytes / PAGE_BYTES);
         return;
     }
     for (uint64_t i = 0; i < foreign_count; i++) {
@@ -183,14 +223,14 @@ void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
     abort();
 }
 
-// The run of pages of one type that starts at page `first` of the arena.
-static EFI_MEMORY_DESCRIPTOR arena_run(uint64_t first) {
+// The run of pages of one type that starts at page `first`.
+static EFI_MEMORY_DESCRIPTOR find_run(const struct piece *piece, uint64_t first) {
     uint64_t end = first + 1;
-    while (end < PAGES && types[end] == types[first])
+    while (end < piece->pages && piece->types[end] == piece->types[first])
         end++;
     EFI_MEMORY_DESCRIPTOR run =
-        describe(FAKE_ARENA_START + first * PAGE_BYTES, FAKE_ARENA_START + end * PAGE_BYTES,
-                 (EFI_MEMORY_TYPE)types[first]);
+        describe(piece->start + first * PAGE_BYTES, piece->start + end * PAGE_BYTES,
+                 (EFI_MEMORY_TYPE)piece->types[first]);
     run.Attribute |= run.Type == EfiMemoryMappedIO ? 0 : fake.ram_attributes;
     return run;
 }
@@ -215,15 +255,20 @@ static void shuffle_list(void) {
     }
 }
 
-// The arena first, then the rest as it was added: not in order.
+static void list_piece(const struct piece *piece) {
+    for (uint64_t page = 0; page < piece->pages;) {
+        list[list_count] = find_run(piece, page);
+        page += list[list_count++].NumberOfPages;
+    }
+}
+
+// The arena first, then low RAM, then the rest as it was added: not in order.
 static void list_memory(void) {
     if (listed_key == key)
         return;
     list_count = 0;
-    for (uint64_t page = 0; page < PAGES;) {
-        list[list_count] = arena_run(page);
-        page = (end_of(&list[list_count++]) - FAKE_ARENA_START) / PAGE_BYTES;
-    }
+    list_piece(arena);
+    list_piece(low);
     memcpy(list + list_count, foreign, foreign_count * sizeof(*foreign));
     list_count += foreign_count;
     leave_out_below(fake.map_start);
@@ -256,15 +301,17 @@ uint64_t fake_count_memory(EFI_MEMORY_TYPE type) {
 uint64_t fake_allocated_pages(void) {
     uint64_t count = page_0_allocated;
     for (uint64_t page = 0; page < PAGES; page++)
-        count += allocated[page];
+        count += arena_allocated[page];
+    for (uint64_t page = 0; page < LOW_PAGES; page++)
+        count += low_allocated[page];
     return count;
 }
 
 // From the top, with a page to spare on both sides; 0, which is never free, if there is no room.
-static uint64_t find_room(uint64_t pages) {
+static uint64_t find_room(const struct piece *piece, uint64_t pages) {
     uint64_t run = 0;
-    for (uint64_t page = PAGES; page-- != 0;) {
-        run = types[page] == EfiConventionalMemory ? run + 1 : 0;
+    for (uint64_t page = piece->pages; page-- != piece->first;) {
+        run = piece->types[page] == EfiConventionalMemory ? run + 1 : 0;
         if (run == pages + GUARDS)
             return page + GUARDS / 2;
     }
@@ -281,36 +328,44 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
         fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);
     if (is_code && *address % PAGE_BYTES != PAGE_BYTES - 1)
         fake_record_breach("AllocatePages below 0x%lx, which is in a page", *address);
+    if (is_code)
+        fake.code_limit = *address;
     if (is_code && fake.has_no_room_for_code)
         return EFI_NOT_FOUND;
+    struct piece *piece = is_code && *address < FAKE_ARENA_END ? low : arena;
     key++;
     if (++fake.allocations == fake.gives_page_0) {
         page_0_allocated = pages;
         *address = 0;
         return EFI_SUCCESS;
     }
-    uint64_t first = pages < PAGES ? find_room(pages) : 0;
+    uint64_t first = pages < piece->pages ? find_room(piece, pages) : 0;
     if (first == 0)
-        return EFI_OUT_OF_RESOURCES;
-    memset(types + first, (int)type, pages);
-    memset(allocated + first, true, pages);
+        return is_code ? EFI_NOT_FOUND : EFI_OUT_OF_RESOURCES;
+    memset(piece->types + first, (int)type, pages);
+    memset(piece->allocated + first, true, pages);
     for (uint64_t page = first; page < first + pages; page++)
-        rights[page] = fake.attributes;
-    ASAN_UNPOISON_MEMORY_REGION(at(first), pages * PAGE_BYTES);
-    memset(at(first), FRESH, pages * PAGE_BYTES);
-    *address = FAKE_ARENA_START + first * PAGE_BYTES;
+        piece->rights[page] = fake.attributes;
+    ASAN_UNPOISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
+    memset(at(piece, first), FRESH, pages * PAGE_BYTES);
+    *address = piece->start + first * PAGE_BYTES;
     return EFI_SUCCESS;
 }
 
 static bool is_allocated(uint64_t start, uint64_t pages) {
-    if (!is_in_arena(start, pages))
-        return false;
-    uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
-    for (uint64_t page = first; page < first + pages; page++) {
-        if (!allocated[page])
+    uint64_t first;
+    const struct piece *piece = find_piece(start, pages, &first);
+    for (uint64_t i = 0; piece != NULL && i < pages; i++) {
+        if (!piece->allocated[first + i])
             return false;
     }
-    return true;
+    return piece != NULL;
+}
+
+bool fake_is_code(uint64_t start) {
+    uint64_t first;
+    const struct piece *piece = find_piece(start, 1, &first);
+    return piece != NULL && piece->allocated[first] && piece->types[first] == EfiLoaderCode;
 }
 
 // A part of an allocation may go back before the rest (edk2 allows it). A call that is to fail
@@ -326,14 +381,15 @@ EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
         fake_record_breach("FreePages(0x%lx, %lu): not allocated", address, pages);
         return EFI_NOT_FOUND;
     }
-    uint64_t first = (address - FAKE_ARENA_START) / PAGE_BYTES;
+    uint64_t first;
+    struct piece *piece = find_piece(address, pages, &first);
     for (uint64_t page = first; page < first + pages; page++) {
-        if (rights[page] != fake.attributes)
+        if (piece->rights[page] != fake.attributes)
             fake_record_breach("FreePages(0x%lx, %lu): rights are not those of data", address,
                                pages);
     }
-    memset(types + first, EfiConventionalMemory, pages);
-    release(first, pages);
+    memset(piece->types + first, EfiConventionalMemory, pages);
+    release(piece, first, pages);
     return status;
 }
 
@@ -359,13 +415,13 @@ static EFI_STATUS begin_attributes(enum fake_call call, const void *self, uint64
 }
 
 // No page becomes writable and executable that was not.
-static void change_rights(uint64_t page, uint64_t set, uint64_t clear) {
-    rights[page] = (rights[page] & ~clear) | set;
-    if (rights[page] == 0 && fake.attributes != 0)
-        fake_record_breach("page 0x%lx: writable and executable", (uintptr_t)at(page));
-    protect(page, 1,
-            PROT_READ | (rights[page] & FAKE_RO ? 0 : PROT_WRITE) |
-                (rights[page] & FAKE_XP ? 0 : PROT_EXEC));
+static void change_rights(struct piece *piece, uint64_t page, uint64_t set, uint64_t clear) {
+    uint64_t rights = (piece->rights[page] & ~clear) | set;
+    piece->rights[page] = rights;
+    if (rights == 0 && fake.attributes != 0)
+        fake_record_breach("page 0x%lx: writable and executable", (uintptr_t)at(piece, page));
+    protect(piece, page, 1,
+            PROT_READ | (rights & FAKE_RO ? 0 : PROT_WRITE) | (rights & FAKE_XP ? 0 : PROT_EXEC));
 }
 
 static EFI_STATUS change_attributes(enum fake_call call, const void *self, uint64_t start,
@@ -375,17 +431,23 @@ static EFI_STATUS change_attributes(enum fake_call call, const void *self, uint6
         return status;
     if ((set | clear) != FAKE_XP && (set | clear) != FAKE_RO)
         fake_record_breach("attributes 0x%lx are not one right", set | clear);
-    uint64_t first = (start - FAKE_ARENA_START) / PAGE_BYTES;
+    uint64_t first;
+    struct piece *piece = find_piece(start, bytes / PAGE_BYTES, &first);
     for (uint64_t page = first; page < first + bytes / PAGE_BYTES; page++)
-        change_rights(page, set, clear);
+        change_rights(piece, page, set, clear);
     return EFI_SUCCESS;
+}
+
+static uint64_t rights_at(uint64_t start) {
+    uint64_t page;
+    return find_piece(start, 1, &page)->rights[page];
 }
 
 static EFI_STATUS EFIAPI get_attributes(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes,
                                         UINT64 *ret_attributes) {
     EFI_STATUS status = begin_attributes(FAKE_GET_ATTRIBUTES, self, start, bytes);
     if (!EFI_ERROR(status))
-        *ret_attributes = rights[(start - FAKE_ARENA_START) / PAGE_BYTES];
+        *ret_attributes = rights_at(start);
     return status;
 }
 

@@ -39,6 +39,13 @@ void setup_wishes(struct slipway_note_wishes wishes);
 // until the next call.
 const struct slipway_boot_info *setup_expect_kernel(void);
 
+// Asserts what holds of the CPUs in a hand-over that is sound but for them; setup_expect_kernel has
+// done so. `info` is its copy.
+void setup_check_cpus(const struct slipway_boot_info *info);
+
+// The record of a CPU, which is not in the copy.
+const struct slipway_cpu *setup_cpu(const struct slipway_boot_info *info, uint32_t index);
+
 // The tables that the kernel was entered with, which setup_expect_kernel has passed.
 void setup_adopt_space(struct vmem *ret_space);
 

@@ -1,5 +1,5 @@
 // The tables that the firmware leaves in memory: the system table, and ACPI's way to the power
-// management timer. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9.
+// management timer and to the CPUs. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12.
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
 #include "tests/unit/support/acpi_fake.h"
@@ -8,8 +8,10 @@
 #include <string.h>
 
 enum {
-    XSDT_BYTES = 36 + 2 * 8,
+    XSDT_BYTES = 36 + 2 * 8, // without the MADT
     FADT_BYTES = 276,
+    MADT_ROOM = 0x8000,
+    MORE_ID = 0x100000, // of the first CPU that is none
 };
 
 static char *at(uint64_t physical) {
@@ -26,9 +28,44 @@ static void put(char *table, uint64_t offset, uint64_t value, uint64_t bytes) {
     memcpy(table + offset, &value, bytes); // little-endian, as the host
 }
 
+// An entry of the MADT for an enabled CPU; the bytes of the table with it.
+static uint32_t put_cpu(char *madt, uint32_t at, uint32_t apic_id, uint32_t processor_id) {
+    if (apic_id < 0xff && processor_id <= 0xff) { // a local APIC
+        put(madt, at, 0 | 8 << 8 | processor_id << 16 | apic_id << 24, 4);
+        put(madt, at + 4, 1, 4);
+        return at + 8;
+    }
+    put(madt, at, 9 | 16 << 8, 4); // a local x2APIC
+    put(madt, at + 4, apic_id, 4);
+    put(madt, at + 8, 1, 4);
+    put(madt, at + 12, processor_id, 4);
+    return at + 16;
+}
+
+static void put_madt(uint64_t phys) {
+    char *madt = make_readable(phys, MADT_ROOM);
+    uint32_t bytes = 44;
+    memcpy(madt, "APIC", 4);
+    for (uint32_t i = 0; i < fake.madt_more; i++)
+        bytes = put_cpu(madt, bytes, MORE_ID + i, 0);
+    for (uint32_t i = 0; i <= fake.cpu_count; i++) {
+        if (i == fake.boot_cpu_at && !fake.boot_cpu_unlisted)
+            bytes = put_cpu(madt, bytes, fake.apic_id, FAKE_BOOT_PROCESSOR);
+        if (i < fake.cpu_count && !fake.cpus[i].is_unlisted)
+            bytes = put_cpu(madt, bytes, fake.cpus[i].apic_id, fake.cpus[i].processor_id);
+    }
+    put(madt, 4, bytes, 4);
+    acpi_fake_sum_bytes(madt, bytes, ACPI_TABLE_SUM);
+    madt[ACPI_TABLE_SUM] = (char)(madt[ACPI_TABLE_SUM] + fake.madt_is_broken);
+    if (fake.madt_is_unread)
+        ASAN_POISON_MEMORY_REGION(madt, MADT_ROOM);
+}
+
 static void put_acpi(void) {
     uint64_t xsdt_phys = FAKE_ACPI_PHYS + 0x100;
     uint64_t fadt_phys = FAKE_ACPI_PHYS + 0x200;
+    uint64_t madt_phys = FAKE_ACPI_PHYS + 0x2000;
+    uint32_t xsdt_bytes = XSDT_BYTES + (fake.has_madt ? 8 : 0);
     char *rsdp = make_readable(FAKE_ACPI_PHYS, ACPI_RSDP_BYTES);
     memcpy(rsdp, "RSD PTR ", 8);
     put(rsdp, 15, 2, 1); // revision
@@ -36,12 +73,15 @@ static void put_acpi(void) {
     put(rsdp, 24, xsdt_phys, 8);
     acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES_1, ACPI_RSDP_SUM);
     acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES, ACPI_RSDP_SUM_2);
-    char *xsdt = make_readable(xsdt_phys, XSDT_BYTES);
+    char *xsdt = make_readable(xsdt_phys, XSDT_BYTES + 8);
     memcpy(xsdt, "XSDT", 4);
-    put(xsdt, 4, XSDT_BYTES, 4);
+    put(xsdt, 4, xsdt_bytes, 4);
     put(xsdt, 36, FAKE_ACPI_PHYS, 8); // not a table that anybody looks for
     put(xsdt, 44, fadt_phys, 8);
-    acpi_fake_sum_bytes(xsdt, XSDT_BYTES, ACPI_TABLE_SUM);
+    put(xsdt, 52, madt_phys, 8);
+    acpi_fake_sum_bytes(xsdt, xsdt_bytes, ACPI_TABLE_SUM);
+    if (fake.has_madt)
+        put_madt(madt_phys);
     char *fadt = make_readable(fadt_phys, FADT_BYTES);
     memcpy(fadt, "FACP", 4);
     put(fadt, 4, FADT_BYTES, 4);

@@ -66,6 +66,7 @@ static struct vmem space;
 static struct vmem loader_space; // the same tables
 static struct enter_target target;
 static struct trap_frame frame;
+static const struct enter_cpu *prepared;
 
 static void map(uint64_t address, uint64_t phys, uint64_t bytes) {
     const struct vmem_mapping mapping = {.virt = vaddr(address),
@@ -116,7 +117,8 @@ static void end_kernel(void) {
 }
 
 static void enter(void) {
-    enter_kernel(&target);
+    prepared = enter_prepare(&target);
+    enter_kernel();
 }
 
 static void fault(void) {
@@ -128,6 +130,7 @@ TEST("enter: interrupts are off, and CR4 has what the CPU has and a kernel can h
     make_kernel();
     fake_run(enter);
     assert_int_equal(fake.end, FAKE_ENTERED);
+    assert_int_equal(fake.cpu_address, (uintptr_t)prepared); // as other CPUs get them
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.cpu.cr4, always);
     loader_space.levels = 5;

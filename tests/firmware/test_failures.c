@@ -91,6 +91,20 @@ static void set_up_refused_exit(void) {
     fake.exit_refusals = 2;
 }
 
+// With memory of the CPUs' own, and a startup page.
+static void set_up_cpus(void) {
+    setup_boot(SETUP_CONFIG);
+    setup_wishes(
+        (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS});
+    fake_add_cpu(1);
+    fake_add_cpu(2)->comes_at = 2;
+}
+
+static void set_up_no_cpus(void) {
+    setup_boot(SETUP_CONFIG);
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION});
+}
+
 TEST("whichever call fails, in whichever way, the boot ends cleanly") {
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_true(fail_every_call(set_up_plain, statuses[i]) > SOME_CALLS);
@@ -129,6 +143,14 @@ TEST("firmware that fails for ever from some call on ends in a message, or in a 
         assert_true(fake.end != FAKE_ENTERED);
         assert_non_null(strstr(fake.com1, "slipway: "));
     }
+}
+
+TEST("whichever call fails with other CPUs to start, the boot ends cleanly") {
+    set_up_no_cpus();
+    fake_boot();
+    uint64_t calls = fake.calls + 2; // for their memory and the startup page
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_int_equal(fail_every_call(set_up_cpus, statuses[i]), calls);
 }
 
 TEST("a volume that cannot be opened is named") {

@@ -36,8 +36,9 @@ static void demote(uint32_t reading) {
 
 TEST("limits: with all modules, and all the RAM that can be demoted, every range is listed") {
     boot_modules(CONFIG_MODULES_MAX, 1);
-    fake.has_la57 = true; // for a startup page
-    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .paging_levels = 5});
+    fake_add_cpu(1); // for the CPUs' memory and a startup page
+    setup_wishes(
+        (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS});
     fake.exit_refusals = 1;
     fake.before_map = demote;
     fake_boot();

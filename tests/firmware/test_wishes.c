@@ -130,7 +130,7 @@ TEST("without a page below 4 GiB to change the paging levels in, the boot is ref
     fake.has_la57 = true;
     fake.has_no_room_for_code = true;
     fake_boot();
-    setup_expect_failure("startup page: no room for 24576 bytes below 4 GiB (not found)");
+    setup_expect_failure("startup page: no room for 40960 bytes below 4 GiB (not found)");
 }
 
 TEST("a note that is wrong is refused, naming the kernel") {

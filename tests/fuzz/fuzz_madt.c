@@ -1,6 +1,6 @@
 // ACPI tables of anything: the search for the MADT's CPUs, or for another table, ends, reads
 // nothing outside of what it asked for, and what it finds fits.
-#include "kernel/cpus/madt.h"
+#include "common/acpi/madt.h"
 
 #include "tests/fuzz/patch.h"
 
@@ -26,27 +26,29 @@ static bool adds_up(const uint8_t *bytes, uint32_t count) {
 }
 
 static void check_found(const struct madt_cpus *cpus) {
-    require(cpus->kept >= 1 && cpus->kept <= CAPACITY && cpus->found >= cpus->kept);
-    require(cpus->ids[0] == BOOT_ID && (cpus->kept == CAPACITY || cpus->found == cpus->kept));
+    uint32_t own = 0;
+    require(cpus->kept <= cpus->capacity && cpus->found >= cpus->kept);
+    require(cpus->kept == cpus->capacity || cpus->found == cpus->kept);
     for (uint32_t i = 0; i < cpus->kept; i++) {
+        own += cpus->cpus[i].apic_id == BOOT_ID;
         for (uint32_t j = 0; j < i; j++)
-            require(cpus->ids[i] != cpus->ids[j]);
+            require(cpus->cpus[i].apic_id != cpus->cpus[j].apic_id);
     }
+    require(own == (cpus->capacity == 0 ? 0 : 1));
 }
 
-static void find_cpus(struct acpi_fake *tables) {
-    uint32_t *ids = malloc(CAPACITY * sizeof(*ids));
-    ids[0] = BOOT_ID;
-    struct madt_cpus cpus = {.ids = ids, .capacity = CAPACITY};
+static void find_cpus(struct acpi_fake *tables, uint32_t capacity) {
+    struct madt_cpu *list = malloc(capacity * sizeof(*list));
+    struct madt_cpus cpus = {.cpus = list, .capacity = capacity};
     struct acpi_memory memory = acpi_fake_memory(tables);
-    enum madt_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, &cpus);
+    enum madt_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, BOOT_ID, &cpus);
     require(strcmp(madt_status_text(status), "unknown") != 0);
     if (status == MADT_OK)
         check_found(&cpus);
     else
         require(cpus.kept == 0 && cpus.found == 0);
     acpi_fake_forget(tables);
-    free(ids);
+    free(list);
 }
 
 static void find_fadt(struct acpi_fake *tables) {
@@ -88,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     }
     if (data[0] & WITH_SUMS)
         make_sums(tables);
-    find_cpus(tables);
+    for (uint32_t capacity = 0; capacity <= CAPACITY; capacity += CAPACITY / 2)
+        find_cpus(tables, capacity);
     find_fadt(tables);
     free(tables);
     return 0;

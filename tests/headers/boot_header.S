@@ -12,8 +12,18 @@ header_check:
     mov SLIPWAY_BOOT_OFFSET_HHDM_BASE(%rdi), %rax
 1:  ret
 
+# What a CPU does that is parked. RDI: its record.
+    .globl header_wait
+header_wait:
+    mov SLIPWAY_CPU_OFFSET_ENTRY(%rdi), %rax
+    test %rax, %rax
+    jz header_wait
+    mov SLIPWAY_CPU_OFFSET_ARGUMENT(%rdi), %rsi
+    jmp *%rax
+
     .data
     .quad SLIPWAY_PAT, SLIPWAY_HHDM_BASE, SLIPWAY_HHDM_MAX_BYTES, SLIPWAY_WINDOW_BASE
     .quad SLIPWAY_WINDOW_END, SLIPWAY_KERNEL_MIN, SLIPWAY_KERNEL_MAX, SLIPWAY_KERNEL_DEFAULT
     .long SLIPWAY_CS, SLIPWAY_DS, SLIPWAY_TSS
+    .long SLIPWAY_CPU_BOOT, SLIPWAY_CPU_PARKED, SLIPWAY_CPU_ABSENT, SLIPWAY_RANGE_CPUS
     .section .note.GNU-stack, "", @progbits

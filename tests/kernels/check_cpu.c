@@ -13,7 +13,10 @@ void check_registers(void) {
     CHECK(rdi >= boot->hhdm_base && rdi < boot->hhdm_end, rdi);
     CHECK_EQUAL(boot->magic, SLIPWAY_BOOT_MAGIC);
     CHECK_EQUAL(boot->version, SLIPWAY_BOOT_VERSION);
+    check_entry(boot->stack_top);
+}
 
+void check_entry(uint64_t stack_top) {
     check_begin("all other general registers are 0");
     for (unsigned i = 0; i < 16; i++)
         if (i != ENTRY_RDI && i != ENTRY_RSP)
@@ -24,7 +27,7 @@ void check_registers(void) {
 
     check_begin("RSP is the stack's top, 16-byte aligned minus 8, with return address 0");
     uint64_t rsp = entry_state.registers[ENTRY_RSP];
-    CHECK_EQUAL(rsp, boot->stack_top - 8);
+    CHECK_EQUAL(rsp, stack_top - 8);
     CHECK_EQUAL(rsp % 16, 8);
     CHECK_EQUAL(entry_state.return_address, 0);
 }
@@ -124,7 +127,7 @@ static void check_tss(const uint64_t *gdt) {
     uint64_t base = (low >> 16 & 0xffffff) | (low >> 56) << 24 | gdt[SLIPWAY_TSS / 8 + 1] << 32;
     CHECK_EQUAL(access_of(low), TSS_BUSY);
     CHECK((low & 0xffff) >= TSS_BYTES - 1, low & 0xffff);
-    CHECK(manifest_in_range(base, TSS_BYTES, SLIPWAY_RANGE_LOADER), base);
+    CHECK(manifest_in_range(base, TSS_BYTES, manifest_loader_purpose()), base);
     uint64_t tops[INTERRUPT_STACKS];
     memcpy(tops, (const char *)base + TSS_IST1, sizeof(tops));
     for (unsigned i = 0; i < INTERRUPT_STACKS; i++) {
@@ -140,7 +143,8 @@ static void check_idt(void) {
     struct table_register idt;
     __asm__ volatile("sidt %0" : "=m"(idt));
     CHECK(idt.limit >= EXCEPTIONS * GATE_BYTES - 1, idt.limit);
-    CHECK(manifest_in_range(idt.base, idt.limit + UINT64_C(1), SLIPWAY_RANGE_LOADER), idt.base);
+    CHECK(manifest_in_range(idt.base, idt.limit + UINT64_C(1), manifest_loader_purpose()),
+          idt.base);
     for (unsigned i = 0; i < EXCEPTIONS; i++) {
         const uint64_t *gate = (const uint64_t *)idt.base + 2 * (uint64_t)i;
         uint64_t handler = (gate[0] & 0xffff) | (gate[0] >> 48) << 16 | gate[1] << 32;
@@ -158,7 +162,8 @@ void check_descriptors(void) {
     __asm__ volatile("sgdt %0" : "=m"(gdt));
     const uint64_t *entries = (const uint64_t *)gdt.base;
     CHECK(gdt.limit >= SLIPWAY_TSS + 15, gdt.limit);
-    CHECK(manifest_in_range(gdt.base, gdt.limit + UINT64_C(1), SLIPWAY_RANGE_LOADER), gdt.base);
+    CHECK(manifest_in_range(gdt.base, gdt.limit + UINT64_C(1), manifest_loader_purpose()),
+          gdt.base);
     uint64_t code = entries[SLIPWAY_CS / 8];
     uint64_t data = entries[SLIPWAY_DS / 8];
     CHECK_EQUAL(access_of(code) & (GDT_PRESENT | GDT_CODE), GDT_PRESENT | GDT_CODE);

@@ -38,6 +38,10 @@ bool manifest_in_range(uint64_t virt, uint64_t bytes, uint32_t purpose) {
     return true;
 }
 
+uint32_t manifest_loader_purpose(void) {
+    return boot->cpus.count > 1 ? SLIPWAY_RANGE_CPUS : SLIPWAY_RANGE_LOADER;
+}
+
 static bool is_continued_by(const struct slipway_mapping *a, const struct slipway_mapping *b) {
     return a->virt + a->bytes == b->virt && a->phys + a->bytes == b->phys &&
            a->rights == b->rights && a->cache == b->cache && a->purpose == b->purpose;

@@ -70,6 +70,7 @@ static uint32_t kind_of_purpose(uint32_t purpose) {
     case SLIPWAY_RANGE_KERNEL:
         return SLIPWAY_MEM_KERNEL;
     case SLIPWAY_RANGE_MODULE:
+    case SLIPWAY_RANGE_CPUS:
         return SLIPWAY_MEM_MODULE;
     case SLIPWAY_RANGE_PAGE_TABLES:
         return SLIPWAY_MEM_PAGE_TABLES;
@@ -202,6 +203,7 @@ static bool reclaimable_is_right(const struct slipway_range *r) {
     case SLIPWAY_RANGE_STACK:
     case SLIPWAY_RANGE_BOOT_INFO:
     case SLIPWAY_RANGE_LOADER:
+    case SLIPWAY_RANGE_CPUS:
         return r->reclaimable == 1;
     case SLIPWAY_RANGE_KERNEL:
     case SLIPWAY_RANGE_PAGE_TABLES:

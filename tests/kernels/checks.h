@@ -6,21 +6,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void check_registers(void);   // general registers, flags, stack pointer
-void check_control(void);     // control registers, MSRs, SSE, legacy PIC
-void check_descriptors(void); // GDT, TSS, IDT and the selectors
-void check_block(void);       // arrays and texts lie in the block and are terminated
-void check_manifest(void);    // the manifest by itself: order, windows, rights, leaf sizes
-void check_tables(void);      // the page tables against the manifest
-void check_image(void);       // the kernel's segments, relocations, RELRO
-void check_stack(void);       // the stack's window and its guards
-void check_memory(void);      // the memory map against the raw EFI map and the loader's ranges
-void check_ranges(void);      // the loader's ranges
-void check_direct_map(void);  // what is in the direct map, and with which rights
+void check_registers(void);           // of the boot CPU: general registers, flags, stack pointer
+void check_entry(uint64_t stack_top); // of any CPU: all of them but RDI
+void check_control(void);             // control registers, MSRs, SSE, legacy PIC
+void check_descriptors(void);         // GDT, TSS, IDT and the selectors
+void check_block(void);               // arrays and texts lie in the block and are terminated
+void check_manifest(void);            // the manifest by itself: order, windows, rights, leaf sizes
+void check_tables(void);              // the page tables against the manifest
+void check_image(void);               // the kernel's segments, relocations, RELRO
+void check_stack(void);               // the stack's window and its guards
+void check_memory(void);     // the memory map against the raw EFI map and the loader's ranges
+void check_ranges(void);     // the loader's ranges
+void check_direct_map(void); // what is in the direct map, and with which rights
 void check_modules(void);
 void check_framebuffers(void);
 void check_firmware_tables(void); // RSDP, SMBIOS, system table
 void check_timeline(void);
+void check_cpus(void);  // the other CPUs, if the note asked for them; they are released
 void check_reads(void); // every mapped page can be read
 
 // The mapping of the manifest that holds the address, or null.
@@ -28,6 +30,9 @@ const struct slipway_mapping *manifest_find(uint64_t virt);
 
 // True if all of [virt, virt + bytes) is mapped and lies in loader ranges of this purpose.
 bool manifest_in_range(uint64_t virt, uint64_t bytes, uint32_t purpose);
+
+// Purpose of the loader's image, where GDT, TSS and IDT of the boot CPU lie.
+uint32_t manifest_loader_purpose(void);
 
 // The i-th record, typed.
 const struct slipway_mapping *manifest_mapping(uint32_t index);

@@ -1,9 +1,7 @@
 /* Entry of the contract kernels: stores what the loader left in the CPU before anything changes it. */
 #include "entry.h"
 
-        .section .text.entry, "ax"
-        .global _start
-_start:
+        .macro  ENTER function
         mov     %rax, entry_state + 0 * 8(%rip)
         mov     %rcx, entry_state + 1 * 8(%rip)
         mov     %rdx, entry_state + 2 * 8(%rip)
@@ -38,7 +36,19 @@ _start:
         mov     %gs, %eax
         mov     %al, entry_state + ENTRY_SELECTORS + 5(%rip)
         /* The promised stack is that of a function just called, so C can be jumped to. */
-        jmp     kernel_main
+        jmp     \function
+        .endm
+
+        .section .text.entry, "ax"
+        .global _start
+_start:
+        ENTER   kernel_main
+
+        /* Where a released CPU starts. One at a time: what it finds goes to the same place. */
+        .global cpu_start
+        .hidden cpu_start
+cpu_start:
+        ENTER   cpu_main
 
         .section .bss
         .balign 8

@@ -23,6 +23,8 @@ void kit_text(const char *name, struct slipway_text text);
 
 // Starts a check: one sentence that will be reported as `ok` or `not ok` when the next starts.
 void check_begin(const char *sentence);
+// Reports the running check, before another CPU makes checks.
+void check_flush(void);
 // Part of the running check; prints where it failed and what was found.
 void check_that(bool good, const char *condition, const char *file, int line, uint64_t found);
 #define CHECK(condition, found)   check_that((condition), #condition, __FILE__, __LINE__, (found))

@@ -28,6 +28,7 @@ void task_check_contract(void) {
     check_firmware_tables();
     check_timeline();
     check_reads();
+    check_cpus();
 }
 
 void kernel_main(const struct slipway_boot_info *info) {

@@ -35,6 +35,7 @@ void boot_run(uint64_t seed) {
     boot.is_sound = boot_chance(&boot, 60);
     fake_reset();
     boot_make_machine(&boot);
+    boot_make_cpus(&boot);
     boot_make_displays(&boot);
     boot_make_kernel(&boot);
     boot_make_files(&boot);

@@ -97,6 +97,7 @@ bool boot_chance(struct boot *boot, unsigned percent);
 void boot_make_kernel(struct boot *boot);
 void boot_make_files(struct boot *boot);
 void boot_make_machine(struct boot *boot);
+void boot_make_cpus(struct boot *boot);
 void boot_make_displays(struct boot *boot);
 void boot_make_changes(struct boot *boot);
 
@@ -105,8 +106,12 @@ void boot_break_kernel(struct boot *boot);
 void boot_break_files(struct boot *boot);
 void boot_break_machine(struct boot *boot);
 
-// What came of the boot.
+// Pages of RAM that the CPUs take with stacks of this size, at most.
+uint64_t boot_cpus_pages(uint64_t stack_bytes);
+
+// What came of the boot, and of the CPUs if it got as far as a kernel.
 void boot_check(const struct boot *boot);
+void boot_check_cpus(const struct boot *boot, const struct slipway_boot_info *info);
 
 // The bytes of the kernel's file, and of its image as it must stand in memory; and the rights of
 // each of its pages, VMEM_..., 0 for a page that nothing fills.

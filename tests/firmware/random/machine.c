@@ -91,9 +91,15 @@ static EFI_MEMORY_DESCRIPTOR random_place(struct boot *boot, uint64_t last_end) 
     case 0:
         return (EFI_MEMORY_DESCRIPTOR){.PhysicalStart = random_address(boot, high, GIB(1)),
                                        .NumberOfPages = pages << boot_below(boot, 12)};
-    case 1:
-        return (EFI_MEMORY_DESCRIPTOR){.PhysicalStart = random_address(boot, 0, MIB(1)),
-                                       .NumberOfPages = 1 + boot_below(boot, 100)};
+    case 1: // around the RAM below 1 MiB that is there
+        if (boot_chance(boot, 50))
+            return (EFI_MEMORY_DESCRIPTOR){
+                .PhysicalStart = random_address(boot, FAKE_LOW_END, MIB(1) - FAKE_LOW_END),
+                .NumberOfPages = 1 + boot_below(boot, 100)};
+        pages = 1 + boot_below(boot, 100);
+        return (EFI_MEMORY_DESCRIPTOR){
+            .PhysicalStart = random_address(boot, 0, FAKE_LOW_START - (pages - 1) * FRAME_BYTES),
+            .NumberOfPages = pages};
     case 2: // below the arena
         return (EFI_MEMORY_DESCRIPTOR){.PhysicalStart = random_address(boot, MIB(1), MIB(240)),
                                        .NumberOfPages = pages};

@@ -65,6 +65,11 @@ static struct slipway_note_wishes random_wishes(struct boot *boot) {
     wishes.stack_bytes = random_stack(boot);
     wishes.hhdm_base = random_base(boot, wishes.paging_levels);
     wishes.ram_floor_bytes = boot_below(boot, 2) * boot_below(boot, MIB(16));
+    uint64_t pages = boot_cpus_pages(max_u64(wishes.stack_bytes, STACK_BYTES_DEFAULT));
+    if (boot_chance(boot, 50) && boot->pages > pages) {
+        boot->pages -= pages;
+        wishes.flags |= SLIPWAY_NOTE_CPUS;
+    }
     return wishes;
 }
 

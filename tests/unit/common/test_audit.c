@@ -502,10 +502,37 @@ TEST("audit 5: read-only data that is writable in the direct map is found") {
 TEST("audit 6: guard pages that are present are found, below and above") {
     struct hand_over *hand_over = make();
     const uint64_t below = STACK_VIRT - PAGES(1), above = STACK_VIRT + PAGES(4);
-    add(hand_over, below, 0x600000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_STACK);
-    add(hand_over, above, 0x602000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_STACK);
+    add(hand_over, below, 0x600000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_LOADER);
+    add(hand_over, above, 0x602000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_LOADER);
     EXPECT(hand_over, "audit 6: guard page below the stack, ffffc00000000000: is present",
            "audit 6: guard page above the stack, ffffc00000005000: is present");
+}
+
+TEST("audit 6: guard pages of the other CPUs' stacks that are present are found, each by itself") {
+    const uint64_t bottoms[] = {SPARE_VIRT + PAGES(1), SPARE_VIRT + PAGES(4)};
+    for (unsigned plant = 0; plant < 4; plant++) {
+        struct hand_over *hand_over = make();
+        for (unsigned i = 0; i < ARRAY_LEN(bottoms); i++)
+            add(hand_over, bottoms[i], 0x600000 + PAGES(2) * i, PAGES(2), SLIPWAY_RIGHT_WRITE,
+                SLIPWAY_MAP_STACK);
+        list_tables(hand_over);
+        if (plant == 0) {
+            uint64_t violations = audit(hand_over);
+            if (violations != 0)
+                fail_msg("%lu violations:\n%s", violations, hand_over->text);
+            destroy(hand_over);
+            continue;
+        }
+        const uint64_t guard = SPARE_VIRT + PAGES(3) * (plant - 1); // lowest, between, highest
+        add(hand_over, guard, 0x610000, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_LOADER);
+        if (plant == 1)
+            EXPECT(hand_over, "audit 6: guard page below the stack, ffffc02000000000: is present");
+        else if (plant == 2)
+            EXPECT(hand_over, "audit 6: guard page above the stack, ffffc02000003000: is present",
+                   "audit 6: guard page below the stack, ffffc02000003000: is present");
+        else
+            EXPECT(hand_over, "audit 6: guard page above the stack, ffffc02000006000: is present");
+    }
 }
 
 TEST("audit 6: a stack that is missing, read-only, empty or unaligned is found") {

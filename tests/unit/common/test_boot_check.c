@@ -182,6 +182,7 @@ static void move_direct(struct boot_block *block, uint64_t base) {
     block->info.hhdm_end += by;
     block->info.rsdp += by;
     block->info.efi_system_table += by;
+    block->info.cpus.address += by;
 }
 
 TEST("boot_check: the direct map is aligned, in the upper half, and ends at its last mapping") {
@@ -323,7 +324,7 @@ TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes += 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes = UINT64_C(1) << 52);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 0);
-        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 8);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 9);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].reclaimable = 2);
     }
     for (unsigned i = 1; i < BLOCK_RANGES; i++)
@@ -338,12 +339,13 @@ TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known
 
 // Puts a range before all others, in place of two that nothing else asks for.
 static void put_first(struct boot_block *block, struct slipway_range range) {
-    block->ranges[3] = block->ranges[BLOCK_RANGE_MODULE];
-    block->ranges[4] = block->ranges[BLOCK_RANGE_TABLES];
+    block->ranges[3] = block->ranges[BLOCK_RANGE_CPUS];
+    block->ranges[4] = block->ranges[BLOCK_RANGE_MODULE];
+    block->ranges[5] = block->ranges[BLOCK_RANGE_TABLES];
     block->ranges[2] = block->ranges[BLOCK_RANGE_STACK];
     block->ranges[1] = block->ranges[BLOCK_RANGE_KERNEL];
     block->ranges[0] = range;
-    block->info.ranges.count = 5;
+    block->info.ranges.count = 6;
 }
 
 TEST(
@@ -468,17 +470,18 @@ TEST("boot_check: modules lie in the direct map and in their ranges, with texts 
 
 TEST("boot_check: a module may lie in two ranges, and not in one behind the list") {
     const uint64_t at = 36 * MIB_1;
-    EXPECT_OK(b->ranges[3] = (struct slipway_range){at, MIB_1, SLIPWAY_RANGE_MODULE, 1};
-              b->ranges[4].start_phys += MIB_1; b->ranges[4].bytes -= MIB_1);
-    EXPECT(BOOT_CHECK_MODULES, 0, b->info.ranges.count = 4; b->info.table_pages = 1;
+    EXPECT_OK(b->ranges[3] = b->ranges[BLOCK_RANGE_CPUS];
+              b->ranges[4] = (struct slipway_range){at, MIB_1, SLIPWAY_RANGE_MODULE, 1};
+              b->ranges[5].start_phys += MIB_1; b->ranges[5].bytes -= MIB_1);
+    EXPECT(BOOT_CHECK_MODULES, 0, b->info.ranges.count = 5; b->info.table_pages = 1;
            b->ranges[BLOCK_RANGE_INFO].purpose = SLIPWAY_RANGE_PAGE_TABLES;
            b->ranges[BLOCK_RANGE_INFO].reclaimable = 0;
            b->info.root_phys = b->ranges[BLOCK_RANGE_INFO].start_phys);
 }
 
 TEST("boot_check: a module outside the direct map is refused, whoever claims it") {
-    EXPECT(BOOT_CHECK_MODULES, 0, b->ranges[4] = b->ranges[5];
-           b->ranges[5] = (struct slipway_range){0xfec00000, 0x1000, SLIPWAY_RANGE_MODULE, 1};
+    EXPECT(BOOT_CHECK_MODULES, 0, b->ranges[5] = b->ranges[6];
+           b->ranges[6] = (struct slipway_range){0xfec00000, 0x1000, SLIPWAY_RANGE_MODULE, 1};
            b->modules[0].address = BLOCK_HHDM + 0xfec00000; b->modules[0].bytes = 0x1000);
 }
 
@@ -542,6 +545,31 @@ TEST("boot_check: firmware tables are at their physical addresses in the direct 
            b->info.rsdp_phys = BLOCK_FRAME - BLOCK_HHDM);
 }
 
+TEST("boot_check: the records of CPUs are whole lines in the direct map, in their range, or none") {
+    EXPECT_OK(b->info.cpus = (struct slipway_array){0});
+    EXPECT_OK(b->info.cpus.count = 0; b->info.cpus.address = 0);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.count = 0);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.address = 0);
+    EXPECT_OK(b->info.cpus.count = 64);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.count = 65);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.count = UINT32_MAX);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.count = b->info.cpus.stride = UINT32_MAX);
+    EXPECT_OK(b->info.cpus.stride = 128; b->info.cpus.count = 32);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.stride = 128; b->info.cpus.count = 33);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.stride = 0);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.stride = 32);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.stride = 96);
+    EXPECT_OK(b->info.cpus.address += 64);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.address += 32);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.address -= 64);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->info.cpus.address = BLOCK_CPUS);
+    EXPECT(BOOT_CHECK_CPUS, 0, b->ranges[BLOCK_RANGE_CPUS].purpose = SLIPWAY_RANGE_LOADER);
+    EXPECT_OK(b->ranges[BLOCK_RANGE_CPUS].reclaimable = 0);
+    EXPECT(BOOT_CHECK_CPUS, 0, // claimed, and not in the direct map
+           put_first(b, (struct slipway_range){0xa0000, 0x1000, SLIPWAY_RANGE_CPUS, 1});
+           b->info.cpus.address = BLOCK_HHDM + 0xa0000);
+}
+
 // No change of the block, however wild, may make the check read outside it, or never end.
 TEST("boot_check: every word of the block, whatever it is changed to, is checked within bounds") {
     const uint64_t changes[] = {0,
@@ -578,12 +606,12 @@ TEST("boot_check: every bit of the header, flipped, is checked within bounds") {
 }
 
 TEST("boot_check: every result has words of its own") {
-    for (unsigned i = 0; i <= BOOT_CHECK_FIRMWARE; i++) {
+    for (unsigned i = 0; i <= BOOT_CHECK_CPUS; i++) {
         assert_non_null(boot_check_text((enum boot_check)i));
         for (unsigned other = 0; other < i; other++)
             assert_string_not_equal(boot_check_text((enum boot_check)i),
                                     boot_check_text((enum boot_check)other));
     }
-    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_FIRMWARE + 1)), "unknown");
+    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_CPUS + 1)), "unknown");
     assert_string_equal(boot_check_text((enum boot_check) - 1), "unknown");
 }

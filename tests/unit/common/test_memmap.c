@@ -546,3 +546,26 @@ TEST("memmap: a hundred thousand descriptors in random order, some empty or wrap
     map_free(&map);
     free(descriptors);
 }
+
+TEST("memmap: what a range of the loader is, and whether it comes back, follows from its purpose") {
+    static const struct {
+        uint32_t purpose, kind;
+        bool is_reclaimable;
+    } purposes[] = {
+        {0, SLIPWAY_MEM_RESERVED, false},
+        {SLIPWAY_RANGE_KERNEL, SLIPWAY_MEM_KERNEL, false},
+        {SLIPWAY_RANGE_MODULE, SLIPWAY_MEM_MODULE, true},
+        {SLIPWAY_RANGE_PAGE_TABLES, SLIPWAY_MEM_PAGE_TABLES, false},
+        {SLIPWAY_RANGE_STACK, SLIPWAY_MEM_LOADER, true},
+        {SLIPWAY_RANGE_BOOT_INFO, SLIPWAY_MEM_LOADER, true},
+        {SLIPWAY_RANGE_LOADER, SLIPWAY_MEM_LOADER, true},
+        {SLIPWAY_RANGE_DEMOTED, SLIPWAY_MEM_RESERVED, false},
+        {SLIPWAY_RANGE_CPUS, SLIPWAY_MEM_MODULE, true}, // not with the loader's: CPUs run there
+        {SLIPWAY_RANGE_CPUS + 1, SLIPWAY_MEM_RESERVED, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(purposes); i++) {
+        assert_int_equal(memmap_kind_of_purpose(purposes[i].purpose), purposes[i].kind);
+        assert_int_equal(memmap_purpose_is_reclaimable(purposes[i].purpose),
+                         purposes[i].is_reclaimable);
+    }
+}

@@ -40,7 +40,6 @@ TEST("cmdline: words are found between any number of spaces, and the later of tw
 }
 
 TEST("cmdline: tests of several CPUs have words of their own") {
-    assert_int_equal(parse("test=absent-cpu").test, CMDLINE_TEST_ABSENT_CPU);
     assert_int_equal(parse("test=cpu-fault").test, CMDLINE_TEST_CPU_FAULT);
     assert_int_equal(parse("test=cpu-overflow").test, CMDLINE_TEST_CPU_OVERFLOW);
     assert_int_equal(parse("test=cpu-panics").test, CMDLINE_TEST_CPU_PANICS);
@@ -77,7 +76,7 @@ TEST("cmdline: the longest refusal says that the word is longer, and names all t
         "unknown option \"test=5555555555666666666677777777778888888888999999999900000...\":"
         " test= is one of none, panic, double-adopt, null-read, write-text,"
         " write-text-alias, exec-data, exec-direct, stack-overflow, guard-above,"
-        " noncanonical, invalid-opcode, absent-cpu, cpu-fault, cpu-overflow, cpu-panics,"
+        " noncanonical, invalid-opcode, cpu-fault, cpu-overflow, cpu-panics,"
         " cpu-map");
 }
 

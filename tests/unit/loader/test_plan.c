@@ -86,6 +86,36 @@ TEST("plan: the manifest is the direct map, stack, loader, framebuffer and kerne
                      SLIPWAY_WINDOW_BASE + GIB(448) + 0x32345677);
 }
 
+TEST("plan: stacks of other CPUs follow the loader's image, each between two pages of nothing") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    uint64_t without = plan_make_manifest(&input, mappings);
+    input.other_cpus = 3;
+    input.other_stacks_phys = 0x800000;
+    assert_int_equal(plan_make_manifest(&input, mappings), without + 3);
+    uint64_t first = plan_loader_virt(KIB(64)) + 0x8000 + 0x1000;
+    for (uint32_t i = 0; i < 3; i++) {
+        uint64_t bottom = first + i * (KIB(64) + 0x1000);
+        assert_int_equal(plan_other_stack_bottom(&input, i), bottom);
+        expect_mapping(10 + i, bottom, 0x800000 + i * KIB(64), KIB(64), 1, 0, SLIPWAY_MAP_STACK);
+    }
+    assert_int_equal(mappings[9].virt + mappings[9].bytes, first - 0x1000); // the loader's end
+    assert_int_equal(mappings[13].purpose, SLIPWAY_MAP_KERNEL);
+    input.stack_bytes = 0x1000;
+    input.loader.bytes = 0x5000;
+    assert_int_equal(plan_other_stack_bottom(&input, 1022),
+                     SLIPWAY_WINDOW_BASE + 0x1000 + 0x2000 + 0x5000 + 0x1000 + 1022 * 0x2000);
+}
+
+TEST("plan: stacks of other CPUs may be as many and as large as can be") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    input.stack_bytes = ELF_STACK_MAX_BYTES;
+    input.other_cpus = 1023;
+    assert_int_equal(plan_other_stack_bottom(&input, 1023) - SLIPWAY_WINDOW_BASE,
+                     0x1000 + MIB(16) + 0x1000 + 0x8000 + 0x1000 + 1023 * (MIB(16) + 0x1000));
+}
+
 TEST("plan: RAM of two kinds that touches is one mapping, from the first region on") {
     static const struct memmap_region touching[] = {
         {0x0, 0x1000, SLIPWAY_MEM_USABLE, true},
@@ -127,17 +157,18 @@ TEST("plan: the largest manifest is as large as its bound") {
     struct plan_input input = make_input(&kernel);
     input.framebuffers = framebuffers;
     input.framebuffer_count = ARRAY_LEN(framebuffers);
-    uint64_t bound = plan_mapping_bound(input.region_count);
+    input.other_cpus = 20;
+    uint64_t bound = plan_mapping_bound(input.region_count, input.other_cpus);
     uint64_t count = plan_make_manifest(&input, mappings);
-    // RAM cut by every read-only run, stack, loader, screens, and all runs.
-    assert_int_equal(count, 2 + 2 * ELF_SEGMENTS_MAX + 1 + 3 + 7 + ELF_SEGMENTS_MAX + 2);
+    // RAM cut by every read-only run, stacks, loader, screens, and all runs.
+    assert_int_equal(count, 2 + 2 * ELF_SEGMENTS_MAX + 21 + 3 + 7 + ELF_SEGMENTS_MAX + 2);
     assert_int_equal(bound, count + 1); // for the region that is not mapped
     for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++)
         kernel.segments[i].write = true;
     kernel.relro_start = kernel.virt_start; // all of it, so that nothing is cut
     kernel.relro_end = virt;
     assert_int_equal(plan_make_manifest(&input, mappings),
-                     2 + 2 * ELF_SEGMENTS_MAX + 1 + 3 + 7 + ELF_SEGMENTS_MAX);
+                     2 + 2 * ELF_SEGMENTS_MAX + 21 + 3 + 7 + ELF_SEGMENTS_MAX);
 }
 
 // ---- Tables in memory whose physical addresses are not its pointers

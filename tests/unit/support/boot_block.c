@@ -53,6 +53,7 @@ static void fill_ranges(struct slipway_range *ranges) {
         [BLOCK_RANGE_STACK] = {34 * MIB_1, 0x4000, SLIPWAY_RANGE_STACK, 1},
         [BLOCK_RANGE_INFO] = {34 * MIB_1 + 0x4000, 0x4000, SLIPWAY_RANGE_BOOT_INFO, 1},
         [BLOCK_RANGE_LOADER] = {34 * MIB_1 + 0x8000, 0x8000, SLIPWAY_RANGE_LOADER, 1},
+        [BLOCK_RANGE_CPUS] = {BLOCK_CPUS, 0x1000, SLIPWAY_RANGE_CPUS, 1},
         [BLOCK_RANGE_MODULE] = {36 * MIB_1, 4 * MIB_1, SLIPWAY_RANGE_MODULE, 1},
         [BLOCK_RANGE_TABLES] = {40 * MIB_1, 24 * MIB_1, SLIPWAY_RANGE_PAGE_TABLES, 0},
     };
@@ -128,6 +129,7 @@ static void fill_header(struct boot_block *block) {
         .efi_system_table = BLOCK_HHDM + 35 * MIB_1,
         .exit_attempts = 1,
         .log = text,
+        .cpus = {BLOCK_HHDM + BLOCK_CPUS, 2, sizeof(struct slipway_cpu)},
     };
 }
 

@@ -8,6 +8,7 @@
 #define BLOCK_STACK (SLIPWAY_WINDOW_BASE + 0x1000)
 #define BLOCK_FRAME (SLIPWAY_WINDOW_BASE + 0x100000)
 #define BLOCK_IMAGE SLIPWAY_KERNEL_DEFAULT
+#define BLOCK_CPUS  UINT64_C(0x2220000) // where the records of two CPUs lie, in a page
 
 // Indices of the records below.
 enum {
@@ -37,6 +38,7 @@ enum {
     BLOCK_RANGE_STACK,
     BLOCK_RANGE_INFO,
     BLOCK_RANGE_LOADER,
+    BLOCK_RANGE_CPUS,
     BLOCK_RANGE_MODULE,
     BLOCK_RANGE_TABLES,
     BLOCK_RANGES,

@@ -1,4 +1,5 @@
-#include "kernel/cpus/madt.h"
+// See madt.h.
+#include "common/acpi/madt.h"
 
 #include <stdbool.h>
 
@@ -10,12 +11,14 @@ enum {
 
     ENTRY_LOCAL_APIC = 0, // 5.2.12.2
     LOCAL_APIC_BYTES = 8,
+    LOCAL_APIC_PROCESSOR = 2,
     LOCAL_APIC_ID = 3,
     LOCAL_APIC_FLAGS = 4,
     ENTRY_LOCAL_X2APIC = 9, // 5.2.12.12
     LOCAL_X2APIC_BYTES = 16,
     LOCAL_X2APIC_ID = 4,
     LOCAL_X2APIC_FLAGS = 8,
+    LOCAL_X2APIC_PROCESSOR = 12,
     FLAG_ENABLED = 1,
 };
 
@@ -47,15 +50,18 @@ const char *madt_status_text(enum madt_status status) {
     return "unknown";
 }
 
-// The ID of the CPU that an entry lists; false if it lists none that could be started.
-static bool entry_cpu(const uint8_t *entry, uint32_t *ret_id) {
+// The CPU that an entry lists; false if it lists none that could be started.
+static bool entry_cpu(const uint8_t *entry, struct madt_cpu *ret_cpu) {
     if (entry[ENTRY_TYPE] == ENTRY_LOCAL_APIC) {
-        *ret_id = entry[LOCAL_APIC_ID];
-        return (acpi_read32(entry + LOCAL_APIC_FLAGS) & FLAG_ENABLED) && *ret_id != APIC_ID_ALL;
+        *ret_cpu = (struct madt_cpu){entry[LOCAL_APIC_PROCESSOR], entry[LOCAL_APIC_ID]};
+        return (acpi_read32(entry + LOCAL_APIC_FLAGS) & FLAG_ENABLED) &&
+               ret_cpu->apic_id != APIC_ID_ALL;
     }
     if (entry[ENTRY_TYPE] == ENTRY_LOCAL_X2APIC) {
-        *ret_id = acpi_read32(entry + LOCAL_X2APIC_ID);
-        return (acpi_read32(entry + LOCAL_X2APIC_FLAGS) & FLAG_ENABLED) && *ret_id != X2APIC_ID_ALL;
+        *ret_cpu = (struct madt_cpu){acpi_read32(entry + LOCAL_X2APIC_PROCESSOR),
+                                     acpi_read32(entry + LOCAL_X2APIC_ID)};
+        return (acpi_read32(entry + LOCAL_X2APIC_FLAGS) & FLAG_ENABLED) &&
+               ret_cpu->apic_id != X2APIC_ID_ALL;
     }
     return false;
 }
@@ -69,16 +75,17 @@ static uint32_t entry_least(uint8_t type) {
 
 static bool is_kept(const struct madt_cpus *cpus, uint32_t kept, uint32_t id) {
     for (uint32_t i = 0; i < kept; i++) {
-        if (cpus->ids[i] == id)
+        if (cpus->cpus[i].apic_id == id)
             return true;
     }
     return false;
 }
 
-static enum madt_status read_entries(const struct acpi_table *madt, struct madt_cpus *cpus) {
-    bool has_boot_cpu = false;
-    uint32_t kept = 1;
-    uint32_t found = 1;
+static enum madt_status read_entries(const struct acpi_table *madt, uint32_t own_id,
+                                     struct madt_cpus *cpus) {
+    bool has_own = false;
+    uint32_t kept = 0;
+    uint32_t found = 0;
     for (uint32_t at = MADT_ENTRIES; at < madt->length;) {
         const uint8_t *entry = madt->bytes + at;
         uint32_t left = madt->length - at;
@@ -86,26 +93,25 @@ static enum madt_status read_entries(const struct acpi_table *madt, struct madt_
             entry[ENTRY_LENGTH] < entry_least(entry[ENTRY_TYPE]))
             return MADT_ERR_ENTRY;
         at += entry[ENTRY_LENGTH];
-        uint32_t id;
-        if (!entry_cpu(entry, &id))
+        struct madt_cpu cpu;
+        if (!entry_cpu(entry, &cpu) || is_kept(cpus, kept, cpu.apic_id))
             continue;
-        has_boot_cpu |= id == cpus->ids[0];
-        if (is_kept(cpus, kept, id))
-            continue;
+        has_own |= cpu.apic_id == own_id;
         found++;
-        if (kept < cpus->capacity)
-            cpus->ids[kept++] = id;
+        uint32_t kept_back = has_own ? 0 : 1; // room for the one that asks
+        if (kept + kept_back < cpus->capacity)
+            cpus->cpus[kept++] = cpu;
     }
-    if (!has_boot_cpu)
+    if (!has_own)
         return MADT_ERR_BOOT_CPU;
     cpus->kept = kept;
     cpus->found = found;
     return MADT_OK;
 }
 
-enum madt_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp,
+enum madt_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp, uint32_t own_id,
                                 struct madt_cpus *cpus) {
     struct acpi_table madt;
     enum acpi_status status = acpi_find_table(memory, rsdp, "APIC", MADT_ENTRIES, &madt);
-    return status == ACPI_OK ? read_entries(&madt, cpus) : (enum madt_status)status;
+    return status == ACPI_OK ? read_entries(&madt, own_id, cpus) : (enum madt_status)status;
 }

@@ -25,15 +25,20 @@ enum madt_status {
 // A few words on `status`, for people; static text.
 const char *madt_status_text(enum madt_status status);
 
-// CPUs by the ID of their local APIC. One that is listed twice counts once, as far as it is kept.
-struct madt_cpus {
-    uint32_t *ids;     // [0] is the CPU that asks, set by the caller; then those found, in order
-    uint32_t capacity; // of `ids`, at least 1
-    uint32_t kept;     // in `ids`
-    uint32_t found;    // enabled CPUs that the MADT lists: more than `kept` if they did not fit
+struct madt_cpu {
+    uint32_t processor_id; // by which ACPI's other tables and objects name it
+    uint32_t apic_id;
 };
 
-// Finds the enabled CPUs, through the RSDP at the physical address `rsdp` (0: there is none). On
-// failure `kept` and `found` are untouched.
+// One that is listed twice counts once, as far as it is kept.
+struct madt_cpus {
+    struct madt_cpu *cpus; // those found, in the MADT's order
+    uint32_t capacity;     // of `cpus`
+    uint32_t kept;         // in `cpus`; the CPU that asks is always among them, unless that is 0
+    uint32_t found;        // enabled CPUs that the MADT lists: more than `kept` if they did not fit
+};
+
+// Finds the enabled CPUs, through the RSDP at the physical address `rsdp` (0: there is none).
+// `own_id`: the local APIC of the CPU that asks. On failure `kept` and `found` are untouched.
 [[nodiscard]] enum madt_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp,
-                                              struct madt_cpus *cpus);
+                                              uint32_t own_id, struct madt_cpus *cpus);

@@ -1,4 +1,4 @@
-#include "kernel/cpus/madt.h"
+#include "common/acpi/madt.h"
 
 #include "tests/unit/support/acpi_fake.h"
 #include "tests/unit/support/test.h"
@@ -8,16 +8,15 @@
 enum { ENABLED = 1, ONLINE_CAPABLE = 2, CAPACITY = 4, BOOT_ID = 1 };
 
 static struct acpi_fake tables;
-static uint32_t ids[CAPACITY];
+static struct madt_cpu cpus[CAPACITY];
 
 static struct madt_cpus result;
 
-static enum madt_status find_at(uint64_t rsdp) {
-    memset(ids, 0xee, sizeof(ids));
-    ids[0] = BOOT_ID;
-    result = (struct madt_cpus){.ids = ids, .capacity = CAPACITY, .kept = 77, .found = 78};
+static enum madt_status find_at(uint64_t rsdp, uint32_t capacity) {
+    memset(cpus, 0xee, sizeof(cpus));
+    result = (struct madt_cpus){.cpus = cpus, .capacity = capacity, .kept = 77, .found = 78};
     struct acpi_memory memory = acpi_fake_memory(&tables);
-    enum madt_status status = madt_find_cpus(&memory, rsdp, &result);
+    enum madt_status status = madt_find_cpus(&memory, rsdp, BOOT_ID, &result);
     acpi_fake_forget(&tables);
     if (status != MADT_OK) {
         assert_int_equal(result.kept, 77);
@@ -27,15 +26,22 @@ static enum madt_status find_at(uint64_t rsdp) {
 }
 
 static enum madt_status find(void) {
-    return find_at(ACPI_BASE + ACPI_RSDP);
+    return find_at(ACPI_BASE + ACPI_RSDP, CAPACITY);
 }
 
-static void assert_found(uint32_t found, uint32_t kept, const uint32_t *expected) {
-    assert_int_equal(find(), MADT_OK);
+static void assert_kept(uint32_t capacity, uint32_t found, uint32_t kept,
+                        const uint32_t *expected) {
+    assert_int_equal(find_at(ACPI_BASE + ACPI_RSDP, capacity), MADT_OK);
     assert_int_equal(result.found, found);
     assert_int_equal(result.kept, kept);
     for (uint32_t i = 0; i < kept; i++)
-        assert_int_equal(ids[i], expected[i]);
+        assert_int_equal(cpus[i].apic_id, expected[i]);
+    for (uint32_t i = kept; i < CAPACITY; i++)
+        assert_int_equal(cpus[i].apic_id, 0xeeeeeeee);
+}
+
+static void assert_found(uint32_t found, uint32_t kept, const uint32_t *expected) {
+    assert_kept(CAPACITY, found, kept, expected);
 }
 
 // Two CPUs, one of which asks.
@@ -45,12 +51,12 @@ static void fill(void) {
     acpi_fake_add_apic(&tables, BOOT_ID, ENABLED);
 }
 
-TEST("madt: enabled CPUs are found by either kind of entry, the one that asks first") {
+TEST("madt: enabled CPUs are found by either kind of entry, in the order of the table") {
     fill();
     acpi_fake_add_x2apic(&tables, 0x12345678, ENABLED | ONLINE_CAPABLE);
     acpi_fake_add(&tables, (const uint8_t[]){1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12);
     acpi_fake_add_apic(&tables, 254, ENABLED);
-    assert_found(4, 4, (const uint32_t[]){BOOT_ID, 0, 0x12345678, 254});
+    assert_found(4, 4, (const uint32_t[]){0, BOOT_ID, 0x12345678, 254});
 }
 
 TEST("madt: disabled CPUs, IDs that mean all, and repetitions do not count") {
@@ -64,14 +70,44 @@ TEST("madt: disabled CPUs, IDs that mean all, and repetitions do not count") {
     acpi_fake_add_x2apic(&tables, 0, ENABLED);
     acpi_fake_add_x2apic(&tables, BOOT_ID, ENABLED);
     acpi_fake_add_x2apic(&tables, 0xff, ENABLED); // an x2APIC may have this one
-    assert_found(3, 3, (const uint32_t[]){BOOT_ID, 0, 0xff});
+    assert_found(3, 3, (const uint32_t[]){0, BOOT_ID, 0xff});
 }
 
 TEST("madt: what does not fit is counted, and nothing behind the capacity is written") {
     fill();
     for (uint8_t id = 10; id < 30; id++)
         acpi_fake_add_apic(&tables, id, ENABLED);
-    assert_found(22, CAPACITY, (const uint32_t[]){BOOT_ID, 0, 10, 11});
+    assert_found(22, CAPACITY, (const uint32_t[]){0, BOOT_ID, 10, 11});
+}
+
+TEST("madt: the CPU that asks is kept, wherever it stands") {
+    acpi_fake_fill(&tables);
+    for (uint8_t id = 10; id < 30; id++)
+        acpi_fake_add_apic(&tables, id, ENABLED);
+    acpi_fake_add_x2apic(&tables, BOOT_ID, ENABLED);
+    acpi_fake_add_apic(&tables, 30, ENABLED);
+    assert_found(22, CAPACITY, (const uint32_t[]){10, 11, 12, BOOT_ID});
+    assert_kept(2, 22, 2, (const uint32_t[]){10, BOOT_ID});
+    assert_kept(1, 22, 1, (const uint32_t[]){BOOT_ID});
+}
+
+TEST("madt: without a place to keep any, CPUs are counted") {
+    fill();
+    acpi_fake_add_apic(&tables, 7, ENABLED);
+    assert_kept(0, 3, 0, NULL);
+    acpi_fake_fill(&tables);
+    assert_int_equal(find_at(ACPI_BASE + ACPI_RSDP, 0), MADT_ERR_BOOT_CPU);
+}
+
+TEST("madt: a CPU has the ID by which ACPI names it, which has 8 bits or 32") {
+    acpi_fake_fill(&tables);
+    acpi_fake_add(&tables, (const uint8_t[]){0, 8, 0xfe, BOOT_ID, ENABLED, 0, 0, 0}, 8);
+    acpi_fake_add(
+        &tables,
+        (const uint8_t[]){9, 16, 0, 0, 2, 0, 0, 0, ENABLED, 0, 0, 0, 0x78, 0x56, 0x34, 0x12}, 16);
+    assert_found(2, 2, (const uint32_t[]){BOOT_ID, 2});
+    assert_int_equal(cpus[0].processor_id, 0xfe);
+    assert_int_equal(cpus[1].processor_id, 0x12345678);
 }
 
 TEST("madt: a CPU that is not listed learns so, also where it alone asks") {
@@ -100,9 +136,9 @@ TEST("madt: a table too short for what comes before the entries is refused") {
 
 TEST("madt: what is wrong on the way to the MADT is told") {
     fill();
-    assert_int_equal(find_at(0), MADT_ERR_NO_RSDP);
-    assert_int_equal(find_at(UINT64_MAX), MADT_ERR_UNREACHABLE);
-    assert_int_equal(find_at(ACPI_BASE + 1), MADT_ERR_SIGNATURE);
+    assert_int_equal(find_at(0, CAPACITY), MADT_ERR_NO_RSDP);
+    assert_int_equal(find_at(UINT64_MAX, CAPACITY), MADT_ERR_UNREACHABLE);
+    assert_int_equal(find_at(ACPI_BASE + 1, CAPACITY), MADT_ERR_SIGNATURE);
     tables.bytes[ACPI_MADT + ACPI_MADT_ENTRIES]++;
     assert_int_equal(find(), MADT_ERR_CHECKSUM);
     memcpy(tables.bytes + ACPI_MADT, "CIPA", 4);

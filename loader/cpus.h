@@ -1,0 +1,52 @@
+// The other CPUs of the machine, for a kernel that asks for them: found in the MADT, started all
+// together after the exit, and parked (park.h) until the kernel releases them. Owns the memory of
+// SLIPWAY_RANGE_CPUS: the records of boot_info, what each CPU has for itself, and their stacks.
+#pragma once
+
+#include "common/boot/slipway_boot.h"
+#include "loader/enter.h"
+#include "loader/park.h"
+#include "loader/plan.h"
+#include "loader/startup.h"
+
+#include <efi.h>
+
+#include <stdint.h>
+
+// So many CPUs are listed at most, the boot CPU among them.
+enum { CPUS_MAX = 1024 };
+
+struct cpus {
+    uint32_t count; // records; 0: the kernel does not ask for CPUs
+    uint32_t boot;  // index of the boot CPU's
+    struct slipway_cpu *records;
+    struct park_area *areas; // of the others, in the order of their records
+    uint64_t stacks_phys;    // the same
+    bool has_cet;
+};
+
+// How many there are but the boot CPU, for which there are areas and stacks.
+static inline uint32_t cpus_others(const struct cpus *cpus) {
+    return cpus->count <= 1 ? 0 : cpus->count - 1;
+}
+
+// Lists the CPUs of the machine, if `wishes` asks for them, and allocates their memory. Where ACPI
+// does not tell of them the boot CPU is alone, and the log says why. Failures are recorded.
+[[nodiscard]] EFI_STATUS cpus_alloc(struct cpus *cpus, const struct slipway_note_wishes *wishes,
+                                    const struct cpu_features *features, uint64_t rsdp_phys);
+
+// Where the startup page sends the others. `slide`: from the loader's image to its place in the
+// kernel's half.
+struct startup_target cpus_startup_target(uint64_t slide);
+
+struct cpus_start {
+    struct cpus *cpus;
+    const struct plan_input *plan;
+    const struct enter_cpu *boot; // the boot CPU's registers, which are those of all
+    uint64_t startup;             // the startup page
+};
+
+// Starts all others and waits until they are parked, for a bounded time; those that are not by then
+// are listed as absent. After the exit and enter_prepare, interrupts off, under the firmware's
+// identity mapping. Logs what came of it.
+void cpus_start(const struct cpus_start *start);
