@@ -3,6 +3,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "common/x86/mtrr.h"
 #include "common/x86/regs.h"
 #include "loader/enter.h"
 #include "loader/log.h"
@@ -49,6 +50,9 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
         return status;
     space->plan.other_cpus = cpus_others(&space->cpus);
     space->plan.other_stacks_phys = space->cpus.stacks_phys;
+    struct mtrr_state mtrrs;
+    mtrr_read(&mtrrs);
+    mtrr_map_make(&mtrrs, space->features.paging.paddr_bits, &space->mtrrs);
     status = memory_map_probe(&descriptors, &stride);
     if (EFI_ERROR(status))
         return status;
@@ -60,6 +64,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
         .memory = space->map.region_capacity,
         .ranges = SPACE_RANGES_MAX,
         .efi_map_bytes = space->map.buffer_bytes,
+        .mtrrs = space->mtrrs.count,
     };
     return EFI_SUCCESS;
 }
@@ -167,17 +172,50 @@ enum memmap_status space_normalise(struct space *space, const struct memmap_clai
     return status;
 }
 
+EFI_STATUS space_find_uncached(const struct space *space, struct plan_range *ret_ranges,
+                               uint64_t *ret_count) {
+    uint64_t count = plan_find_uncached(&space->plan, &space->mtrrs, ret_ranges, SPACE_DEMOTED_MAX);
+    if (count > SPACE_DEMOTED_MAX)
+        return log_fail(
+            EFI_UNSUPPORTED,
+            "memory map: the MTRRs make %lu ranges of RAM something else than write-back, more than %d",
+            count, SPACE_DEMOTED_MAX);
+    *ret_count = count;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS fail_normalise(const struct space *space, enum memmap_status status) {
+    return log_fail(EFI_LOAD_ERROR,
+                    "memory map: cannot normalise it (error %d, %lu bytes, stride %lu)",
+                    (int)status, space->map.bytes, space->map.stride);
+}
+
+// What the MTRRs do not make write-back is no RAM: nobody can map it as what the contract says.
+static EFI_STATUS leave_out_uncached(struct space *space) {
+    struct plan_range ranges[SPACE_DEMOTED_MAX];
+    struct memmap_claim claims[SPACE_DEMOTED_MAX];
+    uint64_t count = 0;
+    EFI_STATUS status = space_find_uncached(space, ranges, &count);
+    if (EFI_ERROR(status) || count == 0)
+        return status;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t bytes = ranges[i].end - ranges[i].start;
+        log_line(CONFIG_LOG_INFO,
+                 "RAM at 0x%lx, %lu bytes, is not write-back by the MTRRs: not usable",
+                 ranges[i].start, bytes);
+        claims[i] = (struct memmap_claim){ranges[i].start, bytes, SLIPWAY_MEM_RESERVED};
+    }
+    enum memmap_status normal = space_normalise(space, claims, count);
+    return normal == MEMMAP_OK ? EFI_SUCCESS : fail_normalise(space, normal);
+}
+
 // What the loader allocated needs no claim here: in the firmware's map it is RAM of the loader's.
 static EFI_STATUS read_map(struct space *space) {
     EFI_STATUS status = memory_map_read(&space->map);
     if (EFI_ERROR(status))
         return log_fail(status, "memory map: cannot read it (%s)", log_status_text(status));
     enum memmap_status normal = space_normalise(space, NULL, 0);
-    if (normal != MEMMAP_OK)
-        return log_fail(EFI_LOAD_ERROR,
-                        "memory map: cannot normalise it (error %d, %lu bytes, stride %lu)",
-                        (int)normal, space->map.bytes, space->map.stride);
-    return EFI_SUCCESS;
+    return normal == MEMMAP_OK ? leave_out_uncached(space) : fail_normalise(space, normal);
 }
 
 static EFI_STATUS fail_mapping(const char *what, const struct slipway_mapping *mapping,

@@ -22,10 +22,11 @@
 #include <stdint.h>
 
 enum {
-    SPACE_DEMOTED_MAX = 16, // ranges of RAM that appears too late to be mapped
+    // Ranges of RAM that appears too late to be mapped, and as many that are not write-back.
+    SPACE_DEMOTED_MAX = 16,
     // Ranges of boot_info: one for each that the loader allocated, where that of the tables makes
     // two; the loader's image; and demoted RAM.
-    SPACE_RANGES_MAX = FIRMWARE_RANGES_MAX + 2 + SPACE_DEMOTED_MAX,
+    SPACE_RANGES_MAX = FIRMWARE_RANGES_MAX + 2 + 2 * SPACE_DEMOTED_MAX,
 };
 
 struct space {
@@ -40,6 +41,7 @@ struct space {
     struct table_pool crossing_pool;
     struct plan_input plan;
     struct memory_map map;
+    struct mtrr_map mtrrs;
     struct info *info;
     uint64_t pool_bytes; // of the run with both pools and the audit's bits
     uint64_t tables_planned;
@@ -78,6 +80,12 @@ struct space {
 // those of memmap_normalise.
 [[nodiscard]] enum memmap_status space_normalise(struct space *space,
                                                  const struct memmap_claim *claims, uint64_t count);
+
+// RAM of the normalised map that the MTRRs do not make write-back. Writes it to `ret_ranges`, which
+// has room for SPACE_DEMOTED_MAX, and returns how many ranges there are. Failures are recorded:
+// there are more.
+[[nodiscard]] EFI_STATUS space_find_uncached(const struct space *space,
+                                             struct plan_range *ret_ranges, uint64_t *ret_count);
 
 // Plans the manifest for the normalised map and counts its tables (next_...). Calls no firmware.
 // Failures are recorded.

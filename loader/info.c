@@ -53,6 +53,7 @@ static uint64_t lay_out(struct info *info, uint64_t start, const struct info_cap
     info->modules = reserve(&at, config->module_count * sizeof(*info->modules));
     info->framebuffers = reserve(&at, DEVICES_FRAMEBUFFERS_MAX * sizeof(*info->framebuffers));
     info->stages = reserve(&at, TIMELINE_STAGES_MAX * sizeof(*info->stages));
+    info->mtrrs = reserve(&at, capacity->mtrrs * sizeof(*info->mtrrs));
     info->efi_map = reserve(&at, capacity->efi_map_bytes);
     info->log = reserve(&at, LOG_BYTES_MAX + 1);
     info->texts = reserve(&at, text_bytes(config));
@@ -183,6 +184,15 @@ static void finish_memory(struct info *info, const struct memory_map *map) {
     head->efi_system_table = direct_if_mapped(info, map, head->efi_system_table_phys);
 }
 
+static void finish_mtrrs(struct info *info, const struct mtrr_map *map) {
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct mtrr_run *run = &map->runs[i];
+        info->mtrrs[i] = (struct slipway_mtrr){
+            .start_phys = run->start, .bytes = run->end - run->start, .type = run->type};
+    }
+    info->head->mtrrs = describe_array(info, info->mtrrs, map->count, sizeof(*info->mtrrs));
+}
+
 static void finish_stages(struct info *info) {
     uint32_t count;
     const struct slipway_stage *stages = timeline_stages(&count);
@@ -200,6 +210,7 @@ static void finish_log(struct info *info) {
 void info_finish(struct info *info, const struct info_facts *facts) {
     struct slipway_boot_info *head = info->head;
     finish_memory(info, facts->map);
+    finish_mtrrs(info, facts->mtrrs);
     head->mappings =
         describe_array(info, info->mappings, facts->mapping_count, sizeof(*info->mappings));
     head->ranges = describe_array(info, info->ranges, facts->range_count, sizeof(*info->ranges));

@@ -19,6 +19,7 @@ struct info_capacity {
     uint64_t memory;
     uint64_t ranges;
     uint64_t efi_map_bytes;
+    uint64_t mtrrs;
 };
 
 struct info {
@@ -33,6 +34,7 @@ struct info {
     struct slipway_module *modules;
     struct slipway_framebuffer *framebuffers;
     struct slipway_stage *stages;
+    struct slipway_mtrr *mtrrs;
     void *efi_map;
     char *log;
     char *texts; // where the next text goes
@@ -58,6 +60,7 @@ struct info_facts {
     uint32_t exit_attempts;
     uint64_t tsc_exit_done;
     const struct cpus *cpus;
+    const struct mtrr_map *mtrrs;
 };
 
 // Fills in these facts.

@@ -37,6 +37,25 @@ static void list_ranges(struct space *space) {
               space->plan.other_cpus == 0 ? SLIPWAY_RANGE_LOADER : SLIPWAY_RANGE_CPUS);
 }
 
+static EFI_STATUS fail_uncached(const struct plan_range *uncached,
+                                const struct slipway_range *range) {
+    return log_fail(
+        EFI_COMPROMISED_DATA,
+        "memory map: [0x%lx, 0x%lx), which the loader uses, is not write-back by the MTRRs from 0x%lx to 0x%lx",
+        range->start_phys, range->start_phys + range->bytes, uncached->start, uncached->end);
+}
+
+// The range of the loader's that has a byte of it, or null.
+static const struct slipway_range *find_range_in(const struct space *space,
+                                                 const struct plan_range *found) {
+    for (uint64_t i = 0; i < space->range_count; i++) {
+        const struct slipway_range *range = &space->info->ranges[i];
+        if (range->start_phys < found->end && found->start < range->start_phys + range->bytes)
+            return range;
+    }
+    return NULL;
+}
+
 static EFI_STATUS normalise(struct space *space) {
     struct memmap_claim claims[SPACE_RANGES_MAX];
     for (uint64_t i = 0; i < space->range_count; i++) {
@@ -53,6 +72,29 @@ static EFI_STATUS normalise(struct space *space) {
     return EFI_SUCCESS;
 }
 
+// RAM that is not write-back becomes ranges of its own.
+static EFI_STATUS demote_uncached_ram(struct space *space) {
+    struct plan_range ranges[SPACE_DEMOTED_MAX];
+    uint64_t count = 0;
+    EFI_STATUS status = space_find_uncached(space, ranges, &count);
+    if (EFI_ERROR(status) || count == 0)
+        return status;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct slipway_range *range = find_range_in(space, &ranges[i]);
+        if (range != NULL)
+            return fail_uncached(&ranges[i], range);
+    }
+    for (uint64_t i = 0; i < count; i++)
+        add_range(space, ranges[i].start, ranges[i].end - ranges[i].start, SLIPWAY_RANGE_DEMOTED);
+    return normalise(space);
+}
+
+static EFI_STATUS claim_ranges(struct space *space) {
+    list_ranges(space);
+    EFI_STATUS status = normalise(space);
+    return EFI_ERROR(status) ? status : demote_uncached_ram(space);
+}
+
 // ---- Whether the tables fit
 
 // A range of what the loader uses that is not all RAM of the map, or null. The kernel would not
@@ -63,7 +105,7 @@ static const struct slipway_range *find_range_beside_ram(const struct space *spa
         const struct slipway_range *range = &space->info->ranges[i];
         uint64_t at = range->start_phys;
         uint64_t end = at + range->bytes;
-        while (at < end) {
+        while (at < end && range->purpose != SLIPWAY_RANGE_DEMOTED) {
             if (next == space->map.region_count)
                 return range;
             const struct memmap_region *region = &space->map.regions[next];
@@ -103,8 +145,7 @@ static EFI_STATUS rebuild_for_changed_map(struct space *space) {
     EFI_STATUS status = space_build(space);
     if (EFI_ERROR(status))
         return status;
-    list_ranges(space); // more or fewer of the pool's frames are tables
-    return normalise(space);
+    return claim_ranges(space); // more or fewer of the pool's frames are tables
 }
 
 // The tables stay. A kernel never uses RAM that they do not map, if it is told; but it would use
@@ -132,8 +173,7 @@ static EFI_STATUS demote_unmapped_ram(struct space *space) {
 }
 
 enum last_map last_map_check(struct space *space, bool may_replan) {
-    list_ranges(space);
-    if (EFI_ERROR(normalise(space)) || EFI_ERROR(check_ranges(space)))
+    if (EFI_ERROR(claim_ranges(space)) || EFI_ERROR(check_ranges(space)))
         return LAST_MAP_FAILED;
     if (ram_is_unchanged(space))
         return LAST_MAP_FITS;

@@ -193,6 +193,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .exit_attempts = exit_attempts,
         .tsc_exit_done = tsc_exit_done,
         .cpus = &space.cpus,
+        .mtrrs = &space.mtrrs,
     };
     info_finish(&info, &facts);
     struct slipway_framebuffer screen = {0};

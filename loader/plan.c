@@ -312,3 +312,17 @@ uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_ma
                          uint64_t count, struct plan_range *ret_ranges, uint64_t capacity) {
     return subtract(list_mappings(mappings, count), list_regions(input), ret_ranges, capacity);
 }
+
+static bool read_write_back(const void *records, uint64_t index, struct plan_range *ret_range) {
+    const struct mtrr_run *run = (const struct mtrr_run *)records + index;
+    *ret_range = (struct plan_range){run->start, run->end};
+    return run->type == SLIPWAY_MTRR_WB;
+}
+
+uint64_t plan_find_uncached(const struct plan_input *input, const struct mtrr_map *mtrrs,
+                            struct plan_range *ret_ranges, uint64_t capacity) {
+    const struct range_list write_back = {read_write_back, mtrrs->runs, mtrrs->count, 0};
+    if (mtrrs->count == 0)
+        return 0;
+    return subtract(list_regions(input), write_back, ret_ranges, capacity);
+}

@@ -13,6 +13,7 @@
 
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/memmap.h"
+#include "common/mtrr/mtrr_map.h"
 #include "common/vmem/plan.h"
 #include "common/vmem/vmem.h"
 #include "loader/elf.h"
@@ -89,6 +90,11 @@ struct plan_range {
 uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway_mapping *mappings,
                             uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);
 
-// The reverse: ranges of the manifest's direct map that are not RAM in the plan's regions.
+// RAM of the plan's regions that the MTRRs do not make write-back; the same way.
+uint64_t plan_find_uncached(const struct plan_input *input, const struct mtrr_map *mtrrs,
+                            struct plan_range *ret_ranges, uint64_t capacity);
+
+// The reverse of plan_find_unmapped: ranges of the manifest's direct map that are not RAM in the
+// plan's regions.
 uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_mapping *mappings,
                          uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);

@@ -69,6 +69,7 @@ static bool check_arrays(info_t info, uint64_t *ret_index) {
         {&info->modules, sizeof(struct slipway_module)},
         {&info->framebuffers, sizeof(struct slipway_framebuffer)},
         {&info->stages, sizeof(struct slipway_stage)},
+        {&info->mtrrs, sizeof(struct slipway_mtrr)},
     };
     for (unsigned i = 0; i < ARRAY_LEN(arrays); i++) {
         *ret_index = (uint64_t)((const char *)arrays[i].array - (const char *)info);
@@ -411,6 +412,19 @@ static bool check_firmware(info_t info, [[maybe_unused]] uint64_t *ret_index) {
            firmware_ok(info, info->efi_system_table, info->efi_system_table_phys);
 }
 
+// From 0 on, without a gap.
+static bool check_mtrrs(info_t info, uint64_t *ret_index) {
+    uint64_t end = 0;
+    for (*ret_index = 0; *ret_index < info->mtrrs.count; ++*ret_index) {
+        const struct slipway_mtrr *mtrr = record(&info->mtrrs, *ret_index);
+        if (mtrr->start_phys != end || !frames_ok(mtrr->start_phys, mtrr->bytes, PHYS_END) ||
+            mtrr->type > SLIPWAY_MTRR_WB)
+            return false;
+        end += mtrr->bytes;
+    }
+    return true;
+}
+
 // The records are not of this block and are not read.
 static bool check_cpus(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     const struct slipway_array *cpus = &info->cpus;
@@ -458,7 +472,7 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         {check_kernel, BOOT_CHECK_KERNEL},     {check_tables, BOOT_CHECK_TABLES},
         {check_modules, BOOT_CHECK_MODULES},   {check_framebuffers, BOOT_CHECK_FRAMEBUFFERS},
         {check_stages, BOOT_CHECK_STAGES},     {check_firmware, BOOT_CHECK_FIRMWARE},
-        {check_cpus, BOOT_CHECK_CPUS},
+        {check_cpus, BOOT_CHECK_CPUS},         {check_mtrrs, BOOT_CHECK_MTRRS},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -492,6 +506,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_FRAMEBUFFERS] = "a framebuffer is unsound",
         [BOOT_CHECK_STAGES] = "a stage of the timeline is unsound",
         [BOOT_CHECK_FIRMWARE] = "a firmware table is not where its physical address says",
+        [BOOT_CHECK_MTRRS] = "the map of the MTRRs is unsound",
         [BOOT_CHECK_CPUS] = "the list of CPUs is not where it should be",
     };
     return (unsigned)result < ARRAY_LEN(texts) ? texts[result] : "unknown";

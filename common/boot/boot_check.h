@@ -34,6 +34,7 @@ enum boot_check {
     BOOT_CHECK_FRAMEBUFFERS, // a framebuffer without a mapping of its own, or too small for itself
     BOOT_CHECK_STAGES,       // a stage without a proper name, or that ends before it starts
     BOOT_CHECK_FIRMWARE,     // RSDP, SMBIOS or system table not where its physical address says
+    BOOT_CHECK_MTRRS,        // the map of the MTRRs has a gap, or an unknown type
     BOOT_CHECK_CPUS,         // the records of the CPUs outside the direct map or their range
 };
 

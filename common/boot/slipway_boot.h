@@ -31,7 +31,8 @@
  *               honoured
  *   direct map  all RAM of the memory map at hhdm_base + physical address: RW, WB, never
  *               executable; the frames of kernel text and read-only data are read-only there too.
- *               MMIO, reserved ranges and holes are not mapped.
+ *               MMIO, reserved ranges and holes are not mapped, nor is RAM that the MTRRs do not
+ *               make write-back, which is listed as SLIPWAY_RANGE_DEMOTED.
  *
  * The other CPUs, if the note asks for them (SLIPWAY_NOTE_CPUS): `cpus` lists all that the firmware
  * lists as enabled, the boot CPU too, in the order of the MADT. Each that could be started is
@@ -119,7 +120,7 @@
 #define SLIPWAY_RANGE_STACK       4 /* the boot stack; reclaimable */
 #define SLIPWAY_RANGE_BOOT_INFO   5 /* this block; reclaimable */
 #define SLIPWAY_RANGE_LOADER      6 /* its image (GDT, TSS, IDT) and scratch; reclaimable */
-#define SLIPWAY_RANGE_DEMOTED     7 /* RAM of the final map that is not mapped: never usable */
+#define SLIPWAY_RANGE_DEMOTED     7 /* RAM that came too late to be mapped, or not WB by the MTRRs */
 #define SLIPWAY_RANGE_CPUS        8 /* what parked CPUs use; reclaimable, once none is parked */
 
 /* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
@@ -142,6 +143,13 @@
 #define SLIPWAY_MEM_UNUSABLE 14
 #define SLIPWAY_MEM_MMIO     15
 #define SLIPWAY_MEM_KINDS    16
+
+/* slipway_mtrr.type: the CPU's numbers (Intel SDM 3A table 11-8) */
+#define SLIPWAY_MTRR_UC 0
+#define SLIPWAY_MTRR_WC 1
+#define SLIPWAY_MTRR_WT 4
+#define SLIPWAY_MTRR_WP 5
+#define SLIPWAY_MTRR_WB 6
 
 /* slipway_framebuffer.format */
 #define SLIPWAY_PIXEL_RGBX8888 0 /* red in the lowest byte */
@@ -245,6 +253,14 @@ struct slipway_cpu {
     uint32_t reserved[7];
 };
 
+/* What the MTRRs of every CPU say of a range of physical memory. */
+struct slipway_mtrr {
+    uint64_t start_phys;
+    uint64_t bytes;
+    uint32_t type; /* SLIPWAY_MTRR_... */
+    uint32_t reserved;
+};
+
 /* One stage of the loader's timeline, in the order of their starts. */
 struct slipway_stage {
     char name[16]; /* NUL-terminated */
@@ -307,6 +323,8 @@ struct slipway_boot_info {
     struct slipway_text log; /* the loader's log, one line a message */
 
     struct slipway_array cpus; /* struct slipway_cpu, not in this block; none if not asked for */
+    struct slipway_array
+        mtrrs; /* struct slipway_mtrr, all of physical memory; none: they are off */
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -351,6 +369,7 @@ SLIPWAY_ASSERT(sizeof(struct slipway_module) == 88);
 SLIPWAY_ASSERT(sizeof(struct slipway_framebuffer) == 56);
 SLIPWAY_ASSERT(sizeof(struct slipway_stage) == 40);
 SLIPWAY_ASSERT(sizeof(struct slipway_cpu) == 64);
+SLIPWAY_ASSERT(sizeof(struct slipway_mtrr) == 24);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, entry) == SLIPWAY_CPU_OFFSET_ENTRY);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, argument) == SLIPWAY_CPU_OFFSET_ARGUMENT);
 SLIPWAY_ASSERT(sizeof(struct slipway_note_wishes) == 40);
@@ -368,7 +387,7 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, rsdp_phys) == 304);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, boot_time) == 352);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, log) == 392);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, cpus) == 408);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 424);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 440);
 
 #endif /* !__ASSEMBLER__ */
 #endif

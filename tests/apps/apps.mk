@@ -1,6 +1,6 @@
 # Small UEFI applications that tests boot beside the loader.
 TA       := $(BUILD)/tests/apps
-TA_NAMES := badcpu la57 launcher madt mtrr next noexit strict unended usermap waiting
+TA_NAMES := $(patsubst tests/apps/%.c,%,$(sort $(wildcard tests/apps/*.c)))
 
 .PHONY: test-apps
 test-apps: $(TA_NAMES:%=$(TA)/%.efi)

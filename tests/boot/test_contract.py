@@ -17,7 +17,7 @@ from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, USERMAP, KernelO
                      boot_contract_kernel, sentences)
 
 CONTRACT = {source: sentences(source) for source in (
-    "check_cpu.c", "check_maps.c", "check_image.c", "check_memory.c", "check_info.c")}
+    "check_cpu.c", "check_maps.c", "check_image.c", "check_memory.c", "check_mtrr.c", "check_info.c")}
 ALWAYS = [s for source in CONTRACT.values() for s in source
           if not s.startswith(("modules hold", "framebuffers are"))]
 FAULTS = [s for s in sentences("task_faults.c") if s != "the access faults"]

@@ -10,9 +10,8 @@ import pytest
 
 from fixtures import elf
 import qemu
-from qemu import make_image
 from snapshots import boot
-from support import (BADCPU, EXIT_GOOD, KERNEL, KERNELS, LA57, LAUNCHER, LOADER, MIB, KernelOutput,
+from support import (BADCPU, EXIT_GOOD, KERNEL, KERNELS, LA57, LOADER, MIB, UNCACHED, KernelOutput,
                      boot_contract_kernel, volume)
 from test_contract import ALWAYS, FAULTS, assert_checked
 from test_reference import assert_frames, assert_frames_now, assert_stress
@@ -126,3 +125,14 @@ def test_the_reference_kernel_runs_all_its_cpus_with_5_levels(tmp_path):
     assert_frames(report)
     assert_frames_now(report)
     assert_stress(report, cpus=2)
+
+
+@pytest.mark.parametrize("cpu, task", [("max", "faults"), ("qemu64", "fill")])
+def test_ram_that_is_not_write_back_by_the_mtrrs_is_left_out_and_named(tmp_path, cpu, task):
+    files = {"EFI/BOOT/BOOTX64.EFI": UNCACHED, "EFI/BOOT/LOADER.EFI": LOADER}
+    output = boot_contract_kernel(tmp_path, "exec", task, "log = info\n", files=files, cpu=cpu)
+    start, = re.findall(r"^UNCACHED (0x[0-9a-f]+)$", output.result.serial, re.M)
+    assert_checked(output, ALWAYS + (FAULTS if task == "faults" else []))
+    assert set(output.facts["demoted"]) == {int(start, 16)}
+    assert (f"slipway: RAM at {start}, 65536 bytes, is not write-back by the MTRRs: not usable\n"
+            in output.result.serial)

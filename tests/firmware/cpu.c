@@ -42,11 +42,14 @@ void fake_reset_cpu(void) {
         .s_cet = 3,
         .mtrr_default = MTRR_DEFAULT_ON | 1 << 10 | 6, // fixed ranges are on, too; write-back
     };
+    // RAM is write-back: the two registers of that below 640 KiB, and what lies beside the variable
+    // ranges, which are in reserved memory.
     for (unsigned i = 0; i < MTRR_FIXED; i++)
-        fake.registers.mtrr_fixed[i] = UINT64_C(0x0606060606060600) | i;
+        fake.registers.mtrr_fixed[i] =
+            UINT64_C(0x0606060606060606) ^ (i < 2 ? 0 : UINT64_C(1) << 4 * i);
     for (unsigned i = 0; i < FAKE_MTRRS_MAX; i++) {
-        fake.registers.mtrr_variable[i][0] = (uint64_t)i << 32;
-        fake.registers.mtrr_variable[i][1] = UINT64_C(0xffff00000000) | i << 12 | 1 << 11;
+        fake.registers.mtrr_variable[i][0] = UINT64_C(0xfd00000000) | (uint64_t)i << 20;
+        fake.registers.mtrr_variable[i][1] = UINT64_C(0xfffff00000) | i << 12 | 1 << 11;
     }
 }
 

@@ -44,7 +44,8 @@ static void take_copy(void) {
     struct slipway_boot_info *info = &copy.info;
     info->efi_map += to_copy;
     struct slipway_array *const arrays[] = {&info->mappings, &info->memory,       &info->ranges,
-                                            &info->modules,  &info->framebuffers, &info->stages};
+                                            &info->modules,  &info->framebuffers, &info->stages,
+                                            &info->mtrrs};
     for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
         move_array(arrays[i]);
     struct slipway_text *const texts[] = {&info->loader_name, &info->loader_version,

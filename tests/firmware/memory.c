@@ -43,6 +43,7 @@ static struct piece pieces[] = {
 static struct piece *const arena = &pieces[0];
 static struct piece *const low = &pieces[1];
 
+static bool has_refused_rights;                    // a call that was to change them failed
 static uint64_t page_0_allocated;                  // pages of the run at address 0
 static EFI_MEMORY_DESCRIPTOR foreign[FOREIGN_MAX]; // outside the arena
 static uint64_t foreign_count;
@@ -135,6 +136,7 @@ void fake_reset_memory(void) {
     key = 1000;
     listed_key = 0;
     page_0_allocated = 0;
+    has_refused_rights = false;
     memset(arena_types, EfiConventionalMemory, sizeof(arena_types));
     memset(low_types, EfiConventionalMemory, sizeof(low_types));
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
@@ -384,7 +386,7 @@ EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
     uint64_t first;
     struct piece *piece = find_piece(address, pages, &first);
     for (uint64_t page = first; page < first + pages; page++) {
-        if (piece->rights[page] != fake.attributes)
+        if (piece->rights[page] != fake.attributes && !has_refused_rights)
             fake_record_breach("FreePages(0x%lx, %lu): rights are not those of data", address,
                                pages);
     }
@@ -407,6 +409,7 @@ static struct attributes_protocol attributes_protocol;
 static EFI_STATUS begin_attributes(enum fake_call call, const void *self, uint64_t start,
                                    uint64_t bytes) {
     EFI_STATUS status = fake_begin_call(call, NULL);
+    has_refused_rights |= EFI_ERROR(status);
     if (self == &attributes_protocol && bytes % PAGE_BYTES == 0 &&
         is_allocated(start, bytes / PAGE_BYTES))
         return status;

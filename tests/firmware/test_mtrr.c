@@ -17,6 +17,12 @@ static void make(void) {
     fake_reset();
     fake.traces = true;
     fake.mtrr_cap = MTRR_CAP_FIXED | VARIABLE;
+    for (unsigned i = 0; i < MTRR_FIXED; i++)
+        fake.registers.mtrr_fixed[i] = UINT64_C(0x0606060606060600) | i;
+    for (unsigned i = 0; i < FAKE_MTRRS_MAX; i++) {
+        fake.registers.mtrr_variable[i][0] = (uint64_t)i << 32;
+        fake.registers.mtrr_variable[i][1] = UINT64_C(0xffff00000000) | i << 12 | 1 << 11;
+    }
     fake.registers.cr0 = 0xa0010033; // NW is set, too
     fake.registers.cr4 = 0xb0;
     fake.cpu.root = 0x123000; // in CR3

@@ -18,6 +18,7 @@ void check_stack(void);               // the stack's window and its guards
 void check_memory(void);     // the memory map against the raw EFI map and the loader's ranges
 void check_ranges(void);     // the loader's ranges
 void check_direct_map(void); // what is in the direct map, and with which rights
+void check_mtrrs(void);      // the map of the MTRRs, and RAM
 void check_modules(void);
 void check_framebuffers(void);
 void check_firmware_tables(void); // RSDP, SMBIOS, system table

@@ -23,6 +23,7 @@ void task_check_contract(void) {
     check_stack();
     check_memory();
     check_direct_map();
+    check_mtrrs();
     check_modules();
     check_framebuffers();
     check_firmware_tables();

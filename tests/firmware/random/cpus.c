@@ -21,6 +21,19 @@ static void make_registers(struct boot *boot, struct fake_registers *registers) 
     registers->apic_base &= ~modes[2];
     registers->apic_base |= modes[boot_below(boot, ARRAY_LEN(modes))];
     registers->s_cet = random_next(&boot->random);
+}
+
+// RAM may be anywhere, and is write-back.
+static void make_mtrrs(struct boot *boot, struct fake_registers *registers) {
+    const uint64_t valid = 1 << 11;
+    memset(registers->mtrr_fixed, 6, sizeof(registers->mtrr_fixed));
+    for (unsigned i = 0; i < FAKE_MTRRS_MAX; i++)
+        registers->mtrr_variable[i][1] &= ~valid;
+    if (boot_chance(boot, 10))
+        registers->mtrr_default = boot_below(boot, 7); // off
+}
+
+static void change_mtrrs(struct boot *boot, struct fake_registers *registers) {
     if (boot_chance(boot, 70))
         return;
     registers->mtrr_default ^= boot_below(boot, 8);
@@ -42,6 +55,7 @@ static void make_boot_cpu(struct boot *boot) {
     fake.mtrr_cap = boot_below(boot, FAKE_MTRRS_MAX + 1) |
                     (boot_chance(boot, 80) ? (uint64_t)MTRR_CAP_FIXED : 0);
     make_registers(boot, &fake.registers);
+    make_mtrrs(boot, &fake.registers);
     if (!fake.has_topology && (fake.registers.apic_base & APIC_BASE_X2APIC))
         fake.registers.apic_base &= ~(uint64_t)APIC_BASE_X2APIC;
     fake.lapic_takes = boot_chance(boot, 20) ? (uint32_t)boot_below(boot, 40) : 0;
@@ -72,6 +86,7 @@ void boot_make_cpus(struct boot *boot) {
         cpu->is_unlisted = boot_chance(boot, 10);
         make_way(boot, cpu);
         make_registers(boot, &cpu->registers);
+        change_mtrrs(boot, &cpu->registers);
         forget_absent(cpu);
         boot_tell(boot, "CPU %u%s at STARTUP %u after %lu, ", cpu->apic_id,
                   cpu->is_unlisted ? ", not listed," : "", cpu->comes_at, cpu->comes_after);

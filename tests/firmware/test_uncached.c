@@ -1,0 +1,86 @@
+// RAM that the MTRRs do not make write-back.
+#include "common/base/addr.h"
+#include "common/base/arith.h"
+#include "common/x86/regs.h"
+#include "tests/firmware/setup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// One more variable range, a power of two of bytes.
+static void add_mtrr(unsigned index, uint64_t start, uint64_t bytes, unsigned type) {
+    fake.registers.mtrr_variable[index][0] = start | type;
+    fake.registers.mtrr_variable[index][1] =
+        (((UINT64_C(1) << fake.paddr_bits) - 1) & ~(bytes - 1)) | 1 << 11;
+}
+
+enum { MTRR_UC = 0, MTRR_WC = 1 };
+
+TEST("RAM that the MTRRs do not make write-back is left out, listed and named") {
+    setup_boot("log = info\n");
+    add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), MTRR_UC);
+    add_mtrr(1, FAKE_HIGH_PHYS + GIB(1), GIB(1), MTRR_WC); // up to the end of RAM
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_range *part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0);
+    assert_int_equal(part->start_phys, FAKE_HIGH_PHYS + MIB(3));
+    assert_int_equal(part->bytes, KIB(64));
+    part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 1);
+    assert_int_equal(part->start_phys, FAKE_HIGH_PHYS + GIB(1));
+    assert_int_equal(part->bytes, FAKE_HIGH_BYTES - GIB(1));
+    assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2));
+    assert_non_null(strstr(fake.com1,
+                           "\nslipway: RAM at 0x100300000, 65536 bytes, is not write-back "
+                           "by the MTRRs: not usable\n"));
+    bool is_listed = false;
+    for (uint32_t i = 0; i < info->mtrrs.count; i++) {
+        const struct slipway_mtrr *mtrr = setup_record(&info->mtrrs, i);
+        is_listed |= mtrr->start_phys == FAKE_HIGH_PHYS + MIB(3) && mtrr->bytes == KIB(64) &&
+                     mtrr->type == SLIPWAY_MTRR_UC;
+    }
+    assert_true(is_listed);
+}
+
+TEST(
+    "without MTRRs, or with all of them off, RAM is what the map says, and no map of them is given") {
+    for (unsigned i = 0; i < 2; i++) {
+        setup_boot(NULL);
+        add_mtrr(0, FAKE_HIGH_PHYS, MIB(2), MTRR_UC);
+        fake.has_mtrrs = i != 0;
+        fake.registers.mtrr_default &= ~(UINT64_C(1) << 11);
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        assert_int_equal(info->mtrrs.count, 0);
+        assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0));
+    }
+}
+
+TEST("memory that the loader was given and that is not write-back ends the boot with both ranges") {
+    setup_boot(NULL);
+    add_mtrr(0, FAKE_IMAGE_PHYS & ~(KIB(64) - 1), KIB(64), MTRR_UC);
+    fake_boot();
+    char want[200];
+    snprintf(
+        want, sizeof(want),
+        "memory map: [0x%lx, 0x%lx), which the loader uses, is not write-back by the MTRRs from "
+        "0x%lx to 0x%lx",
+        FAKE_IMAGE_PHYS, align_up(FAKE_IMAGE_PHYS + FAKE_IMAGE_BYTES, FRAME_BYTES), FAKE_IMAGE_PHYS,
+        align_up(FAKE_IMAGE_PHYS + FAKE_IMAGE_BYTES, FRAME_BYTES));
+    setup_expect_failure(want);
+}
+
+TEST("more ranges of RAM that are not write-back than can be listed end the boot") {
+    setup_boot(NULL);
+    fake.mtrr_cap = MTRR_CAP_FIXED | 20;
+    for (unsigned i = 0; i < 17; i++)
+        add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), MTRR_UC);
+    fake_boot();
+    setup_expect_failure("memory map: the MTRRs make 17 ranges of RAM something else than "
+                         "write-back, more than 16");
+    setup_boot(NULL);
+    fake.mtrr_cap = MTRR_CAP_FIXED | 20;
+    for (unsigned i = 0; i < 16; i++)
+        add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), MTRR_UC);
+    fake_boot();
+    assert_non_null(setup_find_range(setup_expect_kernel(), SLIPWAY_RANGE_DEMOTED, 15));
+}
