@@ -2,6 +2,7 @@
 #include "loader/acpi.h"
 
 #include "loader/firmware.h"
+#include "loader/log.h"
 
 // ACPI 6.4: FADT 5.2.9.
 enum {
@@ -35,4 +36,21 @@ struct acpi_pm_timer acpi_find_pm_timer(uint64_t rsdp_phys) {
         return (struct acpi_pm_timer){0};
     uint32_t mask = flags & FADT_FLAG_TIMER_32 ? UINT32_MAX : (1U << 24) - 1;
     return (struct acpi_pm_timer){.port = (uint16_t)port, .mask = mask};
+}
+
+EFI_STATUS acpi_find_controllers(uint64_t rsdp_phys, struct controllers *ret_controllers) {
+    const struct acpi_memory memory = acpi_identity_memory();
+    ret_controllers->count = 0;
+    for (enum controller_kind kind = 0; kind < CONTROLLER_KINDS; kind++) {
+        enum controllers_status status = controllers_add(ret_controllers, kind, &memory, rsdp_phys);
+        if (status == CONTROLLERS_ERR_TOO_MANY)
+            return log_fail(EFI_UNSUPPORTED,
+                            "ACPI: more than %d interrupt controllers and IOMMUs, at the %s",
+                            CONTROLLERS_MAX, controllers_signature(kind));
+        if (status != CONTROLLERS_OK && status != CONTROLLERS_ERR_NO_RSDP &&
+            status != CONTROLLERS_ERR_ABSENT)
+            log_line(CONFIG_LOG_INFO, "ACPI: the %s is not believed: %s",
+                     controllers_signature(kind), controllers_status_text(status));
+    }
+    return EFI_SUCCESS;
 }

@@ -1,8 +1,13 @@
-// How the loader reaches ACPI's tables, and where the ACPI power management timer is, by which it
-// measures the TSC.
+// What the loader reads from ACPI's tables: where the power management timer is, by which it
+// measures the TSC, and which controllers it has to quiet. All of it through the RSDP at a physical
+// address (0: there is no RSDP), while the firmware's identity mapping is in force. A table is
+// believed only if its length and its checksum are right.
 #pragma once
 
 #include "common/acpi/acpi_tables.h"
+#include "loader/controllers.h"
+
+#include <efi.h>
 
 #include <stdint.h>
 
@@ -14,7 +19,9 @@ struct acpi_pm_timer {
     uint32_t mask; // the bits that count: 24 or 32
 };
 
-// Finds the timer through the RSDP at a physical address (0: there is no RSDP), while the
-// firmware's identity mapping is in force. A table is believed only if its length and its checksum
-// are right.
 struct acpi_pm_timer acpi_find_pm_timer(uint64_t rsdp_phys);
+
+// Finds the controllers of all kinds. A table that is not believed lists none, which the log says.
+// A machine with too many of them is refused: the failure is recorded.
+[[nodiscard]] EFI_STATUS acpi_find_controllers(uint64_t rsdp_phys,
+                                               struct controllers *ret_controllers);

@@ -27,8 +27,7 @@ static void print_failure(const struct space *space) {
     }
 }
 
-// After the first attempt there is no firmware to return to.
-[[gnu::noreturn]] static void stop(const struct space *space) {
+void exit_stop(const struct space *space) {
     print_failure(space);
     cpu_stop();
 }
@@ -91,10 +90,10 @@ EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts, uint6
     while (EFI_ERROR(attempt_exit(space, attempt, ret_tsc))) {
         if (attempt == ATTEMPTS_MAX) {
             log_fail(EFI_ABORTED, "ExitBootServices failed %d times", ATTEMPTS_MAX);
-            stop(space);
+            exit_stop(space);
         }
         if (EFI_ERROR(prove_again(space)))
-            stop(space);
+            exit_stop(space);
         attempt++;
     }
     cpu_interrupts_off(); // the firmware's handlers lie in memory that is the kernel's now

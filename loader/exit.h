@@ -20,3 +20,7 @@
 // stops.
 [[nodiscard]] EFI_STATUS exit_boot_services(struct space *space, uint32_t *ret_attempts,
                                             uint64_t *ret_tsc);
+
+// Stops the machine after the first attempt, when there is no firmware to return to: the failure
+// that is recorded goes to COM1 and to the displays.
+[[gnu::noreturn]] void exit_stop(const struct space *space);

@@ -220,6 +220,7 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     head->table_pages = (uint32_t)facts->table_pages;
     head->exit_attempts = facts->exit_attempts;
     head->tsc_exit_done = facts->tsc_exit_done;
+    head->apic_mode = facts->apic_mode;
     head->cpus = describe_array(info, facts->cpus->records, facts->cpus->count,
                                 sizeof(*facts->cpus->records));
 }

@@ -61,6 +61,7 @@ struct info_facts {
     uint64_t tsc_exit_done;
     const struct cpus *cpus;
     const struct mtrr_map *mtrrs;
+    uint32_t apic_mode; // SLIPWAY_APIC_...
 };
 
 // Fills in these facts.

@@ -2,6 +2,7 @@
 #include "loader/acpi.h"
 #include "loader/config_file.h"
 #include "loader/console.h"
+#include "loader/controllers.h"
 #include "loader/devices.h"
 #include "loader/enter.h"
 #include "loader/exit.h"
@@ -13,11 +14,13 @@
 #include "loader/log.h"
 #include "loader/modules.h"
 #include "loader/plan.h"
+#include "loader/quiet.h"
 #include "loader/timeline.h"
 
 static struct config config;
 static struct kernel kernel;
 static struct devices devices;
+static struct controllers controllers;
 static struct space space;
 static struct info info;
 
@@ -27,7 +30,7 @@ static EFI_STATUS read_files(void);
 static EFI_STATUS read_config(void);
 static EFI_STATUS read_kernel(void);
 static EFI_STATUS read_modules(void);
-static void find_displays(void);
+static EFI_STATUS find_devices(void);
 static EFI_STATUS plan_space(void);
 static EFI_STATUS make_boot_info(void);
 static EFI_STATUS build_tables(void);
@@ -67,7 +70,9 @@ static EFI_STATUS boot(void) {
     EFI_STATUS status = read_files(); // config, kernel, modules: into their final pages
     if (EFI_ERROR(status))
         return status;
-    find_displays();
+    status = find_devices(); // displays, interrupt controllers, IOMMUs
+    if (EFI_ERROR(status))
+        return status;
     status = plan_space(); // the memory map, boot_info's pages, the manifest
     if (EFI_ERROR(status))
         return status;
@@ -128,12 +133,14 @@ static EFI_STATUS read_modules(void) {
     return EFI_SUCCESS;
 }
 
-static void find_displays(void) {
+static EFI_STATUS find_devices(void) {
     timeline_begin("devices");
     devices_find_displays(&devices);
+    EFI_STATUS status = acpi_find_controllers(devices.rsdp_phys, &controllers);
     timeline_end(0);
-    log_line(CONFIG_LOG_DEBUG, "%u framebuffers, RSDP at 0x%lx, SMBIOS at 0x%lx",
-             devices.framebuffer_count, devices.rsdp_phys, devices.smbios_phys);
+    log_line(CONFIG_LOG_DEBUG, "%u framebuffers, %u controllers, RSDP at 0x%lx, SMBIOS at 0x%lx",
+             devices.framebuffer_count, controllers.count, devices.rsdp_phys, devices.smbios_phys);
+    return status;
 }
 
 static EFI_STATUS plan_space(void) {
@@ -181,8 +188,11 @@ static void start_cpus(const struct enter_cpu *registers) {
     timeline_end(0);
 }
 
-// No firmware any more: boot_info's last facts, the other CPUs, and the jump.
+// No firmware any more: silence, boot_info's last facts, the other CPUs, and the jump.
 static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
+    uint32_t apic_mode;
+    if (EFI_ERROR(quiet_machine(&controllers, &space, &apic_mode)))
+        exit_stop(&space);
     const struct info_facts facts = {
         .map = &space.map,
         .mapping_count = space.mapping_count,
@@ -194,6 +204,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .tsc_exit_done = tsc_exit_done,
         .cpus = &space.cpus,
         .mtrrs = &space.mtrrs,
+        .apic_mode = apic_mode,
     };
     info_finish(&info, &facts);
     struct slipway_framebuffer screen = {0};

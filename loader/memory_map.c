@@ -60,3 +60,12 @@ enum memmap_status memory_map_normalise(struct memory_map *map, const struct mem
     return memmap_normalise(&input, map->scratch, map->scratch_bytes, map->regions,
                             map->region_capacity, &map->region_count, &map->report);
 }
+
+bool memory_map_has_ram(const struct memory_map *map, uint64_t start, uint64_t bytes) {
+    for (uint64_t i = 0; i < map->region_count; i++) {
+        const struct memmap_region *region = &map->regions[i];
+        if (region->direct && region->start < start + bytes && start < region->end)
+            return true;
+    }
+    return false;
+}

@@ -7,6 +7,7 @@
 
 #include <efi.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct memory_map {
@@ -43,3 +44,6 @@ struct memory_map {
 [[nodiscard]] enum memmap_status memory_map_normalise(struct memory_map *map,
                                                       const struct memmap_claim *claims,
                                                       uint64_t claim_count);
+
+// True if a byte of [start, start + bytes) is RAM, as the direct map has it, in the normalised map.
+bool memory_map_has_ram(const struct memory_map *map, uint64_t start, uint64_t bytes);

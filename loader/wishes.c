@@ -6,15 +6,6 @@
 #include "loader/log.h"
 #include "loader/plan.h"
 
-static bool is_in_ram(const struct memory_map *map, uint64_t start, uint64_t bytes) {
-    for (uint64_t i = 0; i < map->region_count; i++) {
-        const struct memmap_region *region = &map->regions[i];
-        if (region->direct && region->start < start + bytes && start < region->end)
-            return true;
-    }
-    return false;
-}
-
 // Why a framebuffer cannot be mapped; null if it can. In RAM it would have two cache types.
 static const char *framebuffer_fault(const struct slipway_framebuffer *framebuffer,
                                      const struct memory_map *map, struct vmem_cpu cpu) {
@@ -24,7 +15,7 @@ static const char *framebuffer_fault(const struct slipway_framebuffer *framebuff
         return "it is too large";
     if (start >= width_end || framebuffer->bytes > width_end - start)
         return "it lies beyond the CPU's physical addresses";
-    return is_in_ram(map, start, framebuffer->bytes) ? "it lies in RAM" : NULL;
+    return memory_map_has_ram(map, start, framebuffer->bytes) ? "it lies in RAM" : NULL;
 }
 
 void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_map *map,

@@ -16,12 +16,6 @@ enum {
     TABLE_HEADER_BYTES = 36,
 };
 
-static uint64_t read64(const uint8_t *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
 static bool adds_up(const uint8_t *bytes, uint32_t count) {
     uint8_t sum = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -81,8 +75,8 @@ static enum acpi_status read_rsdp(const struct acpi_memory *memory, uint64_t phy
         return ACPI_ERR_UNREACHABLE;
     if (!adds_up(rsdp, length))
         return ACPI_ERR_CHECKSUM;
-    if (read64(rsdp + RSDP_XSDT) != 0)
-        *ret_root = (struct root){read64(rsdp + RSDP_XSDT), sizeof(uint64_t)};
+    if (acpi_read64(rsdp + RSDP_XSDT) != 0)
+        *ret_root = (struct root){acpi_read64(rsdp + RSDP_XSDT), sizeof(uint64_t)};
     return ACPI_OK;
 }
 
@@ -101,7 +95,7 @@ enum acpi_status acpi_find_table(const struct acpi_memory *memory, uint64_t rsdp
     enum acpi_status none = ACPI_ERR_ABSENT;
     for (uint32_t at = TABLE_HEADER_BYTES; list.length - at >= root.entry_bytes;
          at += root.entry_bytes) {
-        uint64_t phys = is_xsdt ? read64(list.bytes + at) : acpi_read32(list.bytes + at);
+        uint64_t phys = is_xsdt ? acpi_read64(list.bytes + at) : acpi_read32(list.bytes + at);
         status = read_table(memory, phys, signature, least, ret_table);
         if (status == ACPI_ERR_UNREACHABLE)
             none = status; // it may have been the one
@@ -109,4 +103,19 @@ enum acpi_status acpi_find_table(const struct acpi_memory *memory, uint64_t rsdp
             return status;
     }
     return none;
+}
+
+const uint8_t *acpi_next_entry(struct acpi_entries *entries, uint32_t *ret_length) {
+    const uint8_t *entry = entries->next;
+    uint32_t least = (uint32_t)entries->length_at + entries->length_bytes;
+    if (entries->left < least)
+        return NULL;
+    uint32_t length = entries->length_bytes == 1 ? entry[entries->length_at]
+                                                 : acpi_read16(entry + entries->length_at);
+    if (length < least || length > entries->left)
+        return NULL;
+    entries->next += length;
+    entries->left -= length;
+    *ret_length = length;
+    return entry;
 }

@@ -46,7 +46,32 @@ struct acpi_table {
                                                const char signature[4], uint32_t least,
                                                struct acpi_table *ret_table);
 
+// The entries that follow the fixed part of a table, each with its length in front: in one byte
+// (MADT, ACPI 6.4 5.2.12) or in two, lowest first.
+struct acpi_entries {
+    const uint8_t *next;
+    uint32_t left; // bytes from `next` to the table's end
+    uint8_t length_at;
+    uint8_t length_bytes;
+};
+
+// The next entry, of *ret_length bytes, its length included. Null if there is none: behind the last
+// (`left` is 0), and before one that ends outside the table or within its own length, for good.
+const uint8_t *acpi_next_entry(struct acpi_entries *entries, uint32_t *ret_length);
+
 // Fields lie at any address.
+static inline uint16_t acpi_read16(const uint8_t *at) {
+    uint16_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static inline uint64_t acpi_read64(const uint8_t *at) {
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
 static inline uint32_t acpi_read32(const uint8_t *at) {
     uint32_t value;
     memcpy(&value, at, sizeof(value));

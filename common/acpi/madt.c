@@ -2,12 +2,12 @@
 #include "common/acpi/madt.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum {
     MADT_ENTRIES = 44, // behind the address of the local APICs and flags
     ENTRY_TYPE = 0,
     ENTRY_LENGTH = 1,
-    ENTRY_BYTES_MIN = 2,
 
     ENTRY_LOCAL_APIC = 0, // 5.2.12.2
     LOCAL_APIC_BYTES = 8,
@@ -70,7 +70,7 @@ static bool entry_cpu(const uint8_t *entry, struct madt_cpu *ret_cpu) {
 static uint32_t entry_least(uint8_t type) {
     if (type == ENTRY_LOCAL_APIC)
         return LOCAL_APIC_BYTES;
-    return type == ENTRY_LOCAL_X2APIC ? LOCAL_X2APIC_BYTES : ENTRY_BYTES_MIN;
+    return type == ENTRY_LOCAL_X2APIC ? LOCAL_X2APIC_BYTES : 0;
 }
 
 static bool is_kept(const struct madt_cpus *cpus, uint32_t kept, uint32_t id) {
@@ -86,13 +86,16 @@ static enum madt_status read_entries(const struct acpi_table *madt, uint32_t own
     bool has_own = false;
     uint32_t kept = 0;
     uint32_t found = 0;
-    for (uint32_t at = MADT_ENTRIES; at < madt->length;) {
-        const uint8_t *entry = madt->bytes + at;
-        uint32_t left = madt->length - at;
-        if (left < ENTRY_BYTES_MIN || entry[ENTRY_LENGTH] > left ||
-            entry[ENTRY_LENGTH] < entry_least(entry[ENTRY_TYPE]))
+    struct acpi_entries entries = {
+        .next = madt->bytes + MADT_ENTRIES,
+        .left = madt->length - MADT_ENTRIES,
+        .length_at = ENTRY_LENGTH,
+        .length_bytes = 1,
+    };
+    uint32_t length;
+    for (const uint8_t *entry; (entry = acpi_next_entry(&entries, &length)) != NULL;) {
+        if (length < entry_least(entry[ENTRY_TYPE]))
             return MADT_ERR_ENTRY;
-        at += entry[ENTRY_LENGTH];
         struct madt_cpu cpu;
         if (!entry_cpu(entry, &cpu) || is_kept(cpus, kept, cpu.apic_id))
             continue;
@@ -102,6 +105,8 @@ static enum madt_status read_entries(const struct acpi_table *madt, uint32_t own
         if (kept + kept_back < cpus->capacity)
             cpus->cpus[kept++] = cpu;
     }
+    if (entries.left != 0)
+        return MADT_ERR_ENTRY;
     if (!has_own)
         return MADT_ERR_BOOT_CPU;
     cpus->kept = kept;

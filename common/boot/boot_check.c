@@ -446,6 +446,10 @@ static enum boot_check check_size(info_t info) {
     return too_small || too_large ? BOOT_CHECK_SIZE : BOOT_CHECK_OK;
 }
 
+static bool check_apic(info_t info, [[maybe_unused]] uint64_t *ret_index) {
+    return info->apic_mode <= SLIPWAY_APIC_X2APIC;
+}
+
 static enum boot_check check_header(info_t info) {
     if (info == NULL || !is_aligned((uint64_t)(uintptr_t)info, 8))
         return BOOT_CHECK_NULL;
@@ -473,6 +477,7 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         {check_modules, BOOT_CHECK_MODULES},   {check_framebuffers, BOOT_CHECK_FRAMEBUFFERS},
         {check_stages, BOOT_CHECK_STAGES},     {check_firmware, BOOT_CHECK_FIRMWARE},
         {check_cpus, BOOT_CHECK_CPUS},         {check_mtrrs, BOOT_CHECK_MTRRS},
+        {check_apic, BOOT_CHECK_APIC},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -508,6 +513,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_FIRMWARE] = "a firmware table is not where its physical address says",
         [BOOT_CHECK_MTRRS] = "the map of the MTRRs is unsound",
         [BOOT_CHECK_CPUS] = "the list of CPUs is not where it should be",
+        [BOOT_CHECK_APIC] = "the local APIC is in no mode that there is",
     };
     return (unsigned)result < ARRAY_LEN(texts) ? texts[result] : "unknown";
 }

@@ -27,6 +27,26 @@
  *               GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER memory; in SLIPWAY_RANGE_CPUS memory
  *               if other CPUs have been started
  *   PIC         the legacy PIC is masked
+ *   local APIC  in the mode that the firmware left it in, which apic_mode says; enabled, spurious
+ *               vector 0xFF, TPR 0; no interrupt is in service; the timer's initial count is 0;
+ *               every LVT entry is 0x10000, as after a reset: masked. An interrupt that was
+ *               requested before and is still pending (IRR) comes when the kernel sets IF: have a
+ *               gate for every vector by then, which ends what is in service
+ *   I/O APICs   the low half of every entry is 0x10000: masked, edge triggered. The high half is
+ *               not defined
+ *   SMI         an entry of a local or an I/O APIC whose delivery mode is SMI is the firmware's and
+ *               stays as it is
+ *   HPET        no timer raises interrupts, and none replaces the PIT. Whether the main counter
+ *               counts is not defined; if it does, it has not been stopped or written
+ *   PIT         channel 0 is in mode 0 and has no count: it raises no interrupt
+ *   MSI         devices are as the firmware left them, those that raise MSIs too: one may come
+ *               when IF is set, as a pending interrupt does
+ *   IOMMUs      off: no VT-d or AMD IOMMU translates DMA, protects memory from it or remaps
+ *               interrupts. An IOMMU that does not go off stops the loader. Without remapping no
+ *               device can interrupt a CPU whose x2APIC ID is above 254; such a kernel turns it on
+ *
+ *               These are the controllers that ACPI lists (MADT, HPET, DMAR, IVRS). What it lists
+ *               wrongly, at an address that is in RAM, say, is not touched, and in the log
  *   segments    mapped with exactly the ELF permissions, never writable and executable; RELRO
  *               honoured
  *   direct map  all RAM of the memory map at hhdm_base + physical address: RW, WB, never
@@ -159,6 +179,11 @@
 /* slipway_module.digest_kind */
 #define SLIPWAY_DIGEST_NONE   0
 #define SLIPWAY_DIGEST_SHA256 1
+
+/* slipway_boot_info.apic_mode */
+#define SLIPWAY_APIC_NONE   0 /* there is no local APIC, or the firmware has disabled it */
+#define SLIPWAY_APIC_XAPIC  1 /* its registers are a page, at the address in IA32_APIC_BASE */
+#define SLIPWAY_APIC_X2APIC 2 /* its registers are MSRs */
 
 /* The kernel's wishes, an ELF note of name "Slipway" and this type. */
 #define SLIPWAY_NOTE_TYPE        1
@@ -324,7 +349,9 @@ struct slipway_boot_info {
 
     struct slipway_array cpus; /* struct slipway_cpu, not in this block; none if not asked for */
     struct slipway_array
-        mtrrs; /* struct slipway_mtrr, all of physical memory; none: they are off */
+        mtrrs;          /* struct slipway_mtrr, all of physical memory; none: they are off */
+    uint32_t apic_mode; /* SLIPWAY_APIC_..., of the boot CPU */
+    uint32_t reserved_2;
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -387,7 +414,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, rsdp_phys) == 304);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, boot_time) == 352);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, log) == 392);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, cpus) == 408);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 440);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, apic_mode) == 440);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 448);
 
 #endif /* !__ASSEMBLER__ */
 #endif

@@ -51,6 +51,20 @@ static inline uint32_t cpu_in32(uint16_t port) {
     return value;
 }
 
+// A device's register of 32 bits, in one access. `address` is a virtual one.
+static inline uint32_t cpu_mmio_read32(uint64_t address) {
+    uint32_t value;
+    __asm__ volatile("movl %1, %0"
+                     : "=r"(value)
+                     : "m"(*(const volatile uint32_t *)address)
+                     : "memory");
+    return value;
+}
+
+static inline void cpu_mmio_write32(uint64_t address, uint32_t value) {
+    __asm__ volatile("movl %1, %0" : "=m"(*(volatile uint32_t *)address) : "r"(value) : "memory");
+}
+
 // The word that the base of GS points to.
 static inline uint64_t cpu_read_gs_word(void) {
     uint64_t value;

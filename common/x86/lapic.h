@@ -16,6 +16,7 @@ enum {
     LAPIC_COMMAND = 0x300,
     LAPIC_COMMAND_HIGH = 0x310, // of the page alone
     LAPIC_TIMER = 0x320,
+    LAPIC_LINT0 = 0x350,
     LAPIC_INITIAL_COUNT = 0x380,
     LAPIC_CURRENT_COUNT = 0x390,
     LAPIC_DIVIDE = 0x3E0,

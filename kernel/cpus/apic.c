@@ -11,6 +11,7 @@ enum {
     SPURIOUS_ENABLE = 1 << 8,
     TIMER_MASKED = 1 << 16, // one-shot when nothing else is set
     DIVIDE_BY_1 = 0xB,
+    LINT0_LEGACY = 7 << 8, // ExtINT: the vector is the legacy controller's
     CALIBRATION_US = 2000,
 };
 
@@ -37,9 +38,8 @@ void apic_end_of_interrupt(uint8_t vector) {
         lapic_write(&lapic, LAPIC_END_OF_INTERRUPT, 0);
 }
 
-// Lets interrupts in. The entry for the legacy controllers stays as the firmware made it on the
-// boot CPU. Interrupts that are still in service are ended, the highest first: an end of interrupt
-// is always that of the highest.
+// Lets interrupts in. Interrupts that are still in service are ended, the highest first: an end of
+// interrupt is always that of the highest.
 static void enable(void) {
     for (unsigned vector = VECTORS; vector-- != 0;)
         apic_end_of_interrupt((uint8_t)vector);
@@ -75,6 +75,7 @@ bool apic_start(void) {
     lapic.page = KERNEL_APIC;
     is_on = true;
     enable();
+    lapic_write(&lapic, LAPIC_LINT0, LINT0_LEGACY); // the loader left it masked
     measure_timer();
     return true;
 }

@@ -15,8 +15,9 @@
 // never in service.
 #define APIC_SPURIOUS_VECTOR 0xFF
 
-// On the boot CPU: finds the mode, maps the registers, measures the timer. Needs the frame
-// allocator. False if there is no local APIC that is on.
+// On the boot CPU: finds the mode, maps the registers, measures the timer, lets the interrupts of
+// the legacy controllers through. Needs the frame allocator. False if there is no local APIC that
+// is on.
 bool apic_start(void);
 
 // On another CPU: lets interrupts in. False if its local APIC is not in the boot CPU's mode.

@@ -2,15 +2,15 @@
 
 import pytest
 
-import snapshots
 import support
+from paths import BUILD, ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
 def built_files():
-    wanted = [support.LOADER, support.NEXT_APP, support.LAUNCHER, support.USERMAP, support.BADCPU,
-              support.LA57, support.UNENDED, support.NOEXIT, support.STRICT, snapshots.APPLICATION,
-              *(support.KERNELS / f"{name}.elf" for name in ("exec", "pie", "moved", "wishes",
-                                                             "large"))]
+    apps = (path.stem for path in (ROOT / "tests/apps").glob("*.c"))
+    wanted = [support.LOADER, *(BUILD / f"tests/apps/{name}.efi" for name in apps),
+              *(support.KERNELS / f"{name}.elf"
+                for name in ("exec", "pie", "moved", "wishes", "large", "cpus"))]
     missing = [str(path) for path in wanted if not path.exists()]
     assert not missing, f"not built: {', '.join(missing)}"

@@ -28,8 +28,8 @@ WAIT, GO = ord("w"), 0
 class Machine(qemu.Machine):
     def __init__(self, images, *, timeout=60, **options):
         snapshot = shlex.quote(str(find_or_make(images, options)))
-        super().__init__(images, timeout=timeout, extra=[
-            *_application(GO), "-incoming", f"exec:cat {snapshot}"], **options)
+        super().__init__(images, timeout=timeout, **_with(
+            options, *_application(GO), "-incoming", f"exec:cat {snapshot}"))
 
 
 def boot(images, **options):
@@ -40,7 +40,7 @@ def find_or_make(images, options):
     """The file of the snapshot for such a machine. Of several processes that want it one makes it,
     under another name until it is whole, and removes what was made with another QEMU or firmware."""
     disks = [f"disk{index}" for index in range(len(images))]
-    command = qemu.command_line(disks, "variables", extra=_application(WAIT), **options)
+    command = qemu.command_line(disks, "variables", **_with(options, *_application(WAIT)))
     machine = hashlib.sha256("\0".join(command).encode()).hexdigest()[:16]
     path = FOLDER / f"{machine}-{digest_software()[:16]}"
     if not path.exists():
@@ -57,7 +57,7 @@ def find_or_make(images, options):
 def make(images, options, path):
     """Starts such a machine and saves it when its firmware has come so far; returns the path."""
     written = shlex.quote(str(path.with_suffix(".written")))
-    with qemu.Machine(images, extra=_application(WAIT), **options) as machine:
+    with qemu.Machine(images, **_with(options, *_application(WAIT))) as machine:
         while machine.qmp("ringbuf-read", device="application", size=1) != chr(WAIT):
             time.sleep(0.01)
         # QEMU may have done its part before `cat` has.
@@ -66,6 +66,11 @@ def make(images, options, path):
             assert status != "failed", f"{path} cannot be saved"
             time.sleep(0.01)
     return path
+
+
+def _with(options, *arguments):
+    """The options with more arguments for QEMU."""
+    return {**options, "extra": [*options.get("extra", ()), *arguments]}
 
 
 def _application(answer):

@@ -26,12 +26,14 @@ enum {
     LSR_EMPTY = 0x40,
     PIC_MASTER = 0x21,
     PIC_SLAVE = 0xa1,
+    PIT_CONTROL = 0x43,
     TSC_START = 5000000,
     NOTHING = 0xff, // what a port without a device gives
     PAUSE_COUNTS = 10000,
 };
 
 static uint64_t tsc;
+static uint64_t x2apic[0x100]; // registers of the local APIC in that mode
 
 void fake_reset_cpu(void) {
     tsc = TSC_START;
@@ -185,6 +187,8 @@ void fake_send_to_com1(uint8_t byte) {
 void cpu_out8(uint16_t port, uint8_t value) {
     if (port == PIC_MASTER || port == PIC_SLAVE)
         fake.pic_masks[port == PIC_SLAVE] = value;
+    if (port == PIT_CONTROL)
+        fake.pit_control = value;
     if (fake.exited && !fake.interrupts_are_off)
         fake_record_breach("port 0x%x was written after the exit with interrupts on", port);
     if (!fake.has_uart || port < COM1 || port > COM1_SCRATCH)
@@ -200,6 +204,36 @@ void cpu_out8(uint16_t port, uint8_t value) {
         fake_send_to_com1(value);
     else if (port != COM1_FCR) // write-only
         *slot = value;
+}
+
+static bool is_lapic(uint64_t address) {
+    return fake.has_apic && !(fake.registers.apic_base & APIC_BASE_X2APIC) &&
+           address - FAKE_LAPIC_PHYS < 4096;
+}
+
+uint32_t cpu_mmio_read32(uint64_t address) {
+    if (fake.mmio_read != NULL)
+        return fake.mmio_read(address);
+    if (is_lapic(address))
+        return *(const uint32_t *)(uintptr_t)address;
+    fake_record_breach("a device is read at 0x%lx, where none is", address);
+    return UINT32_MAX;
+}
+
+void cpu_mmio_write32(uint64_t address, uint32_t value) {
+    if (!fake.exited || !fake.interrupts_are_off)
+        fake_record_breach("a device is written at 0x%lx before the machine is the loader's",
+                           address);
+    if (fake.mmio_write != NULL)
+        fake.mmio_write(address, value);
+    else if (is_lapic(address))
+        *(uint32_t *)(uintptr_t)address = value;
+    else
+        fake_record_breach("a device is written at 0x%lx, where none is", address);
+}
+
+static bool is_of_apic(uint32_t msr) {
+    return msr == MSR_APIC_BASE || (msr >= MSR_X2APIC && msr < MSR_X2APIC + 0x100);
 }
 
 // ---- Registers
@@ -235,12 +269,16 @@ uint64_t cpu_rdmsr(uint32_t msr) {
         return *mtrr;
     if (msr == MSR_SEV)
         return fake.is_sev_guest;
+    if (is_of_apic(msr) && fake.apic_rdmsr != NULL)
+        return fake.apic_rdmsr(msr);
     if (msr == MSR_EFER) // for the report of a fault
         return EFER_LME | EFER_LMA | EFER_NXE;
     if (msr == MSR_APIC_BASE && fake.has_apic)
         return fake.registers.apic_base;
     if (msr == MSR_X2APIC + 2 && is_in_x2apic_mode())
         return fake.apic_id;
+    if (is_of_apic(msr) && is_in_x2apic_mode())
+        return x2apic[msr - MSR_X2APIC];
     if (msr == MSR_MTRR_CAP && fake.has_mtrrs)
         return fake.mtrr_cap;
     fake_record_breach("MSR 0x%x was read, which is not there", msr);
@@ -263,7 +301,9 @@ static void write_apic_base(uint64_t value) {
 void cpu_wrmsr(uint32_t msr, uint64_t value) {
     uint64_t *mtrr = mtrr_register(msr);
     trace("%x=%lx ", msr, value);
-    if (mtrr != NULL) {
+    if (is_of_apic(msr) && fake.apic_wrmsr != NULL) {
+        fake.apic_wrmsr(msr, value);
+    } else if (mtrr != NULL) {
         *mtrr = value;
     } else if (msr == MSR_S_CET && fake.has_cet) {
         fake.registers.s_cet = value;
@@ -272,6 +312,8 @@ void cpu_wrmsr(uint32_t msr, uint64_t value) {
         write_apic_base(value);
     } else if (msr == MSR_X2APIC + 0x30 && is_in_x2apic_mode()) {
         fake_send_command((uint32_t)(value >> 32), (uint32_t)value);
+    } else if (is_of_apic(msr) && is_in_x2apic_mode()) {
+        x2apic[msr - MSR_X2APIC] = value;
     } else {
         fake_record_breach("MSR 0x%x was written, which is not there", msr);
     }
@@ -286,7 +328,7 @@ uint64_t cpu_read_cr2(void) {
 }
 
 uint64_t cpu_read_cr3(void) {
-    return fake.cpu.root;
+    return fake.cpu.root != 0 ? fake.cpu.root : fake.root; // the kernel's, once it is entered
 }
 
 uint64_t cpu_read_cr4(void) {

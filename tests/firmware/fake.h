@@ -26,9 +26,11 @@
 #define FAKE_ARENA_PAGES UINT64_C(8192)
 #define FAKE_ARENA_END   (FAKE_ARENA_START + FAKE_ARENA_PAGES * 4096)
 
-// Places in the arena: the system table, ACPI's tables and the loader's image.
+// Places in the arena: the system table, ACPI's tables, the firmware's page tables and the loader's
+// image.
 #define FAKE_SYSTEM_PHYS (FAKE_ARENA_START + 0x70000)
 #define FAKE_ACPI_PHYS   (FAKE_ARENA_START + 0xa0000)
+#define FAKE_ROOT_PHYS   (FAKE_ARENA_START + 0x40000)
 #define FAKE_IMAGE_PHYS  (FAKE_ARENA_START + 0xb4000)
 #define FAKE_IMAGE_BYTES UINT64_C(0x5f00) // of 6 pages
 
@@ -84,6 +86,8 @@ enum fake_call {
 #define FAKE_TEXT_BYTES     16384
 #define FAKE_CPUS_MAX       40
 #define FAKE_MTRRS_MAX      40 // variable ranges
+#define FAKE_ACPI_MAX       8
+#define FAKE_ACPI_ROOM      0x1800 // bytes for each table
 
 // A file, and what is wrong with it; limits of 0 are none.
 struct fake_file {
@@ -190,11 +194,20 @@ struct fake {
     bool is_sev_guest;
     struct cpuid (*cpuid)(uint32_t leaf, uint32_t subleaf); // in place of the machine's, or null
     uint32_t (*pm_timer)(void);                             // the same for the PM timer
-    bool uart_is_stuck;                                     // never takes a byte
+    uint32_t (*mmio_read)(uint64_t phys); // registers of devices; null: there are none
+    void (*mmio_write)(uint64_t phys, uint32_t value);
+    uint64_t (*apic_rdmsr)(uint32_t msr); // IA32_APIC_BASE, and the local APIC's registers
+    void (*apic_wrmsr)(uint32_t msr, uint64_t value);
+    bool uart_is_stuck;  // never takes a byte
     uint64_t smbios;     // where the firmware says that its SMBIOS tables are
     uint64_t uart_takes; // so many bytes, then none; 0: any number
     bool has_uart;
-    bool has_pm_timer; // and an RSDP that leads to it
+    bool has_pm_timer; // and an RSDP that leads to it,
+    struct {
+        const void *bytes; // as they are, with the checksum
+        uint32_t count;
+    } acpi[FAKE_ACPI_MAX]; // and to these tables
+    uint32_t acpi_count;
     bool has_console;
     bool has_keyboard;
     const void *consoles[FAKE_CONSOLES_MAX]; // device paths of the firmware's consoles
@@ -220,7 +233,6 @@ struct fake {
     uint32_t cpu_count;
     bool has_madt;
     bool madt_is_broken;    // its sum is wrong
-    bool madt_is_unread;    // nobody may read it
     uint32_t madt_more;     // it lists so many CPUs that are none, before all others
     uint32_t boot_cpu_at;   // it lists the CPU that boots after so many others,
     bool boot_cpu_unlisted; // or not at all
@@ -242,6 +254,8 @@ struct fake {
     bool watchdog_is_off;
     bool interrupts_are_off;
     uint8_t pic_masks[2];
+    uint8_t pit_control;       // the last control word
+    uint64_t root;             // of the firmware's page tables: the low 4 GiB, one to one
     uint8_t com1_registers[8]; // as they stand, the divisor's apart
     uint8_t com1_divisor[2];
     uint64_t com1_polls;
@@ -326,6 +340,7 @@ EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file);
 
 void fake_reset_memory(void);
 void fake_reset_cpu(void);
+void fake_put_page_tables(void);
 uint64_t fake_map_key(void);
 void fake_change_map_key(void);
 void fake_send_to_com1(uint8_t byte);

@@ -308,6 +308,7 @@ static void check_cpu(void) {
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.pic_masks[0], 0xff);
     assert_int_equal(fake.pic_masks[1], 0xff);
+    assert_int_equal(fake.pit_control, 0x30);
 }
 
 // ---- The way to the kernel: the tables of the crossing and the startup page

@@ -1,5 +1,7 @@
-// The tables that the firmware leaves in memory: the system table, and ACPI's way to the power
-// management timer and to the CPUs. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12.
+// The tables that the firmware leaves in memory: its page tables, the system table, and ACPI's way
+// to the power management timer, to the CPUs and to what a test adds. ACPI 6.4: RSDP 5.2.5.3,
+// XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12.
+#include "common/base/assert.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
 #include "tests/unit/support/acpi_fake.h"
@@ -8,7 +10,7 @@
 #include <string.h>
 
 enum {
-    XSDT_BYTES = 36 + 2 * 8, // without the MADT
+    XSDT_BYTES = 36 + 2 * 8, // and 8 for the MADT, or for each table of the test's
     FADT_BYTES = 276,
     MADT_ROOM = 0x8000,
     MORE_ID = 0x100000, // of the first CPU that is none
@@ -57,15 +59,11 @@ static void put_madt(uint64_t phys) {
     put(madt, 4, bytes, 4);
     acpi_fake_sum_bytes(madt, bytes, ACPI_TABLE_SUM);
     madt[ACPI_TABLE_SUM] = (char)(madt[ACPI_TABLE_SUM] + fake.madt_is_broken);
-    if (fake.madt_is_unread)
-        ASAN_POISON_MEMORY_REGION(madt, MADT_ROOM);
 }
 
 static void put_acpi(void) {
     uint64_t xsdt_phys = FAKE_ACPI_PHYS + 0x100;
     uint64_t fadt_phys = FAKE_ACPI_PHYS + 0x200;
-    uint64_t madt_phys = FAKE_ACPI_PHYS + 0x2000;
-    uint32_t xsdt_bytes = XSDT_BYTES + (fake.has_madt ? 8 : 0);
     char *rsdp = make_readable(FAKE_ACPI_PHYS, ACPI_RSDP_BYTES);
     memcpy(rsdp, "RSD PTR ", 8);
     put(rsdp, 15, 2, 1); // revision
@@ -73,21 +71,46 @@ static void put_acpi(void) {
     put(rsdp, 24, xsdt_phys, 8);
     acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES_1, ACPI_RSDP_SUM);
     acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES, ACPI_RSDP_SUM_2);
-    char *xsdt = make_readable(xsdt_phys, XSDT_BYTES + 8);
+    uint32_t xsdt_bytes = XSDT_BYTES + 8 * (fake.has_madt + fake.acpi_count);
+    char *xsdt = make_readable(xsdt_phys, xsdt_bytes);
     memcpy(xsdt, "XSDT", 4);
     put(xsdt, 4, xsdt_bytes, 4);
     put(xsdt, 36, FAKE_ACPI_PHYS, 8); // not a table that anybody looks for
     put(xsdt, 44, fadt_phys, 8);
-    put(xsdt, 52, madt_phys, 8);
-    acpi_fake_sum_bytes(xsdt, xsdt_bytes, ACPI_TABLE_SUM);
-    if (fake.has_madt)
+    uint64_t madt_phys = FAKE_ACPI_PHYS + 0x2000; // or the first of the test's tables
+    ASSERT(!fake.has_madt || fake.acpi_count == 0);
+    if (fake.has_madt) {
+        put(xsdt, XSDT_BYTES, madt_phys, 8);
         put_madt(madt_phys);
+    }
+    for (uint32_t i = 0; i < fake.acpi_count; i++) {
+        uint64_t phys = FAKE_ACPI_PHYS + 0x2000 + i * FAKE_ACPI_ROOM;
+        put(xsdt, XSDT_BYTES + 8 * i, phys, 8);
+        memcpy(make_readable(phys, fake.acpi[i].count), fake.acpi[i].bytes, fake.acpi[i].count);
+    }
+    acpi_fake_sum_bytes(xsdt, xsdt_bytes, ACPI_TABLE_SUM);
     char *fadt = make_readable(fadt_phys, FADT_BYTES);
     memcpy(fadt, "FACP", 4);
     put(fadt, 4, FADT_BYTES, 4);
     put(fadt, 76, FAKE_PM_TIMER_PORT, 4);
     put(fadt, 91, 4, 1); // bytes of the port
     acpi_fake_sum_bytes(fadt, FADT_BYTES, ACPI_TABLE_SUM);
+}
+
+// The low 4 GiB one to one, writable, in pages of 2 MiB. SDM 3A 4.5.
+void fake_put_page_tables(void) {
+    enum { PRESENT_WRITE = 3, LARGE = 1 << 7, ENTRIES = 512, GIGABYTES = 4 };
+    uint64_t phys = FAKE_ROOT_PHYS;
+    fake.root = phys;
+    for (unsigned level = fake.paging_levels; level > 2; level--, phys += 4096)
+        put(make_readable(phys, 4096), 0, (phys + 4096) | PRESENT_WRITE, 8);
+    char *directory_pointers = at(phys - 4096);
+    for (uint64_t i = 0; i < GIGABYTES; i++, phys += 4096) {
+        put(directory_pointers, 8 * i, phys | PRESENT_WRITE, 8);
+        char *directory = make_readable(phys, 4096);
+        for (uint64_t j = 0; j < ENTRIES; j++)
+            put(directory, 8 * j, (i * ENTRIES + j) << 21 | LARGE | PRESENT_WRITE, 8);
+    }
 }
 
 void fake_put_tables(EFI_SYSTEM_TABLE *system) {
@@ -102,4 +125,5 @@ void fake_put_tables(EFI_SYSTEM_TABLE *system) {
     system->NumberOfTableEntries = fake.has_pm_timer ? 2 : 1;
     memcpy(make_readable(FAKE_SYSTEM_PHYS, sizeof(*system)), system, sizeof(*system));
     put_acpi();
+    fake_put_page_tables();
 }

@@ -42,7 +42,7 @@ TEST("with log = debug COM1, the display and the hand-over have the same lines")
     int bytes = snprintf(want, sizeof(want),
                          "slipway: kernel \\kernel.elf: 20480 bytes at 0x%lx, entry 0x%lx\n"
                          "slipway: 0 modules, 0 bytes\n"
-                         "slipway: 1 framebuffers, RSDP at 0x%lx, SMBIOS at 0x%lx\n"
+                         "slipway: 1 framebuffers, 0 controllers, RSDP at 0x%lx, SMBIOS at 0x%lx\n"
                          "slipway: %u tables, %u mappings, ",
                          info->kernel_phys, info->kernel_entry, info->rsdp_phys, info->smbios_phys,
                          info->table_pages, info->mappings.count);

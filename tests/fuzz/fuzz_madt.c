@@ -1,6 +1,7 @@
-// ACPI tables of anything: the search for the MADT's CPUs, or for another table, ends, reads
-// nothing outside of what it asked for, and what it finds fits.
+// ACPI tables of anything: the search for the MADT's CPUs, for the controllers of any kind, or for
+// another table, ends, reads nothing outside of what it asked for, and what it finds fits.
 #include "common/acpi/madt.h"
+#include "loader/controllers.h"
 
 #include "tests/fuzz/patch.h"
 
@@ -11,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-enum { CAPACITY = 8, BOOT_ID = 0, FADT_BYTES = 116, WITH_SUMS = 1, RAW_MADT = 2 };
+enum { CAPACITY = 8, BOOT_ID = 0, FADT_BYTES = 116, WITH_SUMS = 1, RAW_MADT = 2, OTHER_SHIFT = 2 };
 
 static void require(bool condition) {
     if (!condition)
@@ -63,6 +64,25 @@ static void find_fadt(struct acpi_fake *tables) {
     acpi_fake_forget(tables);
 }
 
+static void find_controllers(struct acpi_fake *tables) {
+    struct controllers *found = malloc(sizeof(*found));
+    struct acpi_memory memory = acpi_fake_memory(tables);
+    found->count = 0;
+    for (enum controller_kind kind = 0; kind < CONTROLLER_KINDS; kind++) {
+        enum controllers_status status =
+            controllers_add(found, kind, &memory, ACPI_BASE + ACPI_RSDP);
+        require(strcmp(controllers_status_text(status), "unknown") != 0);
+        require(found->count <= CONTROLLERS_MAX);
+    }
+    for (uint32_t i = 0; i < found->count; i++) {
+        for (uint32_t j = 0; j < i; j++)
+            require(found->list[i].phys != found->list[j].phys ||
+                    found->list[i].kind != found->list[j].kind);
+    }
+    acpi_fake_forget(tables);
+    free(found);
+}
+
 static void make_sums(struct acpi_fake *tables) {
     acpi_fake_sum_rsdp(tables);
     acpi_fake_sum(tables, ACPI_RSDT);
@@ -72,7 +92,8 @@ static void make_sums(struct acpi_fake *tables) {
 }
 
 // The first byte says whether what follows are patches of tables that are in order, or the entries
-// of the MADT; and whether the sums are made right afterwards.
+// of the MADT; whether the sums are made right afterwards; and whether the MADT is to be, instead,
+// the table of another kind of controllers.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     if (bytes == 0)
         return 0;
@@ -88,11 +109,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         acpi_fake_add_x2apic(tables, 300, 1);
         patch_apply(data + 1, count, tables->bytes, ACPI_BYTES);
     }
+    const char *signature = controllers_signature((data[0] >> OTHER_SHIFT) % CONTROLLER_KINDS);
+    if (strcmp(signature, "APIC") != 0)
+        memcpy(tables->bytes + ACPI_MADT, signature, 4);
     if (data[0] & WITH_SUMS)
         make_sums(tables);
     for (uint32_t capacity = 0; capacity <= CAPACITY; capacity += CAPACITY / 2)
         find_cpus(tables, capacity);
     find_fadt(tables);
+    find_controllers(tables);
     free(tables);
     return 0;
 }

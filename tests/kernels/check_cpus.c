@@ -6,7 +6,7 @@
 #include "kit.h"
 
 enum { MSR_MTRR_CAP = 0xfe, MSR_MTRR_DEFAULT = 0x2ff, MSR_MTRR_FIRST = 0x200, MTRRS = 0x70 };
-enum { MSR_APIC_BASE = 0x1b, APIC_BASE_IS_BOOT = 1 << 8 };
+enum { APIC_BASE_IS_BOOT = 1 << 8 };
 enum { CPUID_1_EDX_MTRR = 1 << 12, CPUID_1_EDX_APIC = 1 << 9 };
 
 #ifdef CPUS

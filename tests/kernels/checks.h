@@ -9,6 +9,7 @@
 void check_registers(void);           // of the boot CPU: general registers, flags, stack pointer
 void check_entry(uint64_t stack_top); // of any CPU: all of them but RDI
 void check_control(void);             // control registers, MSRs, SSE, legacy PIC
+void check_machine(void);             // APICs, timers, IOMMUs
 void check_descriptors(void);         // GDT, TSS, IDT and the selectors
 void check_block(void);               // arrays and texts lie in the block and are terminated
 void check_manifest(void);            // the manifest by itself: order, windows, rights, leaf sizes

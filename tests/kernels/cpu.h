@@ -42,6 +42,10 @@ static inline uint64_t read_dr7(void) {
     return value;
 }
 
+static inline void write_cr3(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr3" ::"r"(value) : "memory");
+}
+
 static inline void write_cr4(uint64_t value) {
     __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
 }
@@ -85,6 +89,8 @@ struct table_register {
 #define EFER_NXE       (UINT64_C(1) << 11)
 #define RFLAGS_ALWAYS  (UINT64_C(1) << 1)
 #define DR7_RESET      UINT64_C(0x400)
+#define MSR_APIC_BASE  0x1b
+#define MSR_X2APIC     0x800
 #define MSR_PAT        0x277
 #define MSR_EFER       0xc0000080
 #define MSR_FS_BASE    0xc0000100

@@ -14,6 +14,7 @@ _Noreturn void kernel_main(const struct slipway_boot_info *info);
 void task_check_contract(void) {
     check_registers();
     check_control();
+    check_machine();
     check_block();
     check_manifest();
     check_ranges();

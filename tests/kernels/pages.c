@@ -84,3 +84,39 @@ bool pages_translate(uint64_t virt, struct leaf *ret_leaf) {
         table = entry & ENTRY_ADDRESS;
     }
 }
+
+enum { LEVELS_MAX = 5 };
+
+// One for each level but the root's.
+static _Alignas(PAGE_BYTES) uint64_t device_tables[LEVELS_MAX - 1][TABLE_ENTRIES];
+
+static uint64_t *root_entry(void) {
+    return kit_direct(read_cr3() & ENTRY_ADDRESS);
+}
+
+static uint64_t phys_of(const void *pointer) {
+    struct leaf leaf;
+    if (!pages_translate((uint64_t)pointer, &leaf))
+        CHECK_FAILED("the kernel's own data is mapped", (uint64_t)pointer);
+    return leaf.phys + ((uint64_t)pointer - leaf.virt);
+}
+
+// At the page after the null pointer's: entry 0 of each table, and 1 of the lowest.
+volatile uint32_t *pages_map_device(uint64_t phys) {
+    uint64_t *entry = root_entry();
+    for (unsigned level = boot->paging_levels; level > 1; level--) {
+        uint64_t *table = device_tables[level - 2];
+        *entry = phys_of(table) | ENTRY_PRESENT | ENTRY_WRITE;
+        entry = table;
+    }
+    // PCD and PWT: entry 3 of the PAT, which is UC.
+    entry[1] =
+        (phys & ENTRY_ADDRESS) | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_PWT | ENTRY_PCD | ENTRY_NX;
+    write_cr3(read_cr3());
+    return (volatile uint32_t *)(PAGE_BYTES + phys % PAGE_BYTES);
+}
+
+void pages_unmap_device(void) {
+    *root_entry() = 0;
+    write_cr3(read_cr3());
+}

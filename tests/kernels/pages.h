@@ -1,5 +1,5 @@
 // Reads the page tables of CR3 through the direct map, without the project's paging library: what
-// that library built is what is being tested. Format: SDM 3A 4.5.
+// that library built is what is being tested. Maps devices meanwhile. Format: SDM 3A 4.5.
 #pragma once
 
 #include <stdbool.h>
@@ -40,3 +40,10 @@ void pages_walk(const struct pages_visitor *visitor);
 
 // Translates one address; false if it is not mapped.
 bool pages_translate(uint64_t virt, struct leaf *ret_leaf);
+
+// Maps the page of a device's registers at `phys`, uncached, in the lower half, in the place of the
+// one before, with tables of the kernel's own. Returns the pointer to `phys`.
+volatile uint32_t *pages_map_device(uint64_t phys);
+
+// The lower half maps nothing again.
+void pages_unmap_device(void);

@@ -3,6 +3,7 @@
 #include "tests/unit/support/acpi_fake.h"
 #include "tests/unit/support/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MADT_BYTES = 60, FADT_BYTES = 116 };
@@ -204,4 +205,57 @@ TEST("acpi tables: of two tables with the signature the first counts, be it brok
     assert_int_equal(find(), ACPI_ERR_CHECKSUM);
     acpi_fake_set_length(&tables, ACPI_FADT, 43);
     assert_int_equal(find(), ACPI_ERR_LENGTH);
+}
+
+static const uint8_t bytes_and_words[] = {
+    7, 4, 0xaa, 0xbb, // a length of one byte
+    7, 0, 4,    0,    // one of two
+};
+
+TEST(
+    "acpi tables: entries come one by one, with lengths of one byte or two, up to the table's end") {
+    struct acpi_entries entries = {.next = bytes_and_words, .left = 4, 1, 1};
+    uint32_t length = 0;
+    assert_ptr_equal(acpi_next_entry(&entries, &length), bytes_and_words);
+    assert_int_equal(length, 4);
+    assert_null(acpi_next_entry(&entries, &length));
+    assert_int_equal(entries.left, 0);
+    entries = (struct acpi_entries){.next = bytes_and_words + 4, .left = 4, 2, 2};
+    assert_ptr_equal(acpi_next_entry(&entries, &length), bytes_and_words + 4);
+    assert_int_equal(length, 4);
+    assert_null(acpi_next_entry(&entries, &length));
+    assert_int_equal(entries.left, 0);
+}
+
+TEST("acpi tables: an entry of 256 bytes and more has its length in two bytes") {
+    uint8_t large[0x102] = {0, 0, 0x02, 0x01};
+    struct acpi_entries entries = {.next = large, .left = sizeof(large), 2, 2};
+    uint32_t length = 0;
+    assert_ptr_equal(acpi_next_entry(&entries, &length), large);
+    assert_int_equal(length, sizeof(large));
+}
+
+TEST("acpi tables: an entry that ends outside, or within its own length, is the last, for good") {
+    static const struct {
+        uint8_t bytes[4];
+        uint32_t left;
+        uint8_t length_at, length_bytes;
+    } bad[] = {
+        {{1, 2}, 1, 1, 1},       {{1, 5}, 4, 1, 1},       {{1, 1}, 4, 1, 1},
+        {{1, 0}, 4, 1, 1},       {{1}, 3, 2, 2},          {{1, 0, 5, 0}, 4, 2, 2},
+        {{1, 0, 3, 0}, 4, 2, 2}, {{1, 0, 4, 1}, 4, 2, 2},
+    };
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        // No byte behind them, so that a sanitizer sees one too many.
+        uint8_t *bytes = malloc(bad[i].left);
+        memcpy(bytes, bad[i].bytes, bad[i].left);
+        struct acpi_entries entries = {bytes, bad[i].left, bad[i].length_at, bad[i].length_bytes};
+        for (unsigned again = 0; again < 2; again++) {
+            uint32_t length = 77;
+            assert_null(acpi_next_entry(&entries, &length));
+            assert_int_equal(length, 77);
+            assert_int_equal(entries.left, bad[i].left);
+        }
+        free(bytes);
+    }
 }

@@ -570,6 +570,14 @@ TEST("boot_check: the records of CPUs are whole lines in the direct map, in thei
            b->info.cpus.address = BLOCK_HHDM + 0xa0000);
 }
 
+TEST("boot_check: the local APIC is in a mode that there is") {
+    EXPECT_OK(b->info.apic_mode = SLIPWAY_APIC_NONE);
+    EXPECT_OK(b->info.apic_mode = SLIPWAY_APIC_XAPIC);
+    EXPECT_OK(b->info.apic_mode = SLIPWAY_APIC_X2APIC);
+    EXPECT(BOOT_CHECK_APIC, 0, b->info.apic_mode = SLIPWAY_APIC_X2APIC + 1);
+    EXPECT(BOOT_CHECK_APIC, 0, b->info.apic_mode = UINT32_MAX);
+}
+
 // No change of the block, however wild, may make the check read outside it, or never end.
 TEST("boot_check: every word of the block, whatever it is changed to, is checked within bounds") {
     const uint64_t changes[] = {0,
@@ -606,12 +614,12 @@ TEST("boot_check: every bit of the header, flipped, is checked within bounds") {
 }
 
 TEST("boot_check: every result has words of its own") {
-    for (unsigned i = 0; i <= BOOT_CHECK_CPUS; i++) {
+    for (unsigned i = 0; i <= BOOT_CHECK_APIC; i++) {
         assert_non_null(boot_check_text((enum boot_check)i));
         for (unsigned other = 0; other < i; other++)
             assert_string_not_equal(boot_check_text((enum boot_check)i),
                                     boot_check_text((enum boot_check)other));
     }
-    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_CPUS + 1)), "unknown");
+    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_APIC + 1)), "unknown");
     assert_string_equal(boot_check_text((enum boot_check) - 1), "unknown");
 }

@@ -13,6 +13,8 @@ uint64_t cpu_rdtsc(void);
 uint8_t cpu_in8(uint16_t port);
 void cpu_out8(uint16_t port, uint8_t value);
 uint32_t cpu_in32(uint16_t port);
+uint32_t cpu_mmio_read32(uint64_t address);
+void cpu_mmio_write32(uint64_t address, uint32_t value);
 uint64_t cpu_rdmsr(uint32_t msr);
 void cpu_wrmsr(uint32_t msr, uint64_t value);
 uint64_t cpu_read_cr0(void);
