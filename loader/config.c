@@ -9,6 +9,8 @@
 // Of a value that is quoted in a message: the cause comes after it.
 #define QUOTED_MAX_BYTES 80
 
+#define SIZE_MAX_PIXELS 65535 // of a picture, each way
+
 enum key {
     KEY_KERNEL,
     KEY_CMDLINE,
@@ -16,12 +18,15 @@ enum key {
     KEY_MODULE,
     KEY_DIGEST,
     KEY_PAGING,
+    KEY_RESOLUTION,
+    KEY_CLEAR,
     KEYS,
 };
 
 static const char *const key_names[KEYS] = {
-    [KEY_KERNEL] = "kernel", [KEY_CMDLINE] = "cmdline", [KEY_LOG] = "log",
-    [KEY_MODULE] = "module", [KEY_DIGEST] = "digest",   [KEY_PAGING] = "paging",
+    [KEY_KERNEL] = "kernel",         [KEY_CMDLINE] = "cmdline", [KEY_LOG] = "log",
+    [KEY_MODULE] = "module",         [KEY_DIGEST] = "digest",   [KEY_PAGING] = "paging",
+    [KEY_RESOLUTION] = "resolution", [KEY_CLEAR] = "clear",
 };
 
 // The words of a value that is a choice; the index of a word is what it stands for.
@@ -49,6 +54,20 @@ static const struct choices paging_choices = {
     "4, 5 or max",
     3,
     {[CONFIG_PAGING_4] = "4", [CONFIG_PAGING_5] = "5", [CONFIG_PAGING_MAX] = "max"},
+};
+
+static const struct choices resolution_choices = {
+    "WIDTHxHEIGHT (1 to 65535 each), native or firmware",
+    2,
+    {[CONFIG_RESOLUTION_FIRMWARE] = "firmware", [CONFIG_RESOLUTION_NATIVE] = "native"},
+};
+
+enum clear { CLEAR_OFF, CLEAR_ON };
+
+static const struct choices clear_choices = {
+    "on or off",
+    2,
+    {[CLEAR_OFF] = "off", [CLEAR_ON] = "on"},
 };
 
 struct parser {
@@ -177,6 +196,37 @@ static enum config_status add_module(struct parser *parser, struct config_text v
     return CONFIG_OK;
 }
 
+// A decimal number of 1 to SIZE_MAX_PIXELS, and nothing else. 0: it is none.
+static uint32_t parse_pixels(struct config_text text) {
+    uint32_t pixels = 0;
+    for (uint64_t at = 0; at < text.bytes; at++) {
+        unsigned digit = (unsigned)(unsigned char)text.text[at] - '0';
+        if (digit > 9)
+            return 0;
+        pixels = pixels * 10 + digit;
+        if (pixels > SIZE_MAX_PIXELS)
+            return 0;
+    }
+    return pixels;
+}
+
+static enum config_status set_resolution(struct parser *parser, struct config_text value) {
+    struct config *config = &parser->config;
+    uint64_t cross = find(value, 'x');
+    if (cross != value.bytes) {
+        config->width = parse_pixels(cut(value, 0, cross));
+        config->height = parse_pixels(cut(value, cross + 1, value.bytes));
+        config->resolution = CONFIG_RESOLUTION_SIZE;
+        if (config->width != 0 && config->height != 0)
+            return CONFIG_OK;
+    }
+    unsigned choice;
+    enum config_status status = choose(parser, &resolution_choices, value, &choice);
+    if (status == CONFIG_OK)
+        config->resolution = (enum config_resolution)choice;
+    return status;
+}
+
 // Sets what `key` stands for. The value is not empty.
 static enum config_status set(struct parser *parser, enum key key, struct config_text value) {
     struct config *config = &parser->config;
@@ -207,6 +257,14 @@ static enum config_status set(struct parser *parser, enum key key, struct config
         status = choose(parser, &paging_choices, value, &choice);
         if (status == CONFIG_OK)
             config->paging = (enum config_paging)choice;
+        break;
+    case KEY_RESOLUTION:
+        status = set_resolution(parser, value);
+        break;
+    case KEY_CLEAR:
+        status = choose(parser, &clear_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->keeps_screen = choice == CLEAR_OFF;
         break;
     case KEYS:
         break;

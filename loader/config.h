@@ -18,6 +18,10 @@
 //   digest  = none|sha256        digests of the modules; default none
 //   paging  = 4|5|max            paging levels of the kernel's tables; default what the kernel asks
 //                                for, else what the firmware runs with
+//   resolution = WIDTHxHEIGHT|native|firmware
+//                                of every display that has such a mode; native: what the display
+//                                itself prefers; default firmware, as the firmware has set it
+//   clear   = on|off             whether the kernel finds its displays black; default on
 //
 // Each key may appear once, `module` any number of times. In paths '/' and '\' are the same (see
 // utf.h). A path in quotes ends at the next quote; file systems of firmware have no name with a
@@ -53,6 +57,12 @@ enum config_paging {
     CONFIG_PAGING_UNSET, // what the kernel asks for, else as the firmware runs
 };
 
+enum config_resolution {
+    CONFIG_RESOLUTION_FIRMWARE,
+    CONFIG_RESOLUTION_NATIVE,
+    CONFIG_RESOLUTION_SIZE, // see width and height
+};
+
 struct config_module {
     struct config_text path;
     struct config_text cmdline; // may be empty
@@ -66,6 +76,10 @@ struct config {
     enum config_log log;
     enum config_paging paging;
     bool wants_digests; // modules' SHA-256
+    enum config_resolution resolution;
+    uint32_t width; // of a CONFIG_RESOLUTION_SIZE, in pixels, 1 to 65535; else 0
+    uint32_t height;
+    bool keeps_screen; // displays are not cleared
     uint32_t module_count;
     struct config_module modules[CONFIG_MODULES_MAX];
 };

@@ -120,6 +120,7 @@ static void fill_area(const struct cpus_start *start, uint32_t index) {
     area->cpu = *start->boot;
     area->cpu.gdt = to_direct(start, &area->gdt_pointer);
     area->cpu.stack_top = record->stack_top;
+    memset(area->cpu.clears, 0, sizeof(area->cpu.clears)); // the screens are the boot CPU's
     area->cpu.entry = (uintptr_t)park_wait + slide;
     area->cpu.boot_info = to_direct(start, area);
 }

@@ -12,6 +12,9 @@
 _Static_assert(NAME_BYTES == sizeof((struct slipway_note){0}.name));
 _Static_assert(HEAD_BYTES == sizeof(struct elf64_note) + NAME_BYTES);
 
+#define FLAGS_KNOWN                                                                                \
+    ((uint32_t)(SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_KEEP_SCREEN))
+
 #define HHDM_ALIGN         GIB(512)
 #define UPPER_HALF_4LEVELS UINT64_C(0xffff800000000000)
 #define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
@@ -59,7 +62,7 @@ static enum elf_status parse_wishes(const uint8_t *desc, uint64_t bytes,
     if (wishes.version != SLIPWAY_BOOT_VERSION)
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_VERSION, .a = wishes.version,
                         .b = SLIPWAY_BOOT_VERSION);
-    if ((wishes.flags & ~(uint32_t)(SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS)) != 0)
+    if ((wishes.flags & ~FLAGS_KNOWN) != 0)
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_FLAGS, .a = wishes.flags);
     if (wishes.paging_levels != 0 && wishes.paging_levels != 4 && wishes.paging_levels != 5)
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_LEVELS, .a = wishes.paging_levels);

@@ -68,7 +68,19 @@ enter_kernel_half:
         movq    ENTER_IDT(%rbx), %rsi
         movq    ENTER_GDT(%rbx), %rdi
         call    trap_load               # clears the bases of FS and GS, too (SDM 3A 3.4.4)
-        movl    $MSR_KERNEL_GS, %ecx
+
+        # Through the kernel's own mappings, which are write-combining; a fault here is reported. From here on
+        # nothing is drawn by the loader but such a report.
+        leaq    ENTER_CLEARS(%rbx), %rbp
+1:      movq    (%rbp), %rdi
+        movq    8(%rbp), %rsi
+        testq   %rsi, %rsi
+        jz      2f
+        call    clear_memory
+        addq    $16, %rbp
+        jmp     1b
+
+2:      movl    $MSR_KERNEL_GS, %ecx
         xorl    %eax, %eax
         xorl    %edx, %edx
         wrmsr

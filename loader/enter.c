@@ -2,6 +2,7 @@
 #include "loader/enter.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
 #include "common/x86/trap.h"
@@ -146,7 +147,9 @@ static void prepare_traps(const struct enter_target *target, uint64_t slide) {
     idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, slide)};
     kernel_half.hhdm_base = target->hhdm_base;
     kernel_half.hhdm_end = target->hhdm_end;
-    kernel_half.screen = target->screen;
+    kernel_half.screen = (struct slipway_framebuffer){0}; // without a width there is none
+    if (target->screen_count != 0)
+        kernel_half.screen = target->screens[0];
     uint64_t translate = in_kernel_half((const void *)(uintptr_t)fault_table_pointer, slide);
     kernel_half.ops.table_pointer = (uint64_t * (*)(void *, paddr_t))(uintptr_t)translate;
     kernel_half.space = *target->space;
@@ -167,6 +170,17 @@ static uint64_t cr4_of(struct cpu_features features, unsigned levels) {
     return CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.mce ? CR4_MCE : 0) |
            (features.smep ? CR4_SMEP : 0) | (features.smap ? CR4_SMAP : 0) |
            (features.umip ? CR4_UMIP : 0) | (levels == 5 ? CR4_LA57 : 0);
+}
+
+// Black is 0 in every pixel format.
+static void list_clears(const struct enter_target *target, struct enter_clear *ret_clears) {
+    _Static_assert(ENTER_CLEARS_MAX == PLAN_FRAMEBUFFERS_MAX);
+    ASSERT(target->screen_count <= ENTER_CLEARS_MAX);
+    for (uint32_t i = 0; i < target->screen_count; i++) {
+        const struct slipway_framebuffer *screen = &target->screens[i];
+        ret_clears[i] =
+            (struct enter_clear){screen->address, (uint64_t)screen->pitch * screen->height};
+    }
 }
 
 const struct enter_cpu *enter_prepare(const struct enter_target *target) {
@@ -195,6 +209,8 @@ const struct enter_cpu *enter_prepare(const struct enter_target *target) {
         .crossing_cr4 = cr4_of(target->features, target->features.paging_levels) &
                         ~(uint64_t)(CR4_PGE | CR4_SMEP | CR4_SMAP),
     };
+    if (target->clears_screens)
+        list_clears(target, kernel_half.cpu.clears);
     return &kernel_half.cpu;
 }
 

@@ -14,6 +14,7 @@
 
 #include <efi.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // Tables that the crossing's address space needs at most: a root, and one of each lower level for
@@ -43,8 +44,11 @@ struct enter_target {
     uint64_t startup; // the startup page, if the way leads through it; else 0
     uint64_t hhdm_base;
     uint64_t hhdm_end; // end of the direct map
-    // For the report of a fault, at its address in `space`. Of width 0: there is no screen.
-    struct slipway_framebuffer screen;
+    // At their addresses in `space`, PLAN_FRAMEBUFFERS_MAX at most. The report of a fault is drawn
+    // on the first.
+    const struct slipway_framebuffer *screens;
+    uint32_t screen_count;
+    bool clears_screens;  // before the kernel is entered
     uint64_t loader_virt; // where the loader's image is mapped in `space`
     uint64_t stack_top;
     uint64_t boot_info; // direct-map address

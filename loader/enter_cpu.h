@@ -16,10 +16,21 @@
 #define ENTER_ENTRY         88
 #define ENTER_STARTUP       96
 #define ENTER_CROSSING_CR4  104
+#define ENTER_CLEARS        112
+
+#define ENTER_BYTES 240
+
+#define ENTER_CLEARS_MAX 7 // of all framebuffers
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
 #include <stdint.h>
+
+// Memory that is cleared before the kernel is entered.
+struct enter_clear {
+    uint64_t address; // in the kernel half
+    uint64_t bytes;
+};
 
 struct enter_cpu {
     uint64_t crossing_root;
@@ -36,6 +47,7 @@ struct enter_cpu {
     uint64_t entry;
     uint64_t startup;      // where the boot CPU enters the startup page; 0: it does not
     uint64_t crossing_cr4; // without PGE, SMEP and SMAP, and with the firmware's LA57
+    struct enter_clear clears[ENTER_CLEARS_MAX + 1]; // behind the last is one of 0 bytes
 };
 
 #define ENTER_READS(field, offset)                                                                 \
@@ -55,6 +67,8 @@ ENTER_READS(boot_info, ENTER_BOOT_INFO);
 ENTER_READS(entry, ENTER_ENTRY);
 ENTER_READS(startup, ENTER_STARTUP);
 ENTER_READS(crossing_cr4, ENTER_CROSSING_CR4);
+ENTER_READS(clears, ENTER_CLEARS);
+_Static_assert(sizeof(struct enter_cpu) == ENTER_BYTES, "others count on it");
 
 // The page of this code runs one to one while CR3 changes.
 extern const char enter_switch_start[];

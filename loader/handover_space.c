@@ -238,7 +238,7 @@ EFI_STATUS space_plan_manifest(struct space *space) {
 }
 
 EFI_STATUS space_plan(struct space *space, struct info *info, const struct kernel *kernel,
-                      struct devices *devices) {
+                      struct displays *displays) {
     space->info = info;
     space->map.buffer = info->efi_map;
     EFI_STATUS status = alloc_scratch(space);
@@ -253,10 +253,10 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = read_map(space);
     if (EFI_ERROR(status))
         return status;
-    wishes_leave_out_framebuffers(devices, &space->map, space->features.paging);
-    space->plan.framebuffers = devices->framebuffers;
-    space->plan.framebuffer_count = devices->framebuffer_count;
-    status = wishes_check(&kernel->wishes, &space->map, devices);
+    wishes_leave_out_framebuffers(displays, &space->map, space->features.paging);
+    space->plan.framebuffers = displays->framebuffers;
+    space->plan.framebuffer_count = displays->count;
+    status = wishes_check(&kernel->wishes, &space->map, displays);
     if (EFI_ERROR(status))
         return status;
     status = space_plan_manifest(space);

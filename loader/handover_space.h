@@ -10,6 +10,7 @@
 #include "common/x86/features.h"
 #include "loader/cpus.h"
 #include "loader/devices.h"
+#include "loader/displays.h"
 #include "loader/firmware.h"
 #include "loader/info.h"
 #include "loader/kernel_file.h"
@@ -63,10 +64,10 @@ struct space {
                                      struct info_capacity *ret_capacity);
 
 // Reads the memory map into `info`, plans the manifest and allocates its tables. Leaves out of
-// `devices` the framebuffers that cannot be mapped, and checks the kernel's wishes. `info` and
-// `devices` must outlive the space. Failures are recorded.
+// `displays` the framebuffers that cannot be mapped, and checks the kernel's wishes. `info` and
+// `displays` must outlive the space. Failures are recorded.
 [[nodiscard]] EFI_STATUS space_plan(struct space *space, struct info *info,
-                                    const struct kernel *kernel, struct devices *devices);
+                                    const struct kernel *kernel, struct displays *displays);
 
 // Makes the planned manifest that of boot_info and builds its tables, from the pool's start. Calls
 // no firmware. Failures are recorded.

@@ -22,6 +22,17 @@ static uint64_t text_bytes(const struct config *config) {
     return bytes;
 }
 
+// The bytes of all lists of modes and of all EDID, each filled up to a multiple of 8.
+static uint64_t display_bytes(const struct displays *displays) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < displays->count; i++) {
+        const struct slipway_framebuffer *framebuffer = &displays->framebuffers[i];
+        bytes += (uint64_t)framebuffer->modes.count * framebuffer->modes.stride;
+        bytes += align_up(framebuffer->edid_bytes, 8);
+    }
+    return bytes;
+}
+
 static uint64_t to_direct(const struct info *info, const void *pointer) {
     return info->hhdm_base + (uintptr_t)pointer;
 }
@@ -44,14 +55,15 @@ static void *reserve(uint64_t *at, uint64_t bytes) {
 
 // Lays the block out from `start` on. Returns its end.
 static uint64_t lay_out(struct info *info, uint64_t start, const struct info_capacity *capacity,
-                        const struct config *config) {
+                        const struct config *config, const struct displays *displays) {
     uint64_t at = start;
     info->head = reserve(&at, sizeof(*info->head));
     info->mappings = reserve(&at, capacity->mappings * sizeof(*info->mappings));
     info->memory = reserve(&at, capacity->memory * sizeof(*info->memory));
     info->ranges = reserve(&at, capacity->ranges * sizeof(*info->ranges));
     info->modules = reserve(&at, config->module_count * sizeof(*info->modules));
-    info->framebuffers = reserve(&at, DEVICES_FRAMEBUFFERS_MAX * sizeof(*info->framebuffers));
+    info->framebuffers = reserve(&at, displays->count * sizeof(*info->framebuffers));
+    info->display_data = reserve(&at, display_bytes(displays));
     info->stages = reserve(&at, TIMELINE_STAGES_MAX * sizeof(*info->stages));
     info->mtrrs = reserve(&at, capacity->mtrrs * sizeof(*info->mtrrs));
     info->efi_map = reserve(&at, capacity->efi_map_bytes);
@@ -61,15 +73,17 @@ static uint64_t lay_out(struct info *info, uint64_t start, const struct info_cap
 }
 
 EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
-                     const struct config *config, uint64_t hhdm_base) {
+                     const struct config *config, const struct displays *displays,
+                     uint64_t hhdm_base) {
     *info = (struct info){.hhdm_base = hhdm_base};
-    info->bytes = align_up(lay_out(info, 0, capacity, config), FRAME_BYTES); // for the size alone
+    info->bytes =
+        align_up(lay_out(info, 0, capacity, config, displays), FRAME_BYTES); // for the size alone
     EFI_STATUS status =
         firmware_alloc_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "boot_info: no room for %lu bytes (%s)", info->bytes,
                         log_status_text(status));
-    lay_out(info, info->phys, capacity, config);
+    lay_out(info, info->phys, capacity, config, displays);
     *info->head = (struct slipway_boot_info){
         .magic = SLIPWAY_BOOT_MAGIC,
         .version = SLIPWAY_BOOT_VERSION,
@@ -105,19 +119,32 @@ static void describe_modules(struct info *info, const struct config *config) {
     info->head->modules = describe_array(info, out, config->module_count, sizeof(*out));
 }
 
-static void describe_framebuffers(struct info *info, const struct devices *devices) {
+// The direct-map address of a copy of what is at `phys`; 0 if that is nothing.
+static uint64_t copy_display_data(struct info *info, uint64_t phys, uint64_t bytes) {
+    if (bytes == 0)
+        return 0;
+    void *copy = info->display_data;
+    info->display_data += align_up(bytes, 8);
+    memcpy(copy, firmware_pointer(phys), bytes);
+    return to_direct(info, copy);
+}
+
+static void describe_framebuffers(struct info *info, const struct displays *displays) {
     struct slipway_framebuffer *out = info->framebuffers;
-    for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
-        out[i] = devices->framebuffers[i];
+    for (uint32_t i = 0; i < displays->count; i++) {
+        out[i] = displays->framebuffers[i];
         out[i].address = plan_framebuffer_virt(i, out[i].address_phys);
         // From its first byte, not from its page.
         out[i].bytes -= out[i].address_phys & (FRAME_BYTES - 1);
+        out[i].edid = copy_display_data(info, out[i].edid, out[i].edid_bytes);
+        out[i].modes.address = copy_display_data(
+            info, out[i].modes.address, (uint64_t)out[i].modes.count * out[i].modes.stride);
     }
-    info->head->framebuffers = describe_array(info, out, devices->framebuffer_count, sizeof(*out));
+    info->head->framebuffers = describe_array(info, out, displays->count, sizeof(*out));
 }
 
 void info_describe(struct info *info, const struct config *config, const struct kernel *kernel,
-                   const struct devices *devices) {
+                   const struct devices *devices, const struct displays *displays) {
     struct slipway_boot_info *head = info->head;
     head->loader_name = copy_text(info, loader_name, sizeof(loader_name) - 1);
     head->loader_version = copy_text(info, loader_version, sizeof(loader_version) - 1);
@@ -137,7 +164,7 @@ void info_describe(struct info *info, const struct config *config, const struct 
     head->boot_time = devices->boot_time;
     head->tsc_loader_entry = timeline_entry();
     describe_modules(info, config);
-    describe_framebuffers(info, devices);
+    describe_framebuffers(info, displays);
 }
 
 // The direct-map address of a table of the firmware's. 0 if there is no such table (`phys` is 0) or

@@ -6,6 +6,7 @@
 #include "common/boot/slipway_boot.h"
 #include "loader/cpus.h"
 #include "loader/devices.h"
+#include "loader/displays.h"
 #include "loader/kernel_file.h"
 #include "loader/memory_map.h"
 
@@ -33,6 +34,7 @@ struct info {
     struct slipway_range *ranges;
     struct slipway_module *modules;
     struct slipway_framebuffer *framebuffers;
+    char *display_data; // where the next list of modes or EDID goes
     struct slipway_stage *stages;
     struct slipway_mtrr *mtrrs;
     void *efi_map;
@@ -41,13 +43,14 @@ struct info {
 };
 
 // Allocates pages for the block (SLIPWAY_RANGE_BOOT_INFO), no more than it needs, and lays it out.
-// Failures are recorded.
+// Of `displays` any may be left out afterwards. Failures are recorded.
 [[nodiscard]] EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
-                                   const struct config *config, uint64_t hhdm_base);
+                                   const struct config *config, const struct displays *displays,
+                                   uint64_t hhdm_base);
 
-// Fills in what is known before ExitBootServices: texts, kernel, modules, devices, stack.
+// Fills in what is known before ExitBootServices: texts, kernel, modules, devices, displays, stack.
 void info_describe(struct info *info, const struct config *config, const struct kernel *kernel,
-                   const struct devices *devices);
+                   const struct devices *devices, const struct displays *displays);
 
 // What is known only after ExitBootServices.
 struct info_facts {

@@ -4,6 +4,7 @@
 #include "loader/console.h"
 #include "loader/controllers.h"
 #include "loader/devices.h"
+#include "loader/displays.h"
 #include "loader/enter.h"
 #include "loader/exit.h"
 #include "loader/file.h"
@@ -21,6 +22,7 @@ static struct config config;
 static struct kernel kernel;
 static struct devices devices;
 static struct controllers controllers;
+static struct displays displays;
 static struct space space;
 static struct info info;
 
@@ -44,6 +46,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     start(image, system);
     EFI_STATUS status = boot(); // comes back only when it has failed
 
+    displays_restore(&displays);
     log_print_failure();
     log_end();
     firmware_free_all();
@@ -79,7 +82,7 @@ static EFI_STATUS boot(void) {
     status = build_tables();
     if (EFI_ERROR(status))
         return status;
-    info_describe(&info, &config, &kernel, &devices);
+    info_describe(&info, &config, &kernel, &devices, &displays);
     status = exit_boot_services(&space, &attempts, &tsc_exit_done); // the audit comes first
     if (EFI_ERROR(status))
         return status;
@@ -135,11 +138,12 @@ static EFI_STATUS read_modules(void) {
 
 static EFI_STATUS find_devices(void) {
     timeline_begin("devices");
-    devices_find_displays(&devices);
+    displays_find(&displays, &config);
+    devices.boot_time = devices_read_time();
     EFI_STATUS status = acpi_find_controllers(devices.rsdp_phys, &controllers);
     timeline_end(0);
     log_line(CONFIG_LOG_DEBUG, "%u framebuffers, %u controllers, RSDP at 0x%lx, SMBIOS at 0x%lx",
-             devices.framebuffer_count, controllers.count, devices.rsdp_phys, devices.smbios_phys);
+             displays.count, controllers.count, devices.rsdp_phys, devices.smbios_phys);
     return status;
 }
 
@@ -147,7 +151,7 @@ static EFI_STATUS plan_space(void) {
     timeline_begin("plan");
     EFI_STATUS status = make_boot_info();
     if (!EFI_ERROR(status))
-        status = space_plan(&space, &info, &kernel, &devices);
+        status = space_plan(&space, &info, &kernel, &displays);
     timeline_end(space.map.bytes);
     return status;
 }
@@ -158,7 +162,7 @@ static EFI_STATUS make_boot_info(void) {
     EFI_STATUS status = space_begin(&space, &config, &kernel, &devices, &capacity);
     if (EFI_ERROR(status))
         return status;
-    return info_make(&info, &capacity, &config, kernel.wishes.hhdm_base);
+    return info_make(&info, &capacity, &config, &displays, kernel.wishes.hhdm_base);
 }
 
 static EFI_STATUS build_tables(void) {
@@ -207,11 +211,6 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .apic_mode = apic_mode,
     };
     info_finish(&info, &facts);
-    struct slipway_framebuffer screen = {0};
-    if (devices.framebuffer_count != 0) {
-        screen = devices.framebuffers[0];
-        screen.address = plan_framebuffer_virt(0, screen.address_phys);
-    }
     const struct enter_target target = {
         .space = &space.vmem,
         .crossing = &space.crossing,
@@ -219,7 +218,10 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .startup = space.levels != space.features.paging_levels ? space.startup : 0,
         .hhdm_base = info.head->hhdm_base,
         .hhdm_end = info.head->hhdm_end,
-        .screen = screen,
+        .screens = info.framebuffers,
+        .screen_count = displays.count,
+        .clears_screens =
+            !config.keeps_screen && (kernel.wishes.flags & SLIPWAY_NOTE_KEEP_SCREEN) == 0,
         .loader_virt = plan_loader_virt(space.plan.stack_bytes),
         .stack_top = info.head->stack_top,
         .boot_info = info_address(&info),

@@ -11,7 +11,7 @@
 #define PARK_UNLISTED_IDS 16
 
 /* In struct park_area: behind its struct enter_cpu. */
-#define PARK_AREA_APIC_ID 112
+#define PARK_AREA_APIC_ID ENTER_BYTES
 #define PARK_AREA_BYTES   36864
 
 #define PARK_UNLISTED_MAX 16

@@ -18,19 +18,19 @@ static const char *framebuffer_fault(const struct slipway_framebuffer *framebuff
     return memory_map_has_ram(map, start, framebuffer->bytes) ? "it lies in RAM" : NULL;
 }
 
-void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_map *map,
+void wishes_leave_out_framebuffers(struct displays *displays, const struct memory_map *map,
                                    struct vmem_cpu cpu) {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < devices->framebuffer_count; i++) {
-        const struct slipway_framebuffer framebuffer = devices->framebuffers[i];
+    for (uint32_t i = 0; i < displays->count; i++) {
+        const struct slipway_framebuffer framebuffer = displays->framebuffers[i];
         const char *fault = framebuffer_fault(&framebuffer, map, cpu);
         if (fault == NULL)
-            devices->framebuffers[kept++] = framebuffer;
+            displays->framebuffers[kept++] = framebuffer;
         else
             log_line(CONFIG_LOG_INFO, "framebuffer at 0x%lx left out: %s", framebuffer.address_phys,
                      fault);
     }
-    devices->framebuffer_count = kept;
+    displays->count = kept;
 }
 
 EFI_STATUS wishes_choose_levels(const struct slipway_note_wishes *wishes,
@@ -57,8 +57,8 @@ EFI_STATUS wishes_choose_levels(const struct slipway_note_wishes *wishes,
 }
 
 EFI_STATUS wishes_check(const struct slipway_note_wishes *wishes, const struct memory_map *map,
-                        const struct devices *devices) {
-    if ((wishes->flags & SLIPWAY_NOTE_FRAMEBUFFER) && devices->framebuffer_count == 0)
+                        const struct displays *displays) {
+    if ((wishes->flags & SLIPWAY_NOTE_FRAMEBUFFER) && displays->count == 0)
         return log_fail(EFI_UNSUPPORTED, "the kernel wants a framebuffer, and there is none");
     if (map->report.direct_end > SLIPWAY_WINDOW_BASE - wishes->hhdm_base)
         return log_fail(

@@ -6,14 +6,14 @@
 #include "common/vmem/vmem.h"
 #include "common/x86/features.h"
 #include "loader/config.h"
-#include "loader/devices.h"
+#include "loader/displays.h"
 #include "loader/memory_map.h"
 
 #include <efi.h>
 
-// Takes the framebuffers out of `devices` that cannot be mapped: displays are optional. `map` has
+// Takes the framebuffers out of `displays` that cannot be mapped: displays are optional. `map` has
 // been normalised. Each is named in the log with the reason.
-void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_map *map,
+void wishes_leave_out_framebuffers(struct displays *displays, const struct memory_map *map,
                                    struct vmem_cpu cpu);
 
 // Decides how many paging levels the kernel's tables have: those of the config, those that the
@@ -27,4 +27,5 @@ void wishes_leave_out_framebuffers(struct devices *devices, const struct memory_
 // Whether the machine has what the kernel asks for in its note. `map` has been normalised. Failures
 // are recorded.
 [[nodiscard]] EFI_STATUS wishes_check(const struct slipway_note_wishes *wishes,
-                                      const struct memory_map *map, const struct devices *devices);
+                                      const struct memory_map *map,
+                                      const struct displays *displays);

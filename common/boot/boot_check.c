@@ -10,6 +10,7 @@
 #define UPPER_HALF_4LEVELS   UINT64_C(0xffff800000000000)
 #define UPPER_HALF_5LEVELS   UINT64_C(0xff00000000000000)
 #define EFI_DESCRIPTOR_BYTES 40
+#define EDID_LIMIT_BYTES     KIB(32) // a base block and 255 extensions
 #define LEGACY_HOLE_START    UINT64_C(0xa0000)
 #define LEGACY_HOLE_END      UINT64_C(0x100000)
 
@@ -357,17 +358,15 @@ static bool check_modules(info_t info, uint64_t *ret_index) {
     return true;
 }
 
-const char *boot_check_framebuffer(const struct slipway_framebuffer *screen) {
-    uint32_t red = screen->red_mask;
-    uint32_t green = screen->green_mask;
-    uint32_t blue = screen->blue_mask;
-    if (screen->width == 0 || screen->height == 0)
+const char *boot_check_mode(const struct slipway_display_mode *mode) {
+    uint32_t red = mode->red_mask;
+    uint32_t green = mode->green_mask;
+    uint32_t blue = mode->blue_mask;
+    if (mode->width == 0 || mode->height == 0)
         return "it has no pixels";
-    if (screen->pitch / 4 < screen->width)
+    if (mode->pitch / 4 < mode->width)
         return "its lines are longer than its pitch";
-    if ((uint64_t)screen->pitch * screen->height > screen->bytes)
-        return "its picture is larger than its memory";
-    if (screen->format > SLIPWAY_PIXEL_MASKS)
+    if (mode->format > SLIPWAY_PIXEL_MASKS)
         return "its pixel format is unknown";
     if (red == 0 || green == 0 || blue == 0)
         return "a colour has no bits";
@@ -376,8 +375,55 @@ const char *boot_check_framebuffer(const struct slipway_framebuffer *screen) {
     return NULL;
 }
 
+static struct slipway_display_mode mode_of(const struct slipway_framebuffer *screen) {
+    return (struct slipway_display_mode){
+        .width = screen->width,
+        .height = screen->height,
+        .pitch = screen->pitch,
+        .format = screen->format,
+        .red_mask = screen->red_mask,
+        .green_mask = screen->green_mask,
+        .blue_mask = screen->blue_mask,
+    };
+}
+
+const char *boot_check_framebuffer(const struct slipway_framebuffer *screen) {
+    const struct slipway_display_mode mode = mode_of(screen);
+    const char *fault = boot_check_mode(&mode);
+    if (fault == NULL && (uint64_t)screen->pitch * screen->height > screen->bytes)
+        fault = "its picture is larger than its memory";
+    return fault;
+}
+
+static bool is_same_mode(const struct slipway_display_mode *a,
+                         const struct slipway_display_mode *b) {
+    return a->width == b->width && a->height == b->height && a->pitch == b->pitch &&
+           a->format == b->format && a->red_mask == b->red_mask && a->green_mask == b->green_mask &&
+           a->blue_mask == b->blue_mask;
+}
+
+// All modes are sound, and the one that is set is among them.
+static bool modes_ok(info_t info, const struct slipway_framebuffer *screen) {
+    const struct slipway_display_mode set = mode_of(screen);
+    if (!array_ok(info, &screen->modes, sizeof(struct slipway_display_mode)) ||
+        screen->mode >= screen->modes.count)
+        return false;
+    for (uint64_t i = 0; i < screen->modes.count; i++)
+        if (boot_check_mode(record(&screen->modes, i)) != NULL)
+            return false;
+    return is_same_mode(record(&screen->modes, screen->mode), &set);
+}
+
+static bool edid_ok(info_t info, const struct slipway_framebuffer *screen) {
+    if (screen->edid == 0)
+        return screen->edid_bytes == 0;
+    return screen->edid_bytes != 0 && screen->edid_bytes <= EDID_LIMIT_BYTES &&
+           fits_block(info, screen->edid, screen->edid_bytes);
+}
+
 static bool framebuffer_ok(info_t info, const struct slipway_framebuffer *screen) {
-    return boot_check_framebuffer(screen) == NULL &&
+    return boot_check_framebuffer(screen) == NULL && modes_ok(info, screen) &&
+           edid_ok(info, screen) &&
            is_mapped(info, screen->address, screen->address_phys, screen->bytes,
                      SLIPWAY_MAP_FRAMEBUFFER);
 }

@@ -31,7 +31,9 @@ enum boot_check {
     BOOT_CHECK_KERNEL,     // image, entry or stack not covered by the manifest as the contract says
     BOOT_CHECK_TABLES,     // the root or the number of tables does not fit the page-table ranges
     BOOT_CHECK_MODULES,    // a module outside the direct map or its range, or its texts outside
-    BOOT_CHECK_FRAMEBUFFERS, // a framebuffer without a mapping of its own, or too small for itself
+    BOOT_CHECK_FRAMEBUFFERS, // a framebuffer without a mapping of its own, too small for itself,
+                             // not of a mode in its list, or whose EDID or modes lie outside the
+                             // block
     BOOT_CHECK_STAGES,       // a stage without a proper name, or that ends before it starts
     BOOT_CHECK_FIRMWARE,     // RSDP, SMBIOS or system table not where its physical address says
     BOOT_CHECK_MTRRS,        // the map of the MTRRs has a gap, or an unknown type
@@ -47,8 +49,12 @@ enum boot_check {
 [[nodiscard]] enum boot_check boot_check_info(const struct slipway_boot_info *info,
                                               uint64_t *ret_index);
 
-// What contradicts what in a framebuffer's size, pitch and masks, for people; static text, or null
-// if nothing does. Whether and where it is mapped is not looked at.
+// What contradicts what in a mode's size, pitch and masks, for people; static text, or null if
+// nothing does.
+const char *boot_check_mode(const struct slipway_display_mode *mode);
+
+// The same for a framebuffer: what contradicts what in its size, pitch, masks and memory. Whether
+// and where it is mapped is not looked at, nor its EDID and its list of modes.
 const char *boot_check_framebuffer(const struct slipway_framebuffer *screen);
 
 // What a result means, for people; static text.

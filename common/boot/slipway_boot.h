@@ -53,6 +53,8 @@
  *               executable; the frames of kernel text and read-only data are read-only there too.
  *               MMIO, reserved ranges and holes are not mapped, nor is RAM that the MTRRs do not
  *               make write-back, which is listed as SLIPWAY_RANGE_DEMOTED.
+ *   screen      every framebuffer is mapped write-combining and cleared to 0, which is black,
+ * unless SLIPWAY_NOTE_KEEP_SCREEN or the config keeps the firmware's picture
  *
  * The other CPUs, if the note asks for them (SLIPWAY_NOTE_CPUS): `cpus` lists all that the firmware
  * lists as enabled, the boot CPU too, in the order of the MADT. Each that could be started is
@@ -189,6 +191,7 @@
 #define SLIPWAY_NOTE_TYPE        1
 #define SLIPWAY_NOTE_FRAMEBUFFER 1 /* flag: refuse to boot without a framebuffer */
 #define SLIPWAY_NOTE_CPUS        2 /* flag: start all CPUs */
+#define SLIPWAY_NOTE_KEEP_SCREEN 8 /* flag: do not clear the framebuffers */
 
 /* slipway_cpu.state, at entry */
 #define SLIPWAY_CPU_BOOT   1 /* the one that boots */
@@ -253,6 +256,18 @@ struct slipway_module {
     uint8_t digest[32]; /* of the file */
 };
 
+/* A size that a display can show, in linear memory with 32-bit pixels. */
+struct slipway_display_mode {
+    uint32_t width;    /* pixels */
+    uint32_t height;   /* pixels */
+    uint32_t pitch;    /* bytes from a line to the next */
+    uint32_t format;   /* SLIPWAY_PIXEL_... */
+    uint32_t red_mask; /* masks of a pixel; valid for every format */
+    uint32_t green_mask;
+    uint32_t blue_mask;
+    uint32_t reserved;
+};
+
 struct slipway_framebuffer {
     uint64_t address; /* of the top left pixel, mapped write-combining */
     uint64_t address_phys;
@@ -265,6 +280,12 @@ struct slipway_framebuffer {
     uint32_t green_mask;
     uint32_t blue_mask;
     uint32_t reserved;
+    uint64_t edid;              /* as the firmware gave it, not checked; 0 if it has none */
+    uint64_t edid_bytes;        /* 32 KiB at most */
+    struct slipway_array modes; /* struct slipway_display_mode, with the one that is set; other
+                                 * modes of the firmware's are not listed */
+    uint32_t mode;              /* index in `modes` of the one that is set */
+    uint32_t reserved_2;
 };
 
 /* A CPU, on a cache line of its own. */
@@ -393,7 +414,10 @@ SLIPWAY_ASSERT(sizeof(struct slipway_mapping) == 32);
 SLIPWAY_ASSERT(sizeof(struct slipway_memory) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_range) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_module) == 88);
-SLIPWAY_ASSERT(sizeof(struct slipway_framebuffer) == 56);
+SLIPWAY_ASSERT(sizeof(struct slipway_display_mode) == 32);
+SLIPWAY_ASSERT(sizeof(struct slipway_framebuffer) == 96);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_framebuffer, width) == 24);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_framebuffer, edid) == 56);
 SLIPWAY_ASSERT(sizeof(struct slipway_stage) == 40);
 SLIPWAY_ASSERT(sizeof(struct slipway_cpu) == 64);
 SLIPWAY_ASSERT(sizeof(struct slipway_mtrr) == 24);

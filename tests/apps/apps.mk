@@ -13,6 +13,7 @@ $(TA)/%.S.o: tests/apps/%.S tests/apps/apps.mk
 	$(Q)$(CC) $(ASM_FLAGS) -c $< -o $@
 $(TA)/la57.elf: $(TA)/la57.S.o
 $(TA)/badmachine.elf: $(TA)/badmachine.S.o
+$(TA)/edid.elf: $(BUILD)/loader/common/base/mem.o
 $(TA)/%.elf: $(TA)/%.o loader/loader.ld
 	@echo '  LINK    $@'
 	$(Q)$(LD) $(LOADER_LFLAGS) -T loader/loader.ld $(filter %.o,$^) -o $@

@@ -24,6 +24,7 @@ MTRR = BUILD / "tests/apps/mtrr.efi"
 NOEXIT = BUILD / "tests/apps/noexit.efi"
 STRICT = BUILD / "tests/apps/strict.efi"
 UNENDED = BUILD / "tests/apps/unended.efi"
+EDID = BUILD / "tests/apps/edid.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -104,10 +105,11 @@ def wait_halted(machine):
     raise AssertionError(f"not halted: {state}")
 
 
-def screen(machine, folder):
-    """Width, height and pixels (three bytes each, red first) of what the machine shows."""
+def screen(machine, folder, device=""):
+    """Width, height and pixels (three bytes each, red first) of what the machine, or its display of
+    this id, shows."""
     path = folder / "screen.ppm"
-    machine.monitor(f"screendump {path}")
+    machine.monitor(f"screendump {path} {device}")
     kind, size, depth, pixels = path.read_bytes().split(b"\n", 3)
     width, height = map(int, size.split())
     assert (kind, depth) == (b"P6", b"255") and len(pixels) == 3 * width * height

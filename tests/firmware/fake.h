@@ -60,6 +60,9 @@ enum fake_call {
     FAKE_OUTPUT,
     FAKE_READ_KEY,
     FAKE_STALL,
+    FAKE_FREE_POOL,
+    FAKE_QUERY_MODE,
+    FAKE_SET_MODE,
     FAKE_GET_TIME,
     FAKE_OPEN_VOLUME,
     FAKE_OPEN,
@@ -107,12 +110,27 @@ struct fake_file {
     bool end_is_unknown; // GetPosition at the end answers ~0
 };
 
+// A display, and what is wrong with it. Its list of modes is empty, unless a test fills it: then
+// the mode that is set is number `number`, whatever the list says of that.
 struct fake_display {
     EFI_GRAPHICS_OUTPUT_MODE_INFORMATION mode;
     uint64_t base;
     uint64_t bytes;
     bool has_no_mode; // its protocol says nothing of the mode
     bool has_no_info; // its mode says nothing of the picture
+    const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *modes;
+    uint32_t mode_count;
+    uint32_t claims_modes; // not 0: in place of mode_count
+    uint32_t number;
+    UINTN info_bytes;   // that QueryMode says, if not 0
+    bool gives_no_info; // QueryMode succeeds without a description
+    uint64_t no_query;  // a bit for each number below 64 at which QueryMode fails
+    bool moves;         // SetMode puts the mode's description elsewhere
+    bool loses_mode;    // after SetMode there is none
+    bool ignores_set;   // SetMode succeeds and changes nothing
+    const void *active_edid, *discovered_edid; // null: no such protocol
+    uint32_t active_bytes, discovered_bytes;
+    uint32_t sets; // seen: calls of SetMode that changed it
 };
 
 // Registers of a CPU that the loader writes, or reads to make another CPU's alike.
@@ -271,6 +289,7 @@ struct fake {
     char trace[FAKE_TEXT_BYTES];
     size_t trace_bytes;
     uint32_t open_handles;
+    uint32_t pools; // that the loader has to free
     char breach[160];
     char com1[FAKE_TEXT_BYTES]; // without the carriage returns
     size_t com1_bytes;

@@ -2,6 +2,8 @@
 #include "common/x86/regs.h"
 #include "tests/firmware/fake.h"
 
+#include "common/base/arith.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +20,9 @@ static EFI_RUNTIME_SERVICES runtime_services;
 static EFI_LOADED_IMAGE loaded_image;
 static EFI_FILE_IO_INTERFACE file_system;
 static EFI_GRAPHICS_OUTPUT_PROTOCOL outputs[FAKE_DISPLAYS_MAX];
-static EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE modes[FAKE_DISPLAYS_MAX];
+static EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE modes[FAKE_DISPLAYS_MAX][2]; // SetMode may change places
+static EFI_GRAPHICS_OUTPUT_MODE_INFORMATION infos[FAKE_DISPLAYS_MAX][2];
+static EFI_EDID_ACTIVE_PROTOCOL edids[FAKE_DISPLAYS_MAX][2]; // active, discovered
 static SIMPLE_TEXT_OUTPUT_INTERFACE console;
 static SIMPLE_INPUT_INTERFACE keyboard;
 static char device; // its address is the boot device's handle
@@ -38,6 +42,9 @@ static const char *const call_names[FAKE_CALLS] = {
     "OutputString",
     "ReadKeyStroke",
     "Stall",
+    "FreePool",
+    "QueryMode",
+    "SetMode",
     "GetTime",
     "OpenVolume",
     "Open",
@@ -149,6 +156,10 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
     for (uint32_t i = 0; i < fake.display_count; i++) {
         if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID))
             return &outputs[i];
+        if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_EDID_ACTIVE_PROTOCOL_GUID))
+            return edids[i][0].Edid == NULL && edids[i][0].SizeOfEdid == 0 ? NULL : &edids[i][0];
+        if (handle == &outputs[i] && is_guid(guid, (EFI_GUID)EFI_EDID_DISCOVERED_PROTOCOL_GUID))
+            return edids[i][1].Edid == NULL && edids[i][1].SizeOfEdid == 0 ? NULL : &edids[i][1];
         is_known |= handle == &outputs[i];
     }
     if (!is_known)
@@ -236,6 +247,76 @@ static EFI_STATUS EFIAPI stall(UINTN microseconds) {
     fake.stalls++;
     fake.stalled_us += microseconds;
     return status;
+}
+
+// ---- Displays
+
+static uint32_t index_of(const EFI_GRAPHICS_OUTPUT_PROTOCOL *output) {
+    return (uint32_t)(output - outputs);
+}
+
+static EFI_STATUS EFIAPI free_pool(void *pool) {
+    EFI_STATUS status = fake_begin_call(FAKE_FREE_POOL, NULL);
+    if (fake.pools == 0)
+        fake_record_breach("FreePool of what is no pool");
+    fake.pools--;
+    free(pool); // the sanitizer knows what is one
+    return status;
+}
+
+static EFI_STATUS EFIAPI query_mode(EFI_GRAPHICS_OUTPUT_PROTOCOL *self, UINT32 number,
+                                    UINTN *ret_bytes,
+                                    EFI_GRAPHICS_OUTPUT_MODE_INFORMATION **ret_info) {
+    EFI_STATUS status = fake_begin_call(FAKE_QUERY_MODE, NULL);
+    const struct fake_display *display = &fake.displays[index_of(self)];
+    if (EFI_ERROR(status))
+        return status;
+    if (number >= self->Mode->MaxMode)
+        fake_record_breach("QueryMode of number %u, of %u", number, self->Mode->MaxMode);
+    if (number >= display->mode_count || (number < 64 && display->no_query >> number & 1))
+        return EFI_INVALID_PARAMETER;
+    if (display->gives_no_info)
+        return EFI_SUCCESS;
+    UINTN bytes = display->info_bytes != 0 ? display->info_bytes : sizeof(**ret_info);
+    *ret_info = malloc(bytes); // exactly: the sanitizer sees who reads more
+    memcpy(*ret_info, &display->modes[number], min_u64(bytes, sizeof(**ret_info)));
+    *ret_bytes = bytes;
+    fake.pools++;
+    return EFI_SUCCESS;
+}
+
+// What the protocol says of the mode that is set.
+static void show_mode(uint32_t index, uint32_t place) {
+    const struct fake_display *display = &fake.displays[index];
+    infos[index][place] = display->mode;
+    modes[index][place] = (EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE){
+        .MaxMode = display->claims_modes != 0 ? display->claims_modes : display->mode_count,
+        .Mode = display->number,
+        .Info = display->has_no_info ? NULL : &infos[index][place],
+        .SizeOfInfo = sizeof(display->mode),
+        .FrameBufferBase = display->base,
+        .FrameBufferSize = display->bytes,
+    };
+    outputs[index].Mode = display->has_no_mode ? NULL : &modes[index][place];
+}
+
+static EFI_STATUS EFIAPI set_mode(EFI_GRAPHICS_OUTPUT_PROTOCOL *self, UINT32 number) {
+    EFI_STATUS status = fake_begin_call(FAKE_SET_MODE, NULL);
+    uint32_t index = index_of(self);
+    struct fake_display *display = &fake.displays[index];
+    if (EFI_ERROR(status) || display->ignores_set)
+        return status;
+    if (number >= display->mode_count)
+        return EFI_UNSUPPORTED;
+    display->sets++;
+    display->mode = display->modes[number];
+    display->number = number;
+    display->has_no_mode = display->loses_mode;
+    uint32_t place = self->Mode == &modes[index][0] ? display->moves : !display->moves;
+    memset(modes[index], 0xa5, sizeof(modes[index]));
+    memset(infos[index], 0xa5, sizeof(infos[index]));
+    show_mode(index, place);
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI get_time(EFI_TIME *ret_time,
@@ -327,6 +408,7 @@ static void make_services(void) {
         .ExitBootServices = exit_boot,
         .SetWatchdogTimer = set_watchdog,
         .Stall = stall,
+        .FreePool = free_pool,
     };
     runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
     file_system = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};
@@ -339,14 +421,12 @@ static void make_services(void) {
     };
     for (uint32_t i = 0; i < fake.display_count; i++) {
         const struct fake_display *display = &fake.displays[i];
-        outputs[i] =
-            (EFI_GRAPHICS_OUTPUT_PROTOCOL){.Mode = display->has_no_mode ? NULL : &modes[i]};
-        modes[i] = (EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE){
-            .Info = display->has_no_info ? NULL : &fake.displays[i].mode,
-            .SizeOfInfo = sizeof(display->mode),
-            .FrameBufferBase = display->base,
-            .FrameBufferSize = display->bytes,
-        };
+        outputs[i] = (EFI_GRAPHICS_OUTPUT_PROTOCOL){.QueryMode = query_mode, .SetMode = set_mode};
+        edids[i][0] = (EFI_EDID_ACTIVE_PROTOCOL){display->active_bytes,
+                                                 (UINT8 *)(uintptr_t)display->active_edid};
+        edids[i][1] = (EFI_EDID_ACTIVE_PROTOCOL){display->discovered_bytes,
+                                                 (UINT8 *)(uintptr_t)display->discovered_edid};
+        show_mode(i, 0);
     }
 }
 

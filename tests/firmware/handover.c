@@ -52,6 +52,12 @@ static void take_copy(void) {
                                           &info->kernel_path, &info->cmdline, &info->log};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         move_text(texts[i]);
+    struct slipway_framebuffer *screens =
+        (struct slipway_framebuffer *)(uintptr_t)info->framebuffers.address;
+    for (uint32_t i = 0; i < info->framebuffers.count; i++) {
+        screens[i].edid += screens[i].edid == 0 ? 0 : to_copy;
+        move_array(&screens[i].modes);
+    }
     struct slipway_module *modules = (struct slipway_module *)(uintptr_t)info->modules.address;
     for (uint32_t i = 0; i < info->modules.count; i++) {
         move_text(&modules[i].path);

@@ -38,6 +38,7 @@ void setup_wishes(struct slipway_note_wishes wishes) {
 static void expect_no_breach(void) {
     assert_string_equal(fake.breach, "");
     assert_int_equal(fake.open_handles, 0);
+    assert_int_equal(fake.pools, 0);
 }
 
 // The one line on COM1 without the loader's name and the newline.

@@ -65,6 +65,7 @@ static const struct vmem_ops loader_ops;
 static struct vmem space;
 static struct vmem loader_space; // the same tables
 static struct enter_target target;
+static struct slipway_framebuffer screen;
 static struct trap_frame frame;
 static const struct enter_cpu *prepared;
 
@@ -93,20 +94,24 @@ static void make_kernel(void) {
     memory[0][0] = FRAME_BYTES * TABLES | 0x3;
     loader_space = space;
     loader_space.ops = &loader_ops;
+    screen = (struct slipway_framebuffer){
+        .address = (uintptr_t)seen->pixels,
+        .address_phys = SCREEN_PHYS,
+        .bytes = SCREEN_BYTES,
+        .width = WIDTH,
+        .height = HEIGHT,
+        .pitch = WIDTH * 4,
+        .red_mask = 0xff0000,
+        .green_mask = 0xff00,
+        .blue_mask = 0xff,
+    };
     target = (struct enter_target){
         .space = &loader_space,
         .crossing = &space,
         .hhdm_base = (uintptr_t)memory,
         .hhdm_end = (uintptr_t)memory[TABLES],
-        .screen = {.address = (uintptr_t)seen->pixels,
-                   .address_phys = SCREEN_PHYS,
-                   .bytes = SCREEN_BYTES,
-                   .width = WIDTH,
-                   .height = HEIGHT,
-                   .pitch = WIDTH * 4,
-                   .red_mask = 0xff0000,
-                   .green_mask = 0xff00,
-                   .blue_mask = 0xff},
+        .screens = &screen,
+        .screen_count = 1,
         .loader_virt = (uintptr_t)ImageBase,
     };
     frame = (struct trap_frame){.vector = 14, .error = 2, .rip = 0xffffffff80001234};
@@ -190,7 +195,7 @@ static unsigned lines_drawn(void) {
 
 TEST("fault: the report is on COM1 and on the screen, with the walk of the kernel's tables") {
     make_kernel();
-    map(target.screen.address, SCREEN_PHYS, SCREEN_BYTES);
+    map(screen.address, SCREEN_PHYS, SCREEN_BYTES);
     run_kernel(0, 1);
     const char *want = expected(0);
     assert_non_null(strstr(want, "no table at 0000000008000"));
@@ -235,27 +240,27 @@ TEST("fault: a screen that is mapped in part, elsewhere or not at all is not dra
     expect_no_drawing();
     uint64_t last_page = SCREEN_BYTES - FRAME_BYTES;
     make_kernel();
-    map(target.screen.address, SCREEN_PHYS, last_page);
+    map(screen.address, SCREEN_PHYS, last_page);
     expect_no_drawing();
     make_kernel();
-    map(target.screen.address, SCREEN_PHYS, last_page);
-    map(target.screen.address + last_page, SCREEN_PHYS, FRAME_BYTES);
+    map(screen.address, SCREEN_PHYS, last_page);
+    map(screen.address + last_page, SCREEN_PHYS, FRAME_BYTES);
     expect_no_drawing();
     make_kernel();
-    map(target.screen.address + FRAME_BYTES, SCREEN_PHYS + FRAME_BYTES, last_page);
+    map(screen.address + FRAME_BYTES, SCREEN_PHYS + FRAME_BYTES, last_page);
     expect_no_drawing();
     make_kernel();
-    map(target.screen.address, SCREEN_PHYS + FRAME_BYTES, FRAME_BYTES);
-    map(target.screen.address + FRAME_BYTES, SCREEN_PHYS + FRAME_BYTES, last_page);
+    map(screen.address, SCREEN_PHYS + FRAME_BYTES, FRAME_BYTES);
+    map(screen.address + FRAME_BYTES, SCREEN_PHYS + FRAME_BYTES, last_page);
     expect_no_drawing();
 }
 
 TEST("fault: without a screen, or with one that cannot be drawn on, the report is on COM1 alone") {
     make_kernel();
-    target.screen = (struct slipway_framebuffer){0};
+    target.screen_count = 0;
     expect_no_drawing();
     make_kernel();
-    map(target.screen.address, SCREEN_PHYS, SCREEN_BYTES);
-    target.screen.width = WIDTH + 1;
+    map(screen.address, SCREEN_PHYS, SCREEN_BYTES);
+    screen.width = WIDTH + 1;
     expect_no_drawing();
 }

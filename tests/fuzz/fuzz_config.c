@@ -74,6 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     check_path(config.kernel);
     check_text(config.cmdline);
     require(config.module_count <= CONFIG_MODULES_MAX);
+    bool has_size = config.resolution == CONFIG_RESOLUTION_SIZE;
+    require(config.resolution <= CONFIG_RESOLUTION_SIZE);
+    require(config.width <= 65535 && config.height <= 65535);
+    require((config.width != 0) == has_size && (config.height != 0) == has_size);
     for (uint32_t i = 0; i < config.module_count; i++) {
         check_path(config.modules[i].path);
         check_text(config.modules[i].cmdline);

@@ -90,6 +90,33 @@ void check_modules(void) {
         check_module(kit_record(boot->modules, i));
 }
 
+static void check_mode(const struct slipway_display_mode *m) {
+    CHECK(m->width > 0 && m->height > 0, m->width);
+    CHECK(m->pitch >= 4 * m->width, m->pitch);
+    CHECK(m->format <= SLIPWAY_PIXEL_MASKS, m->format);
+    CHECK(m->red_mask && m->green_mask && m->blue_mask, m->red_mask);
+    kit_fact("mode.width", m->width);
+    kit_fact("mode.height", m->height);
+}
+
+// The mode that is set is in the list, and EDID, where there is some, in the block.
+static void check_display(const struct slipway_framebuffer *f) {
+    check_array(f->modes, sizeof(struct slipway_display_mode));
+    CHECK(f->mode < f->modes.count, f->mode);
+    for (uint32_t i = 0; i < f->modes.count; i++)
+        check_mode(kit_record(f->modes, i));
+    const struct slipway_display_mode *set = kit_record(f->modes, f->mode);
+    CHECK(set->width == f->width && set->height == f->height, set->width);
+    CHECK(set->pitch == f->pitch && set->format == f->format, set->pitch);
+    CHECK(set->red_mask == f->red_mask && set->green_mask == f->green_mask &&
+              set->blue_mask == f->blue_mask,
+          set->red_mask);
+    CHECK(f->edid == 0 ? f->edid_bytes == 0 : in_block(f->edid, f->edid_bytes), f->edid);
+    kit_fact("edid.bytes", f->edid_bytes);
+    for (uint64_t i = 0; i < f->edid_bytes; i++)
+        kit_fact("edid.byte", ((const uint8_t *)f->edid)[i]);
+}
+
 static void check_framebuffer(const struct slipway_framebuffer *f) {
     CHECK(f->width > 0 && f->height > 0, f->width);
     CHECK(f->pitch >= 4 * f->width, f->pitch);
@@ -121,6 +148,9 @@ void check_framebuffers(void) {
     check_begin("framebuffers are mapped write-combining, whole, and can be written");
     for (uint32_t i = 0; i < boot->framebuffers.count; i++)
         check_framebuffer(kit_record(boot->framebuffers, i));
+    check_begin("framebuffers are of a mode in their list, and their EDID is in the block");
+    for (uint32_t i = 0; i < boot->framebuffers.count; i++)
+        check_display(kit_record(boot->framebuffers, i));
 }
 
 static uint8_t sum(const uint8_t *bytes, uint64_t count) {

@@ -66,6 +66,8 @@ struct boot {
     const char *kernel_path; // as in the config
     const char *cmdline;
     const char *log;
+    bool keeps_screen;      // as the config wishes
+    const char *resolution; // what the config wishes; null: nothing
     bool has_config;
     bool has_digests;
     struct boot_module modules[BOOT_MODULES_MAX];

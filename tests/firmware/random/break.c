@@ -117,6 +117,17 @@ static const char *break_segment(struct boot *boot) {
     return what;
 }
 
+// Whether a writable segment holds the byte at `virt`.
+static bool is_writable(uint64_t virt) {
+    for (uint64_t i = 0; i < layout->phdr_count; i++) {
+        const struct elf64_phdr *phdr = &layout->phdrs[i];
+        if (phdr->type == ELF_PT_LOAD && (phdr->flags & ELF_PF_W) != 0 && virt >= phdr->virt &&
+            virt - phdr->virt < phdr->mem_bytes)
+            return true;
+    }
+    return false;
+}
+
 static const char *break_special(struct boot *boot) {
     struct elf64_phdr phdr = {.type = ELF_PT_INTERP, .file_bytes = 1, .mem_bytes = 1};
     const char *what = "interpreter";
@@ -145,6 +156,8 @@ static const char *break_special(struct boot *boot) {
                                    .virt = random_phdr(boot, ELF_PT_LOAD)->virt - 1,
                                    .mem_bytes = MIB(64)};
         what = "RELRO too long";
+        if (is_writable(phdr.virt)) // the end of the segment before: a RELRO as lld makes them
+            return NULL;
         break;
     }
     kernel_add_phdr(phdr);

@@ -110,6 +110,8 @@ static void write_module(struct boot *boot, const struct boot_module *module) {
     end_line(boot);
 }
 
+enum { SINGLE_KEYS = 6 };
+
 // One of the keys that stand once; those with their defaults may be missing.
 static void write_single(struct boot *boot, uint64_t which) {
     switch (which) {
@@ -131,6 +133,20 @@ static void write_single(struct boot *boot, uint64_t which) {
             end_line(boot);
         }
         break;
+    case 3:
+        if (boot->resolution != NULL) {
+            write_key(boot, "resolution", boot->resolution);
+            end_line(boot);
+        }
+        break;
+    case 4:
+        if (boot_chance(boot, 20)) {
+            bool keeps = boot_chance(boot, 50);
+            boot->keeps_screen |= keeps;
+            write_key(boot, "clear", keeps ? "off" : "on");
+            end_line(boot);
+        }
+        break;
     default:
         if (boot->has_digests || boot_chance(boot, 20)) {
             write_key(boot, "digest", boot->has_digests ? "sha256" : "none");
@@ -141,14 +157,14 @@ static void write_single(struct boot *boot, uint64_t which) {
 }
 
 static void write_all(struct boot *boot) {
-    uint64_t first = boot_below(boot, 4);
+    uint64_t first = boot_below(boot, SINGLE_KEYS);
     uint32_t module = 0;
     if (boot_chance(boot, 10))
         write_config("\xef\xbb\xbf");
-    for (uint64_t i = 0; i < 4; i++) {
+    for (uint64_t i = 0; i < SINGLE_KEYS; i++) {
         while (module < boot->module_count && boot_chance(boot, 40))
             write_module(boot, &boot->modules[module++]);
-        write_single(boot, (first + i) % 4);
+        write_single(boot, (first + i) % SINGLE_KEYS);
     }
     while (module < boot->module_count)
         write_module(boot, &boot->modules[module++]);
@@ -220,7 +236,7 @@ void boot_make_files(struct boot *boot) {
     static const char *const levels[] = {"quiet", "quiet", "info", "debug"};
     config_bytes = texts_bytes = 0;
     fill_pool();
-    boot->has_config = boot_chance(boot, 90);
+    boot->has_config = boot->resolution != NULL || boot_chance(boot, 90);
     const char *path = boot->has_config ? paths[boot_below(boot, ARRAY_LEN(paths))] : paths[0];
     boot->kernel_path = boot->has_config ? spell(boot, path) : path;
     boot->cmdline = boot->log = "";

@@ -58,8 +58,10 @@ static uint64_t random_stack(struct boot *boot) {
 
 static struct slipway_note_wishes random_wishes(struct boot *boot) {
     struct slipway_note_wishes wishes = {.version = SLIPWAY_BOOT_VERSION};
-    if (boot_chance(boot, 30) && boot->framebuffer_count != 0)
+    if (boot_chance(boot, 30) && boot->framebuffer_count != 0 && boot->resolution == NULL)
         wishes.flags = SLIPWAY_NOTE_FRAMEBUFFER;
+    if (boot_chance(boot, 20))
+        wishes.flags |= SLIPWAY_NOTE_KEEP_SCREEN;
     if (boot_chance(boot, 40))
         wishes.paging_levels = fake.has_la57 && boot_chance(boot, 50) ? 5 : 4;
     wishes.stack_bytes = random_stack(boot);

@@ -122,7 +122,7 @@ TEST("boot_check: an empty array has address 0, and any stride") {
     EXPECT_OK(b->info.framebuffers = (struct slipway_array){.stride = 1});
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(stages), b->info.stages.count = 0);
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(framebuffers),
-           b->info.framebuffers = (struct slipway_array){.address = 8, .stride = 56});
+           b->info.framebuffers = (struct slipway_array){.address = 8, .stride = 96});
 }
 
 static void check_text(uint64_t offset) {
@@ -487,30 +487,83 @@ TEST("boot_check: a module outside the direct map is refused, whoever claims it"
 
 TEST("boot_check: a framebuffer is mapped for itself, and as large as its picture") {
 #define SCREEN b->framebuffers[0]
-    EXPECT_OK(SCREEN.format = SLIPWAY_PIXEL_MASKS);
+// In its mode, too. The second screen is of the same mode.
+#define SET(field, value)                                                                          \
+    SCREEN.field = b->framebuffers[1].field = b->modes[SCREEN.mode].field = (value)
+    EXPECT_OK(SET(format, SLIPWAY_PIXEL_MASKS));
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 1, b->framebuffers[1].width = 0);
-    EXPECT_OK(SCREEN.height = (uint32_t)(SCREEN.bytes / SCREEN.pitch));
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = (uint32_t)(SCREEN.bytes / SCREEN.pitch) + 1);
+    EXPECT_OK(SET(height, (uint32_t)(SCREEN.bytes / SCREEN.pitch)));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(height, (uint32_t)(SCREEN.bytes / SCREEN.pitch) + 1));
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address += 4);
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address = 0);
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address_phys -= 4);
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.bytes += 1);
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.bytes = UINT64_MAX);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.width = 0);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.width = UINT32_MAX);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = 0);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height = UINT32_MAX; SCREEN.pitch = UINT32_MAX);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.pitch = 4095);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.format = 3);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.red_mask = 0);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.green_mask = 0);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask = 0);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.red_mask |= 0x8000);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask |= 0x10000);
-    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask |= 0x100);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(width, 0));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(width, UINT32_MAX));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(height, 0));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(height, UINT32_MAX); SET(pitch, UINT32_MAX));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(pitch, 4095));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(format, 3));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(red_mask, 0));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(green_mask, 0));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(blue_mask, 0));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(red_mask, 0xff8000));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(blue_mask, 0x100ff));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SET(blue_mask, 0x1ff));
     EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.address = BLOCK_STACK;
-           SCREEN.address_phys = 34 * MIB_1; SCREEN.width = SCREEN.height = 1;
-           SCREEN.bytes = SCREEN.pitch = 4); // mapped, but not for it
+           SCREEN.address_phys = 34 * MIB_1; SET(width, 1); SET(height, 1); SET(pitch, 4);
+           SCREEN.bytes = 4); // mapped, but not for it
+#undef SET
+}
+
+TEST("boot_check: a framebuffer is of the mode that it says is set") {
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.mode = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.mode = 3); // behind the list
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 1, b->framebuffers[1].mode = UINT32_MAX);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.width--);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.height--);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.pitch -= 4);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.format = SLIPWAY_PIXEL_MASKS);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.red_mask |= 0x1000000);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.green_mask |= 0x1000000);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.blue_mask |= 0x1000000);
+    EXPECT_OK(b->modes[1].reserved = SCREEN.reserved = 7; b->framebuffers[1].reserved = 8);
+}
+
+TEST("boot_check: every mode is sound, and their list lies in the block") {
+    EXPECT_OK(b->modes[2].format = SLIPWAY_PIXEL_MASKS);
+    EXPECT_OK(SCREEN.modes.count = 2);
+    EXPECT_OK(SCREEN.modes.count = 1; SCREEN.mode = 0;
+              SCREEN.modes.address += sizeof(struct slipway_display_mode));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, b->modes[0].width = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, b->modes[2].height = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, b->modes[2].red_mask = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.modes = (struct slipway_array){0}; SCREEN.mode = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.modes.stride = 24);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.modes.address += 4);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.modes.address = (uint64_t)(uintptr_t)(b + 1));
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.modes.address = (uint64_t)(uintptr_t)b);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.modes.count = UINT32_MAX);
+}
+
+TEST("boot_check: EDID lies in the block, and is no larger than EDID can be") {
+    EXPECT_OK(SCREEN.edid = SCREEN.edid_bytes = 0);
+    EXPECT_OK(SCREEN.edid += 1; SCREEN.edid_bytes = 1);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.edid = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.edid_bytes = 0);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.edid = (uint64_t)(uintptr_t)b);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.edid = (uint64_t)(uintptr_t)(b + 1) - 127);
+    EXPECT(BOOT_CHECK_FRAMEBUFFERS, 0, SCREEN.edid_bytes = UINT64_MAX);
+    // In a block that has so much room behind itself.
+    for (uint64_t more = 0; more < 2; more++) {
+        struct boot_block *b = calloc(1, sizeof(*b) + 32769);
+        boot_block_fill(b);
+        b->info.total_bytes += 32769;
+        SCREEN.edid = (uint64_t)(uintptr_t)(b + 1);
+        SCREEN.edid_bytes = 32768 + more;
+        check(b, more == 0 ? BOOT_CHECK_OK : BOOT_CHECK_FRAMEBUFFERS, 0, __LINE__);
+    }
 #undef SCREEN
 }
 

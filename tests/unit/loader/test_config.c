@@ -2,6 +2,7 @@
 
 #include "tests/unit/support/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,10 @@ static void expect_default(const struct config *config) {
     assert_int_equal(config->module_count, 0);
     assert_false(config->wants_digests);
     assert_int_equal(config->paging, CONFIG_PAGING_UNSET);
+    assert_int_equal(config->resolution, CONFIG_RESOLUTION_FIRMWARE);
+    assert_int_equal(config->width, 0);
+    assert_int_equal(config->height, 0);
+    assert_false(config->keeps_screen);
 }
 
 TEST("config: without a line that says something the defaults hold") {
@@ -76,11 +81,17 @@ TEST("config: every key sets its field") {
                                   "log = debug\n"
                                   "module = \\initrd.img\n"
                                   "module = /fonts/k\xc3\xa4se.psf size=16  bold\n"
-                                  "digest = sha256\n");
+                                  "digest = sha256\n"
+                                  "resolution = 1920x1080\n"
+                                  "clear = off\n");
     expect_text(config.kernel, "/boot/my kernel.elf");
     expect_text(config.cmdline, "a=b # c  d");
     assert_int_equal(config.log, CONFIG_LOG_DEBUG);
     assert_true(config.wants_digests);
+    assert_int_equal(config.resolution, CONFIG_RESOLUTION_SIZE);
+    assert_int_equal(config.width, 1920);
+    assert_int_equal(config.height, 1080);
+    assert_true(config.keeps_screen);
     assert_int_equal(config.module_count, 2);
     expect_text(config.modules[0].path, "\\initrd.img");
     expect_text(config.modules[0].cmdline, "");
@@ -97,6 +108,35 @@ TEST("config: every choice has its word") {
     assert_int_equal(accept("paging=4").paging, CONFIG_PAGING_4);
     assert_int_equal(accept("paging=5").paging, CONFIG_PAGING_5);
     assert_int_equal(accept("paging=max").paging, CONFIG_PAGING_MAX);
+    assert_int_equal(accept("resolution=firmware").resolution, CONFIG_RESOLUTION_FIRMWARE);
+    assert_int_equal(accept("resolution=native").resolution, CONFIG_RESOLUTION_NATIVE);
+    assert_false(accept("clear=on").keeps_screen);
+    assert_true(accept("clear=off").keeps_screen);
+}
+
+TEST("config: a resolution is two numbers of 1 to 65535, and anything else is no choice") {
+    struct config config = accept("resolution=1x65535");
+    assert_int_equal(config.width, 1);
+    assert_int_equal(config.height, 65535);
+    config = accept("resolution = 65535x0001");
+    assert_int_equal(config.width, 65535);
+    assert_int_equal(config.height, 1);
+    const char *const values[] = {
+        "x",          "1024x",          "x768",
+        "0x768",      "1024x0",         "1024X768",
+        "1024 x 8",   "1024x768x32",    "1024*768",
+        "1024x-768",  "65536x768",      "1024x65536",
+        "Native",     "+1024x768",      "1024",
+        "1024x768 ,", "4294968320x768", "1024x18446744073709552384",
+    };
+    for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char text[80], message[160];
+        snprintf(text, sizeof(text), "\nresolution = %s", values[i]);
+        snprintf(message, sizeof(message),
+                 "line 2: '%s' is not WIDTHxHEIGHT (1 to 65535 each), native or firmware",
+                 values[i]);
+        refuse(text, CONFIG_ERR_CHOICE, message);
+    }
 }
 
 TEST("config: blanks around, a byte order mark, CRLF and a missing last newline do not count") {
@@ -189,6 +229,7 @@ TEST("config: a value that is no choice is refused with the choices") {
     refuse("log = debugg", CONFIG_ERR_CHOICE, "line 1: 'debugg' is not quiet, info or debug");
     refuse("paging = 3", CONFIG_ERR_CHOICE, "line 1: '3' is not 4, 5 or max");
     refuse("digest = md5", CONFIG_ERR_CHOICE, "line 1: 'md5' is not none or sha256");
+    refuse("clear = no", CONFIG_ERR_CHOICE, "line 1: 'no' is not on or off");
 }
 
 TEST("config: a line of 1024 bytes is accepted, a longer one refused, ending not counted") {

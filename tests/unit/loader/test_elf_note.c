@@ -182,6 +182,16 @@ TEST("elf note: a shorter note leaves the fields that it does not have at 0") {
     assert_int_equal(wishes.flags, 0);
 }
 
+TEST("elf note: every flag that the header names is known, alone and with others") {
+    static const uint32_t flags[] = {SLIPWAY_NOTE_FRAMEBUFFER, SLIPWAY_NOTE_KEEP_SCREEN,
+                                     SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_KEEP_SCREEN};
+    for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        struct slipway_note note = good_note();
+        note.wishes.flags = flags[i];
+        assert_int_equal(accept(notes_copy(&note, sizeof(note))).flags, flags[i]);
+    }
+}
+
 TEST("elf note: a note without a whole version is refused") {
     struct slipway_note note = good_note();
     for (uint32_t bytes = 0; bytes < 4; bytes++) {

@@ -60,6 +60,10 @@ static void fill_ranges(struct slipway_range *ranges) {
     memcpy(ranges, all, sizeof(all));
 }
 
+static struct slipway_array array(const void *records, uint32_t count, uint64_t stride) {
+    return (struct slipway_array){address_of(records), count, (uint32_t)stride};
+}
+
 static void fill_extras(struct boot_block *block) {
     const struct slipway_text text = {address_of(block->text), 4};
     for (unsigned i = 0; i < 2; i++)
@@ -79,15 +83,26 @@ static void fill_extras(struct boot_block *block) {
         .red_mask = 0xff0000,
         .green_mask = 0xff00,
         .blue_mask = 0xff,
+        .edid = address_of(block->edid),
+        .edid_bytes = sizeof(block->edid),
+        .modes = array(block->modes, 3, sizeof(block->modes[0])),
+        .mode = 1,
     };
     block->framebuffers[1] = block->framebuffers[0]; // another output of the same picture
+    block->framebuffers[1].edid = block->framebuffers[1].edid_bytes = 0;
+    for (uint32_t i = 0; i < 3; i++)
+        block->modes[i] = (struct slipway_display_mode){
+            .width = 512 * (i + 1),
+            .height = 384 * (i + 1),
+            .pitch = i == 1 ? 4096 + 64 : 2048 * (i + 1),
+            .format = SLIPWAY_PIXEL_BGRX8888,
+            .red_mask = 0xff0000,
+            .green_mask = 0xff00,
+            .blue_mask = 0xff,
+        };
     block->stages[0] = (struct slipway_stage){"config", 100, 200, 10};
     block->stages[1] = (struct slipway_stage){"kernel", 200, 300, 20};
     memcpy(block->text, "text", 5);
-}
-
-static struct slipway_array array(const void *records, uint32_t count, uint64_t stride) {
-    return (struct slipway_array){address_of(records), count, (uint32_t)stride};
 }
 
 static void fill_header(struct boot_block *block) {

@@ -51,6 +51,8 @@ struct boot_block {
     struct slipway_range ranges[BLOCK_RANGES];
     struct slipway_module modules[2];
     struct slipway_framebuffer framebuffers[2];
+    struct slipway_display_mode modes[3]; // of both
+    uint64_t edid[128 / 8];               // of the first
     struct slipway_stage stages[2];
     uint64_t efi_map[2 * 48 / 8]; // two descriptors of 48 bytes
     char text[16];                // "text", which all texts are
