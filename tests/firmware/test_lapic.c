@@ -59,22 +59,25 @@ TEST("lapic: registers are words of the page, or MSRs, and the ID has 8 bits or 
     lapic_write(&lapic, LAPIC_SPURIOUS, 0x1ff);
     assert_int_equal(cpu_rdmsr(0x80f), 0x1ff);
     assert_string_equal(fake.breach, "");
+    cpu_wrmsr(0x839, 0x12345678);
+    assert_int_equal(lapic_read(&lapic, LAPIC_CURRENT_COUNT), 0x12345678);
 }
 
 static struct cpuid topology; // leaf 0xB
-static uint32_t basic_leaves;
+static uint32_t basic_leaves = 1;
 
 static struct cpuid cpuid(uint32_t leaf, uint32_t subleaf) {
     assert_int_equal(subleaf, 0);
     assert_true(leaf <= basic_leaves);
     if (leaf == 0)
         return (struct cpuid){.eax = basic_leaves};
-    return leaf == 1 ? (struct cpuid){.ebx = 0x12ffffff} : topology;
+    return leaf == 1 ? (struct cpuid){.ebx = 0x12ffffff, .edx = CPUID_1_EDX_APIC} : topology;
 }
 
 TEST("lapic: CPUID tells the ID in leaf 0xB where that says something, else in leaf 1") {
-    make(PAGE);
+    make(PAGE | APIC_BASE_ENABLED);
     fake.cpuid = cpuid;
+    assert_true(lapic_find(&lapic));
     topology = (struct cpuid){.ebx = 1, .edx = 0x12345678};
     basic_leaves = 0xa;
     assert_int_equal(lapic_id_by_cpuid(), 0x12);

@@ -61,6 +61,17 @@ TEST("mtrr: all registers are read, each into its place") {
     assert_int_equal(saved.mask[VARIABLE], 0xeeeeeeeeeeeeeeee);
 }
 
+static struct cpuid with_mtrrs(uint32_t leaf, uint32_t subleaf) {
+    return (struct cpuid){.edx = leaf == 1 && subleaf == 0 ? UINT32_C(1) << 12 : 0};
+}
+
+TEST("mtrr: CPUID has a bit that tells of them") {
+    make();
+    fake.cpuid = with_mtrrs;
+    read_state();
+    assert_true(saved.is_there);
+}
+
 TEST("mtrr: a CPU without them, or without those of fixed ranges, is not asked for them") {
     make();
     fake.has_mtrrs = false;

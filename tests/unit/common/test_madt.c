@@ -73,6 +73,14 @@ TEST("madt: disabled CPUs, IDs that mean all, and repetitions do not count") {
     assert_found(3, 3, (const uint32_t[]){0, BOOT_ID, 0xff});
 }
 
+TEST("madt: an ID of 8 bits that means all is no CPU's, and an entry of another kind is none") {
+    acpi_fake_fill(&tables);
+    acpi_fake_add(&tables, (const uint8_t[]){1, 12, 5, 0, 0, 0, 0xc0, 0xfe, 1, 0, 0, 0}, 12);
+    acpi_fake_add_apic(&tables, BOOT_ID, ENABLED);
+    acpi_fake_add_apic(&tables, 0xff, ENABLED);
+    assert_found(1, 1, (const uint32_t[]){BOOT_ID});
+}
+
 TEST("madt: what does not fit is counted, and nothing behind the capacity is written") {
     fill();
     for (uint8_t id = 10; id < 30; id++)
@@ -152,6 +160,12 @@ TEST("madt: entries that are too short for their kind, or end outside, are refus
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         fill();
         acpi_fake_add(&tables, bad[i], sizeof(bad[i]));
+        assert_int_equal(find(), MADT_ERR_ENTRY);
+    }
+    static const uint8_t short_ones[][16] = {{0, 7}, {9, 15}};
+    for (unsigned i = 0; i < 2; i++) {
+        fill();
+        acpi_fake_add(&tables, short_ones[i], short_ones[i][1]); // and all of it is there
         assert_int_equal(find(), MADT_ERR_ENTRY);
     }
     fill();
