@@ -27,7 +27,7 @@ struct cpus {
 
 // How many there are but the boot CPU, for which there are areas and stacks.
 static inline uint32_t cpus_others(const struct cpus *cpus) {
-    return cpus->count <= 1 ? 0 : cpus->count - 1;
+    return cpus->count == 0 ? 0 : cpus->count - 1;
 }
 
 // Lists the CPUs of the machine, if `wishes` asks for them, and allocates their memory. Where ACPI

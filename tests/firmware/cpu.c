@@ -71,7 +71,7 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
         return fake.cpuid(leaf, subleaf);
     switch (leaf) {
     case 0:
-        return (struct cpuid){.eax = fake.has_topology ? 0xB : 7};
+        return (struct cpuid){.eax = fake.has_tsc_leaf ? 0x15 : fake.has_topology ? 0xB : 7};
     case 1:
         return (struct cpuid){.ebx = fake.apic_id << 24 | 0x10800,
                               .edx = (fake.has_mce ? CPUID_1_EDX_MCE : 0) |
@@ -85,6 +85,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
             .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};
     case 0xB:
         return (struct cpuid){.eax = 1, .ebx = 2, .ecx = 0x100, .edx = fake.apic_id};
+    case 0x15:
+        return (struct cpuid){.eax = 1, .ebx = 1, .ecx = FAKE_TSC_HZ};
     case 0x80000000:
         return (struct cpuid){.eax = 0x8000001F};
     case 0x8000001F:

@@ -221,6 +221,8 @@ static void check_command(uint32_t command, bool is_known) {
                            fake.interrupts_are_off ? "" : ", with interrupts on",
                            is_fenced ? "" : ", before what was stored is seen");
     is_fenced = false;
+    if (fake.commands < ARRAY_LEN(fake.sent))
+        fake.sent[fake.commands] = fake_tsc();
     fake.commands++;
 }
 

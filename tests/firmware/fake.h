@@ -186,6 +186,7 @@ struct fake {
     uint64_t ram_attributes;   // of all RAM in the arena besides the usual ones
     bool has_attributes;       // the firmware changes those that are rights, if it is asked to,
     uint64_t attributes;       // which pages have when they are allocated
+    uint8_t fresh;             // fills pages that were just allocated
     bool has_no_room_for_code; // AllocatePages has no page below a limit
     uint32_t gives_page_0;     // the AllocatePages of this number, from 1, returns address 0
     uint64_t fail_at;          // the call of this number, from 1, fails with fail_status
@@ -241,6 +242,7 @@ struct fake {
     bool tsc_steps_back;       // after the loader's first readings
     bool has_apic;
     bool has_topology; // CPUID has leaf 0xB
+    bool has_tsc_leaf; // and 0x15, which tells how fast the TSC counts
     bool has_mtrrs;
     uint64_t mtrr_cap;               // IA32_MTRRCAP
     uint32_t apic_id;                // of the CPU that boots
@@ -283,7 +285,8 @@ struct fake {
     uint64_t stalled_us;
     bool s_cet_was_cleared;
     uint64_t code_limit;      // the highest address that pages for code could have
-    uint32_t commands;        // of the local APIC
+    uint32_t commands;        // of the local APIC,
+    uint64_t sent[8];         // and when they were sent, by the TSC
     uint64_t others_entry;    // where STARTUP led, and with what,
     uint64_t others_argument; // as addresses of the kernel's half
     char trace[FAKE_TEXT_BYTES];

@@ -345,6 +345,7 @@ static EFI_STATUS EFIAPI exit_boot(EFI_HANDLE image, UINTN key) {
 void fake_reset(void) {
     fake = (struct fake){
         .stride = 48,
+        .fresh = 0xa5,
         .fail_status = EFI_DEVICE_ERROR,
         .has_attributes = true,
         .attributes = FAKE_XP,

@@ -16,8 +16,7 @@
 #define LOW_PAGES   (FAKE_LOW_END / PAGE_BYTES)
 #define FOREIGN_MAX 2048
 #define MAP_MAX     (FOREIGN_MAX + 1024)
-#define FRESH       0xa5 // fills pages that were just allocated
-#define GUARDS      2    // free pages kept around an allocation
+#define GUARDS      2 // free pages kept around an allocation
 
 // From image.S.
 extern const char ImageBase[];
@@ -349,7 +348,7 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     for (uint64_t page = first; page < first + pages; page++)
         piece->rights[page] = fake.attributes;
     ASAN_UNPOISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
-    memset(at(piece, first), FRESH, pages * PAGE_BYTES);
+    memset(at(piece, first), fake.fresh, pages * PAGE_BYTES);
     *address = piece->start + first * PAGE_BYTES;
     return EFI_SUCCESS;
 }

@@ -261,6 +261,30 @@ TEST("cpus: all have the boot CPU's mode of the local APIC, its MTRRs, and no CE
     expect_states(boot(), 2, 0);
 }
 
+static void pass_no_time(void) {}
+
+TEST(
+    "cpus: waits are 10 ms after INIT, 200 us after a STARTUP and two seconds for all, to the us") {
+    make(1);
+    fake.cpus[0].comes_at = 0;
+    fake.has_tsc_leaf = true;
+    fake.in_pause = pass_no_time; // so that it passes with each look at the TSC alone
+    expect_states(boot(), 0, 1);
+    assert_int_equal(fake.commands, 5);
+    static const uint64_t waits[] = {10000, 200, 2000000};
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++) // and the look from which they are counted
+        assert_int_equal(fake.sent[i + 2] - fake.sent[i + 1], waits[i] * MICROSECOND + FAKE_TSC_STEP);
+}
+
+TEST("cpus: whatever was in memory, nothing behind the records is taken for one") {
+    for (uint32_t others = 1; others <= 3; others++) {
+        make(others);
+        fake.fresh = 0; // as a record of a CPU that has not come
+        fake.cpus[0].comes_at = 0;
+        expect_states(boot(), others - 1, 1);
+    }
+}
+
 static uint32_t stopped_timer(void) {
     return 77;
 }
@@ -297,6 +321,7 @@ static void expect_alone(const char *message) {
     assert_int_equal(fake.code_limit, 0);
     expect_time(info, 0, 100 * MICROSECOND);
     expect_logged(info, message);
+    assert_null(strstr(log_of(info), "more than"));
     expect_logged(info, "1 CPUs, 0 of them parked");
 }
 
