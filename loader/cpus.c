@@ -22,7 +22,7 @@ enum {
 
 // The first framebuffer's place begins 64 GiB into the window (plan.h), and the boot stack and the
 // loader's image take one of these at most.
-_Static_assert(CPUS_MAX *(ELF_STACK_MAX_BYTES + FRAME_BYTES) <= GIB(63),
+_Static_assert((ELF_STACK_MAX_BYTES + FRAME_BYTES) * CPUS_MAX <= GIB(63),
                "the stacks of all CPUs have room in the window");
 
 // Where the TSC's frequency is unknown: no TSC is faster, so the waits get longer.
