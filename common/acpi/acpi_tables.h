@@ -1,9 +1,10 @@
 // The way through ACPI's tables: from the RSDP through XSDT or RSDT to the first table with a
-// signature. Pure: loader, kernel, host tests and a fuzzer run the same file. A table is believed
-// only if its length and its checksum are right. The search ends whatever the tables contain. The
-// caller judges what a table says behind its header.
+// signature, or to all of them. Pure: loader, kernel, host tests and a fuzzer run the same file. A
+// table is believed only if its length and its checksum are right. The search ends whatever the
+// tables contain. The caller judges what a table says behind its header.
 //
-// ACPI 6.4: RSDP 5.2.5.3, table header 5.2.6, RSDT and XSDT 5.2.7 and 5.2.8.
+// ACPI 6.4: RSDP 5.2.5.3, table header 5.2.6, RSDT and XSDT 5.2.7 and 5.2.8, FADT 5.2.9, FACS
+// 5.2.10.
 #pragma once
 
 #include "common/base/mem.h"
@@ -58,6 +59,19 @@ struct acpi_entries {
 // The next entry, of *ret_length bytes, its length included. Null if there is none: behind the last
 // (`left` is 0), and before one that ends outside the table or within its own length, for good.
 const uint8_t *acpi_next_entry(struct acpi_entries *entries, uint32_t *ret_length);
+
+// Called with the place of each table.
+struct acpi_visitor {
+    void (*table)(void *context, uint64_t phys, uint32_t bytes);
+    void *context;
+};
+
+// Visits the RSDP, the XSDT, the RSDT, all tables that these two list, and the DSDT and FACS to
+// which the FADT leads. A table is visited as often as something points to it, if its length can be
+// true and all of it can be read; that it adds up is asked of those that list others. On failure
+// the RSDP itself is no such thing, and nothing is visited.
+[[nodiscard]] enum acpi_status acpi_visit_tables(const struct acpi_memory *memory, uint64_t rsdp,
+                                                 const struct acpi_visitor *visitor);
 
 // Fields lie at any address.
 static inline uint16_t acpi_read16(const uint8_t *at) {

@@ -32,7 +32,7 @@ enum {
 
 struct acpi_fake {
     uint8_t bytes[ACPI_BYTES];
-    void *copies[1024]; // handed out
+    void *copies[16384]; // handed out
     unsigned copy_count;
 };
 
