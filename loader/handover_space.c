@@ -6,6 +6,7 @@
 #include "common/x86/mtrr.h"
 #include "common/x86/regs.h"
 #include "loader/enter.h"
+#include "loader/firmware_tables.h"
 #include "loader/log.h"
 #include "loader/wishes.h"
 
@@ -218,6 +219,25 @@ static EFI_STATUS read_map(struct space *space) {
     return normal == MEMMAP_OK ? leave_out_uncached(space) : fail_normalise(space, normal);
 }
 
+// The list stays as it is, whatever becomes of the memory map: so do the addresses.
+static void find_firmware_tables(struct space *space, const struct displays *displays) {
+    const struct firmware_memory memory = {
+        .efi = {space->map.buffer, space->map.bytes, space->map.stride},
+        .regions = space->map.regions,
+        .region_count = space->map.region_count,
+        .framebuffers = displays->framebuffers,
+        .framebuffer_count = displays->count,
+    };
+    space->firmware = (struct firmware_pages){.limit = space->map.limit};
+    firmware_tables_find(&space->firmware, &space->features);
+    uint64_t left_out = firmware_pages_set_cache(&space->firmware, &memory);
+    if (left_out != 0)
+        log_line(CONFIG_LOG_INFO,
+                 "firmware's tables: %lu bytes left out: they are in too many parts", left_out);
+    space->plan.firmware = space->firmware.ranges;
+    space->plan.firmware_count = space->firmware.count;
+}
+
 static EFI_STATUS fail_mapping(const char *what, const struct slipway_mapping *mapping,
                                enum vmem_status status) {
     return log_fail(EFI_LOAD_ERROR, "page tables: cannot %s 0x%lx to 0x%lx, %lu bytes: %s", what,
@@ -256,6 +276,7 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     wishes_leave_out_framebuffers(displays, &space->map, space->features.paging);
     space->plan.framebuffers = displays->framebuffers;
     space->plan.framebuffer_count = displays->count;
+    find_firmware_tables(space, displays);
     status = wishes_check(&kernel->wishes, &space->map, displays);
     if (EFI_ERROR(status))
         return status;

@@ -12,6 +12,7 @@
 #include "loader/devices.h"
 #include "loader/displays.h"
 #include "loader/firmware.h"
+#include "loader/firmware_pages.h"
 #include "loader/info.h"
 #include "loader/kernel_file.h"
 #include "loader/memory_map.h"
@@ -43,6 +44,7 @@ struct space {
     struct plan_input plan;
     struct memory_map map;
     struct mtrr_map mtrrs;
+    struct firmware_pages firmware;
     struct info *info;
     uint64_t pool_bytes; // of the run with both pools and the audit's bits
     uint64_t tables_planned;

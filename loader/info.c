@@ -167,14 +167,15 @@ void info_describe(struct info *info, const struct config *config, const struct 
     describe_framebuffers(info, displays);
 }
 
-// The direct-map address of a table of the firmware's. 0 if there is no such table (`phys` is 0) or
-// if it lies outside the direct map.
-static uint64_t direct_if_mapped(const struct info *info, const struct memory_map *map,
-                                 uint64_t phys) {
-    for (uint64_t i = 0; i < map->region_count; i++) {
-        const struct memmap_region *region = &map->regions[i];
-        if (phys != 0 && region->direct && phys >= region->start && phys < region->end)
-            return info->hhdm_base + phys;
+// Where a table of the firmware's is mapped: in the direct map, or beside it. 0 if there is no such
+// table (`phys` is 0) or if it is not mapped.
+static uint64_t firmware_address(const struct info *info, uint64_t mapping_count, uint64_t phys) {
+    for (uint64_t i = 0; phys != 0 && i < mapping_count; i++) {
+        const struct slipway_mapping *mapping = &info->mappings[i];
+        bool is_meant =
+            mapping->purpose == SLIPWAY_MAP_DIRECT || mapping->purpose == SLIPWAY_MAP_FIRMWARE;
+        if (is_meant && phys >= mapping->phys && phys - mapping->phys < mapping->bytes)
+            return mapping->virt + (phys - mapping->phys);
     }
     return 0;
 }
@@ -206,9 +207,13 @@ static void finish_memory(struct info *info, const struct memory_map *map) {
     head->efi_map_bytes = map->bytes;
     head->efi_map_stride = (uint32_t)map->stride;
     head->efi_map_version = map->version;
-    head->rsdp = direct_if_mapped(info, map, head->rsdp_phys);
-    head->smbios = direct_if_mapped(info, map, head->smbios_phys);
-    head->efi_system_table = direct_if_mapped(info, map, head->efi_system_table_phys);
+}
+
+static void finish_firmware(struct info *info, uint64_t mapping_count) {
+    struct slipway_boot_info *head = info->head;
+    head->rsdp = firmware_address(info, mapping_count, head->rsdp_phys);
+    head->smbios = firmware_address(info, mapping_count, head->smbios_phys);
+    head->efi_system_table = firmware_address(info, mapping_count, head->efi_system_table_phys);
 }
 
 static void finish_mtrrs(struct info *info, const struct mtrr_map *map) {
@@ -238,6 +243,7 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     struct slipway_boot_info *head = info->head;
     finish_memory(info, facts->map);
     finish_mtrrs(info, facts->mtrrs);
+    finish_firmware(info, facts->mapping_count);
     head->mappings =
         describe_array(info, info->mappings, facts->mapping_count, sizeof(*info->mappings));
     head->ranges = describe_array(info, info->ranges, facts->range_count, sizeof(*info->ranges));

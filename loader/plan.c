@@ -1,14 +1,14 @@
 // See plan.h.
 #include "loader/plan.h"
 
-#include "common/base/arith.h"
 #include "common/base/assert.h"
 
 enum {
     // One a segment, and two more where RELRO begins and ends within one.
     KERNEL_RUNS_MAX = ELF_SEGMENTS_MAX + 2,
     STACK_MAPPINGS = 1,
-    LOADER_MAPPINGS = 3, // read-only, executable, writable
+    LOADER_MAPPINGS = 3,                         // read-only, executable, writable
+    FIRMWARE_WINDOW = PLAN_FRAMEBUFFERS_MAX + 1, // of 64 GiB
 };
 
 // Pages of an image with equal rights. Those of the kernel are listed in rising order, virtually
@@ -45,10 +45,11 @@ uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
 }
 
 // The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
-// both ends. A segment has at most one read-only run: all its pages, or those of RELRO.
+// both ends. A segment has at most one read-only run: all its pages, or those of RELRO. A region of
+// RAM cuts at most one range of the firmware's pages in two.
 uint64_t plan_mapping_bound(uint64_t region_count, uint32_t other_cpus) {
-    return region_count + 2 * ELF_SEGMENTS_MAX + STACK_MAPPINGS + LOADER_MAPPINGS + other_cpus +
-           PLAN_FRAMEBUFFERS_MAX + KERNEL_RUNS_MAX;
+    return 2 * region_count + 2 * ELF_SEGMENTS_MAX + STACK_MAPPINGS + LOADER_MAPPINGS + other_cpus +
+           PLAN_FRAMEBUFFERS_MAX + PLAN_FIRMWARE_MAX + KERNEL_RUNS_MAX;
 }
 
 // Appends a mapping, or makes the last one longer where the two could be one.
@@ -168,6 +169,42 @@ static void append_framebuffers(struct manifest *manifest, const struct plan_inp
     }
 }
 
+// What of a range is no RAM. `*region`, the first that may hold RAM from there on, moves on.
+static void append_firmware_range(struct manifest *manifest, const struct plan_input *input,
+                                  const struct plan_firmware *range, uint64_t virt,
+                                  uint64_t *region) {
+    uint64_t at = range->start;
+    while (at < range->end) {
+        const struct memmap_region *ram = &input->regions[*region];
+        const struct memmap_region *end = &input->regions[input->region_count];
+        while (ram < end && (!ram->direct || ram->end <= at))
+            ram++;
+        *region = (uint64_t)(ram - input->regions);
+        uint64_t ram_start = ram < end ? min_u64(max_u64(ram->start, at), range->end) : range->end;
+        append(manifest, (struct slipway_mapping){.virt = virt + (at - range->start),
+                                                  .phys = at,
+                                                  .bytes = ram_start - at,
+                                                  .cache = range->cache,
+                                                  .purpose = SLIPWAY_MAP_FIRMWARE});
+        at = ram_start < range->end ? ram->end : range->end;
+    }
+}
+
+// Ranges that follow each other stay together: only their cache types differ.
+static void append_firmware(struct manifest *manifest, const struct plan_input *input) {
+    ASSERT(input->firmware_count <= PLAN_FIRMWARE_MAX);
+    uint64_t virt = SLIPWAY_WINDOW_BASE + GIB(64) * FIRMWARE_WINDOW;
+    uint64_t region = 0;
+    for (uint32_t i = 0; i < input->firmware_count; i++) {
+        const struct plan_firmware *range = &input->firmware[i];
+        ASSERT(i == 0 || range[-1].end <= range->start);
+        if (i != 0 && range[-1].end != range->start)
+            virt += FRAME_BYTES;
+        append_firmware_range(manifest, input, range, virt, &region);
+        virt += range->end - range->start;
+    }
+}
+
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
     struct manifest manifest = {mappings, 0,
                                 plan_mapping_bound(input->region_count, input->other_cpus)};
@@ -183,6 +220,7 @@ uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mappi
         append_stack(&manifest, plan_other_stack_bottom(input, i),
                      input->other_stacks_phys + i * input->stack_bytes, input->stack_bytes);
     append_framebuffers(&manifest, input);
+    append_firmware(&manifest, input);
     for (uint32_t i = 0; i < run_count; i++) {
         append(&manifest, (struct slipway_mapping){.virt = runs[i].start,
                                                    .phys = runs[i].start - input->elf->virt_start +

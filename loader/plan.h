@@ -8,9 +8,11 @@
 //                    the loader's image (fault handler, GDT, TSS, IDT),
 //                    a guard page, and the stacks of other CPUs with one above each
 //   + 64 GiB * n     framebuffer n - 1, from 1 to 7
+//   + 64 GiB * 8     what of the firmware's tables is not in the direct map, read-only
 //   KERNEL_MIN ...   the kernel where its program headers put it
 #pragma once
 
+#include "common/base/arith.h"
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/memmap.h"
 #include "common/mtrr/mtrr_map.h"
@@ -24,6 +26,17 @@
 
 // A framebuffer of this size ends below the next one, whatever its offset within 1 GiB.
 #define PLAN_FRAMEBUFFER_BYTES_MAX (UINT64_C(63) << 30)
+
+// So many ranges of the firmware's pages, and bytes in all of them.
+#define PLAN_FIRMWARE_MAX       64
+#define PLAN_FIRMWARE_BYTES_MAX MIB(64)
+
+// Pages that hold tables of the firmware's. Frame aligned.
+struct plan_firmware {
+    uint64_t start;
+    uint64_t end;
+    uint16_t cache; // SLIPWAY_CACHE_...
+};
 
 // The loader's own image in memory. Its pages before text_start are read-only, [text_start,
 // text_end) executable, the rest writable. Byte offsets from its start, page aligned.
@@ -47,6 +60,10 @@ struct plan_input {
     uint64_t other_stacks_phys;                     // one after the other
     const struct slipway_framebuffer *framebuffers; // address_phys and bytes are read
     uint32_t framebuffer_count;                     // PLAN_FRAMEBUFFERS_MAX at most
+    // Rising, disjoint. Of each page the address depends on this list alone, so that it stays what
+    // it is when RAM changes. A gap between two ranges is an unmapped page.
+    const struct plan_firmware *firmware;
+    uint32_t firmware_count; // PLAN_FIRMWARE_MAX at most
 };
 
 // Lowest byte of the boot stack.

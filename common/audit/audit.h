@@ -8,7 +8,7 @@
 //      translates at direct-map base + address to itself, WB, read-write (read-only where kernel
 //      text and read-only data lie).
 //   3. Only what the manifest lists is mapped, exactly as listed; nothing reserved, MMIO or absent
-//      is in the direct map; the lower half maps nothing.
+//      is in the direct map; tables of the firmware's are read-only; the lower half maps nothing.
 //   4. No physical byte is mapped with two cache types.
 //   5. Frames of kernel pages that are not writable have no writable alias.
 //   6. The guard pages below and above the stack are not present; stack, boot_info and entry are

@@ -40,6 +40,9 @@ static void compare_attributes(struct runs *runs, const struct vmem_run *run, ui
     uint64_t phys = run->phys.value + (virt - run->virt.value);
     uint64_t listed_phys = mapping->phys + runs->mapping_done;
     unsigned listed_rights = audit_rights_of(mapping);
+    if (mapping->purpose == SLIPWAY_MAP_FIRMWARE && run->rights != VMEM_READ)
+        audit_report(runs->audit, AUDIT_MANIFEST, "%lx: a table of the firmware's, rights %x", virt,
+                     run->rights);
     if (phys != listed_phys || run->rights != listed_rights ||
         (unsigned)run->cache != mapping->cache)
         audit_report(runs->audit, AUDIT_MANIFEST,

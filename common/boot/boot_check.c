@@ -138,6 +138,9 @@ static bool purpose_ok(info_t info, const struct slipway_mapping *mapping) {
         return mapping->cache == SLIPWAY_CACHE_WC && write_only && in_window;
     case SLIPWAY_MAP_LOADER:
         return write_back && in_window;
+    case SLIPWAY_MAP_FIRMWARE:
+        return (write_back || mapping->cache == SLIPWAY_CACHE_UC) && mapping->rights == 0 &&
+               in_window;
     default:
         return false;
     }
@@ -449,7 +452,8 @@ static bool check_stages(info_t info, uint64_t *ret_index) {
 
 // At most one page of it is looked for: its own length is its own business.
 static bool firmware_ok(info_t info, uint64_t address, uint64_t phys) {
-    return address == 0 || (phys != 0 && is_direct_view(info, address, phys, 1));
+    return address == 0 || (phys != 0 && (is_direct_view(info, address, phys, 1) ||
+                                          is_mapped(info, address, phys, 1, SLIPWAY_MAP_FIRMWARE)));
 }
 
 static bool check_firmware(info_t info, [[maybe_unused]] uint64_t *ret_index) {

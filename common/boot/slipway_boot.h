@@ -53,6 +53,13 @@
  *               executable; the frames of kernel text and read-only data are read-only there too.
  *               MMIO, reserved ranges and holes are not mapped, nor is RAM that the MTRRs do not
  *               make write-back, which is listed as SLIPWAY_RANGE_DEMOTED.
+ *   firmware    its tables, where they do not lie in that RAM (SLIPWAY_MAP_FIRMWARE): read-only,
+ *               never executable. These are all ACPI tables that the RSDP leads to (itself, XSDT,
+ *               RSDT, what they list, DSDT, FACS); SMBIOS entry points with their structures; the
+ *               EFI system table, its vendor's name, runtime services table and list of
+ *               configuration tables, and the page in which each of those begins. What the
+ *               firmware itself has not mapped is left out, and so is, with a line in the log, what
+ *               lies in more places than there is room for.
  *   screen      every framebuffer is mapped write-combining and cleared to 0, which is black,
  * unless SLIPWAY_NOTE_KEEP_SCREEN or the config keeps the firmware's picture
  *
@@ -69,16 +76,21 @@
  * which is in use until every parked CPU has been released and has left its stack, GDT and IDT. The
  * loader's tables must map it for as long as any is parked.
  *
+ * Tables of the firmware hold physical addresses. To follow one, look in `mappings` for the record
+ * of purpose SLIPWAY_MAP_DIRECT or SLIPWAY_MAP_FIRMWARE that holds it: its virtual address is virt
+ * + (address - phys). At the end of a record a table may go on in another one: look again. An
+ * address that no such record holds is not mapped.
+ *
  * When you port a kernel from elsewhere:
  *
  *   RDI         an entry in assembler that calls anything first loses it: copy it into a static
  *   devices     no MMIO is in the direct map (local APIC, HPET, PCI configuration space): map each,
  *               uncached, before the first access
- *   first CR3   stack, GDT, TSS, IDT and framebuffers are mapped in SLIPWAY_WINDOW_BASE and up, not
- *               in the direct map. Tables of the kernel's own that lack this window end in a triple
- *               fault at the first push or fault. Until all of these are replaced take over
- *               entries 256 to 511 of the root at hhdm_base + root_phys, or map what `mappings`
- *               lists
+ *   first CR3   stack, GDT, TSS, IDT, framebuffers and some tables of the firmware are mapped in
+ *               SLIPWAY_WINDOW_BASE and up, not in the direct map. Tables of the kernel's own that
+ *               lack this window end in a triple fault at the first push or fault. Until all of
+ *               these are replaced take over entries 256 to 511 of the root at hhdm_base +
+ *               root_phys, or map what `mappings` lists
  *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys. Sizes are in bytes. Nothing here needs a relocation or a free: the
@@ -109,7 +121,7 @@
 /* Address space, the same with 4 and 5 paging levels. */
 #define SLIPWAY_HHDM_BASE      SLIPWAY_U64(0xffff800000000000) /* direct map, default base */
 #define SLIPWAY_HHDM_MAX_BYTES SLIPWAY_U64(0x400000000000)     /* its window: 2^46, 64 TiB */
-#define SLIPWAY_WINDOW_BASE    SLIPWAY_U64(0xffffc00000000000) /* framebuffers, stack, loader */
+#define SLIPWAY_WINDOW_BASE    SLIPWAY_U64(0xffffc00000000000) /* all but direct map and kernel */
 #define SLIPWAY_WINDOW_END     SLIPWAY_U64(0xffffc80000000000)
 #define SLIPWAY_KERNEL_MIN     SLIPWAY_U64(0xffffc80000000000) /* lowest kernel segment */
 #define SLIPWAY_KERNEL_MAX     SLIPWAY_U64(0xfffffffffffff000) /* end of the highest, exclusive */
@@ -126,6 +138,7 @@
 
 /* slipway_mapping.cache */
 #define SLIPWAY_CACHE_WB 0
+#define SLIPWAY_CACHE_UC 3
 #define SLIPWAY_CACHE_WC 5
 
 /* slipway_mapping.purpose */
@@ -134,6 +147,7 @@
 #define SLIPWAY_MAP_STACK       3 /* the boot stack, without its guard pages */
 #define SLIPWAY_MAP_FRAMEBUFFER 4 /* a framebuffer, write-combining */
 #define SLIPWAY_MAP_LOADER      5 /* the loader's image: fault handler, GDT, TSS, IDT */
+#define SLIPWAY_MAP_FIRMWARE    6 /* tables of the firmware, read-only, write-back or uncached */
 
 /* slipway_range.purpose */
 #define SLIPWAY_RANGE_KERNEL      1 /* the kernel's image in memory; not reclaimable */
@@ -354,7 +368,7 @@ struct slipway_boot_info {
     uint64_t stack_top;    /* end */
 
     uint64_t rsdp_phys;   /* ACPI 2.0 or later RSDP, else 1.0, else 0 */
-    uint64_t rsdp;        /* the same in the direct map; 0 if absent or outside RAM */
+    uint64_t rsdp;        /* where it is mapped; 0 if absent, or if the firmware cannot read it */
     uint64_t smbios_phys; /* SMBIOS 3 entry point, else 2, else 0 */
     uint64_t smbios;
     uint64_t efi_system_table_phys;

@@ -330,7 +330,7 @@ uint64_t cpu_read_cr2(void) {
 }
 
 uint64_t cpu_read_cr3(void) {
-    return fake.cpu.root != 0 ? fake.cpu.root : fake.root; // the kernel's, once it is entered
+    return fake.cpu.root != 0 ? fake.cpu.root : fake.firmware_root;
 }
 
 uint64_t cpu_read_cr4(void) {

@@ -26,11 +26,11 @@
 #define FAKE_ARENA_PAGES UINT64_C(8192)
 #define FAKE_ARENA_END   (FAKE_ARENA_START + FAKE_ARENA_PAGES * 4096)
 
-// Places in the arena: the system table, ACPI's tables, the firmware's page tables and the loader's
+// Places in the arena: the firmware's page tables, the system table, ACPI's tables and the loader's
 // image.
+#define FAKE_TABLES_PHYS (FAKE_ARENA_START + 0x40000)
 #define FAKE_SYSTEM_PHYS (FAKE_ARENA_START + 0x70000)
 #define FAKE_ACPI_PHYS   (FAKE_ARENA_START + 0xa0000)
-#define FAKE_ROOT_PHYS   (FAKE_ARENA_START + 0x40000)
 #define FAKE_IMAGE_PHYS  (FAKE_ARENA_START + 0xb4000)
 #define FAKE_IMAGE_BYTES UINT64_C(0x5f00) // of 6 pages
 
@@ -40,6 +40,9 @@
 
 // The registers of the local APIC, in no RAM.
 #define FAKE_LAPIC_PHYS (FAKE_ARENA_END + UINT64_C(0x1000000))
+
+// So long are the structures of SMBIOS; they are not there to be read.
+#define FAKE_STRUCTURES_BYTES UINT64_C(0xe00)
 
 // RAM above 4 GiB that is in the map and not in the arena.
 #define FAKE_HIGH_PHYS  UINT64_C(0x100000000)
@@ -218,7 +221,8 @@ struct fake {
     uint64_t (*apic_rdmsr)(uint32_t msr); // IA32_APIC_BASE, and the local APIC's registers
     void (*apic_wrmsr)(uint32_t msr, uint64_t value);
     bool uart_is_stuck;  // never takes a byte
-    uint64_t smbios;     // where the firmware says that its SMBIOS tables are
+    uint64_t smbios;     // where the firmware says that its SMBIOS tables are, and is nothing else;
+    uint64_t structures; // and where these say that their structures are; both if in the arena
     uint64_t uart_takes; // so many bytes, then none; 0: any number
     bool has_uart;
     bool has_pm_timer; // and an RSDP that leads to it,
@@ -262,8 +266,9 @@ struct fake {
     // ---- Seen
     enum fake_end end;
     EFI_STATUS status;
-    struct enter_cpu cpu; // what the switch to the kernel was given,
-    uint64_t cpu_address; // and where
+    uint64_t firmware_root; // of the firmware's page tables, which map the arena one to one
+    struct enter_cpu cpu;   // what the switch to the kernel was given,
+    uint64_t cpu_address;   // and where
     uint64_t calls;
     uint8_t kinds[FAKE_CALLS_RECORDED];  // of each call, by its number
     const struct fake_file *failed_file; // that the failing call was about
@@ -275,7 +280,6 @@ struct fake {
     bool interrupts_are_off;
     uint8_t pic_masks[2];
     uint8_t pit_control;       // the last control word
-    uint64_t root;             // of the firmware's page tables: the low 4 GiB, one to one
     uint8_t com1_registers[8]; // as they stand, the divisor's apart
     uint8_t com1_divisor[2];
     uint64_t com1_polls;
@@ -362,7 +366,6 @@ EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file);
 
 void fake_reset_memory(void);
 void fake_reset_cpu(void);
-void fake_put_page_tables(void);
 uint64_t fake_map_key(void);
 void fake_change_map_key(void);
 void fake_send_to_com1(uint8_t byte);

@@ -358,6 +358,7 @@ void fake_reset(void) {
         .has_mtrrs = true,
         .mtrr_cap = 1 << 10 | MTRR_CAP_FIXED | 8,
         .apic_id = 4,
+        .structures = FAKE_ACPI_PHYS + 0x1100,
         .has_1g = true,
         .has_mce = true,
         .has_uart = true,

@@ -180,9 +180,33 @@ void setup_adopt_space(struct vmem *ret_space) {
     adopt(ret_space, fake.cpu.root);
 }
 
+// A table of the firmware's that lies in the arena, where the firmware maps it, can be read.
+static void check_firmware_table(const struct vmem *space, uint64_t address, uint64_t phys) {
+    struct vmem_translation translation;
+    if (phys >= FAKE_ARENA_START && phys < FAKE_ARENA_END)
+        assert_true(address != 0);
+    if (address == 0)
+        return;
+    assert_int_equal(vmem_translate(space, vaddr(address), &translation), VMEM_OK);
+    assert_int_equal(translation.phys.value, phys);
+    assert_false(translation.rights & VMEM_EXECUTE);
+}
+
+static void check_firmware_tables(const struct vmem *space) {
+    check_firmware_table(space, copy.info.rsdp, copy.info.rsdp_phys);
+    check_firmware_table(space, copy.info.smbios, copy.info.smbios_phys);
+    check_firmware_table(space, copy.info.efi_system_table, copy.info.efi_system_table_phys);
+    for (uint32_t i = 0; i < copy.info.mappings.count; i++) {
+        const struct slipway_mapping *mapping = setup_record(&copy.info.mappings, i);
+        if (mapping->purpose == SLIPWAY_MAP_FIRMWARE)
+            assert_int_equal(mapping->rights, 0);
+    }
+}
+
 static void check_space(void) {
     struct vmem space;
     setup_adopt_space(&space);
+    check_firmware_tables(&space);
     check_mapped(&space);
     check_direct_map(&space);
     for (uint32_t i = 0; i < copy.info.framebuffers.count; i++)

@@ -1,6 +1,6 @@
-// The tables that the firmware leaves in memory: its page tables, the system table, and ACPI's way
-// to the power management timer, to the CPUs and to what a test adds. ACPI 6.4: RSDP 5.2.5.3,
-// XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12.
+// The tables that the firmware leaves in memory: its page tables, the system table, ACPI's way to
+// the power management timer, to the CPUs and to what a test adds, and SMBIOS's entry point.
+// ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12. DSP0134 5.2.2. SDM 3A 4.5.
 #include "common/base/assert.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
@@ -13,7 +13,9 @@ enum {
     XSDT_BYTES = 36 + 2 * 8, // and 8 for the MADT, or for each table of the test's
     FADT_BYTES = 276,
     MADT_ROOM = 0x8000,
+    MADT_HEADER = 40,   // and a few bytes
     MORE_ID = 0x100000, // of the first CPU that is none
+    SMBIOS_BYTES = 24,
 };
 
 static char *at(uint64_t physical) {
@@ -97,20 +99,38 @@ static void put_acpi(void) {
     acpi_fake_sum_bytes(fadt, FADT_BYTES, ACPI_TABLE_SUM);
 }
 
-// The low 4 GiB one to one, writable, in pages of 2 MiB. SDM 3A 4.5.
-void fake_put_page_tables(void) {
-    enum { PRESENT_WRITE = 3, LARGE = 1 << 7, ENTRIES = 512, GIGABYTES = 4 };
-    uint64_t phys = FAKE_ROOT_PHYS;
-    fake.root = phys;
-    for (unsigned level = fake.paging_levels; level > 2; level--, phys += 4096)
-        put(make_readable(phys, 4096), 0, (phys + 4096) | PRESENT_WRITE, 8);
-    char *directory_pointers = at(phys - 4096);
-    for (uint64_t i = 0; i < GIGABYTES; i++, phys += 4096) {
-        put(directory_pointers, 8 * i, phys | PRESENT_WRITE, 8);
-        char *directory = make_readable(phys, 4096);
-        for (uint64_t j = 0; j < ENTRIES; j++)
-            put(directory, 8 * j, (i * ENTRIES + j) << 21 | LARGE | PRESENT_WRITE, 8);
-    }
+static void put_smbios(void) {
+    if (fake.smbios < FAKE_ARENA_START || fake.smbios >= FAKE_ARENA_END)
+        return;
+    char *entry = make_readable(fake.smbios, SMBIOS_BYTES);
+    memcpy(entry, "_SM3_", 5);
+    put(entry, 6, SMBIOS_BYTES, 1);
+    put(entry, 12, FAKE_STRUCTURES_BYTES, 4);
+    put(entry, 16, fake.structures, 8);
+    acpi_fake_sum_bytes(entry, SMBIOS_BYTES, 5);
+}
+
+// ---- Page tables: the arena and the fourth GiB, where devices are, in pages of 2 MiB
+
+enum { TABLE_BYTES = 4096, TABLES = 5, ENTRY_PRESENT_WRITE = 3, ENTRY_LARGE = 1 << 7 };
+
+static void put_leaves(char *directory, uint64_t start, uint64_t end) {
+    for (uint64_t at = start; at < end; at += 2 << 20)
+        put(directory, (at >> 21 & 511) << 3, at | ENTRY_PRESENT_WRITE | ENTRY_LARGE, 8);
+}
+
+// The tables of 5 levels are those of 4, and one above.
+static void put_page_tables(void) {
+    char *tables = make_readable(FAKE_TABLES_PHYS, TABLES * TABLE_BYTES);
+    put_leaves(tables, FAKE_ARENA_START, FAKE_ARENA_END);
+    put_leaves(tables, FAKE_LAPIC_PHYS, FAKE_LAPIC_PHYS + 4096);
+    put_leaves(tables + TABLE_BYTES, UINT64_C(3) << 30, UINT64_C(4) << 30);
+    put(tables, 2 * TABLE_BYTES, FAKE_TABLES_PHYS | ENTRY_PRESENT_WRITE, 8);
+    put(tables, 2 * TABLE_BYTES + 3 * 8, (FAKE_TABLES_PHYS + TABLE_BYTES) | ENTRY_PRESENT_WRITE, 8);
+    for (uint64_t level = 3; level < TABLES; level++)
+        put(tables, level * TABLE_BYTES,
+            (FAKE_TABLES_PHYS + (level - 1) * TABLE_BYTES) | ENTRY_PRESENT_WRITE, 8);
+    fake.firmware_root = FAKE_TABLES_PHYS + (fake.paging_levels - 1) * TABLE_BYTES;
 }
 
 void fake_put_tables(EFI_SYSTEM_TABLE *system) {
@@ -123,7 +143,14 @@ void fake_put_tables(EFI_SYSTEM_TABLE *system) {
     memcpy(placed, tables, sizeof(tables));
     system->ConfigurationTable = (EFI_CONFIGURATION_TABLE *)(uintptr_t)tables_phys;
     system->NumberOfTableEntries = fake.has_pm_timer ? 2 : 1;
+    char *services = make_readable(FAKE_SYSTEM_PHYS + 0x200, sizeof(*system->RuntimeServices));
+    memcpy(services, system->RuntimeServices, sizeof(*system->RuntimeServices));
+    system->RuntimeServices = (EFI_RUNTIME_SERVICES *)(uintptr_t)(FAKE_SYSTEM_PHYS + 0x200);
+    system->FirmwareVendor = (CHAR16 *)(uintptr_t)(FAKE_SYSTEM_PHYS + 0x400);
+    memcpy(make_readable(FAKE_SYSTEM_PHYS + 0x400, 5 * sizeof(CHAR16)), L"Fake",
+           5 * sizeof(CHAR16));
     memcpy(make_readable(FAKE_SYSTEM_PHYS, sizeof(*system)), system, sizeof(*system));
     put_acpi();
-    fake_put_page_tables();
+    put_smbios();
+    put_page_tables();
 }

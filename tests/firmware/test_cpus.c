@@ -275,7 +275,8 @@ TEST(
     assert_int_equal(fake.commands, 5);
     static const uint64_t waits[] = {10000, 200, 2000000};
     for (size_t i = 0; i < ARRAY_LEN(waits); i++) // and the look from which they are counted
-        assert_int_equal(fake.sent[i + 2] - fake.sent[i + 1], waits[i] * MICROSECOND + FAKE_TSC_STEP);
+        assert_int_equal(fake.sent[i + 2] - fake.sent[i + 1],
+                         waits[i] * MICROSECOND + FAKE_TSC_STEP);
 }
 
 TEST("cpus: whatever was in memory, nothing behind the records is taken for one") {

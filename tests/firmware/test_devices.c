@@ -18,17 +18,20 @@ TEST("the firmware's tables are handed over by both addresses") {
     assert_int_equal(info->efi_system_table, info->hhdm_base + FAKE_SYSTEM_PHYS);
 }
 
-TEST("a table of the firmware's has an address in the direct map only where that reaches") {
+#define FIRMWARE_WINDOW (SLIPWAY_WINDOW_BASE + GIB(512))
+
+TEST("a table of the firmware's is in the direct map, or in a window, or cannot be read at all") {
     static const struct {
         uint64_t phys;
-        bool direct;
+        uint64_t virt; // 0: nowhere; 1: in the direct map
     } tables[] = {
-        {0x10, true},                            // in frame 0, which is RAM
-        {FAKE_ARENA_START + 0xa0000, true},      // where a region begins
-        {FAKE_ARENA_START + 0x100000 - 1, true}, // where RAM ends
-        {FAKE_ARENA_START + 0x100000, false},    // and reserved memory begins
-        {FAKE_ARENA_START + 0x80000, false},     // reserved
-        {UINT64_C(0x7fffffffff), false},         // in no region
+        {0x10, 1},                               // in frame 0, which is RAM
+        {FAKE_ARENA_START + 0xb0000, 1},         // where a region begins
+        {FAKE_ARENA_START + 0x100000 - 0x18, 1}, // where RAM ends
+        // Where reserved memory begins: below are ranges of 1 page and of 2, with guards.
+        {FAKE_ARENA_START + 0x100000, FIRMWARE_WINDOW + 0x5000},
+        {FAKE_ARENA_START + 0x80010, FIRMWARE_WINDOW + 0x2010}, // reserved, near other tables
+        {UINT64_C(0x7fffffffff), 0},                            // in no region
     };
     for (uint32_t i = 0; i < ARRAY_LEN(tables); i++) {
         setup_boot(NULL);
@@ -36,8 +39,101 @@ TEST("a table of the firmware's has an address in the direct map only where that
         fake_boot();
         const struct slipway_boot_info *info = setup_expect_kernel();
         assert_int_equal(info->smbios_phys, tables[i].phys);
-        assert_int_equal(info->smbios, tables[i].direct ? info->hhdm_base + tables[i].phys : 0);
+        uint64_t direct = info->hhdm_base + tables[i].phys;
+        assert_int_equal(info->smbios, tables[i].virt == 1 ? direct : tables[i].virt);
     }
+}
+
+// The mappings of the firmware's tables, in rising order.
+static void expect_window(const struct slipway_boot_info *info, const struct slipway_mapping *want,
+                          uint32_t count) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < info->mappings.count; i++) {
+        const struct slipway_mapping *mapping = setup_record(&info->mappings, i);
+        if (mapping->purpose != SLIPWAY_MAP_FIRMWARE)
+            continue;
+        assert_true(found < count);
+        assert_memory_equal(mapping, &want[found++], sizeof(*want));
+    }
+    assert_int_equal(found, count);
+}
+
+TEST("what the firmware's tables take of reserved memory is mapped, and of RAM nothing twice") {
+    const uint64_t reserved = FAKE_ARENA_START + 0x80000;
+    const struct slipway_mapping want[] = {
+        {FIRMWARE_WINDOW + 0x2000, reserved, 0x1000, 0, 0, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x4000, reserved + 0x1d000, 0x2000, 0, 0, SLIPWAY_MAP_FIRMWARE},
+    };
+    setup_boot(NULL);
+    fake_boot();
+    expect_window(setup_expect_kernel(), NULL, 0);
+    setup_boot(NULL);
+    fake.smbios = reserved;
+    fake.structures = reserved + 0x1dff8;
+    fake_boot();
+    expect_window(setup_expect_kernel(), want, ARRAY_LEN(want));
+}
+
+TEST("reserved memory that cannot be write-back is mapped uncached") {
+    setup_boot(NULL);
+    fake.smbios = FAKE_ARENA_START + 0x80000;
+    EFI_MEMORY_DESCRIPTOR uncached = {.Type = EfiReservedMemoryType,
+                                      .PhysicalStart = FAKE_ARENA_START + 0x80000,
+                                      .NumberOfPages = 1,
+                                      .Attribute = EFI_MEMORY_UC};
+    fake_add_descriptor(&uncached);
+    fake_boot();
+    const struct slipway_mapping want = {
+        FIRMWARE_WINDOW + 0x2000, uncached.PhysicalStart, 0x1000, 0,
+        SLIPWAY_CACHE_UC,         SLIPWAY_MAP_FIRMWARE};
+    expect_window(setup_expect_kernel(), &want, 1);
+}
+
+static void reserve_acpi(uint32_t reading) {
+    if (reading == 2)
+        fake_set_memory(FAKE_ACPI_PHYS, FRAME_BYTES, EfiReservedMemoryType);
+}
+
+TEST("tables whose RAM is none in the last map move to their window") {
+    setup_boot(NULL);
+    fake.before_map = reserve_acpi;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->rsdp, FIRMWARE_WINDOW + 0x2000);
+    const struct slipway_mapping want = {FIRMWARE_WINDOW + 0x2000, FAKE_ACPI_PHYS, 0x1000, 0, 0,
+                                         SLIPWAY_MAP_FIRMWARE};
+    expect_window(info, &want, 1);
+}
+
+static void free_reserved(uint32_t reading) {
+    if (reading == 2)
+        fake_set_memory(FAKE_ARENA_START + 0x80000, FRAME_BYTES, EfiACPIReclaimMemory);
+}
+
+TEST(
+    "tables in what is RAM in the last map are in the direct map, and others stay where they are") {
+    const uint64_t reserved = FAKE_ARENA_START + 0x80000;
+    const struct slipway_mapping want = {FIRMWARE_WINDOW + 0x4000, reserved + 0x2000, 0x1000, 0, 0,
+                                         SLIPWAY_MAP_FIRMWARE};
+    setup_boot(NULL);
+    fake.smbios = reserved;
+    fake.structures = reserved + 0x2000;
+    fake.before_map = free_reserved;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->smbios, info->hhdm_base + reserved);
+    expect_window(info, &want, 1);
+}
+
+TEST(
+    "a framebuffer in reserved memory that a table is said to lie in stays write-combining alone") {
+    setup_boot(NULL);
+    fake.structures = FAKE_ARENA_START + 0x80000;
+    fake_add_display(FAKE_ARENA_START + 0x80000, 16, 16);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->framebuffers.count, 1);
+    expect_window(info, NULL, 0);
 }
 
 TEST("the TSC's frequency is measured against the power management timer, within 0.2 percent") {

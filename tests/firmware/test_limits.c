@@ -210,7 +210,7 @@ static uint64_t scratch_bytes(uint64_t more) {
 
 TEST("limits: scratch memory has room for regions, mappings and events of a map twice as large") {
     enum { MORE = 8 };
-    uint64_t each = 4 * (sizeof(struct memmap_region) + sizeof(struct slipway_mapping)) +
+    uint64_t each = 4 * (sizeof(struct memmap_region) + 2 * sizeof(struct slipway_mapping)) +
                     2 * 6 * sizeof(uint64_t);
     assert_int_equal(scratch_bytes(MORE) - scratch_bytes(0), 2 * MORE * each);
 }

@@ -52,6 +52,12 @@ static void make_firmware(struct boot *boot) {
     fake.map_order = boot_chance(boot, 50) ? random_next(&boot->random) : 0;
     fake.gives_page_0 = boot_chance(boot, 20) ? 1 + (uint32_t)boot_below(boot, 12) : 0;
     fake.ram_attributes = boot_chance(boot, 20) ? EFI_MEMORY_XP | EFI_MEMORY_UCE : 0;
+    const uint64_t reserved = FAKE_ARENA_START + 0x80000;
+    if (boot_chance(boot, 40)) { // the end of RAM and of reserved memory, too
+        fake.smbios = reserved + 8 * boot_below(boot, 0x800) - 0x1000;
+        fake.structures = reserved + 0x10000 + boot_below(boot, 0x10000);
+        boot_tell(boot, "SMBIOS at 0x%lx and 0x%lx, ", fake.smbios, fake.structures);
+    }
     boot_tell(boot, "TPL %lu, stride %lu%s%s, ", fake.tpl, fake.stride,
               fake.probe_hides_stride ? " not told" : "", fake.map_order != 0 ? ", shuffled" : "");
     if (fake.gives_page_0 != 0)

@@ -411,6 +411,28 @@ TEST("audit 3: rights other than listed are found") {
            "audit 5: ");
 }
 
+// A page of a table of the firmware's, which is reserved.
+static struct hand_over *make_with_firmware(uint64_t phys, uint32_t rights, uint16_t cache) {
+    struct hand_over *hand_over = make();
+    add_mapping(hand_over, (struct slipway_mapping){SPARE_VIRT, phys, PAGES(1), rights, cache,
+                                                    SLIPWAY_MAP_FIRMWARE});
+    list_tables(hand_over);
+    return hand_over;
+}
+
+TEST("audit 3: a table of the firmware's may be mapped outside the direct map, read-only alone") {
+    static const uint16_t caches[] = {SLIPWAY_CACHE_WB, SLIPWAY_CACHE_UC};
+    for (unsigned i = 0; i < ARRAY_LEN(caches); i++) {
+        struct hand_over *hand_over = make_with_firmware(RESERVED, 0, caches[i]);
+        assert_int_equal(audit(hand_over), 0);
+        destroy(hand_over);
+    }
+    struct hand_over *hand_over = make_with_firmware(RESERVED, SLIPWAY_RIGHT_WRITE, 0);
+    EXPECT(hand_over, "audit 3: ffffc02000000000: a table of the firmware's, rights 3");
+    hand_over = make_with_firmware(RESERVED, SLIPWAY_RIGHT_EXECUTE, 0);
+    EXPECT(hand_over, "audit 3: ffffc02000000000: a table of the firmware's, rights 9");
+}
+
 TEST("audit 3: a reserved range, listed or not, may not be in the direct map") {
     struct hand_over *hand_over = make();
     add_direct(hand_over, RESERVED + PAGES(1), RESERVED + PAGES(3), SLIPWAY_RIGHT_WRITE);
@@ -460,6 +482,16 @@ TEST("audit 4: a framebuffer with two cache types, neither WB, is found once") {
     list_tables(hand_over);
     EXPECT(hand_over, "audit 4: frame 80001000: mapped with cache type 3 by ffffc02000000000, 5 by "
                       "ffffc01000001000");
+}
+
+TEST(
+    "audit 4: a table of the firmware's that is uncached, in RAM or in a framebuffer, is found once") {
+    struct hand_over *hand_over = make_with_firmware(0x5000, 0, SLIPWAY_CACHE_UC);
+    EXPECT(hand_over, "audit 4: frame 5000: mapped with cache type 3 by ffffc02000000000, 0 by "
+                      "ffff800000005000");
+    hand_over = make_with_firmware(SCREEN, 0, SLIPWAY_CACHE_UC);
+    EXPECT(hand_over, "audit 4: frame 80000000: mapped with cache type 3 by ffffc02000000000, 5 by "
+                      "ffffc01000000000");
 }
 
 TEST("audit 5: a writable alias of kernel text is found, though it be listed") {

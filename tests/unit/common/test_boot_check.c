@@ -238,7 +238,7 @@ TEST("boot_check: the manifest is sorted, disjoint, aligned and inside the upper
         EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].rights |= 0x80000000);
         EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].cache = 1);
         EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].purpose = 0);
-        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].purpose = 6);
+        EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i].purpose = 7);
     }
     for (unsigned i = 1; i < BLOCK_MAPS; i++)
         EXPECT(BOOT_CHECK_MAPPINGS, i, b->mappings[i] = b->mappings[i - 1]);
@@ -596,6 +596,32 @@ TEST("boot_check: firmware tables are at their physical addresses in the direct 
 #undef CHECK_TABLE
     EXPECT(BOOT_CHECK_FIRMWARE, 0, b->info.rsdp = BLOCK_FRAME; // mapped, but not by the direct map
            b->info.rsdp_phys = BLOCK_FRAME - BLOCK_HHDM);
+}
+
+// The loader's mapping becomes one of the page in the legacy hole where the SMBIOS tables are.
+static struct slipway_mapping *put_firmware(struct boot_block *b) {
+    struct slipway_mapping *mapping = &b->mappings[BLOCK_MAP_LOADER];
+    *mapping = (struct slipway_mapping){mapping->virt,       0xf0000, 0x1000, 0, SLIPWAY_CACHE_WB,
+                                        SLIPWAY_MAP_FIRMWARE};
+    b->info.smbios = mapping->virt;
+    return mapping;
+}
+
+TEST(
+    "boot_check: firmware tables outside the direct map are read-only, in the window, at their places") {
+    EXPECT_OK(put_firmware(b));
+    EXPECT_OK(put_firmware(b)->cache = SLIPWAY_CACHE_UC);
+    EXPECT_OK(put_firmware(b); b->info.smbios += 0xfff; b->info.smbios_phys += 0xfff);
+    EXPECT_OK(put_firmware(b); b->info.smbios = 0);
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, put_firmware(b); b->info.smbios++);
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, put_firmware(b); b->info.smbios_phys--);
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, put_firmware(b)->phys += 0x1000);
+    EXPECT(BOOT_CHECK_FIRMWARE, 0, put_firmware(b); b->info.smbios += 0x1000;
+           b->info.smbios_phys += 0x1000);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOADER, put_firmware(b)->rights = SLIPWAY_RIGHT_WRITE);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOADER, put_firmware(b)->rights = SLIPWAY_RIGHT_EXECUTE);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOADER, put_firmware(b)->cache = SLIPWAY_CACHE_WC);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOADER, put_firmware(b)->virt = SLIPWAY_WINDOW_END);
 }
 
 TEST("boot_check: the records of CPUs are whole lines in the direct map, in their range, or none") {

@@ -154,21 +154,104 @@ TEST("plan: the largest manifest is as large as its bound") {
     struct slipway_framebuffer framebuffers[PLAN_FRAMEBUFFERS_MAX];
     for (uint32_t i = 0; i < ARRAY_LEN(framebuffers); i++)
         framebuffers[i] = (struct slipway_framebuffer){.address_phys = GIB(2), .bytes = MIB(1)};
+    // The first has holes for RAM in it.
+    static const struct memmap_region two[] = {{0x1000, 0xa0000, SLIPWAY_MEM_USABLE, true},
+                                               {0x100000, 0x40000000, SLIPWAY_MEM_USABLE, true}};
+    struct plan_firmware firmware[PLAN_FIRMWARE_MAX] = {{0, 0x40001000, SLIPWAY_CACHE_UC}};
+    for (uint32_t i = 1; i < PLAN_FIRMWARE_MAX; i++)
+        firmware[i] = (struct plan_firmware){0x50000000 + i * 0x2000, 0x50001000 + i * 0x2000, 0};
     struct plan_input input = make_input(&kernel);
+    input.regions = two;
+    input.region_count = 2;
     input.framebuffers = framebuffers;
     input.framebuffer_count = ARRAY_LEN(framebuffers);
+    input.firmware = firmware;
+    input.firmware_count = PLAN_FIRMWARE_MAX;
     input.other_cpus = 20;
     uint64_t bound = plan_mapping_bound(input.region_count, input.other_cpus);
     uint64_t count = plan_make_manifest(&input, mappings);
-    // RAM cut by every read-only run, stacks, loader, screens, and all runs.
-    assert_int_equal(count, 2 + 2 * ELF_SEGMENTS_MAX + 21 + 3 + 7 + ELF_SEGMENTS_MAX + 2);
-    assert_int_equal(bound, count + 1); // for the region that is not mapped
+    // RAM cut by every read-only run, stacks, loader, screens, firmware's pages cut by RAM, and all
+    // runs.
+    uint64_t others = 2 * ELF_SEGMENTS_MAX + 21 + 3 + 7 + (64 + 2) + ELF_SEGMENTS_MAX;
+    assert_int_equal(count, 2 + others + 2);
+    assert_int_equal(bound, count);
     for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++)
         kernel.segments[i].write = true;
     kernel.relro_start = kernel.virt_start; // all of it, so that nothing is cut
     kernel.relro_end = virt;
-    assert_int_equal(plan_make_manifest(&input, mappings),
-                     2 + 2 * ELF_SEGMENTS_MAX + 21 + 3 + 7 + ELF_SEGMENTS_MAX);
+    assert_int_equal(plan_make_manifest(&input, mappings), 2 + others);
+}
+
+// ---- The firmware's pages
+
+#define FIRMWARE_WINDOW (SLIPWAY_WINDOW_BASE + GIB(512))
+
+// The firmware's mappings of a manifest are `want`.
+static void expect_firmware(uint64_t count, const struct slipway_mapping *want, uint64_t wanted) {
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (mappings[i].purpose != SLIPWAY_MAP_FIRMWARE)
+            continue;
+        assert_true(found < wanted);
+        assert_memory_equal(&mappings[i], &want[found++], sizeof(*want));
+    }
+    assert_int_equal(found, wanted);
+}
+
+static const struct plan_firmware tables[] = {
+    {0x9f000, 0xa2000, SLIPWAY_CACHE_WB},       // its first page is RAM
+    {0xf0000, 0x102000, SLIPWAY_CACHE_UC},      // its last two are
+    {0x200000, 0x203000, SLIPWAY_CACHE_WB},     // all of it is
+    {0x40000000, 0x40001000, SLIPWAY_CACHE_WB}, // RAM ends here
+    {0x40001000, 0x40002000, SLIPWAY_CACHE_UC}, // follows, and only the cache type differs
+    {0xfec00000, 0xfec01000, SLIPWAY_CACHE_UC},
+};
+
+TEST("plan: of the firmware's pages those that are no RAM are mapped, read-only, with guards") {
+    const struct slipway_mapping want[] = {
+        {FIRMWARE_WINDOW + 0x1000, 0xa0000, 0x2000, 0, 0, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x4000, 0xf0000, 0x10000, 0, 3, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x1b000, 0x40000000, 0x1000, 0, 0, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x1c000, 0x40001000, 0x1000, 0, 3, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x1e000, 0xfec00000, 0x1000, 0, 3, SLIPWAY_MAP_FIRMWARE},
+    };
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    input.firmware = tables;
+    input.firmware_count = ARRAY_LEN(tables);
+    expect_firmware(plan_make_manifest(&input, mappings), want, ARRAY_LEN(want));
+}
+
+TEST("plan: the address of a firmware's page stays, whatever becomes RAM") {
+    static const struct memmap_region other[] = {
+        {0x0, 0xa1000, SLIPWAY_MEM_USABLE, true},         {0xa1000, 0xf8000, 13, false},
+        {0xf8000, 0xf9000, SLIPWAY_MEM_USABLE, true},     {0xfa000, 0x100000, 13, false},
+        {0x100000, 0x40002000, SLIPWAY_MEM_USABLE, true}, {0xfec00000, 0xfec01000, 15, false},
+    };
+    const struct slipway_mapping want[] = {
+        {FIRMWARE_WINDOW + 0x2000, 0xa1000, 0x1000, 0, 0, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x4000, 0xf0000, 0x8000, 0, 3, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0xd000, 0xf9000, 0x7000, 0, 3, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x1e000, 0xfec00000, 0x1000, 0, 3, SLIPWAY_MAP_FIRMWARE},
+    };
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    input.regions = other;
+    input.region_count = ARRAY_LEN(other);
+    input.firmware = tables;
+    input.firmware_count = ARRAY_LEN(tables);
+    expect_firmware(plan_make_manifest(&input, mappings), want, ARRAY_LEN(want));
+}
+
+TEST("plan: the firmware's pages are mapped whole where there is no RAM at all") {
+    const struct slipway_mapping want = {FIRMWARE_WINDOW,     0x9f000, 0x3000, 0, 0,
+                                         SLIPWAY_MAP_FIRMWARE};
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_input(&kernel);
+    input.region_count = 0;
+    input.firmware = tables;
+    input.firmware_count = 1;
+    expect_firmware(plan_make_manifest(&input, mappings), &want, 1);
 }
 
 // ---- Tables in memory whose physical addresses are not its pointers

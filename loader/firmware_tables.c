@@ -1,0 +1,131 @@
+// See firmware_tables.h.
+#include "loader/firmware_tables.h"
+
+#include "common/acpi/acpi_tables.h"
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "common/smbios/smbios.h"
+#include "common/x86/cpu.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+#include "loader/table_pool.h"
+
+enum { VENDOR_CHARS_MAX = 256 };
+
+struct search {
+    struct firmware_pages *pages;
+    struct vmem firmware; // its address space, to be read
+};
+
+// ---- What the firmware maps
+
+struct one_to_one {
+    uint64_t bytes;
+};
+
+static bool count_one_to_one(void *argument, const struct vmem_run *run) {
+    struct one_to_one *found = argument;
+    if (run->phys.value != run->virt.value)
+        return false;
+    found->bytes += run->bytes;
+    return true;
+}
+
+// Page 0 counts as absent: a null pointer is no table.
+static const void *pointer(void *context, uint64_t phys, uint64_t bytes) {
+    const struct search *search = context;
+    struct one_to_one found = {0};
+    uint64_t start = align_down(phys, FRAME_BYTES);
+    uint64_t end;
+    if (start == 0 || add_overflows(phys, bytes + FRAME_BYTES - 1, &end))
+        return NULL;
+    uint64_t whole = align_down(end, FRAME_BYTES) - start;
+    if (vmem_walk(&search->firmware, vaddr(start), whole, count_one_to_one, &found) != VMEM_OK ||
+        found.bytes != whole)
+        return NULL;
+    return firmware_pointer(phys);
+}
+
+static void add(struct search *search, uint64_t phys, uint64_t bytes) {
+    if (!firmware_pages_add(search->pages, phys, bytes))
+        log_line(CONFIG_LOG_INFO,
+                 "firmware's table at 0x%lx, %lu bytes, left out: there are too many", phys, bytes);
+}
+
+// Adds a structure of the firmware's, if it is there to be read.
+static void add_mapped(struct search *search, uint64_t phys, uint64_t bytes) {
+    if (bytes != 0 && pointer(search, phys, bytes) != NULL)
+        add(search, phys, bytes);
+}
+
+// ---- ACPI, SMBIOS
+
+static void add_acpi_table(void *context, uint64_t phys, uint32_t bytes) {
+    add(context, phys, bytes);
+}
+
+static void find_acpi(struct search *search, uint64_t rsdp) {
+    const struct acpi_memory memory = {pointer, search};
+    const struct acpi_visitor visitor = {add_acpi_table, search};
+    if (acpi_visit_tables(&memory, rsdp, &visitor) != ACPI_OK)
+        log_line(CONFIG_LOG_DEBUG, "the RSDP at 0x%lx is none", rsdp);
+}
+
+static void find_smbios(struct search *search, uint64_t phys) {
+    struct smbios_table table;
+    const uint8_t *entry = pointer(search, phys, SMBIOS_FIRST_BYTES);
+    uint32_t bytes = entry == NULL ? 0 : smbios_entry_bytes(entry);
+    if (bytes == 0 || pointer(search, phys, bytes) == NULL ||
+        smbios_read_entry(entry, &table) != SMBIOS_OK) {
+        log_line(CONFIG_LOG_DEBUG, "the SMBIOS entry point at 0x%lx is none", phys);
+        return;
+    }
+    add(search, phys, bytes);
+    add_mapped(search, table.phys, table.bytes);
+}
+
+// ---- UEFI
+
+static bool is_guid(const EFI_GUID *guid, EFI_GUID other) {
+    return memcmp(guid, &other, sizeof(other)) == 0;
+}
+
+static void find_configuration_table(struct search *search, const EFI_CONFIGURATION_TABLE *table) {
+    uint64_t phys = (uintptr_t)table->VendorTable;
+    const EFI_GUID *guid = &table->VendorGuid;
+    if (is_guid(guid, (EFI_GUID)ACPI_20_TABLE_GUID) || is_guid(guid, (EFI_GUID)ACPI_TABLE_GUID))
+        find_acpi(search, phys);
+    else if (is_guid(guid, (EFI_GUID)SMBIOS3_TABLE_GUID) ||
+             is_guid(guid, (EFI_GUID)SMBIOS_TABLE_GUID))
+        find_smbios(search, phys);
+    else
+        add_mapped(search, phys, 1);
+}
+
+// UCS-2, with its NUL.
+static uint64_t vendor_bytes(const CHAR16 *vendor) {
+    uint64_t chars = 0;
+    while (chars < VENDOR_CHARS_MAX && vendor[chars] != 0)
+        chars++;
+    return (chars + 1) * sizeof(*vendor);
+}
+
+static void find_uefi(struct search *search) {
+    add_mapped(search, (uintptr_t)ST, sizeof(*ST));
+    add_mapped(search, (uintptr_t)ST->RuntimeServices, sizeof(*ST->RuntimeServices));
+    add_mapped(search, (uintptr_t)ST->ConfigurationTable,
+               ST->NumberOfTableEntries * sizeof(*ST->ConfigurationTable));
+    const CHAR16 *vendor = pointer(search, (uintptr_t)ST->FirmwareVendor, sizeof(*vendor));
+    if (vendor != NULL)
+        add_mapped(search, (uintptr_t)vendor, vendor_bytes(vendor));
+    for (UINTN i = 0; i < ST->NumberOfTableEntries; i++)
+        find_configuration_table(search, &ST->ConfigurationTable[i]);
+}
+
+void firmware_tables_find(struct firmware_pages *pages, const struct cpu_features *features) {
+    struct search search = {.pages = pages};
+    if (vmem_adopt(&search.firmware, &table_pool_ops, NULL, features->paging,
+                   features->paging_levels, cpu_read_cr3()) != VMEM_OK)
+        return;
+    find_uefi(&search);
+}
