@@ -18,7 +18,7 @@ from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, USERMAP, KernelO
 
 CONTRACT = {source: sentences(source) for source in (
     "check_cpu.c", "check_machine.c", "check_maps.c", "check_image.c", "check_memory.c",
-    "check_mtrr.c", "check_info.c")}
+    "check_mtrr.c", "check_info.c", "check_firmware.c")}
 ALWAYS = [s for source in CONTRACT.values() for s in source
           if not s.startswith(("modules hold", "framebuffers are", "VT-d", "AMD"))]
 FAULTS = [s for s in sentences("task_faults.c") if s != "the access faults"]

@@ -1,4 +1,4 @@
-// What the block holds: arrays, texts, modules, framebuffers, the firmware's tables, the timeline.
+// What the block holds: arrays, texts, modules, framebuffers, the timeline.
 #include "checks.h"
 #include "cpu.h"
 #include "kit.h"
@@ -151,52 +151,6 @@ void check_framebuffers(void) {
     check_begin("framebuffers are of a mode in their list, and their EDID is in the block");
     for (uint32_t i = 0; i < boot->framebuffers.count; i++)
         check_display(kit_record(boot->framebuffers, i));
-}
-
-static uint8_t sum(const uint8_t *bytes, uint64_t count) {
-    uint8_t total = 0;
-    while (count-- > 0)
-        total = (uint8_t)(total + *bytes++);
-    return total;
-}
-
-static bool starts_with(uint64_t address, const char *signature) {
-    const char *at = (const char *)address;
-    while (*signature && *at == *signature)
-        at++, signature++;
-    return !*signature;
-}
-
-static void check_rsdp(void) {
-    enum { REVISION = 15, LENGTH = 20, BYTES_1 = 20 };
-    check_begin("the RSDP has its signature and its checksums");
-    CHECK_EQUAL(boot->rsdp, boot->hhdm_base + boot->rsdp_phys);
-    CHECK(starts_with(boot->rsdp, "RSD PTR "), boot->rsdp);
-    const uint8_t *bytes = (const uint8_t *)boot->rsdp;
-    CHECK_EQUAL(sum(bytes, BYTES_1), 0);
-    CHECK(bytes[REVISION] >= 2, bytes[REVISION]); // OVMF has ACPI 2.0 tables
-    CHECK_EQUAL(sum(bytes, bytes[LENGTH]), 0);
-}
-
-static void check_smbios(void) {
-    enum { LENGTH_2 = 5, LENGTH_3 = 6 };
-    check_begin("the SMBIOS entry point has its signature and its checksum");
-    CHECK_EQUAL(boot->smbios, boot->hhdm_base + boot->smbios_phys);
-    bool third = starts_with(boot->smbios, "_SM3_");
-    CHECK(third || starts_with(boot->smbios, "_SM_"), boot->smbios);
-    const uint8_t *bytes = (const uint8_t *)boot->smbios;
-    CHECK_EQUAL(sum(bytes, bytes[third ? LENGTH_3 : LENGTH_2]), 0);
-}
-
-void check_firmware_tables(void) {
-    check_rsdp();
-    check_smbios();
-    check_begin("the EFI system table has its signature");
-    CHECK_EQUAL(boot->efi_system_table, boot->hhdm_base + boot->efi_system_table_phys);
-    CHECK(starts_with(boot->efi_system_table, "IBI SYST"), boot->efi_system_table);
-    check_begin("the firmware's clock was read");
-    CHECK(boot->boot_time > INT64_C(1500000000), (uint64_t)boot->boot_time);
-    kit_fact("boot_time", (uint64_t)boot->boot_time);
 }
 
 void check_timeline(void) {

@@ -22,7 +22,7 @@ void check_direct_map(void); // what is in the direct map, and with which rights
 void check_mtrrs(void);      // the map of the MTRRs, and RAM
 void check_modules(void);
 void check_framebuffers(void);
-void check_firmware_tables(void); // RSDP, SMBIOS, system table
+void check_firmware_tables(void); // ACPI, SMBIOS, UEFI, by physical addresses; the clock
 void check_timeline(void);
 void check_cpus(void);  // the other CPUs, if the note asked for them; they are released
 void check_reads(void); // every mapped page can be read
