@@ -26,13 +26,16 @@
 #define FAKE_ARENA_PAGES UINT64_C(8192)
 #define FAKE_ARENA_END   (FAKE_ARENA_START + FAKE_ARENA_PAGES * 4096)
 
-// Places in the arena: the firmware's page tables, the system table, ACPI's tables and the loader's
-// image.
-#define FAKE_TABLES_PHYS (FAKE_ARENA_START + 0x40000)
-#define FAKE_SYSTEM_PHYS (FAKE_ARENA_START + 0x70000)
-#define FAKE_ACPI_PHYS   (FAKE_ARENA_START + 0xa0000)
-#define FAKE_IMAGE_PHYS  (FAKE_ARENA_START + 0xb4000)
-#define FAKE_IMAGE_BYTES UINT64_C(0x5f00) // of 6 pages
+// Places in the arena: the firmware's page tables, the system table and what it leads to, ACPI's
+// tables and the loader's image.
+#define FAKE_TABLES_PHYS        (FAKE_ARENA_START + 0x40000)
+#define FAKE_SYSTEM_PHYS        (FAKE_ARENA_START + 0x70000)
+#define FAKE_SERVICES_PHYS      (FAKE_SYSTEM_PHYS + 0x2f80) // across two pages
+#define FAKE_VENDOR_PHYS        (FAKE_SYSTEM_PHYS + 0x5ff8) // the same
+#define FAKE_CONFIGURATION_PHYS (FAKE_SYSTEM_PHYS + 0x8000)
+#define FAKE_ACPI_PHYS          (FAKE_ARENA_START + 0xa0000)
+#define FAKE_IMAGE_PHYS         (FAKE_ARENA_START + 0xb4000)
+#define FAKE_IMAGE_BYTES        UINT64_C(0x5f00) // of 6 pages
 
 // RAM below 1 MiB, which is there from FAKE_LOW_START on.
 #define FAKE_LOW_START UINT64_C(0x80000)
@@ -87,6 +90,7 @@ enum fake_call {
 
 #define FAKE_FILES_MAX      72
 #define FAKE_DISPLAYS_MAX   10
+#define FAKE_TABLES_MAX     80
 #define FAKE_CONSOLES_MAX   17
 #define FAKE_CALLS_RECORDED 4096
 #define FAKE_TEXT_BYTES     16384
@@ -256,7 +260,9 @@ struct fake {
     struct fake_cpu cpus[FAKE_CPUS_MAX];
     uint32_t cpu_count;
     bool has_madt;
-    bool madt_is_broken;    // its sum is wrong
+    bool madt_is_broken;                             // its sum is wrong
+    EFI_CONFIGURATION_TABLE tables[FAKE_TABLES_MAX]; // besides those of ACPI and SMBIOS 3
+    uint32_t table_count;
     uint32_t madt_more;     // it lists so many CPUs that are none, before all others
     uint32_t boot_cpu_at;   // it lists the CPU that boots after so many others,
     bool boot_cpu_unlisted; // or not at all
@@ -373,6 +379,9 @@ uint64_t fake_tsc(void);
 void fake_map(uint64_t start, uint64_t bytes);
 bool fake_is_code(uint64_t start);
 void fake_put_tables(EFI_SYSTEM_TABLE *system);
+
+// Makes `bytes` bytes of the firmware's own memory in the arena readable, and zero.
+char *fake_make_readable(uint64_t physical, uint64_t bytes);
 EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
                                       EFI_PHYSICAL_ADDRESS *address);
 EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages);

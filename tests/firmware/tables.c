@@ -22,8 +22,7 @@ static char *at(uint64_t physical) {
     return (char *)(uintptr_t)physical;
 }
 
-// Makes `bytes` bytes of the firmware's own memory readable, and zero.
-static char *make_readable(uint64_t physical, uint64_t bytes) {
+char *fake_make_readable(uint64_t physical, uint64_t bytes) {
     ASAN_UNPOISON_MEMORY_REGION(at(physical), bytes);
     return memset(at(physical), 0, bytes);
 }
@@ -47,7 +46,7 @@ static uint32_t put_cpu(char *madt, uint32_t at, uint32_t apic_id, uint32_t proc
 }
 
 static void put_madt(uint64_t phys) {
-    char *madt = make_readable(phys, MADT_ROOM);
+    char *madt = fake_make_readable(phys, MADT_ROOM);
     uint32_t bytes = 44;
     memcpy(madt, "APIC", 4);
     for (uint32_t i = 0; i < fake.madt_more; i++)
@@ -66,7 +65,7 @@ static void put_madt(uint64_t phys) {
 static void put_acpi(void) {
     uint64_t xsdt_phys = FAKE_ACPI_PHYS + 0x100;
     uint64_t fadt_phys = FAKE_ACPI_PHYS + 0x200;
-    char *rsdp = make_readable(FAKE_ACPI_PHYS, ACPI_RSDP_BYTES);
+    char *rsdp = fake_make_readable(FAKE_ACPI_PHYS, ACPI_RSDP_BYTES);
     memcpy(rsdp, "RSD PTR ", 8);
     put(rsdp, 15, 2, 1); // revision
     put(rsdp, 20, ACPI_RSDP_BYTES, 4);
@@ -74,7 +73,7 @@ static void put_acpi(void) {
     acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES_1, ACPI_RSDP_SUM);
     acpi_fake_sum_bytes(rsdp, ACPI_RSDP_BYTES, ACPI_RSDP_SUM_2);
     uint32_t xsdt_bytes = XSDT_BYTES + 8 * (fake.has_madt + fake.acpi_count);
-    char *xsdt = make_readable(xsdt_phys, xsdt_bytes);
+    char *xsdt = fake_make_readable(xsdt_phys, xsdt_bytes);
     memcpy(xsdt, "XSDT", 4);
     put(xsdt, 4, xsdt_bytes, 4);
     put(xsdt, 36, FAKE_ACPI_PHYS, 8); // not a table that anybody looks for
@@ -88,10 +87,11 @@ static void put_acpi(void) {
     for (uint32_t i = 0; i < fake.acpi_count; i++) {
         uint64_t phys = FAKE_ACPI_PHYS + 0x2000 + i * FAKE_ACPI_ROOM;
         put(xsdt, XSDT_BYTES + 8 * i, phys, 8);
-        memcpy(make_readable(phys, fake.acpi[i].count), fake.acpi[i].bytes, fake.acpi[i].count);
+        memcpy(fake_make_readable(phys, fake.acpi[i].count), fake.acpi[i].bytes,
+               fake.acpi[i].count);
     }
     acpi_fake_sum_bytes(xsdt, xsdt_bytes, ACPI_TABLE_SUM);
-    char *fadt = make_readable(fadt_phys, FADT_BYTES);
+    char *fadt = fake_make_readable(fadt_phys, FADT_BYTES);
     memcpy(fadt, "FACP", 4);
     put(fadt, 4, FADT_BYTES, 4);
     put(fadt, 76, FAKE_PM_TIMER_PORT, 4);
@@ -102,7 +102,7 @@ static void put_acpi(void) {
 static void put_smbios(void) {
     if (fake.smbios < FAKE_ARENA_START || fake.smbios >= FAKE_ARENA_END)
         return;
-    char *entry = make_readable(fake.smbios, SMBIOS_BYTES);
+    char *entry = fake_make_readable(fake.smbios, SMBIOS_BYTES);
     memcpy(entry, "_SM3_", 5);
     put(entry, 6, SMBIOS_BYTES, 1);
     put(entry, 12, FAKE_STRUCTURES_BYTES, 4);
@@ -121,7 +121,7 @@ static void put_leaves(char *directory, uint64_t start, uint64_t end) {
 
 // The tables of 5 levels are those of 4, and one above.
 static void put_page_tables(void) {
-    char *tables = make_readable(FAKE_TABLES_PHYS, TABLES * TABLE_BYTES);
+    char *tables = fake_make_readable(FAKE_TABLES_PHYS, TABLES * TABLE_BYTES);
     put_leaves(tables, FAKE_ARENA_START, FAKE_ARENA_END);
     put_leaves(tables, FAKE_LAPIC_PHYS, FAKE_LAPIC_PHYS + 4096);
     put_leaves(tables + TABLE_BYTES, UINT64_C(3) << 30, UINT64_C(4) << 30);
@@ -133,23 +133,30 @@ static void put_page_tables(void) {
     fake.firmware_root = FAKE_TABLES_PHYS + (fake.paging_levels - 1) * TABLE_BYTES;
 }
 
-void fake_put_tables(EFI_SYSTEM_TABLE *system) {
-    EFI_CONFIGURATION_TABLE tables[] = {
+// What the system table leads to, each in pages of its own.
+static void put_system(EFI_SYSTEM_TABLE *system) {
+    static const CHAR16 vendor[] = L"Fake";
+    const EFI_CONFIGURATION_TABLE first[] = {
         {.VendorGuid = SMBIOS3_TABLE_GUID, .VendorTable = at(fake.smbios)},
         {.VendorGuid = ACPI_20_TABLE_GUID, .VendorTable = at(FAKE_ACPI_PHYS)},
     };
-    uint64_t tables_phys = FAKE_SYSTEM_PHYS + 0x800;
-    char *placed = make_readable(tables_phys, sizeof(tables));
-    memcpy(placed, tables, sizeof(tables));
-    system->ConfigurationTable = (EFI_CONFIGURATION_TABLE *)(uintptr_t)tables_phys;
-    system->NumberOfTableEntries = fake.has_pm_timer ? 2 : 1;
-    char *services = make_readable(FAKE_SYSTEM_PHYS + 0x200, sizeof(*system->RuntimeServices));
+    uint64_t first_count = fake.has_pm_timer ? 2 : 1;
+    uint64_t bytes = sizeof(first) + sizeof(fake.tables);
+    EFI_CONFIGURATION_TABLE *tables = (void *)fake_make_readable(FAKE_CONFIGURATION_PHYS, bytes);
+    memcpy(tables, first, first_count * sizeof(*first));
+    memcpy(tables + first_count, fake.tables, fake.table_count * sizeof(*tables));
+    char *services = fake_make_readable(FAKE_SERVICES_PHYS, sizeof(*system->RuntimeServices));
     memcpy(services, system->RuntimeServices, sizeof(*system->RuntimeServices));
-    system->RuntimeServices = (EFI_RUNTIME_SERVICES *)(uintptr_t)(FAKE_SYSTEM_PHYS + 0x200);
-    system->FirmwareVendor = (CHAR16 *)(uintptr_t)(FAKE_SYSTEM_PHYS + 0x400);
-    memcpy(make_readable(FAKE_SYSTEM_PHYS + 0x400, 5 * sizeof(CHAR16)), L"Fake",
-           5 * sizeof(CHAR16));
-    memcpy(make_readable(FAKE_SYSTEM_PHYS, sizeof(*system)), system, sizeof(*system));
+    memcpy(fake_make_readable(FAKE_VENDOR_PHYS, sizeof(vendor)), vendor, sizeof(vendor));
+    system->ConfigurationTable = tables;
+    system->NumberOfTableEntries = first_count + fake.table_count;
+    system->RuntimeServices = (void *)services;
+    system->FirmwareVendor = (CHAR16 *)(uintptr_t)FAKE_VENDOR_PHYS;
+    memcpy(fake_make_readable(FAKE_SYSTEM_PHYS, sizeof(*system)), system, sizeof(*system));
+}
+
+void fake_put_tables(EFI_SYSTEM_TABLE *system) {
+    put_system(system);
     put_acpi();
     put_smbios();
     put_page_tables();
