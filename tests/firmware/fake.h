@@ -37,6 +37,9 @@
 #define FAKE_IMAGE_PHYS         (FAKE_ARENA_START + 0xb4000)
 #define FAKE_IMAGE_BYTES        UINT64_C(0x5f00) // of 6 pages
 
+// An address that the firmware maps to the start of the arena.
+#define FAKE_ELSEWHERE UINT64_C(0x3fe00000)
+
 // RAM below 1 MiB, which is there from FAKE_LOW_START on.
 #define FAKE_LOW_START UINT64_C(0x80000)
 #define FAKE_LOW_END   UINT64_C(0x9f000)

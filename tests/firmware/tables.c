@@ -110,7 +110,8 @@ static void put_smbios(void) {
     acpi_fake_sum_bytes(entry, SMBIOS_BYTES, 5);
 }
 
-// ---- Page tables: the arena and the fourth GiB, where devices are, in pages of 2 MiB
+// ---- Page tables: the arena, the memory at 0 and the fourth GiB, where devices are, one to one in
+// pages of 2 MiB, and a page that is elsewhere
 
 enum { TABLE_BYTES = 4096, TABLES = 5, ENTRY_PRESENT_WRITE = 3, ENTRY_LARGE = 1 << 7 };
 
@@ -123,6 +124,8 @@ static void put_leaves(char *directory, uint64_t start, uint64_t end) {
 static void put_page_tables(void) {
     char *tables = fake_make_readable(FAKE_TABLES_PHYS, TABLES * TABLE_BYTES);
     put_leaves(tables, FAKE_ARENA_START, FAKE_ARENA_END);
+    put_leaves(tables, 0, 4096);
+    put(tables, FAKE_ELSEWHERE >> 21 << 3, FAKE_ARENA_START | ENTRY_PRESENT_WRITE | ENTRY_LARGE, 8);
     put_leaves(tables, FAKE_LAPIC_PHYS, FAKE_LAPIC_PHYS + 4096);
     put_leaves(tables + TABLE_BYTES, UINT64_C(3) << 30, UINT64_C(4) << 30);
     put(tables, 2 * TABLE_BYTES, FAKE_TABLES_PHYS | ENTRY_PRESENT_WRITE, 8);

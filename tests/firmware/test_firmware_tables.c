@@ -163,17 +163,22 @@ TEST("of any other configuration table the page is mapped in which it begins") {
     expect_window(setup_expect_kernel(), want, ARRAY_LEN(want));
 }
 
-TEST("a configuration table that is null, or that the firmware does not map, is passed over") {
+TEST("a configuration table that is null, or not mapped one to one, is passed over") {
     setup_boot(NULL);
     add_table(other_guid, 0);
+    add_table(other_guid, 0xfff);
+    add_table(other_guid, FAKE_ELSEWHERE);
     add_table(other_guid, UINT64_C(0xfd00000000));
     add_table(other_guid, UINT64_MAX);
     add_table((EFI_GUID)ACPI_TABLE_GUID, 0);
     add_table((EFI_GUID)ACPI_TABLE_GUID, UINT64_MAX - 3);
     add_table((EFI_GUID)SMBIOS_TABLE_GUID, 0);
     add_table((EFI_GUID)SMBIOS_TABLE_GUID, UINT64_C(0xfd00000000));
+    add_table(other_guid, RESERVED_PHYS);
     fake_boot();
-    expect_window(setup_expect_kernel(), NULL, 0);
+    const struct slipway_mapping want = {BEHIND_SYSTEM,       RESERVED_PHYS, 0x1000, 0, 0,
+                                         SLIPWAY_MAP_FIRMWARE};
+    expect_window(setup_expect_kernel(), &want, 1);
 }
 
 static void put_smbios_2(uint64_t phys, uint64_t structures) {
