@@ -141,9 +141,10 @@ class Machine:
         self._qmp_buffer = b""
         self._qmp_replies = []
         self._folder = Path(tempfile.mkdtemp(prefix="slipway-qemu-"))
-        shutil.copyfile(OVMF_VARS, self._folder / "vars.fd")
+        self.variables = self._folder / "vars.fd"  # the firmware's, while the machine is there
+        shutil.copyfile(OVMF_VARS, self.variables)
         qmp = ["-qmp", f"unix:{self._folder}/qmp,server=on,wait=off", "-action", "reboot=shutdown"]
-        self.command = command_line(images, self._folder / "vars.fd", extra=[*qmp, *extra],
+        self.command = command_line(images, self.variables, extra=[*qmp, *extra],
                                     **options)
 
     def __enter__(self):

@@ -81,6 +81,11 @@
  * + (address - phys). At the end of a record a table may go on in another one: look again. An
  * address that no such record holds is not mapped.
  *
+ * Runtime services run with physical addresses: nobody has called SetVirtualAddressMap. A kernel
+ * that uses them maps the ranges of the raw EFI map (`efi_map`) that have the attribute RUNTIME one
+ * to one; if it calls SetVirtualAddressMap, so for that call, with their code writable, before it
+ * reclaims SLIPWAY_MEM_BOOT_SERVICES, in which the memory attributes table lies, too.
+ *
  * When you port a kernel from elsewhere:
  *
  *   RDI         an entry in assembler that calls anything first loses it: copy it into a static

@@ -11,31 +11,14 @@ enum {
     SMBIOS_END = 127, // type of the last structure
 };
 
-// Physical memory by the manifest's mappings.
-static const struct slipway_mapping *mapping_of(uint64_t phys) {
-    for (uint32_t i = 0; i < boot->mappings.count; i++) {
-        const struct slipway_mapping *m = manifest_mapping(i);
-        bool is_meant = m->purpose == SLIPWAY_MAP_DIRECT || m->purpose == SLIPWAY_MAP_FIRMWARE;
-        if (is_meant && phys >= m->phys && phys - m->phys < m->bytes)
-            return m;
-    }
-    return NULL;
-}
-
-// 0 if it is not mapped.
-static uint64_t address_of(uint64_t phys) {
-    const struct slipway_mapping *m = mapping_of(phys);
-    return m ? m->virt + (phys - m->phys) : 0;
-}
-
 static uint16_t purpose_of(uint64_t phys) {
-    const struct slipway_mapping *m = mapping_of(phys);
+    const struct slipway_mapping *m = manifest_find_phys(phys);
     return m ? m->purpose : 0;
 }
 
 static bool is_mapped(uint64_t phys, uint64_t bytes) {
     for (uint64_t at = phys & ~(PAGE_BYTES - 1); at < phys + bytes; at += PAGE_BYTES)
-        if (!mapping_of(at))
+        if (!manifest_find_phys(at))
             return false;
     return bytes > 0;
 }
@@ -44,7 +27,7 @@ static bool is_mapped(uint64_t phys, uint64_t bytes) {
 static uint64_t number(uint64_t phys, unsigned bytes) {
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++) {
-        uint64_t address = address_of(phys + i);
+        uint64_t address = manifest_address(phys + i);
         CHECK(address, phys + i);
         value |= address ? (uint64_t) * (const uint8_t *)address << (8 * i) : 0;
     }
@@ -64,7 +47,7 @@ static uint8_t sum(uint64_t phys, uint64_t bytes) {
     const uint8_t *at = NULL;
     for (uint64_t i = 0; i < bytes; i++) {
         if (!at || (phys + i) % PAGE_BYTES == 0)
-            at = (const uint8_t *)address_of(phys + i);
+            at = (const uint8_t *)manifest_address(phys + i);
         if (!at)
             return 0xff;
         total = (uint8_t)(total + *at++);
@@ -136,7 +119,7 @@ static void check_acpi(void) {
     uint64_t rsdp = boot->rsdp_phys;
     check_begin("the RSDP has its signature and its checksums");
     CHECK(boot->rsdp, boot->rsdp);
-    CHECK_EQUAL(boot->rsdp, address_of(rsdp));
+    CHECK_EQUAL(boot->rsdp, manifest_address(rsdp));
     CHECK(starts_with(rsdp, "RSD PTR "), rsdp);
     CHECK_EQUAL(sum(rsdp, BYTES_1), 0);
     CHECK(number(rsdp + REVISION, 1) >= 2, rsdp); // OVMF has ACPI 2.0 tables
@@ -169,7 +152,7 @@ static void check_smbios(void) {
     uint64_t entry = boot->smbios_phys;
     check_begin("the SMBIOS entry point has its signature and its checksum");
     CHECK(boot->smbios, boot->smbios);
-    CHECK_EQUAL(boot->smbios, address_of(entry));
+    CHECK_EQUAL(boot->smbios, manifest_address(entry));
     bool third = starts_with(entry, "_SM3_");
     CHECK(third || starts_with(entry, "_SM_"), entry);
     CHECK_EQUAL(sum(entry, number(entry + (third ? LENGTH_3 : LENGTH_2), 1)), 0);
@@ -193,7 +176,7 @@ static void check_uefi(void) {
     uint64_t system = boot->efi_system_table_phys;
     check_begin("the EFI system table has its signature, and what it leads to can be read");
     CHECK(boot->efi_system_table, boot->efi_system_table);
-    CHECK_EQUAL(boot->efi_system_table, address_of(system));
+    CHECK_EQUAL(boot->efi_system_table, manifest_address(system));
     CHECK(starts_with(system, "IBI SYST"), system);
     CHECK(is_mapped(system, number(system + HEADER_BYTES, 4)), system);
     uint64_t runtime = number(system + RUNTIME, 8);

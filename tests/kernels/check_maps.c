@@ -20,6 +20,21 @@ const struct slipway_mapping *manifest_find(uint64_t virt) {
     return NULL;
 }
 
+const struct slipway_mapping *manifest_find_phys(uint64_t phys) {
+    for (uint32_t i = 0; i < boot->mappings.count; i++) {
+        const struct slipway_mapping *m = manifest_mapping(i);
+        bool is_meant = m->purpose == SLIPWAY_MAP_DIRECT || m->purpose == SLIPWAY_MAP_FIRMWARE;
+        if (is_meant && phys >= m->phys && phys - m->phys < m->bytes)
+            return m;
+    }
+    return NULL;
+}
+
+uint64_t manifest_address(uint64_t phys) {
+    const struct slipway_mapping *m = manifest_find_phys(phys);
+    return m ? m->virt + (phys - m->phys) : 0;
+}
+
 static bool range_holds(uint64_t phys, uint32_t purpose) {
     for (uint32_t i = 0; i < boot->ranges.count; i++) {
         const struct slipway_range *r = manifest_range(i);

@@ -30,6 +30,11 @@ void check_reads(void); // every mapped page can be read
 // The mapping of the manifest that holds the address, or null.
 const struct slipway_mapping *manifest_find(uint64_t virt);
 
+// The mapping of the direct map or of the firmware's tables that holds this physical address, or
+// null; and the virtual address in it, or 0.
+const struct slipway_mapping *manifest_find_phys(uint64_t phys);
+uint64_t manifest_address(uint64_t phys);
+
 // True if all of [virt, virt + bytes) is mapped and lies in loader ranges of this purpose.
 bool manifest_in_range(uint64_t virt, uint64_t bytes, uint32_t purpose);
 

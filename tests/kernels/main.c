@@ -3,6 +3,7 @@
 //   (nothing)      every line of the contract
 //   faults         the contract, then every access that must fault
 //   fill           the contract, then all usable and reclaimable memory is overwritten
+//   runtime        the contract, then the firmware's runtime services at addresses of its own
 //   fault=NAME     one forbidden access, for the loader's fault report
 //   fault=wait     waits for a fault from outside
 #include "checks.h"
@@ -42,6 +43,8 @@ void kernel_main(const struct slipway_boot_info *info) {
     task_check_large();
     if (kit_cmdline_has("faults"))
         task_check_faults();
+    if (kit_cmdline_has("runtime"))
+        task_use_runtime();
     if (kit_cmdline_has("fill"))
         task_fill_memory();
     check_finish();

@@ -10,6 +10,10 @@ void task_check_contract(void);
 // to a stack and descriptors of its own and does the same to what may be reclaimed. Ends the test.
 _Noreturn void task_fill_memory(void);
 
+// Gives the firmware's runtime services addresses in the upper half and uses them there: reads the
+// time, and writes, reads and deletes a variable that would outlast the boot.
+void task_use_runtime(void);
+
 // With descriptors of its own, makes every access that must fault and checks how it did.
 void task_check_faults(void);
 
