@@ -4,20 +4,8 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 
-static uint64_t bytes_of(const struct firmware_pages *pages) {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < pages->count; i++)
-        bytes += pages->ranges[i].end - pages->ranges[i].start;
-    return bytes;
-}
-
-// Puts `range` in place of the ranges from `first` up to `end`.
-static void replace(struct firmware_pages *pages, uint32_t first, uint32_t end,
-                    struct plan_firmware range) {
-    struct plan_firmware *ranges = pages->ranges;
-    memmove(ranges + first + 1, ranges + end, (pages->count - end) * sizeof(*ranges));
-    ranges[first] = range;
-    pages->count = pages->count + 1 - (end - first);
+static uint64_t bytes_of(const struct plan_firmware *range) {
+    return range->end - range->start;
 }
 
 bool firmware_pages_add(struct firmware_pages *pages, uint64_t phys, uint64_t bytes) {
@@ -25,24 +13,28 @@ bool firmware_pages_add(struct firmware_pages *pages, uint64_t phys, uint64_t by
         return true;
     if (phys >= pages->limit || bytes > pages->limit - phys)
         return false;
+    struct plan_firmware *ranges = pages->ranges;
     struct plan_firmware range = {align_down(phys, FRAME_BYTES),
                                   align_up(phys + bytes, FRAME_BYTES), SLIPWAY_CACHE_WB};
+    // Those from `first` up to `end` touch the new one, which takes their place.
     uint32_t first = 0;
-    while (first < pages->count && pages->ranges[first].end < range.start)
+    while (first < pages->count && ranges[first].end < range.start)
         first++;
     uint32_t end = first;
-    for (; end < pages->count && pages->ranges[end].start <= range.end; end++) {
-        range.start = min_u64(range.start, pages->ranges[end].start);
-        range.end = max_u64(range.end, pages->ranges[end].end);
+    uint64_t replaced_bytes = 0;
+    for (; end < pages->count && ranges[end].start <= range.end; end++) {
+        replaced_bytes += bytes_of(&ranges[end]);
+        range.start = min_u64(range.start, ranges[end].start);
+        range.end = max_u64(range.end, ranges[end].end);
     }
-    uint64_t replaced = 0;
-    for (uint32_t i = first; i < end; i++)
-        replaced += pages->ranges[i].end - pages->ranges[i].start;
+    uint64_t all_bytes = pages->bytes - replaced_bytes + bytes_of(&range);
     bool is_one_more = first == end;
-    if ((is_one_more && pages->count == PLAN_FIRMWARE_MAX) ||
-        bytes_of(pages) - replaced + (range.end - range.start) > PLAN_FIRMWARE_BYTES_MAX)
+    if ((is_one_more && pages->count == PLAN_FIRMWARE_MAX) || all_bytes > PLAN_FIRMWARE_BYTES_MAX)
         return false;
-    replace(pages, first, end, range);
+    memmove(ranges + first + 1, ranges + end, (pages->count - end) * sizeof(*ranges));
+    ranges[first] = range;
+    pages->count = pages->count + 1 - (end - first);
+    pages->bytes = all_bytes;
     return true;
 }
 
@@ -117,13 +109,14 @@ static bool is_ram(const struct firmware_memory *memory, const struct plan_firmw
 // Appends, or makes the last range longer. False if there is no room.
 static bool append(struct firmware_pages *pages, struct plan_firmware range) {
     struct plan_firmware *last = pages->count == 0 ? NULL : &pages->ranges[pages->count - 1];
-    if (last != NULL && last->end == range.start && last->cache == range.cache) {
-        last->end = range.end;
-        return true;
-    }
-    if (pages->count == PLAN_FIRMWARE_MAX)
+    bool goes_on = last != NULL && last->end == range.start && last->cache == range.cache;
+    if (!goes_on && pages->count == PLAN_FIRMWARE_MAX)
         return false;
-    pages->ranges[pages->count++] = range;
+    if (goes_on)
+        last->end = range.end;
+    else
+        pages->ranges[pages->count++] = range;
+    pages->bytes += bytes_of(&range);
     return true;
 }
 
@@ -131,7 +124,7 @@ static uint64_t append_range(struct firmware_pages *pages, const struct firmware
                              struct plan_firmware range) {
     uint64_t left_out = 0;
     if (is_ram(memory, &range))
-        return append(pages, range) ? 0 : range.end - range.start;
+        return append(pages, range) ? 0 : bytes_of(&range);
     for (uint64_t at = range.start; at < range.end;) {
         struct frame frame = look_at(memory, at, range.end);
         bool is_write_back = frame.is_write_back && !frame.is_other;
@@ -149,6 +142,7 @@ uint64_t firmware_pages_set_cache(struct firmware_pages *pages,
     const struct firmware_pages before = *pages;
     uint64_t left_out = 0;
     pages->count = 0;
+    pages->bytes = 0;
     for (uint32_t i = 0; i < before.count; i++)
         left_out += append_range(pages, memory, before.ranges[i]);
     return left_out;

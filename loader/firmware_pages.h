@@ -12,6 +12,7 @@ struct firmware_pages {
     uint64_t limit; // end of addressable memory: no page lies above
     struct plan_firmware ranges[PLAN_FIRMWARE_MAX];
     uint32_t count;
+    uint64_t bytes; // of all ranges
 };
 
 // Adds the pages that hold [phys, phys + bytes); those that touch others become one range with

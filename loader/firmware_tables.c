@@ -15,34 +15,39 @@ enum { VENDOR_CHARS_MAX = 256 };
 struct search {
     struct firmware_pages *pages;
     struct vmem firmware; // its address space, to be read
+    // Known to be mapped one to one: most tables lie near the one before.
+    uint64_t known_start;
+    uint64_t known_end;
+    uint64_t rsdp; // whose tables were found last
 };
 
 // ---- What the firmware maps
 
-struct one_to_one {
-    uint64_t bytes;
-};
-
-static bool count_one_to_one(void *argument, const struct vmem_run *run) {
-    struct one_to_one *found = argument;
-    if (run->phys.value != run->virt.value)
+// Makes an address known, if it is mapped one to one, with the page that maps it.
+static bool look_up(struct search *search, uint64_t phys) {
+    struct vmem_translation found;
+    if (vmem_translate(&search->firmware, vaddr(phys), &found) != VMEM_OK ||
+        found.phys.value != phys)
         return false;
-    found->bytes += run->bytes;
+    uint64_t bytes = vmem_page_bytes(found.page);
+    uint64_t start = align_down(phys, bytes);
+    if (start != search->known_end)
+        search->known_start = start;
+    search->known_end = start + bytes;
     return true;
 }
 
 // Page 0 counts as absent: a null pointer is no table.
 static const void *pointer(void *context, uint64_t phys, uint64_t bytes) {
-    const struct search *search = context;
-    struct one_to_one found = {0};
-    uint64_t start = align_down(phys, FRAME_BYTES);
+    struct search *search = context;
     uint64_t end;
-    if (start == 0 || add_overflows(phys, bytes + FRAME_BYTES - 1, &end))
+    if (phys < FRAME_BYTES || add_overflows(phys, bytes, &end))
         return NULL;
-    uint64_t whole = align_down(end, FRAME_BYTES) - start;
-    if (vmem_walk(&search->firmware, vaddr(start), whole, count_one_to_one, &found) != VMEM_OK ||
-        found.bytes != whole)
-        return NULL;
+    for (uint64_t at = phys; at < end; at = search->known_end) {
+        bool is_known = at >= search->known_start && at < search->known_end;
+        if (!is_known && !look_up(search, at))
+            return NULL;
+    }
     return firmware_pointer(phys);
 }
 
@@ -65,6 +70,9 @@ static void add_acpi_table(void *context, uint64_t phys, uint32_t bytes) {
 }
 
 static void find_acpi(struct search *search, uint64_t rsdp) {
+    if (rsdp == search->rsdp) // the configuration tables of ACPI 1.0 and 2.0 may have the same
+        return;
+    search->rsdp = rsdp;
     const struct acpi_memory memory = {pointer, search};
     const struct acpi_visitor visitor = {add_acpi_table, search};
     if (acpi_visit_tables(&memory, rsdp, &visitor) != ACPI_OK)

@@ -24,12 +24,15 @@ static void refuse(uint64_t phys, uint64_t bytes) {
 }
 
 static void expect(const struct plan_firmware *want, uint32_t count) {
+    uint64_t bytes = 0;
     assert_int_equal(pages.count, count);
     for (uint32_t i = 0; i < count; i++) {
         assert_int_equal(pages.ranges[i].start, want[i].start);
         assert_int_equal(pages.ranges[i].end, want[i].end);
         assert_int_equal(pages.ranges[i].cache, want[i].cache);
+        bytes += want[i].end - want[i].start;
     }
+    assert_int_equal(pages.bytes, bytes);
 }
 #define EXPECT(...)                                                                                \
     do {                                                                                           \
