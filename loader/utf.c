@@ -2,6 +2,7 @@
 #include "loader/utf.h"
 
 #include "common/base/assert.h"
+#include "common/base/mem.h"
 
 #include <stddef.h>
 
@@ -90,6 +91,42 @@ enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret
     }
     ret_path[used] = 0;
     return UTF_OK;
+}
+
+// RFC 3629 section 3. Returns the length.
+static unsigned encode(uint32_t code_point, char *ret_text) {
+    unsigned length = 1;
+    while (length < 4 && code_point >= forms[length].smallest)
+        length++;
+    for (unsigned i = length - 1; i > 0; i--, code_point >>= 6)
+        ret_text[i] = (char)(0x80 | (code_point & 0x3f));
+    ret_text[0] = (char)(forms[length - 1].prefix | code_point);
+    return length;
+}
+
+static uint32_t unit_at(const char *text, uint64_t units, uint64_t index) {
+    uint16_t unit = 0;
+    if (index < units)
+        memcpy(&unit, text + index * sizeof(unit), sizeof(unit));
+    return unit;
+}
+
+uint64_t utf8_from_utf16(const void *text, uint64_t units, char *ret_text) {
+    uint64_t used = 0;
+    uint32_t unit;
+    for (uint64_t at = 0; (unit = unit_at(text, units, at)) != 0; at++) {
+        uint32_t next = unit_at(text, units, at + 1);
+        bool is_high = unit >= 0xd800 && unit <= 0xdbff;
+        if (is_high && next >= 0xdc00 && next <= 0xdfff) { // RFC 2781, 2.2
+            unit = 0x10000 + ((unit & 0x3ff) << 10) + (next & 0x3ff);
+            at++;
+        } else if (unit >= 0xd800 && unit <= 0xdfff) {
+            unit = 0xfffd;
+        }
+        used += encode(unit, ret_text + used);
+    }
+    ret_text[used] = '\0';
+    return used;
 }
 
 const char *utf_status_text(enum utf_status status) {

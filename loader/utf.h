@@ -26,5 +26,10 @@ enum utf_status {
 [[nodiscard]] enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret_path,
                                                uint64_t capacity);
 
+// Converts `units` units of UTF-16, or those before the first NUL, at any address, into UTF-8 with
+// a NUL. A surrogate without its other half becomes U+FFFD. `ret_text` has room for 3 bytes a unit
+// and 1 more. Returns the bytes without the NUL.
+uint64_t utf8_from_utf16(const void *text, uint64_t units, char *ret_text);
+
 // What a failure means, for people; static text.
 const char *utf_status_text(enum utf_status status);

@@ -126,3 +126,50 @@ TEST("utf: a path fits into exactly its length and a terminator, or is refused w
         free(units);
     }
 }
+
+// As many units as `text` has, and as much room as is promised to be enough.
+static void expect_utf8(const uint16_t *units, uint64_t count, const char *want) {
+    char *unaligned = malloc(2 * count + 1);
+    char *text = malloc(3 * count + 1);
+    memcpy(unaligned + 1, units, 2 * count);
+    assert_int_equal(utf8_from_utf16(unaligned + 1, count, text), strlen(want));
+    assert_string_equal(text, want);
+    free(unaligned);
+    free(text);
+}
+
+TEST("utf: every code point comes out of UTF-16 as the UTF-8 that decodes to it") {
+    for (uint32_t code_point = 1; code_point < 0x110000; code_point++) {
+        bool is_wide = code_point > 0xffff;
+        uint32_t above = code_point - 0x10000;
+        const uint16_t units[] = {
+            (uint16_t)(is_wide ? 0xd800 + (above >> 10) : code_point),
+            (uint16_t)(0xdc00 + (above & 0x3ff)),
+        };
+        bool is_surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+        char want[5] = {0};
+        char text[7];
+        encode(is_surrogate ? 0xfffd : code_point, want);
+        assert_int_equal(utf8_from_utf16(units, is_wide ? 2 : 1, text), strlen(want));
+        assert_string_equal(text, want);
+    }
+}
+
+TEST("utf: a text in UTF-16 ends with its units or at a NUL, whatever halves it has") {
+    expect_utf8((const uint16_t[]){'a'}, 0, "");
+    expect_utf8((const uint16_t[]){0, 'a'}, 2, "");
+    expect_utf8((const uint16_t[]){'a', 0xe4, 0, 'b'}, 4, "a\xc3\xa4");
+    expect_utf8((const uint16_t[]){'a', 0xd83d, 0xde00, 'b'}, 4,
+                "a\xf0\x9f\x98\x80"
+                "b");
+    expect_utf8((const uint16_t[]){'a', 0xd83d}, 2, "a\xef\xbf\xbd");
+    expect_utf8((const uint16_t[]){0xd83d, 0xd83d, 0xde00}, 3, "\xef\xbf\xbd\xf0\x9f\x98\x80");
+    expect_utf8((const uint16_t[]){0xd83d, 'a'}, 2,
+                "\xef\xbf\xbd"
+                "a");
+    expect_utf8((const uint16_t[]){0xd83d, 0xe000}, 2, "\xef\xbf\xbd\xee\x80\x80");
+    expect_utf8((const uint16_t[]){0xd83d, 0, 0xde00}, 3, "\xef\xbf\xbd");
+    expect_utf8((const uint16_t[]){0xde00, 0xd83d}, 2, "\xef\xbf\xbd\xef\xbf\xbd");
+    expect_utf8((const uint16_t[]){0xffff, 0xffff, 0xffff}, 3,
+                "\xef\xbf\xbf\xef\xbf\xbf\xef\xbf\xbf");
+}
