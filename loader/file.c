@@ -28,16 +28,16 @@ static const char too_long[] =
 _Static_assert(PATH_CHARACTERS_SAFE == 255, "as the text says");
 
 static EFI_FILE *volume;
+static EFI_LOADED_IMAGE *own_image;
 
 EFI_STATUS file_open_volume(void) {
     EFI_GUID loaded_image = LOADED_IMAGE_PROTOCOL;
     EFI_GUID file_system = SIMPLE_FILE_SYSTEM_PROTOCOL;
-    EFI_LOADED_IMAGE *image;
     EFI_FILE_IO_INTERFACE *system;
-    EFI_STATUS status = BS->HandleProtocol(firmware_image, &loaded_image, (void **)&image);
+    EFI_STATUS status = BS->HandleProtocol(firmware_image, &loaded_image, (void **)&own_image);
     if (EFI_ERROR(status))
         return log_fail(status, "own image: %s", log_status_text(status));
-    status = BS->HandleProtocol(image->DeviceHandle, &file_system, (void **)&system);
+    status = BS->HandleProtocol(own_image->DeviceHandle, &file_system, (void **)&system);
     if (EFI_ERROR(status))
         return log_fail(status, "boot device: no file system (%s)", log_status_text(status));
     status = system->OpenVolume(system, &volume);
@@ -51,6 +51,20 @@ void file_close_volume(void) {
     if (volume != NULL)
         volume->Close(volume);
     volume = NULL;
+}
+
+const EFI_LOADED_IMAGE *file_own_image(void) {
+    return own_image;
+}
+
+// Not by EFI_FILE_SYSTEM_INFO, which has the label, too: for the free space in it edk2's FAT driver
+// reads the whole FAT.
+uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity) {
+    EFI_GUID kind = EFI_FILE_SYSTEM_VOLUME_LABEL_ID;
+    UINTN bytes = capacity * sizeof(*ret_label);
+    EFI_STATUS status = volume->GetInfo(volume, &kind, &bytes, ret_label);
+    uint64_t units = bytes / sizeof(*ret_label);
+    return EFI_ERROR(status) || units > capacity ? 0 : units;
 }
 
 // The end of a long path tells more than its start. It is cut between two characters.

@@ -31,6 +31,14 @@ struct file {
 
 void file_close_volume(void);
 
+// The loader's own image, with the device that the volume is on. Of file_open_volume.
+const EFI_LOADED_IMAGE *file_own_image(void);
+
+// The open volume's label, at most `capacity` units of UTF-16; returns how many, 0 if there is none
+// or if it is longer. Ask for it last: some file systems do not know the question, and a handle of
+// which a call has failed may fail for ever.
+uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity);
+
 // Opens `path` (UTF-8, '/' or '\' between names) for reading and finds its size. `where` follows
 // the cause in the messages of this function; it is empty or says who named the file, as
 // ` (key 'kernel', slipway.conf line 3)`, and must outlive the call. EFI_NOT_FOUND is returned

@@ -1,8 +1,11 @@
 // See info.h.
 #include "loader/info.h"
 
+#include "common/acpi/fpdt.h"
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "loader/acpi.h"
+#include "loader/entropy.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -14,9 +17,11 @@ static const char loader_name[] = "Slipway";
 static const char loader_version[] = SLIPWAY_VERSION;
 
 // The bytes of all texts, each with its NUL.
-static uint64_t text_bytes(const struct config *config) {
+static uint64_t text_bytes(const struct info_known *known) {
+    const struct config *config = known->config;
     uint64_t bytes = sizeof(loader_name) + sizeof(loader_version) + config->kernel.bytes + 1 +
-                     config->cmdline.bytes + 1;
+                     config->cmdline.bytes + 1 + known->source->label_bytes + 1 +
+                     known->source->path_bytes + 1;
     for (uint32_t i = 0; i < config->module_count; i++)
         bytes += config->modules[i].path.bytes + 1 + config->modules[i].cmdline.bytes + 1;
     return bytes;
@@ -55,35 +60,35 @@ static void *reserve(uint64_t *at, uint64_t bytes) {
 
 // Lays the block out from `start` on. Returns its end.
 static uint64_t lay_out(struct info *info, uint64_t start, const struct info_capacity *capacity,
-                        const struct config *config, const struct displays *displays) {
+                        const struct info_known *known) {
     uint64_t at = start;
     info->head = reserve(&at, sizeof(*info->head));
     info->mappings = reserve(&at, capacity->mappings * sizeof(*info->mappings));
     info->memory = reserve(&at, capacity->memory * sizeof(*info->memory));
     info->ranges = reserve(&at, capacity->ranges * sizeof(*info->ranges));
-    info->modules = reserve(&at, config->module_count * sizeof(*info->modules));
-    info->framebuffers = reserve(&at, displays->count * sizeof(*info->framebuffers));
-    info->display_data = reserve(&at, display_bytes(displays));
+    info->modules = reserve(&at, known->config->module_count * sizeof(*info->modules));
+    info->framebuffers = reserve(&at, known->displays->count * sizeof(*info->framebuffers));
+    info->display_data = reserve(&at, display_bytes(known->displays));
     info->stages = reserve(&at, TIMELINE_STAGES_MAX * sizeof(*info->stages));
     info->mtrrs = reserve(&at, capacity->mtrrs * sizeof(*info->mtrrs));
     info->efi_map = reserve(&at, capacity->efi_map_bytes);
     info->log = reserve(&at, LOG_BYTES_MAX + 1);
-    info->texts = reserve(&at, text_bytes(config));
+    info->tpm_log = reserve(&at, known->tpm_log->bytes);
+    info->texts = reserve(&at, text_bytes(known));
     return at;
 }
 
 EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
-                     const struct config *config, const struct displays *displays,
-                     uint64_t hhdm_base) {
+                     const struct info_known *known) {
+    uint64_t hhdm_base = known->kernel->wishes.hhdm_base;
     *info = (struct info){.hhdm_base = hhdm_base};
-    info->bytes =
-        align_up(lay_out(info, 0, capacity, config, displays), FRAME_BYTES); // for the size alone
+    info->bytes = align_up(lay_out(info, 0, capacity, known), FRAME_BYTES); // for the size alone
     EFI_STATUS status =
         firmware_alloc_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "boot_info: no room for %lu bytes (%s)", info->bytes,
                         log_status_text(status));
-    lay_out(info, info->phys, capacity, config, displays);
+    lay_out(info, info->phys, capacity, known);
     *info->head = (struct slipway_boot_info){
         .magic = SLIPWAY_BOOT_MAGIC,
         .version = SLIPWAY_BOOT_VERSION,
@@ -143,9 +148,33 @@ static void describe_framebuffers(struct info *info, const struct displays *disp
     info->head->framebuffers = describe_array(info, out, displays->count, sizeof(*out));
 }
 
-void info_describe(struct info *info, const struct config *config, const struct kernel *kernel,
-                   const struct devices *devices, const struct displays *displays) {
+static void describe_source(struct info *info, const struct boot_source *source) {
     struct slipway_boot_info *head = info->head;
+    memcpy(head->partition_id, source->partition_id, sizeof(head->partition_id));
+    head->partition_id_kind = source->partition_id_kind;
+    head->partition_number = source->partition_number;
+    head->volume_label = copy_text(info, source->label, source->label_bytes);
+    head->loader_path = copy_text(info, source->path, source->path_bytes);
+    memcpy(head->server_address, source->server_address, sizeof(head->server_address));
+    head->server_kind = source->server_kind;
+}
+
+static void describe_tpm_log(struct info *info, const struct tpm_log *log) {
+    if (log->bytes != 0)
+        memcpy(info->tpm_log, log->events, log->bytes);
+    info->head->tpm_log = (struct slipway_tpm_log){
+        .address = log->bytes == 0 ? 0 : to_direct(info, info->tpm_log),
+        .bytes = log->bytes,
+        .format = log->format,
+        .truncated = log->truncated,
+    };
+}
+
+void info_describe(struct info *info, const struct info_known *known) {
+    struct slipway_boot_info *head = info->head;
+    const struct config *config = known->config;
+    const struct kernel *kernel = known->kernel;
+    const struct devices *devices = known->devices;
     head->loader_name = copy_text(info, loader_name, sizeof(loader_name) - 1);
     head->loader_version = copy_text(info, loader_version, sizeof(loader_version) - 1);
     head->kernel_path = copy_text(info, config->kernel.text, config->kernel.bytes);
@@ -163,8 +192,11 @@ void info_describe(struct info *info, const struct config *config, const struct 
     head->efi_system_table_phys = devices->system_table_phys;
     head->boot_time = devices->boot_time;
     head->tsc_loader_entry = timeline_entry();
+    describe_source(info, known->source);
     describe_modules(info, config);
-    describe_framebuffers(info, displays);
+    describe_framebuffers(info, known->displays);
+    describe_tpm_log(info, known->tpm_log);
+    head->entropy_sources = entropy_gather(head->entropy);
 }
 
 // Where a table of the firmware's is mapped: in the direct map, or beside it. 0 if there is no such
@@ -225,6 +257,18 @@ static void finish_mtrrs(struct info *info, const struct mtrr_map *map) {
     info->head->mtrrs = describe_array(info, info->mtrrs, map->count, sizeof(*info->mtrrs));
 }
 
+static void finish_firmware_times(struct slipway_boot_info *head) {
+    struct acpi_memory memory = acpi_identity_memory();
+    struct fpdt_times times = fpdt_find_times(&memory, head->rsdp_phys);
+    head->firmware_times = (struct slipway_firmware_times){
+        .reset_end = times.reset_end,
+        .loader_load = times.loader_load,
+        .loader_start = times.loader_start,
+        .exit_start = times.exit_start,
+        .exit_end = times.exit_end,
+    };
+}
+
 static void finish_stages(struct info *info) {
     uint32_t count;
     const struct slipway_stage *stages = timeline_stages(&count);
@@ -244,6 +288,7 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     finish_memory(info, facts->map);
     finish_mtrrs(info, facts->mtrrs);
     finish_firmware(info, facts->mapping_count);
+    finish_firmware_times(head);
     head->mappings =
         describe_array(info, info->mappings, facts->mapping_count, sizeof(*info->mappings));
     head->ranges = describe_array(info, info->ranges, facts->range_count, sizeof(*info->ranges));
@@ -260,6 +305,7 @@ void info_finish(struct info *info, const struct info_facts *facts) {
 
 void info_close(struct info *info) {
     info->head->tsc_hz = timeline_tsc_hz(); // late: the more time it has measured, the better
+    info->head->tsc_method = timeline_tsc_method();
     finish_stages(info);
     finish_log(info);
 }

@@ -4,11 +4,13 @@
 #pragma once
 
 #include "common/boot/slipway_boot.h"
+#include "loader/boot_source.h"
 #include "loader/cpus.h"
 #include "loader/devices.h"
 #include "loader/displays.h"
 #include "loader/kernel_file.h"
 #include "loader/memory_map.h"
+#include "loader/tpm.h"
 
 #include <efi.h>
 
@@ -21,6 +23,16 @@ struct info_capacity {
     uint64_t ranges;
     uint64_t efi_map_bytes;
     uint64_t mtrrs;
+};
+
+// What is known before the block is made.
+struct info_known {
+    const struct config *config;
+    const struct kernel *kernel;
+    const struct devices *devices;
+    const struct displays *displays;
+    const struct boot_source *source;
+    const struct tpm_log *tpm_log;
 };
 
 struct info {
@@ -39,18 +51,18 @@ struct info {
     struct slipway_mtrr *mtrrs;
     void *efi_map;
     char *log;
+    void *tpm_log;
     char *texts; // where the next text goes
 };
 
 // Allocates pages for the block (SLIPWAY_RANGE_BOOT_INFO), no more than it needs, and lays it out.
 // Of `displays` any may be left out afterwards. Failures are recorded.
 [[nodiscard]] EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
-                                   const struct config *config, const struct displays *displays,
-                                   uint64_t hhdm_base);
+                                   const struct info_known *known);
 
-// Fills in what is known before ExitBootServices: texts, kernel, modules, devices, displays, stack.
-void info_describe(struct info *info, const struct config *config, const struct kernel *kernel,
-                   const struct devices *devices, const struct displays *displays);
+// Fills in what is known before ExitBootServices: texts, kernel, modules, devices, displays, stack,
+// entropy.
+void info_describe(struct info *info, const struct info_known *known);
 
 // What is known only after ExitBootServices.
 struct info_facts {
@@ -67,7 +79,8 @@ struct info_facts {
     uint32_t apic_mode; // SLIPWAY_APIC_...
 };
 
-// Fills in these facts.
+// Fills in these facts, and the firmware's record of its own times, which is complete now. The
+// firmware's identity mapping is in force.
 void info_finish(struct info *info, const struct info_facts *facts);
 
 // Fills in the rest: the timeline and the log as they are now. May wait as long as timeline_tsc_hz

@@ -1,5 +1,6 @@
 // The loader, top to bottom: from the firmware's first call to the kernel's first instruction.
 #include "loader/acpi.h"
+#include "loader/boot_source.h"
 #include "loader/config_file.h"
 #include "loader/console.h"
 #include "loader/controllers.h"
@@ -17,12 +18,16 @@
 #include "loader/plan.h"
 #include "loader/quiet.h"
 #include "loader/timeline.h"
+#include "loader/tpm.h"
 
 static struct config config;
 static struct kernel kernel;
 static struct devices devices;
 static struct controllers controllers;
 static struct displays displays;
+static struct boot_source source;
+static struct tpm_log tpm_log;
+static const struct info_known known = {&config, &kernel, &devices, &displays, &source, &tpm_log};
 static struct space space;
 static struct info info;
 
@@ -82,7 +87,7 @@ static EFI_STATUS boot(void) {
     status = build_tables();
     if (EFI_ERROR(status))
         return status;
-    info_describe(&info, &config, &kernel, &devices, &displays);
+    info_describe(&info, &known);
     status = exit_boot_services(&space, &attempts, &tsc_exit_done); // the audit comes first
     if (EFI_ERROR(status))
         return status;
@@ -98,6 +103,8 @@ static EFI_STATUS read_files(void) {
         status = read_kernel();
     if (!EFI_ERROR(status))
         status = read_modules();
+    if (!EFI_ERROR(status))
+        boot_source_find(&source);
     file_close_volume(); // whatever has failed
     return status;
 }
@@ -140,6 +147,7 @@ static EFI_STATUS find_devices(void) {
     timeline_begin("devices");
     displays_find(&displays, &config);
     devices.boot_time = devices_read_time();
+    tpm_find_log(&tpm_log);
     EFI_STATUS status = acpi_find_controllers(devices.rsdp_phys, &controllers);
     timeline_end(0);
     log_line(CONFIG_LOG_DEBUG, "%u framebuffers, %u controllers, RSDP at 0x%lx, SMBIOS at 0x%lx",
@@ -162,7 +170,7 @@ static EFI_STATUS make_boot_info(void) {
     EFI_STATUS status = space_begin(&space, &config, &kernel, &devices, &capacity);
     if (EFI_ERROR(status))
         return status;
-    return info_make(&info, &capacity, &config, &displays, kernel.wishes.hhdm_base);
+    return info_make(&info, &capacity, &known);
 }
 
 static EFI_STATUS build_tables(void) {

@@ -32,6 +32,8 @@ static uint64_t last_tsc;
 static uint64_t sum_ticks;
 static uint64_t sum_tsc;
 
+static uint32_t tsc_method;
+
 static uint64_t highest_tsc; // that timeline_now has returned
 
 uint64_t timeline_now(void) {
@@ -88,22 +90,24 @@ const struct slipway_stage *timeline_stages(uint32_t *ret_count) {
     return stages;
 }
 
-// CPUID 0x15: the crystal's frequency and its ratio to the TSC (SDM 2A, CPUID). 0x40000010: the TSC
-// in kHz, as VMware defined it and KVM and others follow.
-static uint64_t tsc_hz_by_cpuid(void) {
-    if (cpu_cpuid(0, 0).eax >= 0x15) {
-        struct cpuid ratio = cpu_cpuid(0x15, 0);
-        if (ratio.eax != 0 && ratio.ebx != 0 && ratio.ecx != 0)
-            return (uint64_t)ratio.ecx * ratio.ebx / ratio.eax;
-    }
-    if ((cpu_cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) &&
-        cpu_cpuid(0x40000000, 0).eax >= 0x40000010)
-        return (uint64_t)cpu_cpuid(0x40000010, 0).eax * 1000;
-    return 0;
+// CPUID 0x15: the crystal's frequency and its ratio to the TSC (SDM 2A, CPUID).
+static uint64_t tsc_hz_by_crystal(void) {
+    if (cpu_cpuid(0, 0).eax < 0x15)
+        return 0;
+    struct cpuid ratio = cpu_cpuid(0x15, 0);
+    return ratio.eax != 0 ? (uint64_t)ratio.ecx * ratio.ebx / ratio.eax : 0;
+}
+
+// CPUID 0x40000010: the TSC in kHz, as VMware defined it and KVM and others follow.
+static uint64_t tsc_hz_by_hypervisor(void) {
+    if (!(cpu_cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) ||
+        cpu_cpuid(0x40000000, 0).eax < 0x40000010)
+        return 0;
+    return (uint64_t)cpu_cpuid(0x40000010, 0).eax * 1000;
 }
 
 void timeline_use_pm_timer(uint16_t port, uint32_t mask) {
-    if (port == 0 || tsc_hz_by_cpuid() != 0)
+    if (port == 0 || tsc_hz_by_crystal() != 0 || tsc_hz_by_hypervisor() != 0)
         return;
     pm_port = port;
     pm_mask = mask;
@@ -111,10 +115,7 @@ void timeline_use_pm_timer(uint16_t port, uint32_t mask) {
     last_tsc = cpu_rdtsc();
 }
 
-uint64_t timeline_tsc_hz(void) {
-    uint64_t known = tsc_hz_by_cpuid();
-    if (known != 0)
-        return known;
+static uint64_t tsc_hz_by_pm_timer(void) {
     for (unsigned polls = 0; pm_port != 0 && polls < WAIT_POLLS_MAX && sum_ticks < PM_TICKS_ENOUGH;
          polls++)
         look_at_pm_timer();
@@ -123,4 +124,24 @@ uint64_t timeline_tsc_hz(void) {
     // At most TIMELINE_STAGES_MAX intervals of 2^31 counts, and short polls: the product stays
     // below 2^60.
     return sum_tsc * PM_TIMER_HZ / sum_ticks;
+}
+
+uint64_t timeline_tsc_hz(void) {
+    uint64_t hz = tsc_hz_by_crystal();
+    tsc_method = SLIPWAY_TSC_CPUID;
+    if (hz == 0) {
+        hz = tsc_hz_by_hypervisor();
+        tsc_method = SLIPWAY_TSC_HYPERVISOR;
+    }
+    if (hz == 0) {
+        hz = tsc_hz_by_pm_timer();
+        tsc_method = SLIPWAY_TSC_PM_TIMER;
+    }
+    if (hz == 0)
+        tsc_method = SLIPWAY_TSC_UNKNOWN;
+    return hz;
+}
+
+uint32_t timeline_tsc_method(void) {
+    return tsc_method;
 }

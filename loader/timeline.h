@@ -40,3 +40,6 @@ void timeline_use_pm_timer(uint16_t port, uint32_t mask);
 // second for a timer that stands still. Needs no firmware: call it last, when the most has been
 // measured.
 uint64_t timeline_tsc_hz(void);
+
+// Where the last result of timeline_tsc_hz came from: SLIPWAY_TSC_...
+uint32_t timeline_tsc_method(void);

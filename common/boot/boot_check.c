@@ -81,8 +81,9 @@ static bool check_arrays(info_t info, uint64_t *ret_index) {
 }
 
 static bool check_texts(info_t info, uint64_t *ret_index) {
-    const struct slipway_text *const texts[] = {&info->loader_name, &info->loader_version,
-                                                &info->kernel_path, &info->cmdline, &info->log};
+    const struct slipway_text *const texts[] = {
+        &info->loader_name, &info->loader_version, &info->kernel_path, &info->cmdline,
+        &info->log,         &info->volume_label,   &info->loader_path};
     for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
         *ret_index = (uint64_t)((const char *)texts[i] - (const char *)info);
         if (!text_ok(info, texts[i]))
@@ -488,6 +489,28 @@ static bool check_cpus(info_t info, [[maybe_unused]] uint64_t *ret_index) {
            is_claimed(info, phys, bytes, SLIPWAY_RANGE_CPUS);
 }
 
+static bool tpm_log_ok(info_t info) {
+    const struct slipway_tpm_log *log = &info->tpm_log;
+    bool has_format = log->format != SLIPWAY_TPM_LOG_NONE;
+    if (log->format > SLIPWAY_TPM_LOG_AGILE || log->truncated > (has_format ? 1U : 0U))
+        return false;
+    if (log->bytes == 0)
+        return log->address == 0;
+    return has_format && fits_block(info, log->address, log->bytes);
+}
+
+static bool check_facts(info_t info, [[maybe_unused]] uint64_t *ret_index) {
+    const uint32_t sources = SLIPWAY_ENTROPY_FIRMWARE | SLIPWAY_ENTROPY_RDSEED |
+                             SLIPWAY_ENTROPY_RDRAND | SLIPWAY_ENTROPY_JITTER;
+    bool knows_tsc = info->tsc_method != SLIPWAY_TSC_UNKNOWN;
+    bool server_ok = info->server_kind == SLIPWAY_SERVER_NONE ||
+                     info->server_kind == SLIPWAY_SERVER_IPV4 ||
+                     info->server_kind == SLIPWAY_SERVER_IPV6;
+    return info->tsc_method <= SLIPWAY_TSC_PM_TIMER && knows_tsc == (info->tsc_hz != 0) &&
+           (info->entropy_sources & ~sources) == 0 &&
+           info->partition_id_kind <= SLIPWAY_PARTITION_GPT && server_ok && tpm_log_ok(info);
+}
+
 static enum boot_check check_size(info_t info) {
     uint64_t end;
     bool too_small = info->header_bytes < sizeof(*info) || info->total_bytes < info->header_bytes;
@@ -527,7 +550,7 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         {check_modules, BOOT_CHECK_MODULES},   {check_framebuffers, BOOT_CHECK_FRAMEBUFFERS},
         {check_stages, BOOT_CHECK_STAGES},     {check_firmware, BOOT_CHECK_FIRMWARE},
         {check_cpus, BOOT_CHECK_CPUS},         {check_mtrrs, BOOT_CHECK_MTRRS},
-        {check_apic, BOOT_CHECK_APIC},
+        {check_apic, BOOT_CHECK_APIC},         {check_facts, BOOT_CHECK_FACTS},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -564,6 +587,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_MTRRS] = "the map of the MTRRs is unsound",
         [BOOT_CHECK_CPUS] = "the list of CPUs is not where it should be",
         [BOOT_CHECK_APIC] = "the local APIC is in no mode that there is",
+        [BOOT_CHECK_FACTS] = "a fact that the firmware told is of no known kind",
     };
     return (unsigned)result < ARRAY_LEN(texts) ? texts[result] : "unknown";
 }

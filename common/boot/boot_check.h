@@ -39,6 +39,7 @@ enum boot_check {
     BOOT_CHECK_MTRRS,        // the map of the MTRRs has a gap, or an unknown type
     BOOT_CHECK_CPUS,         // the records of the CPUs outside the direct map or their range
     BOOT_CHECK_APIC,         // the local APIC is in a mode that there is not
+    BOOT_CHECK_FACTS,        // a fact of an unknown kind, or the TPM's log outside the block
 };
 
 // Checks `info`. `ret_index`, if not null, receives the index of the offending record where the

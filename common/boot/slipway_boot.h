@@ -206,6 +206,33 @@
 #define SLIPWAY_APIC_XAPIC  1 /* its registers are a page, at the address in IA32_APIC_BASE */
 #define SLIPWAY_APIC_X2APIC 2 /* its registers are MSRs */
 
+/* slipway_boot_info.tsc_method: where tsc_hz comes from */
+#define SLIPWAY_TSC_UNKNOWN    0 /* tsc_hz is 0 */
+#define SLIPWAY_TSC_CPUID      1 /* CPUID leaf 0x15 (Intel SDM 2A, CPUID): exact */
+#define SLIPWAY_TSC_HYPERVISOR 2 /* CPUID leaf 0x40000010: to the kHz, by the hypervisor's word */
+#define SLIPWAY_TSC_PM_TIMER   3 /* measured by ACPI's timer (ACPI 6.4, 4.8.3.3) */
+
+/* slipway_boot_info.entropy_sources: flags. A source that failed is not among them. */
+#define SLIPWAY_ENTROPY_FIRMWARE 1 /* EFI_RNG_PROTOCOL (UEFI 2.9, 37.5), its default algorithm */
+#define SLIPWAY_ENTROPY_RDSEED   2 /* Intel SDM 1, 7.3.17 */
+#define SLIPWAY_ENTROPY_RDRAND   4
+#define SLIPWAY_ENTROPY_JITTER   8 /* TSC values of the boot: always, and never enough alone */
+
+/* slipway_boot_info.partition_id_kind */
+#define SLIPWAY_PARTITION_NONE 0 /* not from a partition, or the firmware does not say which */
+#define SLIPWAY_PARTITION_MBR  1 /* partition_id is the disk's 32-bit signature, then zeros */
+#define SLIPWAY_PARTITION_GPT  2 /* partition_id is the partition's GUID, bytes as in the GPT */
+
+/* slipway_boot_info.server_kind */
+#define SLIPWAY_SERVER_NONE 0
+#define SLIPWAY_SERVER_IPV4 4 /* the first 4 bytes of server_address, in network order */
+#define SLIPWAY_SERVER_IPV6 6 /* all 16 */
+
+/* slipway_tpm_log.format, as EFI_TCG2_EVENT_LOG_FORMAT */
+#define SLIPWAY_TPM_LOG_NONE  0
+#define SLIPWAY_TPM_LOG_SHA1  1 /* TCG_PCR_EVENT (TCG PC Client Platform Firmware Profile, 10.2) */
+#define SLIPWAY_TPM_LOG_AGILE 2 /* a TCG_PCR_EVENT with the Spec ID, then TCG_PCR_EVENT2 */
+
 /* The kernel's wishes, an ELF note of name "Slipway" and this type. */
 #define SLIPWAY_NOTE_TYPE        1
 #define SLIPWAY_NOTE_FRAMEBUFFER 1 /* flag: refuse to boot without a framebuffer */
@@ -334,6 +361,27 @@ struct slipway_stage {
     uint64_t bytes; /* moved, filled or examined in it; 0 where that says nothing */
 };
 
+/* The TPM's event log, as EFI_TCG2_PROTOCOL.GetEventLog gave it when all files had been read (TCG
+ * EFI Protocol Specification 1.00, 6.5), copied into this block: whole, sound events, of 1 MiB at
+ * most. What was measured later, as ExitBootServices is, stands in the configuration table
+ * EFI_TCG2_FINAL_EVENTS_TABLE (there, 7), and not here. */
+struct slipway_tpm_log {
+    uint64_t address; /* 0 if there are no events */
+    uint64_t bytes;
+    uint32_t format;    /* SLIPWAY_TPM_LOG_... */
+    uint32_t truncated; /* 1: events are missing at its end */
+};
+
+/* The firmware's basic boot performance record (ACPI 6.4, 5.2.23: FPDT, FBPT, record type 2), in
+ * nanoseconds of the firmware's own counting; 0: not recorded, as all are without an FPDT. */
+struct slipway_firmware_times {
+    uint64_t reset_end;
+    uint64_t loader_load;  /* OSLoaderLoadImageStart */
+    uint64_t loader_start; /* OSLoaderStartImageStart */
+    uint64_t exit_start;   /* ExitBootServicesEntry */
+    uint64_t exit_end;     /* ExitBootServicesExit */
+};
+
 struct slipway_boot_info {
     uint64_t magic;        /* SLIPWAY_BOOT_MAGIC */
     uint32_t version;      /* SLIPWAY_BOOT_VERSION */
@@ -392,6 +440,31 @@ struct slipway_boot_info {
         mtrrs;          /* struct slipway_mtrr, all of physical memory; none: they are off */
     uint32_t apic_mode; /* SLIPWAY_APIC_..., of the boot CPU */
     uint32_t reserved_2;
+
+    /* Facts that firmware may or may not tell. What it does not tell, or tells in a way that cannot
+     * be believed, is 0, or an empty text; nothing of it stops a boot. */
+    uint32_t tsc_method;      /* SLIPWAY_TSC_... */
+    uint32_t entropy_sources; /* SLIPWAY_ENTROPY_... */
+    uint8_t entropy[64]; /* two SHA-256 digests over all sources, so none can spoil another. With
+                          * JITTER alone it must not be relied upon. For the kernel's generator,
+                          * once: the loader keeps no copy, and the kernel should wipe this one */
+
+    /* Where the loader was started from: the last hard drive node (UEFI 2.9, 10.3.5.1) in the path
+     * of its device; the label that the file system gives (EFI_FILE_SYSTEM_VOLUME_LABEL, 13.5); the
+     * file path nodes (10.3.5.4) of its image; the server's address in the last of DHCP
+     * acknowledgement, proxy offer and PXE reply that has one (EFI_PXE_BASE_CODE_PROTOCOL, 24.3),
+     * if its device has that protocol. */
+    uint8_t partition_id[16];
+    uint32_t partition_id_kind; /* SLIPWAY_PARTITION_... */
+    uint32_t partition_number;  /* from 1; with an MBR the signature tells only the disk */
+    struct slipway_text volume_label;
+    struct slipway_text loader_path; /* from the volume's root, '\' between names */
+    uint8_t server_address[16];
+    uint32_t server_kind; /* SLIPWAY_SERVER_... */
+    uint32_t reserved_3;
+
+    struct slipway_tpm_log tpm_log;
+    struct slipway_firmware_times firmware_times;
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -442,6 +515,8 @@ SLIPWAY_ASSERT(sizeof(struct slipway_cpu) == 64);
 SLIPWAY_ASSERT(sizeof(struct slipway_mtrr) == 24);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, entry) == SLIPWAY_CPU_OFFSET_ENTRY);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, argument) == SLIPWAY_CPU_OFFSET_ARGUMENT);
+SLIPWAY_ASSERT(sizeof(struct slipway_tpm_log) == 24);
+SLIPWAY_ASSERT(sizeof(struct slipway_firmware_times) == 40);
 SLIPWAY_ASSERT(sizeof(struct slipway_note_wishes) == 40);
 SLIPWAY_ASSERT(sizeof(struct slipway_note) == 60);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, magic) == SLIPWAY_BOOT_OFFSET_MAGIC);
@@ -458,7 +533,14 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, boot_time) == 352);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, log) == 392);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, cpus) == 408);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, apic_mode) == 440);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 448);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tsc_method) == 448);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, entropy) == 456);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, partition_id) == 520);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, volume_label) == 544);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, server_address) == 576);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tpm_log) == 600);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, firmware_times) == 624);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 664);
 
 #endif /* !__ASSEMBLER__ */
 #endif

@@ -24,6 +24,20 @@ static inline uint64_t cpu_rdtsc(void) {
     return (uint64_t)high << 32 | low;
 }
 
+// A random number. False, with *ret_value undefined, if the CPU had none ready.
+[[nodiscard]] static inline bool cpu_rdrand(uint64_t *ret_value) {
+    bool is_ready;
+    __asm__ volatile("rdrand %0" : "=r"(*ret_value), "=@ccc"(is_ready));
+    return is_ready;
+}
+
+// The same from the source that seeds the generator behind RDRAND.
+[[nodiscard]] static inline bool cpu_rdseed(uint64_t *ret_value) {
+    bool is_ready;
+    __asm__ volatile("rdseed %0" : "=r"(*ret_value), "=@ccc"(is_ready));
+    return is_ready;
+}
+
 static inline uint64_t cpu_rdmsr(uint32_t msr) {
     uint32_t low, high;
     __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");

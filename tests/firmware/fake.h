@@ -34,6 +34,7 @@
 #define FAKE_VENDOR_PHYS        (FAKE_SYSTEM_PHYS + 0x5ff8) // the same
 #define FAKE_CONFIGURATION_PHYS (FAKE_SYSTEM_PHYS + 0x8000)
 #define FAKE_ACPI_PHYS          (FAKE_ARENA_START + 0xa0000)
+#define FAKE_FBPT_PHYS          (FAKE_ACPI_PHYS + 0x500) // the firmware's own times
 #define FAKE_IMAGE_PHYS         (FAKE_ARENA_START + 0xb4000)
 #define FAKE_IMAGE_BYTES        UINT64_C(0x5f00) // of 6 pages
 
@@ -64,6 +65,7 @@ enum fake_call {
     FAKE_GET_MEMORY_MAP,
     FAKE_EXIT,
     FAKE_HANDLE_PROTOCOL,
+    FAKE_HANDLE_OPTIONAL, // the same, for one that the loader can do without
     FAKE_LOCATE_HANDLE,
     FAKE_LOCATE_PROTOCOL,
     FAKE_OUTPUT,
@@ -83,6 +85,9 @@ enum fake_call {
     FAKE_GET_ATTRIBUTES,
     FAKE_SET_ATTRIBUTES,
     FAKE_CLEAR_ATTRIBUTES,
+    FAKE_GET_LABEL,
+    FAKE_GET_RNG,
+    FAKE_GET_EVENT_LOG,
     FAKE_CALLS,
 };
 
@@ -181,6 +186,13 @@ struct fake_cpu {
     uint32_t noted_as; // not listed: which of those it is, from 1, by when it came
 };
 
+// A log of the TPM, in one of its formats.
+struct fake_tpm_log {
+    const void *events; // null: there is none
+    uint64_t last;      // offset of the last event; any number is possible
+    bool is_truncated;
+};
+
 enum fake_end {
     FAKE_RETURNED, // efi_main returned fake.status
     FAKE_ENTERED,  // the kernel would run now, as fake.cpu says
@@ -272,6 +284,21 @@ struct fake {
     void (*in_pause)(void); // in place of what PAUSE does
     bool traces;            // writes of registers to `trace`
 
+    // What the firmware and the CPU tell if they can: null, or false, where they cannot.
+    const void *rng;                     // the 64 bytes that the firmware's generator gives
+    bool (*rdrand)(uint64_t *ret_value); // the CPU's
+    bool (*rdseed)(uint64_t *ret_value);
+    const void *device_path;         // of the boot device
+    const void *image_path;          // of the loader's file on it
+    const CHAR16 *label;             // of the volume,
+    uint64_t label_units;            // so long
+    bool label_lies;                 // says that it is longer, and succeeds
+    EFI_PXE_BASE_CODE_MODE *pxe;     // of the boot device
+    bool pxe_has_no_mode;            // but its protocol
+    bool has_tpm;                    // and the protocol for its logs,
+    struct fake_tpm_log tpm_logs[3]; // by format
+    const uint64_t *boot_times;      // five, in the FPDT's record
+
     // ---- Seen
     enum fake_end end;
     EFI_STATUS status;
@@ -304,6 +331,8 @@ struct fake {
     uint64_t others_argument; // as addresses of the kernel's half
     char trace[FAKE_TEXT_BYTES];
     size_t trace_bytes;
+    const uint8_t *rng_buffer; // that the generator wrote to
+    uint32_t log_formats;      // that were asked for: bits
     uint32_t open_handles;
     uint32_t pools; // that the loader has to free
     char breach[160];
@@ -391,6 +420,8 @@ EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages);
 EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN *key,
                                       UINTN *stride, UINT32 *version);
 void *fake_find_attributes(const EFI_GUID *guid);
+EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void **ret_interface);
+void *fake_find_pxe(void);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
 
 // The local APIC of the CPU that runs: whatever was written to its page takes effect, what was

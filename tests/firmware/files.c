@@ -44,6 +44,8 @@ static EFI_STATUS EFIAPI open_file(EFI_FILE *self, EFI_FILE **ret_handle, CHAR16
                                    UINT64 attributes) {
     const struct fake_file *file = find(path);
     EFI_STATUS status = fake_begin_call(FAKE_OPEN, file);
+    if (((struct handle *)self)->is_broken)
+        fake_record_breach("Open from a volume that a call has failed of");
     if (((struct handle *)self)->file != NULL || mode != EFI_FILE_MODE_READ || attributes != 0)
         fake_record_breach("Open for more than reading, or not from the volume");
     if (EFI_ERROR(status))
@@ -120,11 +122,30 @@ static EFI_STATUS EFIAPI get_position(EFI_FILE *self, UINT64 *ret_position) {
     return status;
 }
 
+// Of the volume itself.
+static EFI_STATUS get_label(struct handle *handle, const EFI_GUID *kind, UINTN *bytes,
+                            void *ret_label) {
+    EFI_GUID label = EFI_FILE_SYSTEM_VOLUME_LABEL_ID;
+    EFI_STATUS status = begin(FAKE_GET_LABEL, handle);
+    if (EFI_ERROR(status))
+        return status;
+    if (fake.label == NULL || memcmp(kind, &label, sizeof(label)) != 0)
+        return break_handle(handle, EFI_UNSUPPORTED);
+    UINTN capacity = *bytes;
+    *bytes = fake.label_units * sizeof(*fake.label);
+    if (capacity < *bytes && !fake.label_lies)
+        return EFI_BUFFER_TOO_SMALL;
+    memcpy(ret_label, fake.label, capacity < *bytes ? capacity : *bytes);
+    return EFI_SUCCESS;
+}
+
 // The answer is as long as with the name, which nobody asks for.
 static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, void *ret_info) {
     struct handle *handle = (struct handle *)self;
     const struct fake_file *file = handle->file;
     EFI_GUID file_info = EFI_FILE_INFO_ID;
+    if (file == NULL)
+        return get_label(handle, kind, bytes, ret_info);
     EFI_STATUS status = begin(FAKE_GET_INFO, handle);
     if (EFI_ERROR(status))
         return status;

@@ -37,6 +37,7 @@ static const char *const call_names[FAKE_CALLS] = {
     "GetMemoryMap",
     "ExitBootServices",
     "HandleProtocol",
+    "HandleProtocol",
     "LocateHandle",
     "LocateProtocol",
     "OutputString",
@@ -56,6 +57,9 @@ static const char *const call_names[FAKE_CALLS] = {
     "GetMemoryAttributes",
     "SetMemoryAttributes",
     "ClearMemoryAttributes",
+    "GetInfo",
+    "GetRNG",
+    "GetEventLog",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -148,6 +152,10 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
         return &loaded_image;
     if (handle == &device && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
         return &file_system;
+    if (handle == &device && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
+        return (void *)(uintptr_t)fake.device_path;
+    if (handle == &device && is_guid(guid, (EFI_GUID)EFI_PXE_BASE_CODE_PROTOCOL_GUID))
+        return fake_find_pxe();
     if (handle == &com1_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)&com1_path;
     bool is_known = handle == &loaded_image || handle == &device || handle == &com1_console;
@@ -168,7 +176,9 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
 }
 
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **ret_interface) {
-    EFI_STATUS status = fake_begin_call(FAKE_HANDLE_PROTOCOL, NULL);
+    bool is_optional = handle == &device && !is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL);
+    EFI_STATUS status =
+        fake_begin_call(is_optional ? FAKE_HANDLE_OPTIONAL : FAKE_HANDLE_PROTOCOL, NULL);
     if (EFI_ERROR(status))
         return status;
     for (uint32_t i = 0; i < fake.console_count; i++) {
@@ -206,15 +216,6 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
         return EFI_BUFFER_TOO_SMALL;
     memcpy(ret_handles, found, *bytes);
     return EFI_SUCCESS;
-}
-
-static EFI_STATUS EFIAPI locate_protocol(EFI_GUID *guid, [[maybe_unused]] void *registration,
-                                         void **ret_interface) {
-    EFI_STATUS status = fake_begin_call(FAKE_LOCATE_PROTOCOL, NULL);
-    if (EFI_ERROR(status))
-        return status;
-    *ret_interface = fake_find_attributes(guid);
-    return *ret_interface == NULL ? EFI_NOT_FOUND : EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFACE *self,
@@ -406,7 +407,7 @@ static void make_services(void) {
         .GetMemoryMap = fake_get_memory_map,
         .HandleProtocol = handle_protocol,
         .LocateHandle = locate_handle,
-        .LocateProtocol = locate_protocol,
+        .LocateProtocol = fake_locate_protocol,
         .ExitBootServices = exit_boot,
         .SetWatchdogTimer = set_watchdog,
         .Stall = stall,
@@ -418,6 +419,7 @@ static void make_services(void) {
     keyboard = (SIMPLE_INPUT_INTERFACE){.ReadKeyStroke = read_key};
     loaded_image = (EFI_LOADED_IMAGE){
         .DeviceHandle = &device,
+        .FilePath = (EFI_DEVICE_PATH *)(uintptr_t)fake.image_path,
         .ImageBase = (void *)(uintptr_t)FAKE_IMAGE_PHYS,
         .ImageSize = FAKE_IMAGE_BYTES,
     };

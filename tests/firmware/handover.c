@@ -48,8 +48,10 @@ static void take_copy(void) {
                                             &info->mtrrs};
     for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
         move_array(arrays[i]);
-    struct slipway_text *const texts[] = {&info->loader_name, &info->loader_version,
-                                          &info->kernel_path, &info->cmdline, &info->log};
+    info->tpm_log.address += info->tpm_log.bytes == 0 ? 0 : to_copy;
+    struct slipway_text *const texts[] = {
+        &info->loader_name, &info->loader_version, &info->kernel_path, &info->cmdline,
+        &info->log,         &info->volume_label,   &info->loader_path};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         move_text(texts[i]);
     struct slipway_framebuffer *screens =

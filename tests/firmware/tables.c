@@ -1,6 +1,7 @@
 // The tables that the firmware leaves in memory: its page tables, the system table, ACPI's way to
-// the power management timer, to the CPUs and to what a test adds, and SMBIOS's entry point.
-// ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12. DSP0134 5.2.2. SDM 3A 4.5.
+// the power management timer, to the firmware's own times, to the CPUs and to what a test adds, and
+// SMBIOS's entry point. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12, FPDT 5.2.23.
+// DSP0134 5.2.2. SDM 3A 4.5.
 #include "common/base/assert.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
@@ -10,7 +11,9 @@
 #include <string.h>
 
 enum {
-    XSDT_BYTES = 36 + 2 * 8, // and 8 for the MADT, or for each table of the test's
+    XSDT_BYTES = 36 + 3 * 8, // and 8 for the MADT, or for each table of the test's
+    FPDT_BYTES = 36 + 16,
+    FBPT_BYTES = 8 + 48,
     FADT_BYTES = 276,
     MADT_ROOM = 0x8000,
     MADT_HEADER = 40,   // and a few bytes
@@ -62,9 +65,26 @@ static void put_madt(uint64_t phys) {
     madt[ACPI_TABLE_SUM] = (char)(madt[ACPI_TABLE_SUM] + fake.madt_is_broken);
 }
 
+static void put_fpdt(uint64_t fpdt_phys) {
+    char *fpdt = fake_make_readable(fpdt_phys, FPDT_BYTES);
+    memcpy(fpdt, fake.boot_times == NULL ? "NONE" : "FPDT", 4);
+    put(fpdt, 4, FPDT_BYTES, 4);
+    put(fpdt, 36 + 2, 16, 1); // a record of type 0, with the address of the FBPT
+    put(fpdt, 36 + 8, FAKE_FBPT_PHYS, 8);
+    acpi_fake_sum_bytes(fpdt, FPDT_BYTES, ACPI_TABLE_SUM);
+    char *fbpt = fake_make_readable(FAKE_FBPT_PHYS, FBPT_BYTES);
+    memcpy(fbpt, "FBPT", 4);
+    put(fbpt, 4, FBPT_BYTES, 4);
+    put(fbpt, 8, 2, 2); // the basic boot record
+    put(fbpt, 8 + 2, 48, 1);
+    if (fake.boot_times != NULL)
+        memcpy(fbpt + 8 + 8, fake.boot_times, 5 * sizeof(*fake.boot_times));
+}
+
 static void put_acpi(void) {
     uint64_t xsdt_phys = FAKE_ACPI_PHYS + 0x100;
     uint64_t fadt_phys = FAKE_ACPI_PHYS + 0x200;
+    uint64_t fpdt_phys = FAKE_ACPI_PHYS + 0x400;
     char *rsdp = fake_make_readable(FAKE_ACPI_PHYS, ACPI_RSDP_BYTES);
     memcpy(rsdp, "RSD PTR ", 8);
     put(rsdp, 15, 2, 1); // revision
@@ -78,6 +98,7 @@ static void put_acpi(void) {
     put(xsdt, 4, xsdt_bytes, 4);
     put(xsdt, 36, FAKE_ACPI_PHYS, 8); // not a table that anybody looks for
     put(xsdt, 44, fadt_phys, 8);
+    put(xsdt, 52, fpdt_phys, 8);
     uint64_t madt_phys = FAKE_ACPI_PHYS + 0x2000; // or the first of the test's tables
     ASSERT(!fake.has_madt || fake.acpi_count == 0);
     if (fake.has_madt) {
@@ -97,6 +118,7 @@ static void put_acpi(void) {
     put(fadt, 76, FAKE_PM_TIMER_PORT, 4);
     put(fadt, 91, 4, 1); // bytes of the port
     acpi_fake_sum_bytes(fadt, FADT_BYTES, ACPI_TABLE_SUM);
+    put_fpdt(fpdt_phys);
 }
 
 static void put_smbios(void) {

@@ -22,6 +22,7 @@ TEST("the TSC's frequency is measured against the power management timer, within
     setup_boot(NULL);
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->tsc_method, SLIPWAY_TSC_PM_TIMER);
     assert_in_range(info->tsc_hz, FAKE_TSC_HZ - FAKE_TSC_HZ / 500, FAKE_TSC_HZ + FAKE_TSC_HZ / 500);
 }
 
@@ -52,17 +53,22 @@ TEST(
     static const struct {
         struct cpuid highest, crystal, hypervisor;
         uint64_t hz; // 0: measured
+        uint32_t method;
     } cases[] = {
-        {{.eax = 0x15}, {2, 216, 24000000, 0}, {0}, UINT64_C(2592000000)},
-        {{.eax = 0x16}, {3, 400, 38400000, 0}, {0}, UINT64_C(5120000000)},
-        {{.eax = 0x15}, {1, 1, 1, 0}, {0}, 1},
-        {{.eax = 0x14}, {2, 216, 24000000, 0}, {0}, 0},
-        {{.eax = 0x15}, {0, 216, 24000000, 0}, {0}, 0},
-        {{.eax = 0x15}, {2, 0, 24000000, 0}, {0}, 0},
-        {{.eax = 0x15}, {2, 216, 0, 0}, {0}, 0},
-        {{.eax = 7}, {0}, {3000001, 0x40000010, IS_GUEST, 0}, UINT64_C(3000001000)},
-        {{.eax = 7}, {0}, {3000001, 0x4000000f, IS_GUEST, 0}, 0},
-        {{.eax = 7}, {0}, {3000001, 0x40000010, 0, 0}, 0},
+        {{.eax = 0x15}, {2, 216, 24000000, 0}, {0}, UINT64_C(2592000000), SLIPWAY_TSC_CPUID},
+        {{.eax = 0x16}, {3, 400, 38400000, 0}, {0}, UINT64_C(5120000000), SLIPWAY_TSC_CPUID},
+        {{.eax = 0x15}, {1, 1, 1, 0}, {0}, 1, SLIPWAY_TSC_CPUID},
+        {{.eax = 0x14}, {2, 216, 24000000, 0}, {0}, 0, 0},
+        {{.eax = 0x15}, {0, 216, 24000000, 0}, {0}, 0, 0},
+        {{.eax = 0x15}, {2, 0, 24000000, 0}, {0}, 0, 0},
+        {{.eax = 0x15}, {2, 216, 0, 0}, {0}, 0, 0},
+        {{.eax = 7},
+         {0},
+         {3000001, 0x40000010, IS_GUEST, 0},
+         UINT64_C(3000001000),
+         SLIPWAY_TSC_HYPERVISOR},
+        {{.eax = 7}, {0}, {3000001, 0x4000000f, IS_GUEST, 0}, 0, 0},
+        {{.eax = 7}, {0}, {3000001, 0x40000010, 0, 0}, 0, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         setup_boot(NULL);
@@ -71,7 +77,10 @@ TEST(
         crystal = cases[i].crystal;
         hypervisor = cases[i].hypervisor;
         fake_boot();
-        uint64_t hz = setup_expect_kernel()->tsc_hz;
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        uint64_t hz = info->tsc_hz;
+        assert_int_equal(info->tsc_method,
+                         cases[i].hz != 0 ? cases[i].method : (uint32_t)SLIPWAY_TSC_PM_TIMER);
         if (cases[i].hz != 0)
             assert_int_equal(hz, cases[i].hz);
         else
@@ -85,6 +94,7 @@ TEST("without ACPI's tables the TSC's frequency is unknown") {
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_int_equal(info->tsc_hz, 0);
+    assert_int_equal(info->tsc_method, SLIPWAY_TSC_UNKNOWN);
     assert_int_equal(info->rsdp_phys, 0);
     assert_int_equal(info->rsdp, 0);
 }
@@ -174,4 +184,32 @@ TEST("a guest with encrypted memory is refused, and the firmware goes on") {
     fake.is_sev_guest = true;
     fake_boot();
     setup_expect_failure("memory encryption (SEV or TDX) is on, which is not supported");
+}
+
+static const uint64_t boot_times[] = {UINT64_MAX, 2222, 3333, 0, 0};
+
+// The record of the call, which the firmware writes as it ends.
+static void record_exit([[maybe_unused]] uint32_t attempt) {
+    const uint64_t exit[] = {4444, 5555};
+    memcpy((char *)(uintptr_t)FAKE_FBPT_PHYS + 8 + 8 + 3 * 8, exit, sizeof(exit));
+}
+
+TEST("the firmware's own times are handed over, with those of ExitBootServices") {
+    setup_boot(NULL);
+    fake.boot_times = boot_times;
+    fake.in_exit = record_exit;
+    fake_boot();
+    const struct slipway_firmware_times want = {UINT64_MAX, 2222, 3333, 4444, 5555};
+    assert_memory_equal(&setup_expect_kernel()->firmware_times, &want, sizeof(want));
+}
+
+TEST("firmware without a record of its times, or without ACPI's tables, has zeros") {
+    const struct slipway_firmware_times none = {0};
+    for (int has_tables = 0; has_tables < 2; has_tables++) {
+        setup_boot(NULL);
+        fake.boot_times = has_tables ? NULL : boot_times;
+        fake.has_pm_timer = has_tables;
+        fake_boot();
+        assert_memory_equal(&setup_expect_kernel()->firmware_times, &none, sizeof(none));
+    }
 }

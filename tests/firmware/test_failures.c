@@ -117,6 +117,62 @@ static void set_up_no_cpus(void) {
     setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION});
 }
 
+// The firmware and the CPU tell all that they can.
+static void set_up_told(void) {
+    static const uint64_t numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    static const uint8_t log[32]; // an event without data
+    static EFI_PXE_BASE_CODE_MODE pxe = {.DhcpAckReceived = TRUE};
+    static const EFI_DEVICE_PATH path = {
+        END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(path), 0}};
+    setup_boot(SETUP_CONFIG);
+    pxe.DhcpAck.Dhcpv4.BootpSiAddr[0] = 10;
+    fake.rng = numbers;
+    fake.label = L"label";
+    fake.label_units = 5;
+    fake.device_path = fake.image_path = &path;
+    fake.pxe = &pxe;
+    fake.has_tpm = true;
+    fake.tpm_logs[1].events = log;
+}
+
+// What came of the `number`th call's failure, alone.
+static void check_told(enum fake_call failed, uint64_t number) {
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    bool lacks_label = failed == FAKE_GET_LABEL;
+    bool lacks_rng = !(info->entropy_sources & SLIPWAY_ENTROPY_FIRMWARE);
+    bool lacks_log = info->tpm_log.bytes == 0;
+    bool lacks_server = info->server_kind == SLIPWAY_SERVER_NONE;
+    assert_int_equal(info->volume_label.bytes, lacks_label ? 0 : 5);
+    int lacking = lacks_rng + lacks_log + lacks_server;
+    bool may_lack = failed == FAKE_LOCATE_PROTOCOL || failed == FAKE_GET_RNG ||
+                    failed == FAKE_GET_EVENT_LOG || failed == FAKE_HANDLE_OPTIONAL;
+    if (lacking > (may_lack ? 1 : 0))
+        fail_msg("call %lu, of kind %d, has cost %d facts", number, (int)failed, lacking);
+}
+
+TEST("whichever call for a fact fails, in whichever way, the kernel lacks that fact alone") {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        assert_true(fail_every_call(set_up_told, statuses[i]) > SOME_CALLS);
+        uint64_t failures = 0;
+        for (uint64_t number = 1; set_up_told(), fake_boot(), number <= fake.calls; number++) {
+            enum fake_call call = (enum fake_call)fake.kinds[number - 1];
+            bool is_fact = call == FAKE_HANDLE_OPTIONAL || call == FAKE_GET_LABEL ||
+                           call == FAKE_LOCATE_PROTOCOL || call == FAKE_GET_RNG ||
+                           call == FAKE_GET_EVENT_LOG;
+            if (!is_fact)
+                continue;
+            set_up_told();
+            fake.fail_at = number;
+            fake.fail_status = statuses[i];
+            fake_boot();
+            check_told(call, number);
+            failures++;
+        }
+        // Two of the boot device's, the label, two to find protocols, random numbers, two logs.
+        assert_int_equal(failures, 8);
+    }
+}
+
 TEST("whichever call fails, in whichever way, the boot ends cleanly") {
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_true(fail_every_call(set_up_plain, statuses[i]) > SOME_CALLS);

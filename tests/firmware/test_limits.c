@@ -65,6 +65,15 @@ TEST("limits: texts of every length have room in the hand-over, and are whole") 
     }
 }
 
+// Of the loader: \loader.efi.
+static const struct {
+    EFI_DEVICE_PATH head;
+    CHAR16 name[12];
+    EFI_DEVICE_PATH end;
+} own_path = {{MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, {28, 0}},
+              L"\\loader.efi",
+              {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {4, 0}}};
+
 // Boots with so many bytes of text for modules, which is the block's last. Where it ends in the
 // block, and all the block's bytes.
 static void boot_texts(uint64_t bytes, uint64_t *ret_end, uint64_t *ret_total) {
@@ -76,6 +85,9 @@ static void boot_texts(uint64_t bytes, uint64_t *ret_end, uint64_t *ret_total) {
                                (int)min_u64(bytes, 1000), text);
     setup_boot(config);
     fake_add_file("\\m", setup_module, 5000);
+    fake.image_path = &own_path; // texts, too
+    fake.label = L"a label";
+    fake.label_units = 7;
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     const struct slipway_module *last = setup_record(&info->modules, 4);

@@ -44,6 +44,8 @@ void check_block(void) {
     check_text(boot->kernel_path);
     check_text(boot->cmdline);
     check_text(boot->log);
+    check_text(boot->volume_label);
+    check_text(boot->loader_path);
     for (uint32_t i = 0; i < boot->modules.count; i++) {
         const struct slipway_module *m = kit_record(boot->modules, i);
         check_text(m->path);
@@ -174,5 +176,70 @@ void check_timeline(void) {
     CHECK(boot->tsc_exit_done > boot->tsc_loader_entry && boot->tsc_exit_done < now,
           boot->tsc_exit_done);
     kit_fact("exit.attempts", boot->exit_attempts);
+    check_begin("the TSC's frequency has a method, or is unknown");
+    CHECK(boot->tsc_method <= SLIPWAY_TSC_PM_TIMER, boot->tsc_method);
+    CHECK_EQUAL(boot->tsc_method == SLIPWAY_TSC_UNKNOWN, boot->tsc_hz == 0);
     kit_fact("tsc.hz", boot->tsc_hz);
+    kit_fact("tsc.method", boot->tsc_method);
+}
+
+static void check_entropy(void) {
+    check_begin("the entropy has sources, and its halves differ");
+    const uint32_t known = SLIPWAY_ENTROPY_FIRMWARE | SLIPWAY_ENTROPY_RDSEED |
+                           SLIPWAY_ENTROPY_RDRAND | SLIPWAY_ENTROPY_JITTER;
+    CHECK_EQUAL(boot->entropy_sources & ~known, 0);
+    CHECK(boot->entropy_sources & SLIPWAY_ENTROPY_JITTER, boot->entropy_sources);
+    unsigned same = 0;
+    for (unsigned i = 0; i < 32; i++)
+        same += boot->entropy[i] == boot->entropy[i + 32];
+    CHECK(same < 8, same);
+    kit_fact("entropy.sources", boot->entropy_sources);
+    for (unsigned i = 0; i < sizeof(boot->entropy); i++)
+        kit_fact("entropy.byte", boot->entropy[i]);
+}
+
+static void check_source(void) {
+    check_begin("where the loader came from is of a known kind, and zeros where it is not known");
+    CHECK(boot->partition_id_kind <= SLIPWAY_PARTITION_GPT, boot->partition_id_kind);
+    CHECK(boot->server_kind == SLIPWAY_SERVER_NONE || boot->server_kind == SLIPWAY_SERVER_IPV4 ||
+              boot->server_kind == SLIPWAY_SERVER_IPV6,
+          boot->server_kind);
+    for (unsigned i = 0; i < 16; i++) {
+        CHECK(!boot->partition_id[i] || boot->partition_id_kind != SLIPWAY_PARTITION_NONE, i);
+        CHECK(!boot->server_address[i] || boot->server_kind != SLIPWAY_SERVER_NONE, i);
+        kit_fact("partition.byte", boot->partition_id[i]);
+        kit_fact("server.byte", boot->server_address[i]);
+    }
+    kit_fact("partition.kind", boot->partition_id_kind);
+    kit_fact("partition.number", boot->partition_number);
+    kit_fact("server.kind", boot->server_kind);
+    kit_text("volume.label", boot->volume_label);
+    kit_text("loader.path", boot->loader_path);
+}
+
+static void check_tpm_log(void) {
+    const struct slipway_tpm_log *log = &boot->tpm_log;
+    check_begin("the TPM's log lies in the block, if there is one");
+    CHECK(log->format <= SLIPWAY_TPM_LOG_AGILE, log->format);
+    CHECK(log->truncated <= (log->format != SLIPWAY_TPM_LOG_NONE), log->truncated);
+    CHECK_EQUAL(log->bytes == 0, log->address == 0);
+    CHECK(log->bytes == 0 || in_block(log->address, log->bytes), log->address);
+    kit_fact("tpm.format", log->format);
+    kit_fact("tpm.truncated", log->truncated);
+    kit_fact("tpm.bytes", log->bytes);
+    if (!kit_cmdline_has("tpm"))
+        return;
+    for (uint64_t i = 0; i < log->bytes; i++)
+        kit_fact("tpm.byte", ((const uint8_t *)log->address)[i]);
+}
+
+void check_facts(void) {
+    check_entropy();
+    check_source();
+    check_tpm_log();
+    kit_fact("firmware.reset_end", boot->firmware_times.reset_end);
+    kit_fact("firmware.loader_load", boot->firmware_times.loader_load);
+    kit_fact("firmware.loader_start", boot->firmware_times.loader_start);
+    kit_fact("firmware.exit_start", boot->firmware_times.exit_start);
+    kit_fact("firmware.exit_end", boot->firmware_times.exit_end);
 }

@@ -24,6 +24,7 @@ void check_modules(void);
 void check_framebuffers(void);
 void check_firmware_tables(void); // ACPI, SMBIOS, UEFI, by physical addresses; the clock
 void check_timeline(void);
+void check_facts(void); // what firmware may tell or not
 void check_cpus(void);  // the other CPUs, if the note asked for them; they are released
 void check_reads(void); // every mapped page can be read
 

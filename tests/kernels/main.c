@@ -30,6 +30,7 @@ void task_check_contract(void) {
     check_framebuffers();
     check_firmware_tables();
     check_timeline();
+    check_facts();
     check_reads();
     check_cpus();
 }

@@ -40,6 +40,7 @@ void boot_run(uint64_t seed) {
     boot_make_kernel(&boot);
     boot_make_files(&boot);
     boot_make_changes(&boot);
+    boot_make_told(&boot);
     for (uint64_t faults = boot.is_sound ? 0 : 1 + boot_below(&boot, 2); faults != 0; faults--)
         breaks[boot_below(&boot, ARRAY_LEN(breaks))](&boot);
     fake_boot();

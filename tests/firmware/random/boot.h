@@ -100,6 +100,7 @@ void boot_make_kernel(struct boot *boot);
 void boot_make_files(struct boot *boot);
 void boot_make_machine(struct boot *boot);
 void boot_make_cpus(struct boot *boot);
+void boot_make_told(struct boot *boot);
 void boot_make_displays(struct boot *boot);
 void boot_make_changes(struct boot *boot);
 

@@ -5,6 +5,7 @@
 #include "tests/unit/support/boot_block.h"
 #include "tests/unit/support/test.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,7 +112,8 @@ TEST("boot_check: an array may end exactly where the block ends, and not 8 bytes
     EXPECT_OK(last = (struct slipway_stage *)(b + 1) - 1; *last = b->stages[1];
               b->info.stages.address = (uint64_t)(uintptr_t)last; b->info.stages.count = 1;
               b->info.loader_name = b->info.loader_version = b->info.kernel_path = b->info.cmdline =
-                  b->info.log = (struct slipway_text){0};
+                  b->info.log = b->info.volume_label = b->info.loader_path =
+                      (struct slipway_text){0};
               b->info.modules = (struct slipway_array){0}; b->info.efi_map_bytes = 48);
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(stages), last = (struct slipway_stage *)(b + 1) - 1;
            b->info.stages.address = (uint64_t)(uintptr_t)last + 8; b->info.stages.count = 1);
@@ -146,6 +148,8 @@ TEST("boot_check: every text must lie inside the block, with its NUL") {
     check_text(HEADER_OFFSET(kernel_path));
     check_text(HEADER_OFFSET(cmdline));
     check_text(HEADER_OFFSET(log));
+    check_text(HEADER_OFFSET(volume_label));
+    check_text(HEADER_OFFSET(loader_path));
     EXPECT_OK(memcpy(b->text + 11, "last", 5); b->info.log.address += 11);
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(log), memcpy(b->text + 12, "last", 4);
            b->info.log.address += 12); // its NUL would be behind the block
@@ -657,6 +661,44 @@ TEST("boot_check: the local APIC is in a mode that there is") {
     EXPECT(BOOT_CHECK_APIC, 0, b->info.apic_mode = UINT32_MAX);
 }
 
+TEST("boot_check: facts are of known kinds, and a frequency has a method") {
+    for (uint32_t method = SLIPWAY_TSC_CPUID; method <= SLIPWAY_TSC_PM_TIMER; method++)
+        EXPECT_OK(b->info.tsc_method = method);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tsc_method = SLIPWAY_TSC_PM_TIMER + 1);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tsc_method = SLIPWAY_TSC_UNKNOWN);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tsc_hz = 0);
+    EXPECT_OK(b->info.tsc_hz = 0; b->info.tsc_method = SLIPWAY_TSC_UNKNOWN);
+    for (uint32_t sources = 0; sources < 16; sources++)
+        EXPECT_OK(b->info.entropy_sources = sources);
+    for (unsigned bit = 4; bit < 32; bit++)
+        EXPECT(BOOT_CHECK_FACTS, 0, b->info.entropy_sources = 1U << bit);
+    for (uint32_t kind = 0; kind < 10; kind++) {
+        EXPECT(kind <= SLIPWAY_PARTITION_GPT ? BOOT_CHECK_OK : BOOT_CHECK_FACTS, 0,
+               b->info.partition_id_kind = kind);
+        bool is_server = kind == SLIPWAY_SERVER_NONE || kind == 4 || kind == 6;
+        EXPECT(is_server ? BOOT_CHECK_OK : BOOT_CHECK_FACTS, 0, b->info.server_kind = kind);
+    }
+}
+
+TEST("boot_check: the TPM's log has a format and lies in the block, or there are no events") {
+    EXPECT_OK(b->info.tpm_log = (struct slipway_tpm_log){0});
+    EXPECT_OK(b->info.tpm_log.truncated = 1);
+    EXPECT_OK(b->info.tpm_log.bytes = b->info.tpm_log.address = 0);
+    EXPECT_OK(b->info.tpm_log.format = SLIPWAY_TPM_LOG_SHA1);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.format = SLIPWAY_TPM_LOG_AGILE + 1);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.format = SLIPWAY_TPM_LOG_NONE);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.truncated = 2);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log = (struct slipway_tpm_log){.truncated = 1});
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.bytes = 0);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.address = 0);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.address = (uint64_t)(uintptr_t)b);
+    uint64_t left;
+    EXPECT_OK(left = (uint64_t)(uintptr_t)(b + 1) - b->info.tpm_log.address;
+              b->info.tpm_log.bytes = left);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.bytes = left + 1);
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.bytes = UINT64_MAX);
+}
+
 // No change of the block, however wild, may make the check read outside it, or never end.
 TEST("boot_check: every word of the block, whatever it is changed to, is checked within bounds") {
     const uint64_t changes[] = {0,
@@ -693,12 +735,12 @@ TEST("boot_check: every bit of the header, flipped, is checked within bounds") {
 }
 
 TEST("boot_check: every result has words of its own") {
-    for (unsigned i = 0; i <= BOOT_CHECK_APIC; i++) {
+    for (unsigned i = 0; i <= BOOT_CHECK_FACTS; i++) {
         assert_non_null(boot_check_text((enum boot_check)i));
         for (unsigned other = 0; other < i; other++)
             assert_string_not_equal(boot_check_text((enum boot_check)i),
                                     boot_check_text((enum boot_check)other));
     }
-    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_APIC + 1)), "unknown");
+    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_FACTS + 1)), "unknown");
     assert_string_equal(boot_check_text((enum boot_check) - 1), "unknown");
 }

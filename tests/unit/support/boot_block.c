@@ -144,6 +144,11 @@ static void fill_header(struct boot_block *block) {
         .efi_system_table = BLOCK_HHDM + 35 * MIB_1,
         .exit_attempts = 1,
         .log = text,
+        .tsc_hz = 1,
+        .tsc_method = SLIPWAY_TSC_PM_TIMER,
+        .volume_label = text,
+        .loader_path = text,
+        .tpm_log = {address_of(block->efi_map), 8, SLIPWAY_TPM_LOG_AGILE, 0},
         .cpus = {BLOCK_HHDM + BLOCK_CPUS, 2, sizeof(struct slipway_cpu)},
     };
 }

@@ -2,6 +2,7 @@
 // fake CPU of tests/firmware/cpu.c. Found first because the folder `machine` is searched first.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpuid {
@@ -10,6 +11,8 @@ struct cpuid {
 
 struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf);
 uint64_t cpu_rdtsc(void);
+[[nodiscard]] bool cpu_rdrand(uint64_t *ret_value);
+[[nodiscard]] bool cpu_rdseed(uint64_t *ret_value);
 uint8_t cpu_in8(uint16_t port);
 void cpu_out8(uint16_t port, uint8_t value);
 uint32_t cpu_in32(uint16_t port);
