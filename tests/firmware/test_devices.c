@@ -5,6 +5,8 @@
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
+#include <string.h>
+
 #include <time.h>
 
 TEST("the firmware's tables are handed over by both addresses") {
