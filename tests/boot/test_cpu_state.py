@@ -8,7 +8,6 @@ import struct
 
 import pytest
 
-from fixtures import elf
 import qemu
 from snapshots import boot
 from support import (BADCPU, EXIT_GOOD, KERNEL, KERNELS, LA57, LOADER, MIB, UNCACHED, KernelOutput,
