@@ -11,7 +11,7 @@ static bool is_masked(uint32_t entry) {
     return entry == MASKED || (entry & DELIVERY) == SMI;
 }
 
-// ---- ACPI's tables (ACPI 6.4, 5.2), which lie in the direct map
+// ---- ACPI's tables (ACPI 6.4, 5.2), wherever they are mapped
 
 static uint64_t read_bytes(const uint8_t *at, unsigned count) {
     uint64_t value = 0;
@@ -19,12 +19,16 @@ static uint64_t read_bytes(const uint8_t *at, unsigned count) {
     return value;
 }
 
+static const uint8_t *table_at(uint64_t phys) {
+    return (const uint8_t *)manifest_address(phys);
+}
+
 static const uint8_t *find_table(const char signature[4]) {
     enum { RSDP_XSDT = 24, LENGTH = 4, HEADER = 36 };
-    const uint8_t *xsdt = kit_direct(read_bytes((const uint8_t *)boot->rsdp + RSDP_XSDT, 8));
+    const uint8_t *xsdt = table_at(read_bytes((const uint8_t *)boot->rsdp + RSDP_XSDT, 8));
     for (uint64_t at = HEADER; at < read_bytes(xsdt + LENGTH, 4); at += 8) {
-        const uint8_t *table = kit_direct(read_bytes(xsdt + at, 8));
-        if (read_bytes(table, 4) == read_bytes((const uint8_t *)signature, 4))
+        const uint8_t *table = table_at(read_bytes(xsdt + at, 8));
+        if (table && read_bytes(table, 4) == read_bytes((const uint8_t *)signature, 4))
             return table;
     }
     return NULL;
