@@ -86,6 +86,10 @@
  * to one; if it calls SetVirtualAddressMap, so for that call, with their code writable, before it
  * reclaims SLIPWAY_MEM_BOOT_SERVICES, in which the memory attributes table lies, too.
  *
+ * What the loader takes: an ELF64 file of up to 64 program headers and 32 segments, each aligned as
+ * its p_align says, any number of notes, and up to 64 modules. What it cannot take, or give of what
+ * the note asks for, it refuses with the reason.
+ *
  * When you port a kernel from elsewhere:
  *
  *   RDI         an entry in assembler that calls anything first loses it: copy it into a static
@@ -98,9 +102,10 @@
  *               root_phys, or map what `mappings` lists
  *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
- * unless its name ends in _phys. Sizes are in bytes. Nothing here needs a relocation or a free: the
- * whole block, all but the records of `cpus`, is one range of purpose SLIPWAY_RANGE_BOOT_INFO,
- * valid until the kernel reclaims that range.
+ * unless its name ends in _phys, or 0 where there is nothing: an empty module has no address.
+ * Fields named _end or _top are the end of something, outside of it. Sizes are in bytes. Nothing
+ * here needs a relocation or a free: the whole block, all but the records of `cpus`, is one range
+ * of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel reclaims that range.
  */
 #ifndef SLIPWAY_BOOT_H
 #define SLIPWAY_BOOT_H
@@ -295,7 +300,8 @@ struct slipway_range {
 struct slipway_module {
     struct slipway_text path;
     struct slipway_text cmdline;
-    uint64_t address; /* in the direct map, frame aligned, zero-filled to the end of its frame */
+    uint64_t address; /* in the direct map, frame aligned, zero-filled to the end of its frame; 0 of
+                       * an empty file */
     uint64_t bytes;   /* the file's size */
     uint32_t digest_kind;
     uint32_t reserved;
@@ -473,8 +479,11 @@ struct slipway_boot_info {
 struct slipway_note_wishes {
     uint32_t version;     /* SLIPWAY_BOOT_VERSION that the kernel was built for */
     uint32_t flags;       /* SLIPWAY_NOTE_... */
-    uint64_t stack_bytes; /* default 64 KiB; 4 KiB to 16 MiB */
-    uint64_t hhdm_base;   /* default SLIPWAY_HHDM_BASE; a multiple of 512 GiB in the upper half */
+    uint64_t stack_bytes; /* default 64 KiB; 4 KiB to 16 MiB, whole pages */
+    /* Default SLIPWAY_HHDM_BASE; a multiple of 512 GiB, from the start of the upper half (with
+     * paging_levels 5 that of 5 levels) to 512 GiB below SLIPWAY_WINDOW_BASE. Refused too where the
+     * machine's RAM does not fit below that. */
+    uint64_t hhdm_base;
     uint64_t ram_floor_bytes; /* refuse to boot with less RAM */
     uint32_t paging_levels;   /* 4 or 5, whatever the firmware runs with; 0: as that runs */
     uint32_t reserved;
