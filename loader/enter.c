@@ -71,6 +71,10 @@ static enum vmem_status map_at_itself(struct vmem *space, uint64_t page) {
     return status;
 }
 
+struct enter_tables enter_find_tables(void) {
+    return (struct enter_tables){(uintptr_t)&gdt, (uintptr_t)&tss, (uintptr_t)idt};
+}
+
 enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup, void *context,
                                      struct vmem *ret_crossing) {
     void *own = space->context;

@@ -37,6 +37,14 @@ uint64_t enter_slide(uint64_t loader_virt);
 // Where the startup page sends the boot CPU.
 struct startup_target enter_startup_target(uint64_t slide);
 
+// Where the boot CPU's descriptor tables lie, in the loader's image.
+struct enter_tables {
+    uint64_t gdt_phys;
+    uint64_t tss_phys;
+    uint64_t idt_phys;
+};
+struct enter_tables enter_find_tables(void);
+
 struct enter_target {
     const struct vmem *space;
     const struct vmem *crossing;

@@ -299,6 +299,10 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     head->exit_attempts = facts->exit_attempts;
     head->tsc_exit_done = facts->tsc_exit_done;
     head->apic_mode = facts->apic_mode;
+    head->stack_phys = facts->stack_phys;
+    head->gdt_phys = facts->tables.gdt_phys;
+    head->tss_phys = facts->tables.tss_phys;
+    head->idt_phys = facts->tables.idt_phys;
     head->cpus = describe_array(info, facts->cpus->records, facts->cpus->count,
                                 sizeof(*facts->cpus->records));
 }

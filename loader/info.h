@@ -76,6 +76,8 @@ struct info_facts {
     uint64_t tsc_exit_done;
     const struct cpus *cpus;
     const struct mtrr_map *mtrrs;
+    uint64_t stack_phys;
+    struct enter_tables tables;
     uint32_t apic_mode; // SLIPWAY_APIC_...
 };
 

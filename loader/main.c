@@ -217,6 +217,8 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .cpus = &space.cpus,
         .mtrrs = &space.mtrrs,
         .apic_mode = apic_mode,
+        .stack_phys = space.plan.stack_phys,
+        .tables = enter_find_tables(),
     };
     info_finish(&info, &facts);
     const struct enter_target target = {

@@ -320,6 +320,7 @@ static bool check_stack(info_t info) {
     return mapping != NULL && mapping->purpose == SLIPWAY_MAP_STACK && mapping->virt == bottom &&
            mapping->virt + mapping->bytes == top &&
            is_claimed(info, mapping->phys, mapping->bytes, SLIPWAY_RANGE_STACK) &&
+           mapping->phys == info->stack_phys && is_direct(info, info->stack_phys, top - bottom) &&
            find_mapping(info, bottom - FRAME_BYTES, &index) == NULL &&
            find_mapping(info, top, &index) == NULL;
 }

@@ -99,7 +99,28 @@
  *               SLIPWAY_WINDOW_BASE and up, not in the direct map. Tables of the kernel's own that
  *               lack this window end in a triple fault at the first push or fault. Until all of
  *               these are replaced take over entries 256 to 511 of the root at hhdm_base +
- *               root_phys, or map what `mappings` lists
+ *               root_phys, or map what `mappings` lists; or leave them by their addresses in the
+ *               direct map, stack_phys and so on. With the direct map and the kernel mapped, a GDT
+ *               and an IDT of the kernel's own, and interrupts off:
+ *
+ *                   // RDI: hhdm_base + stack_phys - stack_bottom; RSI: the new root
+ *                   switch:
+ *                       addq  %rdi, %rsp     // the same memory, in the direct map
+ *                       movq  %cr4, %rax
+ *                       movq  %rax, %rcx
+ *                       andq  $~0x80, %rax
+ *                       movq  %rax, %cr4     // without PGE: global pages are forgotten, too
+ *                       movq  %rsi, %cr3
+ *                       movq  %rcx, %cr4
+ *                       ret                  // pointers into the old stack are worthless now
+ *
+ *               and before that call, in C:
+ *
+ *                   lgdt(&gdt_pointer), lidt(&idt_pointer), reload the segment registers
+ *                   switch(info->hhdm_base + info->stack_phys - info->stack_bottom, root)
+ *
+ *               Until the kernel loads a TSS of its own its IDT uses no interrupt stack: that of
+ * the loader's TSS leads to the window
  *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys, or 0 where there is nothing: an empty module has no address.
@@ -471,6 +492,12 @@ struct slipway_boot_info {
 
     struct slipway_tpm_log tpm_log;
     struct slipway_firmware_times firmware_times;
+
+    /* Of the boot CPU at entry. All of it is in the direct map as well. */
+    uint64_t stack_phys; /* of stack_bottom */
+    uint64_t gdt_phys;
+    uint64_t tss_phys;
+    uint64_t idt_phys;
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -549,7 +576,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, volume_label) == 544);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, server_address) == 576);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tpm_log) == 600);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, firmware_times) == 624);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 664);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_phys) == 664);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 696);
 
 #endif /* !__ASSEMBLER__ */
 #endif

@@ -11,7 +11,7 @@ import pytest
 import qemu
 from snapshots import boot
 from support import (BADCPU, EXIT_GOOD, KERNEL, KERNELS, LA57, LOADER, MIB, UNCACHED, KernelOutput,
-                     boot_contract_kernel, volume)
+                     boot_contract_kernel, sentences, volume)
 from test_contract import ALWAYS, FAULTS, assert_checked
 from test_reference import assert_frames, assert_frames_now, assert_stress
 
@@ -135,3 +135,10 @@ def test_ram_that_is_not_write_back_by_the_mtrrs_is_left_out_and_named(tmp_path,
     assert set(output.facts["demoted"]) == {int(start, 16)}
     assert (f"slipway: RAM at {start}, 65536 bytes, is not write-back by the MTRRs: not usable\n"
             in output.result.serial)
+
+
+@pytest.mark.parametrize("kernel, cpu, config", [
+    ("exec", "qemu64", ""), ("pie", "max", "paging = 5\n"), ("wishes", "max", "")])
+def test_a_kernel_loads_tables_of_its_own_by_the_recipe_of_the_header(tmp_path, kernel, cpu, config):
+    output = boot_contract_kernel(tmp_path, kernel, "own-tables", config, cpu=cpu)
+    assert_checked(output, ALWAYS + sentences("task_tables.c"))

@@ -465,6 +465,11 @@ static void check_traps(void) {
     uint64_t tss = gdt->tss_high << 32 | gdt->tss_low >> 56 << 24 | (gdt->tss_low >> 16 & 0xffffff);
     trap_gdt_fill(&want, tss);
     assert_memory_equal(gdt, &want, sizeof(want));
+    assert_int_equal(copy.info.gdt_phys, (uintptr_t)gdt);
+    assert_int_equal(copy.info.tss_phys, (uintptr_t)at_home(tss));
+    assert_int_equal(
+        copy.info.idt_phys,
+        (uintptr_t)at_home(((const struct trap_table_pointer *)at_home(fake.cpu.idt))->base));
     check_tss(at_home(tss));
 }
 

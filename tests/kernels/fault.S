@@ -92,6 +92,18 @@ fault_load_tables:
         push    %rax
         lretq
 
+/* void fault_switch_tables(uint64_t offset, uint64_t root): as slipway_boot.h shows. */
+        .global fault_switch_tables
+fault_switch_tables:
+        add     %rdi, %rsp
+        mov     %cr4, %rax
+        mov     %rax, %rcx
+        and     $~0x80, %rax
+        mov     %rax, %cr4
+        mov     %rsi, %cr3
+        mov     %rcx, %cr4
+        ret
+
 /* void fault_on_stack(void *top, void (*function)(void)): does not return. */
         .global fault_on_stack
 fault_on_stack:

@@ -4,6 +4,7 @@
 //   faults         the contract, then every access that must fault
 //   fill           the contract, then all usable and reclaimable memory is overwritten
 //   runtime        the contract, then the firmware's runtime services at addresses of its own
+//   own-tables     the contract, then tables of the kernel's own, without the loader's window
 //   fault=NAME     one forbidden access, for the loader's fault report
 //   fault=wait     waits for a fault from outside
 #include "checks.h"
@@ -42,6 +43,8 @@ void kernel_main(const struct slipway_boot_info *info) {
         check_finish();
     task_check_contract();
     task_check_large();
+    if (kit_cmdline_has("own-tables"))
+        task_switch_tables();
     if (kit_cmdline_has("faults"))
         task_check_faults();
     if (kit_cmdline_has("runtime"))

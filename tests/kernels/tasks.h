@@ -14,6 +14,9 @@ _Noreturn void task_fill_memory(void);
 // time, and writes, reads and deletes a variable that would outlast the boot.
 void task_use_runtime(void);
 
+// Loads tables of its own, with the direct map and the kernel alone, and goes on under them.
+void task_switch_tables(void);
+
 // With descriptors of its own, makes every access that must fault and checks how it did.
 void task_check_faults(void);
 

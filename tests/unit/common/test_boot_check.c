@@ -661,6 +661,11 @@ TEST("boot_check: the local APIC is in a mode that there is") {
     EXPECT(BOOT_CHECK_APIC, 0, b->info.apic_mode = UINT32_MAX);
 }
 
+TEST("boot_check: the stack is where its physical address says") {
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_phys += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_phys = 0);
+}
+
 TEST("boot_check: facts are of known kinds, and a frequency has a method") {
     for (uint32_t method = SLIPWAY_TSC_CPUID; method <= SLIPWAY_TSC_PM_TIMER; method++)
         EXPECT_OK(b->info.tsc_method = method);

@@ -137,6 +137,7 @@ static void fill_header(struct boot_block *block) {
         .cmdline = text,
         .stack_bottom = BLOCK_STACK,
         .stack_top = BLOCK_STACK + 0x4000,
+        .stack_phys = 34 * MIB_1,
         .rsdp_phys = 35 * MIB_1 + 0x14,
         .rsdp = BLOCK_HHDM + 35 * MIB_1 + 0x14,
         .smbios_phys = 0xf0000, // in the hole: no direct map
