@@ -8,6 +8,7 @@
 #include "loader/utf.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum {
     CHUNK_FIRST = 1 << 20,
@@ -17,7 +18,7 @@ enum {
     // one, not even folder by folder.
     PATH_CHARACTERS_SAFE = 255,
     // FAT's names have up to 255 characters.
-    INFO_BYTES_MAX = SIZE_OF_EFI_FILE_INFO + 256 * sizeof(CHAR16),
+    INFO_BYTES_MAX = offsetof(EFI_FILE_INFO, FileName) + 256 * sizeof(CHAR16),
 };
 
 // Firmware that does not know the size of a file gives one above this.

@@ -2,6 +2,7 @@
 // has failed once stays useless, as on real firmware.
 #include "tests/firmware/fake.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +153,8 @@ static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, 
     if (file->has_no_info || memcmp(kind, &file_info, sizeof(file_info)) != 0)
         return break_handle(handle, EFI_UNSUPPORTED);
     UINTN capacity = *bytes;
-    *bytes = SIZE_OF_EFI_FILE_INFO + (strlen(strrchr(file->path, '\\') + 1) + 1) * sizeof(CHAR16);
+    *bytes = offsetof(EFI_FILE_INFO, FileName) +
+             (strlen(strrchr(file->path, '\\') + 1) + 1) * sizeof(CHAR16);
     if (capacity < *bytes)
         return EFI_BUFFER_TOO_SMALL;
     EFI_FILE_INFO info = {
@@ -161,7 +163,7 @@ static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, 
         .Attribute = file->is_directory ? EFI_FILE_DIRECTORY : 0,
     };
     memset(ret_info, 0, *bytes);
-    memcpy(ret_info, &info, SIZE_OF_EFI_FILE_INFO);
+    memcpy(ret_info, &info, offsetof(EFI_FILE_INFO, FileName));
     return EFI_SUCCESS;
 }
 

@@ -41,6 +41,19 @@ TEST("RAM that the MTRRs do not make write-back is left out, listed and named") 
     assert_true(is_listed);
 }
 
+TEST("a single range of RAM that is not write-back is left out") {
+    setup_boot("log = info\n");
+    add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), MTRR_UC);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_range *part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0);
+    assert_int_equal(part->start_phys, FAKE_HIGH_PHYS + MIB(3));
+    assert_int_equal(part->bytes, KIB(64));
+    assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 1));
+    // Before the direct map is planned, not with the last memory map alone.
+    assert_non_null(strstr(fake.com1, "\nslipway: RAM at 0x100300000, 65536 bytes, is not "));
+}
+
 TEST(
     "without MTRRs, or with all of them off, RAM is what the map says, and no map of them is given") {
     for (unsigned i = 0; i < 2; i++) {
