@@ -35,6 +35,12 @@ void setup_wishes(struct slipway_note_wishes wishes) {
     phdr->align = 4;
 }
 
+void setup_add_mtrr(uint32_t index, uint64_t start, uint64_t bytes, uint32_t type) {
+    fake.registers.mtrr_variable[index][0] = start | type;
+    fake.registers.mtrr_variable[index][1] =
+        (((UINT64_C(1) << fake.paddr_bits) - 1) & ~(bytes - 1)) | 1 << 11;
+}
+
 static void expect_no_breach(void) {
     assert_string_equal(fake.breach, "");
     assert_int_equal(fake.open_handles, 0);

@@ -2,6 +2,7 @@
 #include "common/base/addr.h"
 #include "common/base/arith.h"
 #include "common/memmap/memmap.h"
+#include "common/x86/regs.h"
 #include "loader/enter.h"
 #include "loader/firmware.h"
 #include "tests/firmware/setup.h"
@@ -34,20 +35,24 @@ static void demote(uint32_t reading) {
         fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
 }
 
-TEST("limits: with all modules, and all the RAM that can be demoted, every range is listed") {
+TEST(
+    "limits: with all modules, and all RAM demoted that can be, for both reasons, every range is listed") {
     boot_modules(CONFIG_MODULES_MAX, 1);
     fake_add_cpu(1); // for the CPUs' memory and a startup page
     setup_wishes(
         (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS});
+    fake.mtrr_cap = MTRR_CAP_FIXED | DEMOTED;
+    for (uint32_t i = 0; i < DEMOTED; i++)
+        setup_add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), SLIPWAY_MTRR_UC);
     fake.exit_refusals = 1;
     fake.before_map = demote;
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_int_equal(info->modules.count, CONFIG_MODULES_MAX);
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_MODULE, CONFIG_MODULES_MAX - 1));
-    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2 * DEMOTED - 1));
     // All that is allocated, the tables in two, the loader's image, and what was demoted.
-    assert_int_equal(info->ranges.count, FIRMWARE_RANGES_MAX + 2 + DEMOTED);
+    assert_int_equal(info->ranges.count, FIRMWARE_RANGES_MAX + 2 + 2 * DEMOTED);
 }
 
 TEST("limits: texts of every length have room in the hand-over, and are whole") {

@@ -7,19 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-// One more variable range, a power of two of bytes.
-static void add_mtrr(unsigned index, uint64_t start, uint64_t bytes, unsigned type) {
-    fake.registers.mtrr_variable[index][0] = start | type;
-    fake.registers.mtrr_variable[index][1] =
-        (((UINT64_C(1) << fake.paddr_bits) - 1) & ~(bytes - 1)) | 1 << 11;
-}
-
-enum { MTRR_UC = 0, MTRR_WC = 1 };
-
 TEST("RAM that the MTRRs do not make write-back is left out, listed and named") {
     setup_boot("log = info\n");
-    add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), MTRR_UC);
-    add_mtrr(1, FAKE_HIGH_PHYS + GIB(1), GIB(1), MTRR_WC); // up to the end of RAM
+    setup_add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), SLIPWAY_MTRR_UC);
+    setup_add_mtrr(1, FAKE_HIGH_PHYS + GIB(1), GIB(1), SLIPWAY_MTRR_WC); // up to the end of RAM
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     const struct slipway_range *part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0);
@@ -43,7 +34,7 @@ TEST("RAM that the MTRRs do not make write-back is left out, listed and named") 
 
 TEST("a single range of RAM that is not write-back is left out") {
     setup_boot("log = info\n");
-    add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), MTRR_UC);
+    setup_add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), SLIPWAY_MTRR_UC);
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     const struct slipway_range *part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0);
@@ -58,7 +49,7 @@ TEST(
     "without MTRRs, or with all of them off, RAM is what the map says, and no map of them is given") {
     for (unsigned i = 0; i < 2; i++) {
         setup_boot(NULL);
-        add_mtrr(0, FAKE_HIGH_PHYS, MIB(2), MTRR_UC);
+        setup_add_mtrr(0, FAKE_HIGH_PHYS, MIB(2), SLIPWAY_MTRR_UC);
         fake.has_mtrrs = i != 0;
         fake.registers.mtrr_default &= ~(UINT64_C(1) << 11);
         fake_boot();
@@ -70,7 +61,7 @@ TEST(
 
 TEST("memory that the loader was given and that is not write-back ends the boot with both ranges") {
     setup_boot(NULL);
-    add_mtrr(0, FAKE_IMAGE_PHYS & ~(KIB(64) - 1), KIB(64), MTRR_UC);
+    setup_add_mtrr(0, FAKE_IMAGE_PHYS & ~(KIB(64) - 1), KIB(64), SLIPWAY_MTRR_UC);
     fake_boot();
     char want[200];
     snprintf(
@@ -82,18 +73,74 @@ TEST("memory that the loader was given and that is not write-back ends the boot 
     setup_expect_failure(want);
 }
 
+// What the loader says when the page at `start`, which belongs to `range`, is uncached.
+static void expect_refusal(const struct slipway_range *range, uint64_t start) {
+    char want[200];
+    snprintf(
+        want, sizeof(want),
+        "memory map: [0x%lx, 0x%lx), which the loader uses, is not write-back by the MTRRs from 0x%lx to 0x%lx",
+        range->start_phys, range->start_phys + range->bytes, start, start + FRAME_BYTES);
+    setup_boot(SETUP_CONFIG);
+    setup_add_mtrr(0, start, FRAME_BYTES, SLIPWAY_MTRR_UC);
+    fake_boot();
+    setup_expect_failure(want);
+}
+
+TEST("a first or a last page that is not write-back, of any range of the loader's, is enough") {
+    static const uint32_t purposes[] = {SLIPWAY_RANGE_KERNEL, SLIPWAY_RANGE_MODULE,
+                                        SLIPWAY_RANGE_STACK, SLIPWAY_RANGE_BOOT_INFO};
+    for (size_t i = 0; i < ARRAY_LEN(purposes); i++) {
+        setup_boot(SETUP_CONFIG);
+        setup_add_mtrr(0, FAKE_HIGH_PHYS, FRAME_BYTES, SLIPWAY_MTRR_UC);
+        fake_boot();
+        const struct slipway_range range = *setup_find_range(setup_expect_kernel(), purposes[i], 0);
+        expect_refusal(&range, range.start_phys);
+        expect_refusal(&range, range.start_phys + range.bytes - FRAME_BYTES);
+    }
+}
+
+TEST("RAM that is not write-back may touch what the loader uses, on both sides") {
+    uint64_t end = align_up(FAKE_IMAGE_PHYS + FAKE_IMAGE_BYTES, FRAME_BYTES);
+    setup_boot(NULL);
+    setup_add_mtrr(0, FAKE_IMAGE_PHYS - FRAME_BYTES, FRAME_BYTES, SLIPWAY_MTRR_UC);
+    setup_add_mtrr(1, end, FRAME_BYTES, SLIPWAY_MTRR_UC);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const struct slipway_range *part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0);
+    assert_int_equal(part->start_phys, FAKE_IMAGE_PHYS - FRAME_BYTES);
+    assert_int_equal(part->bytes, FRAME_BYTES);
+    part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 1);
+    assert_int_equal(part->start_phys, end);
+    assert_int_equal(part->bytes, FRAME_BYTES);
+    assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2));
+}
+
+// Where the list of ranges was longer once, a range of the map before stands behind its end.
+TEST("RAM that is not write-back is left out of each map that is read, and listed once") {
+    setup_boot(NULL);
+    setup_add_mtrr(0, FAKE_HIGH_PHYS + MIB(3), KIB(64), SLIPWAY_MTRR_UC);
+    fake.exit_refusals = 1;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->exit_attempts, 2);
+    const struct slipway_range *part = setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0);
+    assert_int_equal(part->start_phys, FAKE_HIGH_PHYS + MIB(3));
+    assert_int_equal(part->bytes, KIB(64));
+    assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 1));
+}
+
 TEST("more ranges of RAM that are not write-back than can be listed end the boot") {
     setup_boot(NULL);
     fake.mtrr_cap = MTRR_CAP_FIXED | 20;
     for (unsigned i = 0; i < 17; i++)
-        add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), MTRR_UC);
+        setup_add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), SLIPWAY_MTRR_UC);
     fake_boot();
     setup_expect_failure("memory map: the MTRRs make 17 ranges of RAM something else than "
                          "write-back, more than 16");
     setup_boot(NULL);
     fake.mtrr_cap = MTRR_CAP_FIXED | 20;
     for (unsigned i = 0; i < 16; i++)
-        add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), MTRR_UC);
+        setup_add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), SLIPWAY_MTRR_UC);
     fake_boot();
     assert_non_null(setup_find_range(setup_expect_kernel(), SLIPWAY_RANGE_DEMOTED, 15));
 }
