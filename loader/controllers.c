@@ -11,7 +11,7 @@ enum { TYPES_MAX = 3, HPET_ADDRESS = 44 }; // behind the kind of its address spa
 // The table of each kind: where its entries begin, how their lengths stand in them, and of which
 // type (one byte or two), length and content those of the kind are.
 static const struct table {
-    char signature[5];
+    const char *signature;
     uint8_t bytes_min; // of the table, and where entries begin
     uint8_t length_at;
     uint8_t length_bytes;
@@ -19,13 +19,13 @@ static const struct table {
     uint8_t types[TYPES_MAX];
     uint8_t entry_bytes_min;
     uint8_t address_at;
-    uint8_t address_bytes;
+    bool has_wide_address; // of eight bytes, not four
 } tables[CONTROLLER_KINDS] = {
-    [CONTROLLER_IO_APIC] = {"APIC", 44, 1, 1, 0xff, {1, 1, 1}, 12, 4, 4},
+    [CONTROLLER_IO_APIC] = {"APIC", 44, 1, 1, 0xff, {1, 1, 1}, 12, 4, false},
     [CONTROLLER_HPET] = {.signature = "HPET", .bytes_min = 56},
-    [CONTROLLER_VTD] = {"DMAR", 48, 2, 2, 0xffff, {0, 0, 0}, 16, 8, 8},
+    [CONTROLLER_VTD] = {"DMAR", 48, 2, 2, 0xffff, {0, 0, 0}, 16, 8, true},
     // One IOMMU may be listed in all three forms, for software of three ages.
-    [CONTROLLER_AMD_VI] = {"IVRS", 48, 2, 2, 0xff, {0x10, 0x11, 0x40}, 24, 8, 8},
+    [CONTROLLER_AMD_VI] = {"IVRS", 48, 2, 2, 0xff, {0x10, 0x11, 0x40}, 24, 8, true},
 };
 
 const char *controllers_status_text(enum controllers_status status) {
@@ -101,7 +101,7 @@ static enum controllers_status add_entries(struct controllers *controllers,
         if (length < table->entry_bytes_min)
             return CONTROLLERS_ERR_ENTRY;
         const uint8_t *at = entry + table->address_at;
-        uint64_t phys = table->address_bytes == 4 ? acpi_read32(at) : acpi_read64(at);
+        uint64_t phys = table->has_wide_address ? acpi_read64(at) : acpi_read32(at);
         enum controllers_status status = add(controllers, (struct controller){phys, kind});
         if (status != CONTROLLERS_OK)
             return status;

@@ -1,5 +1,6 @@
 #include "loader/controllers.h"
 
+#include "common/base/arith.h"
 #include "tests/unit/support/acpi_fake.h"
 #include "tests/unit/support/test.h"
 
@@ -41,7 +42,7 @@ TEST("controllers: I/O APICs are found in the MADT, among other entries, each on
     fill("APIC", 44);
     expect(CONTROLLER_IO_APIC, 0, NULL);
     acpi_fake_add_apic(&tables, 0, 1);
-    ADD(1, 12, 7, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0);
+    ADD(1, 12, 7, 0, 0, 0, 0xc0, 0xfe, 24, 0, 0, 0); // its interrupts are 24 and more
     ADD(2, 10, 0, 0, 2, 0, 0, 0, 0, 0);
     ADD(1, 13, 8, 0, 0, 0x10, 0xc8, 0xfe, 0, 0, 0, 0, 0); // longer than it must be
     ADD(1, 12, 9, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0);
@@ -77,8 +78,28 @@ TEST("controllers: an AMD IOMMU is found by each of its three types, whatever it
         ADD(types[i], 0xb0, 24, 0, 0, 0, 0, 0, 0, i, 0xb8, 0xfe, 0, 0, 0, 0x12, 0, 0, 0, 0, 0, 0, 0,
             0);
     ADD(0x20, 0xb0, 24, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    ADD(0x41, 0xb0, 24, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     expect(CONTROLLER_AMD_VI, 3,
            (const uint64_t[]){0x12000000feb80000, 0x12000000feb80100, 0x12000000feb80200});
+}
+
+// An entry of the type 0x20, which neither table has a controller in.
+static void add_other(uint16_t bytes) {
+    uint8_t entry[0x200] = {0x20, 0, (uint8_t)bytes, (uint8_t)(bytes >> 8)};
+    acpi_fake_add(&tables, entry, bytes);
+}
+
+TEST("controllers: entries of four bytes, and of many, lie between those of both kinds of IOMMU") {
+    static const enum controller_kind kinds[] = {CONTROLLER_VTD, CONTROLLER_AMD_VI};
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
+        fill(controllers_signature(kinds[i]), 48);
+        add_other(4);
+        add_other(0x1fe);
+        ADD(i == 0 ? 0 : 0x10, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0xb8, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            0, 0);
+        add_other(4);
+        expect(kinds[i], 1, (const uint64_t[]){0xfeb80000});
+    }
 }
 
 TEST("controllers: the same address may be that of two kinds") {
