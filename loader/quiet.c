@@ -13,10 +13,13 @@
 enum {
     CPUID_FEATURES = 1,
 
-    // IA-PC HPET 1.0a, 2.3.
+    // IA-PC HPET 1.0a, 2.3. The registers have 1024 bytes: not enough for all the timers that can
+    // be counted.
+    HPET_BYTES = 0x400,
     HPET_CONFIGURATION = 0x10,
     HPET_TIMERS = 0x100, // the low half of the first one's configuration
     HPET_TIMER_STEP = 0x20,
+    HPET_TIMERS_MAX = (HPET_BYTES - HPET_TIMERS) / HPET_TIMER_STEP,
     HPET_LEGACY_ROUTES = 1 << 1,
     HPET_TIMER_INTERRUPTS = 1 << 2,
 
@@ -88,7 +91,7 @@ static bool can_be_reached(const struct controller *controller, const struct spa
 // The main counter goes on, or stands, as the firmware has it.
 static void quiet_hpet(uint64_t phys) {
     uint32_t timers = (cpu_mmio_read32(phys) >> 8 & 0x1F) + 1;
-    for (uint32_t i = 0; i < timers; i++) {
+    for (uint32_t i = 0; i < timers && i < HPET_TIMERS_MAX; i++) {
         uint64_t timer = phys + HPET_TIMERS + i * HPET_TIMER_STEP;
         uint32_t value = cpu_mmio_read32(timer);
         if (value & HPET_TIMER_INTERRUPTS)

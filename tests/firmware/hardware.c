@@ -110,7 +110,7 @@ static uint32_t *hpet_register(uint32_t reg) {
     if (reg == 0x10)
         return &hardware.hpet.configuration;
     uint32_t timer = (reg - 0x100) / 0x20;
-    if (reg < 0x100 || reg % 0x20 != 0 || timer >= HARDWARE_HPET_TIMERS)
+    if (reg < 0x100 || reg % 0x20 != 0 || timer > (hardware.hpet.capabilities >> 8 & 0x1f))
         fake_record_breach("register 0x%x of the HPET", reg);
     return &hardware.hpet.timers[timer % HARDWARE_HPET_TIMERS];
 }

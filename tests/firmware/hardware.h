@@ -12,8 +12,8 @@
 enum {
     HARDWARE_IO_APICS = 3,
     HARDWARE_PINS = 120,
-    HARDWARE_HPET_TIMERS = 3,
-    HARDWARE_UNITS = 2, // IOMMUs of a kind
+    HARDWARE_HPET_TIMERS = 24, // as many as have room
+    HARDWARE_UNITS = 2,        // IOMMUs of a kind
 };
 
 #define HARDWARE_LOCAL_APIC UINT64_C(0xfee00000)

@@ -177,6 +177,21 @@ TEST("quiet: a queue that stands still is not waited for for ever") {
     assert_int_equal(hardware.vtd[0].status, 0x79800000);
 }
 
+TEST("quiet: an HPET has as many timers as it says, but none behind its 1024 bytes") {
+    static const uint32_t capabilities[] = {0x80862001, 0x80862101, 0x80863701, 0x80863801,
+                                            0x80863f01};
+    static const uint32_t counts[] = {1, 2, 24, 24, 24};
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        make();
+        hardware.hpet.capabilities = capabilities[i];
+        for (unsigned timer = 0; timer < HARDWARE_HPET_TIMERS; timer++)
+            hardware.hpet.timers[timer] = 0x3c;
+        boot();
+        for (unsigned timer = 0; timer < HARDWARE_HPET_TIMERS; timer++)
+            assert_int_equal(hardware.hpet.timers[timer], timer < counts[i] ? 0x38 : 0x3c);
+    }
+}
+
 TEST("quiet: what is delivered as an SMI, and nothing else, stays the firmware's") {
     const uint32_t logical_smi = SMI | 0x880;
     make();
