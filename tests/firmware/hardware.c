@@ -132,6 +132,8 @@ static uint32_t read_vtd(struct hardware_vtd *unit, uint32_t reg) {
     case 0x64:
         return unit->protected_memory;
     case 0x80:
+        if (!(unit->status & 1 << 26))
+            fake_record_breach("a queue is looked at that is off");
         if (!unit->queue_sticks && unit->queue_head != unit->queue_tail)
             unit->queue_head += 16;
         return unit->queue_head;
@@ -148,6 +150,7 @@ static void write_vtd(struct hardware_vtd *unit, uint32_t reg, uint32_t value) {
     if (reg == 0x64) {
         bool is_on = value >> 31 || unit->protection_sticks;
         unit->protected_memory = (value & ~1u) | is_on;
+        unit->protection_writes++;
         return;
     }
     uint32_t kept = unit->status & 0x96ffffff;

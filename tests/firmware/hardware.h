@@ -52,6 +52,7 @@ struct hardware {
         uint32_t looks;  // at the status, meanwhile
         uint32_t protected_memory;
         bool protection_sticks;
+        uint32_t protection_writes;
         uint32_t queue_head, queue_tail; // the head moves to the tail, a step a look
         bool queue_sticks;
         uint32_t commands[8];

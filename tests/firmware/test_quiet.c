@@ -111,6 +111,7 @@ TEST("quiet: each kind of memory protection is looked for, and one that is off i
         boot();
         assert_int_equal(hardware.vtd[0].protected_memory, 0);
         assert_int_equal(hardware.vtd[1].protected_memory, 0x12340000);
+        assert_int_equal(hardware.vtd[1].protection_writes, 0);
     }
 }
 
