@@ -29,19 +29,19 @@ enum {
     PIT_CHANNEL_0_SILENT = 0x30,
 };
 
-// Where the registers are that are used: within so many bytes, at a multiple of so many. One of
-// them never reads as all ones, which is what an address reads as where nothing answers.
+// Where the registers are: at an address of which these bits are 0, so that one page has all that
+// are used. One of them never reads as all ones, which is what an address reads as where nothing
+// answers.
 static const struct {
     const char *name;
-    uint32_t bytes;
-    uint32_t align;
+    uint32_t zero_bits;
     uint32_t never_ones;
 } kinds[] = {
-    [CONTROLLER_IO_APIC] = {"I/O APIC", 0x20, 0x100, 0x00},
-    [CONTROLLER_HPET] = {"HPET", 0x400, 0x400, 0x00},
-    [CONTROLLER_VTD] = {"VT-d unit", 0x1000, 0x1000, 0x00},
-    [CONTROLLER_AMD_VI] = {"AMD IOMMU", 0x20, 0x4000, 0x18},
-    [CONTROLLER_LOCAL_APIC] = {"local APIC", 0x1000, 0x1000, 0x30},
+    [CONTROLLER_IO_APIC] = {"I/O APIC", 0xff, 0x00},
+    [CONTROLLER_HPET] = {"HPET", 0x3ff, 0x00},
+    [CONTROLLER_VTD] = {"VT-d unit", 0xfff, 0x00},
+    [CONTROLLER_AMD_VI] = {"AMD IOMMU", 0x3fff, 0x18},
+    [CONTROLLER_LOCAL_APIC] = {"local APIC", .never_ones = 0x30}, // its MSR has a page's address
 };
 
 // ---- Whether something can be there
@@ -68,11 +68,11 @@ static const char *fault_of(const struct controller *controller, const struct sp
     uint64_t phys = controller->phys;
     if (phys == 0)
         return "there is nothing";
-    if (!is_aligned(phys, kinds[controller->kind].align))
+    if (phys & kinds[controller->kind].zero_bits)
         return "that is misaligned";
-    if (memory_map_has_ram(&space->map, phys, kinds[controller->kind].bytes))
+    if (memory_map_has_ram(&space->map, align_down(phys, FRAME_BYTES), FRAME_BYTES))
         return "RAM is there";
-    if (!is_mapped(&space->features, phys)) // a page has all its registers
+    if (!is_mapped(&space->features, phys))
         return "the firmware does not map it";
     uint64_t probe = phys + kinds[controller->kind].never_ones;
     return cpu_mmio_read32(probe) == UINT32_MAX ? "it does not answer" : NULL;
@@ -136,9 +136,8 @@ static uint32_t quiet_local_apic(const struct space *space) {
         apic_quiet_local(0);
         return SLIPWAY_APIC_X2APIC;
     }
-    uint64_t width_mask = (UINT64_C(1) << space->features.paging.paddr_bits) - 1;
-    const struct controller local = {align_down(base & width_mask, FRAME_BYTES),
-                                     CONTROLLER_LOCAL_APIC};
+    uint64_t page_mask = (UINT64_C(1) << space->features.paging.paddr_bits) - FRAME_BYTES;
+    const struct controller local = {base & page_mask, CONTROLLER_LOCAL_APIC};
     if (!can_be_reached(&local, space))
         return SLIPWAY_APIC_NONE;
     apic_quiet_local(local.phys);

@@ -69,6 +69,8 @@ void fake_reset_cpu(void) {
 struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
     if (fake.cpuid != NULL)
         return fake.cpuid(leaf, subleaf);
+    if (subleaf != 0) // nobody needs any of those
+        return (struct cpuid){0};
     switch (leaf) {
     case 0:
         return (struct cpuid){.eax = fake.has_tsc_leaf ? 0x15 : fake.has_topology ? 0xB : 7};

@@ -163,6 +163,12 @@ static void write_vtd(struct hardware_vtd *unit, uint32_t reg, uint32_t value) {
     unit->going = changed & ~unit->sticks;
 }
 
+static uint32_t read_amd(const struct hardware_amd *unit, uint32_t reg) {
+    if (reg != 0x18)
+        fake_record_breach("register 0x%x of an AMD IOMMU is read", reg);
+    return unit->control;
+}
+
 static void write_amd(struct hardware_amd *unit, uint32_t reg, uint32_t value) {
     if (reg != 0x18)
         fake_record_breach("register 0x%x of an AMD IOMMU is written", reg);
@@ -195,7 +201,7 @@ static uint32_t read_device(uint64_t phys) {
             return read_vtd(unit, (uint32_t)(phys - unit->phys));
     }
     if (is_at(phys, hardware.amd.phys, PAGE_BYTES))
-        return hardware.amd.control;
+        return read_amd(&hardware.amd, (uint32_t)(phys - hardware.amd.phys));
     fake_record_breach("a device is read at 0x%lx, where none is", phys);
     return UINT32_MAX;
 }
@@ -217,6 +223,7 @@ static void write_device(uint64_t phys, uint32_t value) {
     }
     if (is_at(phys, hardware.hpet.phys, 0x400)) {
         *hpet_register((uint32_t)(phys - hardware.hpet.phys)) = value;
+        hardware.hpet.writes++;
         return;
     }
     for (unsigned i = 0; i < HARDWARE_UNITS; i++) {

@@ -41,6 +41,7 @@ struct hardware {
         uint32_t capabilities;
         uint32_t configuration;
         uint32_t timers[HARDWARE_HPET_TIMERS];
+        uint32_t writes;
     } hpet;
 
     struct hardware_vtd {

@@ -1,6 +1,7 @@
 // What becomes of the machine's controllers on the way into the kernel: silent, whatever state they
 // were in; and what cannot be one is not touched. A register that the loader has no business with
 // is a breach of the fake's.
+#include "common/base/addr.h"
 #include "common/base/arith.h"
 #include "common/x86/regs.h"
 #include "tests/firmware/hardware.h"
@@ -8,6 +9,7 @@
 #include "tests/firmware/setup.h"
 #include "tests/unit/support/acpi_fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,7 +192,17 @@ TEST("quiet: an HPET has as many timers as it says, but none behind its 1024 byt
         boot();
         for (unsigned timer = 0; timer < HARDWARE_HPET_TIMERS; timer++)
             assert_int_equal(hardware.hpet.timers[timer], timer < counts[i] ? 0x38 : 0x3c);
+        assert_int_equal(hardware.hpet.writes, counts[i] + 1);
     }
+}
+
+TEST("quiet: an HPET that interrupts nobody is not written") {
+    make();
+    hardware.hpet.configuration = 1;
+    for (unsigned timer = 0; timer < HARDWARE_HPET_TIMERS; timer++)
+        hardware.hpet.timers[timer] = 0x38;
+    boot();
+    assert_int_equal(hardware.hpet.writes, 0);
 }
 
 TEST("quiet: what is delivered as an SMI, and nothing else, stays the firmware's") {
@@ -315,6 +327,54 @@ TEST("quiet: what is misaligned, in RAM, or absent is left as it is, and spoken 
     assert_int_equal(info->apic_mode, SLIPWAY_APIC_NONE);
 }
 
+// With one more bit in the address of a controller, which the loader sees.
+static void boot_misaligned(unsigned bit, const char *name, uint64_t *phys) {
+    char line[100];
+    *phys += UINT64_C(1) << bit;
+    snprintf(line, sizeof(line), "%s at 0x%lx left as it is: that is misaligned", name, *phys);
+    hardware_list();
+    boot_saying(line);
+}
+
+TEST("quiet: an address is misaligned by each bit that a controller of its kind does not use") {
+    static const struct {
+        const char *name;
+        uint64_t *phys;
+        unsigned bits;
+    } kinds[] = {
+        {"I/O APIC", &hardware.io[0].phys, 8},
+        {"HPET", &hardware.hpet.phys, 10},
+        {"VT-d unit", &hardware.vtd[1].phys, 12},
+        {"AMD IOMMU", &hardware.amd.phys, 14},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        for (unsigned bit = 0; bit < kinds[i].bits; bit++) {
+            make();
+            boot_misaligned(bit, kinds[i].name, kinds[i].phys);
+        }
+        make();
+        *kinds[i].phys += UINT64_C(1) << kinds[i].bits;
+        boot();
+    }
+}
+
+// RAM is there next to it, on both sides.
+TEST("quiet: a page between RAM may be that of a controller") {
+    make();
+    hardware.io[1].phys = FAKE_LAPIC_PHYS + 0xf00;
+    fake_add_memory(FAKE_LAPIC_PHYS - 4096, 4096, EfiConventionalMemory);
+    fake_add_memory(FAKE_LAPIC_PHYS + 4096, 4096, EfiConventionalMemory);
+    boot();
+    expect_io_quiet(&hardware.io[1]);
+}
+
+// The firmware maps the AMD IOMMU, and the rest of its 2 MiB, for reads alone from the exit on: the
+// writable bit of an entry of the second table, of the fourth GiB.
+static void forbid_writes([[maybe_unused]] uint32_t attempt) {
+    char *entries = (char *)(uintptr_t)(FAKE_TABLES_PHYS + FRAME_BYTES);
+    entries[(HARDWARE_AMD >> 21 & 511) << 3] &= ~2;
+}
+
 TEST("quiet: what the firmware's page tables do not map, or not for writes, is left as it is") {
     make();
     hardware.vtd[1].phys = GIB(4); // they end there
@@ -329,6 +389,16 @@ TEST("quiet: what the firmware's page tables do not map, or not for writes, is l
     hardware_list();
     boot_saying("VT-d unit at 0x8000000000000000 left as it is: the firmware does not map it");
     assert_int_equal(hardware.vtd[1].command_count, 0);
+    make();
+    hardware.vtd[1].phys = FAKE_ELSEWHERE; // to something else
+    hardware_list();
+    boot_saying("VT-d unit at 0x3fe00000 left as it is: the firmware does not map it");
+    assert_int_equal(hardware.vtd[1].command_count, 0);
+    make();
+    fake.in_exit = forbid_writes;
+    hardware_list();
+    boot_saying("AMD IOMMU at 0xfeb80000 left as it is: the firmware does not map it");
+    assert_int_equal(hardware.amd.command_count, 0);
 }
 
 TEST("quiet: registers are found through tables of five levels as well") {
