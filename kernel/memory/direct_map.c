@@ -4,8 +4,11 @@
 #include "kernel/base/panic.h"
 #include "kernel/memory/kernel_space.h"
 
+// RAM is write-back; a framebuffer that lies between (SLIPWAY_NOTE_DIRECT) is not.
 static bool add_run(void *argument, const struct vmem_run *run) {
     struct direct_map_facts *facts = argument;
+    if (run->cache != VMEM_CACHE_WB)
+        return true;
     facts->bytes += run->bytes;
     for (unsigned page = 0; page < VMEM_PAGE_SIZES; page++)
         facts->leaves[page] += run->leaves[page];
