@@ -72,9 +72,12 @@ EFI_STATUS cpus_alloc(struct cpus *cpus, const struct slipway_note_wishes *wishe
     if (!(wishes->flags & SLIPWAY_NOTE_CPUS))
         return EFI_SUCCESS;
     cpus->count = list(found, rsdp_phys).kept;
+    uint64_t others = cpus_others(cpus);
+    uint64_t guard_bytes = wishes->flags & SLIPWAY_NOTE_DIRECT && others != 0 ? FRAME_BYTES : 0;
     uint64_t records_bytes = align_up(cpus->count * sizeof(*cpus->records), FRAME_BYTES);
-    uint64_t areas_bytes = cpus_others(cpus) * sizeof(*cpus->areas);
-    uint64_t bytes = records_bytes + areas_bytes + cpus_others(cpus) * wishes->stack_bytes;
+    uint64_t areas_bytes = others * sizeof(*cpus->areas);
+    uint64_t bytes =
+        records_bytes + areas_bytes + guard_bytes + others * (wishes->stack_bytes + guard_bytes);
     uint64_t start;
     EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_CPUS, &start);
     if (EFI_ERROR(status))
@@ -82,7 +85,7 @@ EFI_STATUS cpus_alloc(struct cpus *cpus, const struct slipway_note_wishes *wishe
                         log_status_text(status));
     cpus->records = firmware_pointer(start);
     cpus->areas = firmware_pointer(start + records_bytes);
-    cpus->stacks_phys = start + records_bytes + areas_bytes;
+    cpus->stacks_phys = start + records_bytes + areas_bytes + guard_bytes;
     fill_records(cpus, found);
     return EFI_SUCCESS;
 }

@@ -21,7 +21,7 @@ struct cpus {
     uint32_t boot;  // index of the boot CPU's
     struct slipway_cpu *records;
     struct park_area *areas; // of the others, in the order of their records
-    uint64_t stacks_phys;    // the same
+    uint64_t stacks_phys;    // the same; with SLIPWAY_NOTE_DIRECT a guard below and above each
     bool has_cet;
 };
 

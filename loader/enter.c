@@ -22,7 +22,8 @@ extern const char ImageBase[];
 extern const char _text[];
 extern const char _etext[];
 
-// All of this is used in the kernel half, at its address there.
+// All of this is used in the kernel half, at its address there. The first three and the stacks the
+// CPU itself finds, at addresses that it is told: in the direct map, if the kernel wishes.
 static struct trap_gdt gdt;
 static struct trap_tss tss;
 static struct trap_gate idt[TRAP_VECTORS];
@@ -141,14 +142,20 @@ static uint64_t in_kernel_half(const void *pointer, uint64_t slide) {
     return (uintptr_t)pointer + slide;
 }
 
-static void prepare_traps(const struct enter_target *target, uint64_t slide) {
+// Code is executable in the loader's window alone.
+static void prepare_descriptors(const struct enter_target *target, uint64_t slide) {
+    uint64_t to_tables = target->is_direct ? target->hhdm_base : slide;
     tss = (struct trap_tss){.iomap_base = sizeof(tss)};
     for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
-        tss.ist[i] = in_kernel_half(fault_stacks[i], slide) + FAULT_STACK_BYTES;
-    trap_gdt_fill(&gdt, in_kernel_half(&tss, slide));
+        tss.ist[i] = in_kernel_half(fault_stacks[i], to_tables) + FAULT_STACK_BYTES;
+    trap_gdt_fill(&gdt, in_kernel_half(&tss, to_tables));
     trap_idt_fill(idt, in_kernel_half(trap_stubs, slide));
-    gdt_pointer = (struct trap_table_pointer){sizeof(gdt) - 1, in_kernel_half(&gdt, slide)};
-    idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, slide)};
+    gdt_pointer = (struct trap_table_pointer){sizeof(gdt) - 1, in_kernel_half(&gdt, to_tables)};
+    idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, to_tables)};
+}
+
+static void prepare_traps(const struct enter_target *target, uint64_t slide) {
+    prepare_descriptors(target, slide);
     kernel_half.hhdm_base = target->hhdm_base;
     kernel_half.hhdm_end = target->hhdm_end;
     kernel_half.screen = (struct slipway_framebuffer){0}; // without a width there is none

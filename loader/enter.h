@@ -58,6 +58,7 @@ struct enter_target {
     uint32_t screen_count;
     bool clears_screens;  // before the kernel is entered
     uint64_t loader_virt; // where the loader's image is mapped in `space`
+    bool is_direct;       // GDT, TSS, IDT and the stacks of faults are used in the direct map
     uint64_t stack_top;
     uint64_t boot_info; // direct-map address
     uint64_t entry;

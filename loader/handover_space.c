@@ -2,6 +2,7 @@
 #include "loader/handover_space.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/x86/mtrr.h"
 #include "common/x86/regs.h"
@@ -33,6 +34,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     *space = (struct space){.features = cpu_find_features()};
     space->map.limit = address_limit(space->features.paging);
     space->plan.hhdm_base = kernel->wishes.hhdm_base;
+    space->plan.is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0;
     space->plan.elf = &kernel->elf;
     space->plan.kernel_phys = kernel->phys;
     space->plan.stack_bytes = kernel->wishes.stack_bytes;
@@ -58,12 +60,14 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     if (EFI_ERROR(status))
         return status;
     space->map.buffer_bytes = descriptors * stride;
-    space->map.region_capacity = memmap_region_bound(descriptors, SPACE_RANGES_MAX);
-    space->map.scratch_bytes = memmap_scratch_bytes(descriptors, SPACE_RANGES_MAX);
+    // Each guard is a range, and cuts another in two.
+    space->range_capacity = SPACE_RANGES_MAX + 2 * plan_guard_count(&space->plan);
+    space->map.region_capacity = memmap_region_bound(descriptors, space->range_capacity);
+    space->map.scratch_bytes = memmap_scratch_bytes(descriptors, space->range_capacity);
     *ret_capacity = (struct info_capacity){
         .mappings = mapping_bound(space),
         .memory = space->map.region_capacity,
-        .ranges = SPACE_RANGES_MAX,
+        .ranges = space->range_capacity,
         .efi_map_bytes = space->map.buffer_bytes,
         .mtrrs = space->mtrrs.count,
     };
@@ -72,11 +76,12 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
 
 // ---- Memory
 
-// One run of scratch memory, for the normaliser and for a second manifest.
+// One run of scratch memory, for the normaliser, with its claims, and for a second manifest.
 static EFI_STATUS alloc_scratch(struct space *space) {
     uint64_t regions_bytes = space->map.region_capacity * sizeof(struct memmap_region);
     uint64_t next_bytes = mapping_bound(space) * sizeof(struct slipway_mapping);
-    uint64_t bytes = regions_bytes + next_bytes + space->map.scratch_bytes;
+    uint64_t claims_bytes = space->range_capacity * sizeof(*space->claims);
+    uint64_t bytes = regions_bytes + next_bytes + claims_bytes + space->map.scratch_bytes;
     uint64_t start;
     EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
     if (EFI_ERROR(status))
@@ -86,17 +91,22 @@ static EFI_STATUS alloc_scratch(struct space *space) {
     start += regions_bytes;
     space->next_mappings = firmware_pointer(start);
     start += next_bytes;
+    space->claims = firmware_pointer(start);
+    start += claims_bytes;
     space->map.scratch = firmware_pointer(start);
     return EFI_SUCCESS;
 }
 
+// In the direct map with a guard frame below and above.
 static EFI_STATUS alloc_stack(struct space *space) {
-    uint64_t bytes = space->plan.stack_bytes;
-    EFI_STATUS status =
-        firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_STACK, &space->plan.stack_phys);
+    uint64_t guard_bytes = space->plan.is_direct ? FRAME_BYTES : 0;
+    uint64_t bytes = guard_bytes + space->plan.stack_bytes + guard_bytes;
+    uint64_t start;
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_STACK, &start);
     if (EFI_ERROR(status))
         return log_fail(status, "stack: no room for %lu bytes (%s)", bytes,
                         log_status_text(status));
+    space->plan.stack_phys = start + guard_bytes;
     return EFI_SUCCESS;
 }
 
@@ -165,9 +175,8 @@ static EFI_STATUS alloc_tables(struct space *space) {
 
 // ---- Plan
 
-enum memmap_status space_normalise(struct space *space, const struct memmap_claim *claims,
-                                   uint64_t count) {
-    enum memmap_status status = memory_map_normalise(&space->map, claims, count);
+enum memmap_status space_normalise(struct space *space, uint64_t claim_count) {
+    enum memmap_status status = memory_map_normalise(&space->map, space->claims, claim_count);
     space->plan.regions = space->map.regions;
     space->plan.region_count = space->map.region_count;
     return status;
@@ -185,16 +194,24 @@ EFI_STATUS space_find_uncached(const struct space *space, struct plan_range *ret
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS fail_normalise(const struct space *space, enum memmap_status status) {
-    return log_fail(EFI_LOAD_ERROR,
-                    "memory map: cannot normalise it (error %d, %lu bytes, stride %lu)",
-                    (int)status, space->map.bytes, space->map.stride);
+static EFI_STATUS normalise(struct space *space, uint64_t claim_count) {
+    enum memmap_status status = space_normalise(space, claim_count);
+    if (status != MEMMAP_OK)
+        return log_fail(EFI_LOAD_ERROR,
+                        "memory map: cannot normalise it (error %d, %lu bytes, stride %lu)",
+                        (int)status, space->map.bytes, space->map.stride);
+    return EFI_SUCCESS;
+}
+
+// A claim that takes RAM out of the direct map: no mapping of it is to be planned.
+static void claim_gap(struct space *space, uint64_t *claim_count, uint64_t start, uint64_t bytes) {
+    ASSERT(*claim_count < space->range_capacity);
+    space->claims[(*claim_count)++] = (struct memmap_claim){start, bytes, SLIPWAY_MEM_RESERVED};
 }
 
 // What the MTRRs do not make write-back is no RAM: nobody can map it as what the contract says.
-static EFI_STATUS leave_out_uncached(struct space *space) {
+static EFI_STATUS leave_out_uncached(struct space *space, uint64_t claim_count) {
     struct plan_range ranges[SPACE_DEMOTED_MAX];
-    struct memmap_claim claims[SPACE_DEMOTED_MAX];
     uint64_t count = 0;
     EFI_STATUS status = space_find_uncached(space, ranges, &count);
     if (EFI_ERROR(status) || count == 0)
@@ -204,19 +221,23 @@ static EFI_STATUS leave_out_uncached(struct space *space) {
         log_line(CONFIG_LOG_INFO,
                  "RAM at 0x%lx, %lu bytes, is not write-back by the MTRRs: not usable",
                  ranges[i].start, bytes);
-        claims[i] = (struct memmap_claim){ranges[i].start, bytes, SLIPWAY_MEM_RESERVED};
+        claim_gap(space, &claim_count, ranges[i].start, bytes);
     }
-    enum memmap_status normal = space_normalise(space, claims, count);
-    return normal == MEMMAP_OK ? EFI_SUCCESS : fail_normalise(space, normal);
+    return normalise(space, claim_count);
 }
 
-// What the loader allocated needs no claim here: in the firmware's map it is RAM of the loader's.
+// Of what the loader allocated guards alone need a claim here: the rest is RAM of the loader's in
+// the firmware's map.
 static EFI_STATUS read_map(struct space *space) {
+    uint64_t claim_count = 0;
+    uint64_t guards = plan_guard_count(&space->plan);
     EFI_STATUS status = memory_map_read(&space->map);
     if (EFI_ERROR(status))
         return log_fail(status, "memory map: cannot read it (%s)", log_status_text(status));
-    enum memmap_status normal = space_normalise(space, NULL, 0);
-    return normal == MEMMAP_OK ? leave_out_uncached(space) : fail_normalise(space, normal);
+    for (uint64_t i = 0; i < guards; i++)
+        claim_gap(space, &claim_count, plan_guard_phys(&space->plan, i), FRAME_BYTES);
+    status = normalise(space, claim_count);
+    return EFI_ERROR(status) ? status : leave_out_uncached(space, claim_count);
 }
 
 // The list stays as it is, whatever becomes of the memory map: so do the addresses.
@@ -244,9 +265,25 @@ static EFI_STATUS fail_mapping(const char *what, const struct slipway_mapping *m
                     mapping->virt, mapping->phys, mapping->bytes, vmem_status_text(status));
 }
 
+// In RAM the direct map has no place for them. In a window the audit finds them, by two cache types
+// of a frame.
+static EFI_STATUS check_framebuffers(const struct space *space) {
+    for (uint32_t i = 0; space->plan.is_direct && i < space->plan.framebuffer_count; i++) {
+        const struct slipway_framebuffer *framebuffer = &space->plan.framebuffers[i];
+        uint64_t start = align_down(framebuffer->address_phys, FRAME_BYTES);
+        if (memory_map_has_ram(&space->map, start, framebuffer->bytes))
+            return log_fail(EFI_COMPROMISED_DATA,
+                            "memory map: RAM has appeared in the framebuffer at 0x%lx, %lu bytes",
+                            start, framebuffer->bytes);
+    }
+    return EFI_SUCCESS;
+}
+
 EFI_STATUS space_plan_manifest(struct space *space) {
     struct vmem_plan counted;
     uint64_t index;
+    if (EFI_ERROR(check_framebuffers(space)))
+        return EFI_COMPROMISED_DATA;
     space->next_count = plan_make_manifest(&space->plan, space->next_mappings);
     enum vmem_status status =
         plan_count_tables(space->next_mappings, space->next_count, space->features.paging,
@@ -273,7 +310,7 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = read_map(space);
     if (EFI_ERROR(status))
         return status;
-    wishes_leave_out_framebuffers(displays, &space->map, space->features.paging);
+    wishes_leave_out_framebuffers(displays, &kernel->wishes, &space->map, space->features.paging);
     space->plan.framebuffers = displays->framebuffers;
     space->plan.framebuffer_count = displays->count;
     find_firmware_tables(space, displays);

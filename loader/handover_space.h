@@ -27,7 +27,7 @@ enum {
     // Ranges of RAM that appears too late to be mapped, and as many that are not write-back.
     SPACE_DEMOTED_MAX = 16,
     // Ranges of boot_info: one for each that the loader allocated, where that of the tables makes
-    // two; the loader's image; and demoted RAM.
+    // two; the loader's image; and demoted RAM. Guards make more.
     SPACE_RANGES_MAX = FIRMWARE_RANGES_MAX + 2 + 2 * SPACE_DEMOTED_MAX,
 };
 
@@ -54,6 +54,8 @@ struct space {
     uint64_t next_count;
     uint64_t next_tables;
     uint64_t range_count; // of info->ranges
+    uint64_t range_capacity;
+    struct memmap_claim *claims; // of the next space_normalise; as many as there can be ranges
     void *audit_scratch;
     uint64_t audit_scratch_bytes;
 };
@@ -79,10 +81,9 @@ struct space {
 // must be read again afterwards. Failures are recorded.
 [[nodiscard]] EFI_STATUS space_replan(struct space *space);
 
-// Normalises the map at hand, with what the loader claims of it. Calls no firmware. Errors are
-// those of memmap_normalise.
-[[nodiscard]] enum memmap_status space_normalise(struct space *space,
-                                                 const struct memmap_claim *claims, uint64_t count);
+// Normalises the map at hand, with the first `claim_count` of `claims`. Calls no firmware. Errors
+// are those of memmap_normalise.
+[[nodiscard]] enum memmap_status space_normalise(struct space *space, uint64_t claim_count);
 
 // RAM of the normalised map that the MTRRs do not make write-back. Writes it to `ret_ranges`, which
 // has room for SPACE_DEMOTED_MAX, and returns how many ranges there are. Failures are recorded:
@@ -91,5 +92,5 @@ struct space {
                                              struct plan_range *ret_ranges, uint64_t *ret_count);
 
 // Plans the manifest for the normalised map and counts its tables (next_...). Calls no firmware.
-// Failures are recorded.
+// Failures are recorded: RAM lies where a framebuffer is, say.
 [[nodiscard]] EFI_STATUS space_plan_manifest(struct space *space);

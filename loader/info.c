@@ -10,7 +10,6 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 #include "loader/modules.h"
-#include "loader/plan.h"
 #include "loader/timeline.h"
 
 static const char loader_name[] = "Slipway";
@@ -134,11 +133,12 @@ static uint64_t copy_display_data(struct info *info, uint64_t phys, uint64_t byt
     return to_direct(info, copy);
 }
 
-static void describe_framebuffers(struct info *info, const struct displays *displays) {
+static void describe_framebuffers(struct info *info, const struct displays *displays,
+                                  const struct plan_input *plan) {
     struct slipway_framebuffer *out = info->framebuffers;
     for (uint32_t i = 0; i < displays->count; i++) {
         out[i] = displays->framebuffers[i];
-        out[i].address = plan_framebuffer_virt(i, out[i].address_phys);
+        out[i].address = plan_framebuffer_virt(plan, i);
         // From its first byte, not from its page.
         out[i].bytes -= out[i].address_phys & (FRAME_BYTES - 1);
         out[i].edid = copy_display_data(info, out[i].edid, out[i].edid_bytes);
@@ -170,7 +170,8 @@ static void describe_tpm_log(struct info *info, const struct tpm_log *log) {
     };
 }
 
-void info_describe(struct info *info, const struct info_known *known) {
+void info_describe(struct info *info, const struct info_known *known,
+                   const struct plan_input *plan) {
     struct slipway_boot_info *head = info->head;
     const struct config *config = known->config;
     const struct kernel *kernel = known->kernel;
@@ -185,8 +186,9 @@ void info_describe(struct info *info, const struct info_known *known) {
     head->kernel_slide = kernel->elf.slide;
     head->kernel_entry = kernel->elf.entry;
     head->kernel_file_bytes = kernel->file_bytes;
-    head->stack_bottom = plan_stack_bottom();
-    head->stack_top = plan_stack_bottom() + kernel->wishes.stack_bytes;
+    head->stack_bottom = plan_stack_bottom(plan);
+    head->stack_top = head->stack_bottom + plan->stack_bytes;
+    head->stack_phys = plan->stack_phys;
     head->rsdp_phys = devices->rsdp_phys;
     head->smbios_phys = devices->smbios_phys;
     head->efi_system_table_phys = devices->system_table_phys;
@@ -194,7 +196,7 @@ void info_describe(struct info *info, const struct info_known *known) {
     head->tsc_loader_entry = timeline_entry();
     describe_source(info, known->source);
     describe_modules(info, config);
-    describe_framebuffers(info, known->displays);
+    describe_framebuffers(info, known->displays, plan);
     describe_tpm_log(info, known->tpm_log);
     head->entropy_sources = entropy_gather(head->entropy);
 }
@@ -299,7 +301,6 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     head->exit_attempts = facts->exit_attempts;
     head->tsc_exit_done = facts->tsc_exit_done;
     head->apic_mode = facts->apic_mode;
-    head->stack_phys = facts->stack_phys;
     head->gdt_phys = facts->tables.gdt_phys;
     head->tss_phys = facts->tables.tss_phys;
     head->idt_phys = facts->tables.idt_phys;

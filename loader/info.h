@@ -10,6 +10,7 @@
 #include "loader/displays.h"
 #include "loader/kernel_file.h"
 #include "loader/memory_map.h"
+#include "loader/plan.h"
 #include "loader/tpm.h"
 
 #include <efi.h>
@@ -61,8 +62,10 @@ struct info {
                                    const struct info_known *known);
 
 // Fills in what is known before ExitBootServices: texts, kernel, modules, devices, displays, stack,
-// entropy.
-void info_describe(struct info *info, const struct info_known *known);
+// entropy. `plan` says where the last two of these three are: its framebuffers are those of
+// `known`.
+void info_describe(struct info *info, const struct info_known *known,
+                   const struct plan_input *plan);
 
 // What is known only after ExitBootServices.
 struct info_facts {
@@ -76,7 +79,6 @@ struct info_facts {
     uint64_t tsc_exit_done;
     const struct cpus *cpus;
     const struct mtrr_map *mtrrs;
-    uint64_t stack_phys;
     struct enter_tables tables;
     uint32_t apic_mode; // SLIPWAY_APIC_...
 };

@@ -8,15 +8,33 @@
 
 // ---- The loader's ranges, as the kernel will read them
 
-// Inserts in rising order; there are few.
+// Inserts in rising order: there are few, and guards come in it.
 static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint32_t purpose) {
     struct slipway_range *ranges = space->info->ranges;
-    ASSERT(space->range_count < SPACE_RANGES_MAX);
+    if (bytes == 0)
+        return;
+    ASSERT(space->range_count < space->range_capacity);
     uint64_t at = space->range_count++;
     for (; at != 0 && ranges[at - 1].start_phys > start; at--)
         ranges[at] = ranges[at - 1];
     ranges[at] =
         (struct slipway_range){start, bytes, purpose, memmap_purpose_is_reclaimable(purpose)};
+}
+
+// A range that was allocated in one, and the guards in it.
+static void add_allocated(struct space *space, const struct firmware_range *range) {
+    uint64_t at = range->start;
+    uint64_t end = range->start + range->bytes;
+    uint64_t guards = plan_guard_count(&space->plan);
+    for (uint64_t i = 0; i < guards; i++) {
+        uint64_t guard = plan_guard_phys(&space->plan, i);
+        if (guard < at || guard >= end)
+            continue;
+        add_range(space, at, guard - at, range->purpose);
+        add_range(space, guard, FRAME_BYTES, SLIPWAY_RANGE_GUARD);
+        at = guard + FRAME_BYTES;
+    }
+    add_range(space, at, end - at, range->purpose);
 }
 
 // The run of the tables has two purposes: what of it became no table is reclaimable. CPUs that are
@@ -27,7 +45,7 @@ static void list_ranges(struct space *space) {
     space->range_count = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (allocated[i].purpose != SLIPWAY_RANGE_PAGE_TABLES)
-            add_range(space, allocated[i].start, allocated[i].bytes, allocated[i].purpose);
+            add_allocated(space, &allocated[i]);
     }
     const struct table_pool *pool = &space->pool;
     uint64_t used = pool->used * FRAME_BYTES;
@@ -57,13 +75,12 @@ static const struct slipway_range *find_range_in(const struct space *space,
 }
 
 static EFI_STATUS normalise(struct space *space) {
-    struct memmap_claim claims[SPACE_RANGES_MAX];
     for (uint64_t i = 0; i < space->range_count; i++) {
         const struct slipway_range *range = &space->info->ranges[i];
-        claims[i] = (struct memmap_claim){range->start_phys, range->bytes,
-                                          memmap_kind_of_purpose(range->purpose)};
+        space->claims[i] = (struct memmap_claim){range->start_phys, range->bytes,
+                                                 memmap_kind_of_purpose(range->purpose)};
     }
-    enum memmap_status status = space_normalise(space, claims, space->range_count);
+    enum memmap_status status = space_normalise(space, space->range_count);
     if (status != MEMMAP_OK)
         return log_fail(
             EFI_COMPROMISED_DATA,
@@ -97,6 +114,11 @@ static EFI_STATUS claim_ranges(struct space *space) {
 
 // ---- Whether the tables fit
 
+// Of demoted RAM and guards nobody expects that.
+static bool is_in_use(const struct slipway_range *range) {
+    return memmap_kind_of_purpose(range->purpose) <= SLIPWAY_MEM_PAGE_TABLES;
+}
+
 // A range of what the loader uses that is not all RAM of the map, or null. The kernel would not
 // find it in the direct map.
 static const struct slipway_range *find_range_beside_ram(const struct space *space) {
@@ -105,7 +127,7 @@ static const struct slipway_range *find_range_beside_ram(const struct space *spa
         const struct slipway_range *range = &space->info->ranges[i];
         uint64_t at = range->start_phys;
         uint64_t end = at + range->bytes;
-        while (at < end && range->purpose != SLIPWAY_RANGE_DEMOTED) {
+        while (at < end && is_in_use(range)) {
             if (next == space->map.region_count)
                 return range;
             const struct memmap_region *region = &space->map.regions[next];
@@ -209,8 +231,8 @@ EFI_STATUS last_map_audit(const struct space *space) {
         .regions = space->map.regions,
         .region_count = space->map.region_count,
         .report = &space->map.report,
-        .stack_bottom = plan_stack_bottom(),
-        .stack_top = plan_stack_bottom() + space->plan.stack_bytes,
+        .stack_bottom = plan_stack_bottom(&space->plan),
+        .stack_top = plan_stack_bottom(&space->plan) + space->plan.stack_bytes,
         .boot_info = info_address(space->info),
         .boot_info_bytes = space->info->bytes,
         .kernel_entry = space->plan.elf->entry,

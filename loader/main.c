@@ -87,7 +87,7 @@ static EFI_STATUS boot(void) {
     status = build_tables();
     if (EFI_ERROR(status))
         return status;
-    info_describe(&info, &known);
+    info_describe(&info, &known, &space.plan);
     status = exit_boot_services(&space, &attempts, &tsc_exit_done); // the audit comes first
     if (EFI_ERROR(status))
         return status;
@@ -217,7 +217,6 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .cpus = &space.cpus,
         .mtrrs = &space.mtrrs,
         .apic_mode = apic_mode,
-        .stack_phys = space.plan.stack_phys,
         .tables = enter_find_tables(),
     };
     info_finish(&info, &facts);
@@ -233,6 +232,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .clears_screens =
             !config.keeps_screen && (kernel.wishes.flags & SLIPWAY_NOTE_KEEP_SCREEN) == 0,
         .loader_virt = plan_loader_virt(space.plan.stack_bytes),
+        .is_direct = space.plan.is_direct,
         .stack_top = info.head->stack_top,
         .boot_info = info_address(&info),
         .entry = kernel.elf.entry,

@@ -7,6 +7,7 @@ enum {
     // One a segment, and two more where RELRO begins and ends within one.
     KERNEL_RUNS_MAX = ELF_SEGMENTS_MAX + 2,
     STACK_MAPPINGS = 1,
+    BOOT_GUARDS = 2,                             // below and above the boot stack
     LOADER_MAPPINGS = 3,                         // read-only, executable, writable
     FIRMWARE_WINDOW = PLAN_FRAMEBUFFERS_MAX + 1, // of 64 GiB
 };
@@ -25,23 +26,43 @@ struct manifest {
     uint64_t capacity;
 };
 
-uint64_t plan_stack_bottom(void) {
-    return SLIPWAY_WINDOW_BASE + FRAME_BYTES;
+// In the window, whether it is there or not: the loader's image lies behind.
+static const uint64_t window_stack_bottom = SLIPWAY_WINDOW_BASE + FRAME_BYTES;
+
+uint64_t plan_stack_bottom(const struct plan_input *input) {
+    return input->is_direct ? input->hhdm_base + input->stack_phys : window_stack_bottom;
 }
 
 uint64_t plan_loader_virt(uint64_t stack_bytes) {
-    return plan_stack_bottom() + stack_bytes + FRAME_BYTES;
+    return window_stack_bottom + stack_bytes + FRAME_BYTES;
 }
 
 // Between two stacks there is one page: the guard above the one and below the other.
 uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index) {
-    uint64_t first = plan_loader_virt(input->stack_bytes) + input->loader.bytes + FRAME_BYTES;
+    uint64_t first = input->is_direct
+                         ? input->hhdm_base + input->other_stacks_phys
+                         : plan_loader_virt(input->stack_bytes) + input->loader.bytes + FRAME_BYTES;
     return first + index * (input->stack_bytes + FRAME_BYTES);
 }
 
-// The offset within 1 GiB is that of the physical address, so that large leaves fit.
-uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys) {
-    return SLIPWAY_WINDOW_BASE + GIB(64) * (index + 1) + (address_phys & (GIB(1) - 1));
+uint64_t plan_guard_count(const struct plan_input *input) {
+    uint64_t others = input->other_cpus == 0 ? 0 : input->other_cpus + 1;
+    return input->is_direct ? BOOT_GUARDS + others : 0;
+}
+
+uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index) {
+    ASSERT(index < plan_guard_count(input));
+    bool is_boot = index < BOOT_GUARDS;
+    uint64_t first = (is_boot ? input->stack_phys : input->other_stacks_phys) - FRAME_BYTES;
+    uint64_t nth = is_boot ? index : index - BOOT_GUARDS;
+    return first + nth * (input->stack_bytes + FRAME_BYTES);
+}
+
+// In the window the offset within 1 GiB is that of the physical address, so that large leaves fit.
+uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index) {
+    uint64_t phys = input->framebuffers[index].address_phys;
+    return input->is_direct ? input->hhdm_base + phys
+                            : SLIPWAY_WINDOW_BASE + GIB(64) * (index + 1) + (phys & (GIB(1) - 1));
 }
 
 // The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
@@ -137,6 +158,12 @@ static void append_stack(struct manifest *manifest, uint64_t virt, uint64_t phys
                                               .purpose = SLIPWAY_MAP_STACK});
 }
 
+static void append_other_stacks(struct manifest *manifest, const struct plan_input *input) {
+    for (uint32_t i = 0; i < input->other_cpus; i++)
+        append_stack(manifest, plan_other_stack_bottom(input, i),
+                     input->other_stacks_phys + i * input->stack_bytes, input->stack_bytes);
+}
+
 static void append_loader(struct manifest *manifest, const struct plan_input *input) {
     const struct plan_loader_image *loader = &input->loader;
     const struct page_run runs[LOADER_MAPPINGS] = {
@@ -155,18 +182,73 @@ static void append_loader(struct manifest *manifest, const struct plan_input *in
     }
 }
 
+static void append_framebuffer(struct manifest *manifest, uint64_t virt, uint64_t phys,
+                               uint64_t bytes) {
+    append(manifest, (struct slipway_mapping){.virt = virt,
+                                              .phys = phys,
+                                              .bytes = bytes,
+                                              .rights = SLIPWAY_RIGHT_WRITE,
+                                              .cache = SLIPWAY_CACHE_WC,
+                                              .purpose = SLIPWAY_MAP_FRAMEBUFFER});
+}
+
 static void append_framebuffers(struct manifest *manifest, const struct plan_input *input) {
-    ASSERT(input->framebuffer_count <= PLAN_FRAMEBUFFERS_MAX);
     for (uint32_t i = 0; i < input->framebuffer_count; i++) {
         uint64_t phys = input->framebuffers[i].address_phys;
-        uint64_t virt = plan_framebuffer_virt(i, phys);
-        append(manifest, (struct slipway_mapping){.virt = align_down(virt, FRAME_BYTES),
-                                                  .phys = align_down(phys, FRAME_BYTES),
-                                                  .bytes = input->framebuffers[i].bytes,
-                                                  .rights = SLIPWAY_RIGHT_WRITE,
-                                                  .cache = SLIPWAY_CACHE_WC,
-                                                  .purpose = SLIPWAY_MAP_FRAMEBUFFER});
+        append_framebuffer(manifest, align_down(plan_framebuffer_virt(input, i), FRAME_BYTES),
+                           align_down(phys, FRAME_BYTES), input->framebuffers[i].bytes);
     }
+}
+
+// The pages of all framebuffers, in rising order and each once: two may overlap.
+struct screens {
+    struct plan_range ranges[PLAN_FRAMEBUFFERS_MAX];
+    uint32_t count;
+    uint32_t next; // of those that are not in the manifest yet
+};
+
+static void list_screens(const struct plan_input *input, struct screens *ret_screens) {
+    struct plan_range *ranges = ret_screens->ranges;
+    for (uint32_t i = 0; i < input->framebuffer_count; i++) {
+        uint64_t start = align_down(input->framebuffers[i].address_phys, FRAME_BYTES);
+        uint32_t at = i;
+        for (; at != 0 && ranges[at - 1].start > start; at--)
+            ranges[at] = ranges[at - 1];
+        ranges[at] = (struct plan_range){start, start + input->framebuffers[i].bytes};
+    }
+    for (uint32_t i = 1; i < input->framebuffer_count; i++) {
+        ranges[i].start = max_u64(ranges[i].start, ranges[i - 1].end);
+        ranges[i].end = max_u64(ranges[i].end, ranges[i].start);
+    }
+    ret_screens->count = input->framebuffer_count;
+    ret_screens->next = 0;
+}
+
+static void append_screens_below(struct manifest *manifest, uint64_t hhdm_base,
+                                 struct screens *screens, uint64_t limit) {
+    for (; screens->next < screens->count; screens->next++) {
+        const struct plan_range *range = &screens->ranges[screens->next];
+        if (range->start >= limit)
+            return;
+        append_framebuffer(manifest, hhdm_base + range->start, range->start,
+                           range->end - range->start);
+    }
+}
+
+// RAM and, if they have no window, the framebuffers between.
+static void append_direct_map(struct manifest *manifest, const struct plan_input *input,
+                              const struct page_run *runs, uint32_t run_count) {
+    struct screens screens = {.count = 0};
+    if (input->is_direct)
+        list_screens(input, &screens);
+    for (uint64_t i = 0; i < input->region_count; i++) {
+        const struct memmap_region *region = &input->regions[i];
+        if (!region->direct)
+            continue;
+        append_screens_below(manifest, input->hhdm_base, &screens, region->start);
+        append_ram(manifest, input, region, runs, run_count);
+    }
+    append_screens_below(manifest, input->hhdm_base, &screens, UINT64_MAX);
 }
 
 // What of a range is no RAM. `*region`, the first that may hold RAM from there on, moves on.
@@ -210,16 +292,16 @@ uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mappi
                                 plan_mapping_bound(input->region_count, input->other_cpus)};
     struct page_run runs[KERNEL_RUNS_MAX];
     uint32_t run_count = list_kernel_runs(input->elf, runs);
-    for (uint64_t i = 0; i < input->region_count; i++) {
-        if (input->regions[i].direct)
-            append_ram(&manifest, input, &input->regions[i], runs, run_count);
+    ASSERT(input->framebuffer_count <= PLAN_FRAMEBUFFERS_MAX);
+    append_direct_map(&manifest, input, runs, run_count);
+    if (input->is_direct) {
+        append_loader(&manifest, input);
+    } else {
+        append_stack(&manifest, window_stack_bottom, input->stack_phys, input->stack_bytes);
+        append_loader(&manifest, input);
+        append_other_stacks(&manifest, input);
+        append_framebuffers(&manifest, input);
     }
-    append_stack(&manifest, plan_stack_bottom(), input->stack_phys, input->stack_bytes);
-    append_loader(&manifest, input);
-    for (uint32_t i = 0; i < input->other_cpus; i++)
-        append_stack(&manifest, plan_other_stack_bottom(input, i),
-                     input->other_stacks_phys + i * input->stack_bytes, input->stack_bytes);
-    append_framebuffers(&manifest, input);
     append_firmware(&manifest, input);
     for (uint32_t i = 0; i < run_count; i++) {
         append(&manifest, (struct slipway_mapping){.virt = runs[i].start,

@@ -10,6 +10,9 @@
 //   + 64 GiB * n     framebuffer n - 1, from 1 to 7
 //   + 64 GiB * 8     what of the firmware's tables is not in the direct map, read-only
 //   KERNEL_MIN ...   the kernel where its program headers put it
+//
+// With SLIPWAY_NOTE_DIRECT all stacks and framebuffers are in the direct map instead, at their
+// physical addresses. Nothing takes their place in the window.
 #pragma once
 
 #include "common/base/arith.h"
@@ -51,13 +54,14 @@ struct plan_input {
     const struct memmap_region *regions; // sorted; those with `direct` make the direct map
     uint64_t region_count;
     uint64_t hhdm_base;
+    bool is_direct; // SLIPWAY_NOTE_DIRECT: guards and framebuffers must not be RAM in `regions`
     const struct elf_image *elf;
     uint64_t kernel_phys;
     uint64_t stack_phys;
     uint64_t stack_bytes;
     struct plan_loader_image loader;
-    uint32_t other_cpus;                            // that have stacks of the same size,
-    uint64_t other_stacks_phys;                     // one after the other
+    uint32_t other_cpus;        // that have stacks of the same size,
+    uint64_t other_stacks_phys; // one after the other, is_direct: a guard between
     const struct slipway_framebuffer *framebuffers; // address_phys and bytes are read
     uint32_t framebuffer_count;                     // PLAN_FRAMEBUFFERS_MAX at most
     // Rising, disjoint. Of each page the address depends on this list alone, so that it stays what
@@ -67,7 +71,7 @@ struct plan_input {
 };
 
 // Lowest byte of the boot stack.
-uint64_t plan_stack_bottom(void);
+uint64_t plan_stack_bottom(const struct plan_input *input);
 
 // Where the loader's image is mapped.
 uint64_t plan_loader_virt(uint64_t stack_bytes);
@@ -75,8 +79,14 @@ uint64_t plan_loader_virt(uint64_t stack_bytes);
 // Lowest byte of the stack of another CPU, `index` from 0 on.
 uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index);
 
+// The frames that nothing maps: with is_direct, one below and one above each stack, those of the
+// boot CPU first. Rising in each of the two runs of memory with stacks, where they are the
+// loader's.
+uint64_t plan_guard_count(const struct plan_input *input);
+uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index);
+
 // Where the first byte of framebuffer `index` is mapped.
-uint64_t plan_framebuffer_virt(uint32_t index, uint64_t address_phys);
+uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index);
 
 // Upper bound of the number of mappings for this many regions and other CPUs.
 uint64_t plan_mapping_bound(uint64_t region_count, uint32_t other_cpus);

@@ -6,24 +6,34 @@
 #include "loader/log.h"
 #include "loader/plan.h"
 
+// End of the physical addresses that have a place in the direct map.
+static uint64_t direct_room(const struct slipway_note_wishes *wishes) {
+    return min_u64(SLIPWAY_HHDM_MAX_BYTES, SLIPWAY_WINDOW_BASE - wishes->hhdm_base);
+}
+
 // Why a framebuffer cannot be mapped; null if it can. In RAM it would have two cache types.
 static const char *framebuffer_fault(const struct slipway_framebuffer *framebuffer,
+                                     const struct slipway_note_wishes *wishes,
                                      const struct memory_map *map, struct vmem_cpu cpu) {
     uint64_t start = align_down(framebuffer->address_phys, FRAME_BYTES);
     uint64_t width_end = UINT64_C(1) << cpu.paddr_bits;
+    bool is_direct = (wishes->flags & SLIPWAY_NOTE_DIRECT) != 0;
     if (framebuffer->bytes > PLAN_FRAMEBUFFER_BYTES_MAX)
         return "it is too large";
     if (start >= width_end || framebuffer->bytes > width_end - start)
         return "it lies beyond the CPU's physical addresses";
+    if (is_direct && start + framebuffer->bytes > direct_room(wishes))
+        return "it lies beyond the direct map's room";
     return memory_map_has_ram(map, start, framebuffer->bytes) ? "it lies in RAM" : NULL;
 }
 
-void wishes_leave_out_framebuffers(struct displays *displays, const struct memory_map *map,
-                                   struct vmem_cpu cpu) {
+void wishes_leave_out_framebuffers(struct displays *displays,
+                                   const struct slipway_note_wishes *wishes,
+                                   const struct memory_map *map, struct vmem_cpu cpu) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < displays->count; i++) {
         const struct slipway_framebuffer framebuffer = displays->framebuffers[i];
-        const char *fault = framebuffer_fault(&framebuffer, map, cpu);
+        const char *fault = framebuffer_fault(&framebuffer, wishes, map, cpu);
         if (fault == NULL)
             displays->framebuffers[kept++] = framebuffer;
         else

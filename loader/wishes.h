@@ -12,9 +12,11 @@
 #include <efi.h>
 
 // Takes the framebuffers out of `displays` that cannot be mapped: displays are optional. `map` has
-// been normalised. Each is named in the log with the reason.
-void wishes_leave_out_framebuffers(struct displays *displays, const struct memory_map *map,
-                                   struct vmem_cpu cpu);
+// been normalised. Each is named in the log with the reason. With SLIPWAY_NOTE_DIRECT those are
+// among them for which the direct map has no room.
+void wishes_leave_out_framebuffers(struct displays *displays,
+                                   const struct slipway_note_wishes *wishes,
+                                   const struct memory_map *map, struct vmem_cpu cpu);
 
 // Decides how many paging levels the kernel's tables have: those of the config, those that the
 // kernel asks for, or those that the firmware runs with, in this order. Failures are recorded: the

@@ -93,6 +93,16 @@ static void require_other_guards(struct audit *audit) {
     }
 }
 
+// Guards in the direct map, of whichever stack.
+static void require_guard_frames(struct audit *audit) {
+    const struct audit_input *input = audit->input;
+    for (uint64_t i = 0; i < input->range_count; i++) {
+        const struct slipway_range *range = &input->ranges[i];
+        if (range->purpose == SLIPWAY_RANGE_GUARD)
+            require_guard(audit, "beside", input->hhdm_base + range->start_phys);
+    }
+}
+
 static void require_entry(struct audit *audit) {
     uint64_t entry = audit->input->kernel_entry;
     struct vmem_translation translation;
@@ -118,6 +128,7 @@ void audit_contract(struct audit *audit) {
         require_guard(audit, "above", top);
     }
     require_other_guards(audit);
+    require_guard_frames(audit);
     require_data(audit, "boot_info", input->boot_info, input->boot_info_bytes);
     uint64_t offset = input->boot_info - input->hhdm_base;
     uint64_t window = audit_window_bytes(input);

@@ -8,11 +8,12 @@
 //      translates at direct-map base + address to itself, WB, read-write (read-only where kernel
 //      text and read-only data lie).
 //   3. Only what the manifest lists is mapped, exactly as listed; nothing reserved, MMIO or absent
-//      is in the direct map; tables of the firmware's are read-only; the lower half maps nothing.
+//      is in the direct map but framebuffers; tables of the firmware's are read-only; the lower
+//      half maps nothing.
 //   4. No physical byte is mapped with two cache types.
 //   5. Frames of kernel pages that are not writable have no writable alias.
-//   6. The guard pages below and above the stack are not present; stack, boot_info and entry are
-//      mapped as the contract says.
+//   6. The guard pages below and above the stack are not present, nor are the frames that are
+//      listed as guards; stack, boot_info and entry are mapped as the contract says.
 //   7. Every table lies in a range listed as page tables; none is reached twice; reserved bits are
 //      zero; every listed table page is reached. If a table lies elsewhere or is reached twice, the
 //      audit ends here and says nothing of 2 to 6.

@@ -202,6 +202,19 @@ static void expect_sealed(struct runs *runs, uint64_t phys, uint64_t bytes) {
     }
 }
 
+// With SLIPWAY_NOTE_DIRECT framebuffers lie in the direct map's window, and are no part of it. Two
+// may be one run, but then they are one mapping, too.
+static bool is_framebuffer(const struct runs *runs, const struct vmem_run *run) {
+    const struct audit_input *input = runs->audit->input;
+    for (uint64_t i = 0; run->cache == VMEM_CACHE_WC && i < input->mapping_count; i++) {
+        const struct slipway_mapping *mapping = &input->mappings[i];
+        if (mapping->purpose == SLIPWAY_MAP_FRAMEBUFFER && run->virt.value >= mapping->virt &&
+            run->virt.value - mapping->virt < mapping->bytes)
+            return true;
+    }
+    return false;
+}
+
 // `bytes` bytes from `offset` in the direct map's window, which is what `run` maps there.
 static void check_direct(struct runs *runs, const struct vmem_run *run, uint64_t phys,
                          uint64_t offset, uint64_t bytes) {
@@ -213,6 +226,8 @@ static void check_direct(struct runs *runs, const struct vmem_run *run, uint64_t
     if ((run->rights & VMEM_EXECUTE) != 0)
         audit_report(audit, AUDIT_WRITE_XOR_EXECUTE, "[%lx, %lx): executable in the direct map",
                      offset, offset + bytes);
+    if (is_framebuffer(runs, run))
+        return;
     if (run->cache != VMEM_CACHE_WB)
         audit_report(audit, AUDIT_RAM_MAPPED, "[%lx, %lx): cache type %u in the direct map", offset,
                      offset + bytes, (unsigned)run->cache);

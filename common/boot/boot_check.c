@@ -120,6 +120,14 @@ static bool within(uint64_t start, uint64_t bytes, uint64_t low, uint64_t high) 
     return start >= low && start <= high && bytes <= high - start;
 }
 
+// In the window or, as SLIPWAY_NOTE_DIRECT has it, at its place in the direct map's room.
+static bool framebuffer_in_place(info_t info, const struct slipway_mapping *mapping) {
+    uint64_t room = min_u64(SLIPWAY_WINDOW_BASE - info->hhdm_base, SLIPWAY_HHDM_MAX_BYTES);
+    return within(mapping->virt, mapping->bytes, SLIPWAY_WINDOW_BASE, SLIPWAY_WINDOW_END) ||
+           (within(mapping->phys, mapping->bytes, 0, room) &&
+            mapping->virt - info->hhdm_base == mapping->phys);
+}
+
 // What the contract says of a mapping of this purpose.
 static bool purpose_ok(info_t info, const struct slipway_mapping *mapping) {
     bool in_window = within(mapping->virt, mapping->bytes, SLIPWAY_WINDOW_BASE, SLIPWAY_WINDOW_END);
@@ -136,7 +144,8 @@ static bool purpose_ok(info_t info, const struct slipway_mapping *mapping) {
     case SLIPWAY_MAP_STACK:
         return write_back && write_only && in_window;
     case SLIPWAY_MAP_FRAMEBUFFER:
-        return mapping->cache == SLIPWAY_CACHE_WC && write_only && in_window;
+        return mapping->cache == SLIPWAY_CACHE_WC && write_only &&
+               framebuffer_in_place(info, mapping);
     case SLIPWAY_MAP_LOADER:
         return write_back && in_window;
     case SLIPWAY_MAP_FIRMWARE:
@@ -251,12 +260,19 @@ static bool check_memory(info_t info, uint64_t *ret_index) {
 }
 
 static bool range_ok(const struct slipway_range *range) {
-    bool never_reclaimed = range->purpose == SLIPWAY_RANGE_KERNEL ||
-                           range->purpose == SLIPWAY_RANGE_PAGE_TABLES ||
-                           range->purpose == SLIPWAY_RANGE_DEMOTED;
+    bool never_reclaimed =
+        range->purpose == SLIPWAY_RANGE_KERNEL || range->purpose == SLIPWAY_RANGE_PAGE_TABLES ||
+        range->purpose == SLIPWAY_RANGE_DEMOTED || range->purpose == SLIPWAY_RANGE_GUARD;
     return frames_ok(range->start_phys, range->bytes, PHYS_END) &&
-           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_CPUS &&
+           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_GUARD &&
            range->reclaimable <= (never_reclaimed ? 0U : 1U);
+}
+
+// One frame, which the direct map does not have.
+static bool guard_ok(info_t info, const struct slipway_range *range) {
+    uint64_t index;
+    return range->bytes == FRAME_BYTES &&
+           find_mapping(info, info->hhdm_base + range->start_phys, &index) == NULL;
 }
 
 static bool check_ranges(info_t info, uint64_t *ret_index) {
@@ -265,7 +281,8 @@ static bool check_ranges(info_t info, uint64_t *ret_index) {
     for (uint64_t i = 0; i < info->ranges.count; i++) {
         const struct slipway_range *range = range_at(info, i);
         *ret_index = i;
-        if (!range_ok(range) || range->start_phys < previous_end)
+        if (!range_ok(range) || range->start_phys < previous_end ||
+            (range->purpose == SLIPWAY_RANGE_GUARD && !guard_ok(info, range)))
             return false;
         previous_end = range->start_phys + range->bytes;
         for (; region < info->memory.count; region++) {
@@ -312,12 +329,20 @@ static bool check_image(info_t info) {
     return true;
 }
 
+// A stack in the direct map has guards there: so its mapping is one of its own, too.
 static bool check_stack(info_t info) {
     uint64_t bottom = info->stack_bottom;
     uint64_t top = info->stack_top;
     uint64_t index;
     const struct slipway_mapping *mapping = find_mapping(info, bottom, &index);
-    return mapping != NULL && mapping->purpose == SLIPWAY_MAP_STACK && mapping->virt == bottom &&
+    if (mapping == NULL)
+        return false;
+    bool has_place =
+        mapping->purpose == SLIPWAY_MAP_STACK ||
+        (mapping->purpose == SLIPWAY_MAP_DIRECT &&
+         is_claimed(info, mapping->phys - FRAME_BYTES, FRAME_BYTES, SLIPWAY_RANGE_GUARD) &&
+         is_claimed(info, mapping->phys + mapping->bytes, FRAME_BYTES, SLIPWAY_RANGE_GUARD));
+    return has_place && mapping->rights == SLIPWAY_RIGHT_WRITE && mapping->virt == bottom &&
            mapping->virt + mapping->bytes == top &&
            is_claimed(info, mapping->phys, mapping->bytes, SLIPWAY_RANGE_STACK) &&
            mapping->phys == info->stack_phys && is_direct(info, info->stack_phys, top - bottom) &&

@@ -63,6 +63,26 @@
  *   screen      every framebuffer is mapped write-combining and cleared to 0, which is black,
  * unless SLIPWAY_NOTE_KEEP_SCREEN or the config keeps the firmware's picture
  *
+ * What is different if the note asks for it (SLIPWAY_NOTE_DIRECT), for kernels whose first tables
+ * of their own map the direct map and the kernel alone:
+ *
+ *   RSP         top of a stack in the direct map: stack_bottom is hhdm_base + stack_phys. Stacks of
+ *               other CPUs are there, too. The guards of a stack are the frames below and above it,
+ *               which nothing maps: SLIPWAY_RANGE_GUARD. In `memory` they are reserved, so that
+ *               nobody takes them for RAM that the direct map has. They are sound RAM: a kernel
+ *               that needs the stack no more may map them, and use them then
+ *   GDT, IDT    GDTR, IDTR (that of other CPUs, too), the base of the TSS and its interrupt stacks
+ *               are addresses in the direct map. The code of the fault handler stays in the window,
+ *               since nothing in the direct map is executable. Under tables without what
+ *               SLIPWAY_MAP_LOADER maps a fault before the kernel's own IDT is a triple fault
+ *   screen      every framebuffer is mapped write-combining at hhdm_base + its physical address,
+ *               which may lie above hhdm_end; its mapping is SLIPWAY_MAP_FRAMEBUFFER, as ever. One
+ *               that would end beyond SLIPWAY_HHDM_MAX_BYTES, or above SLIPWAY_WINDOW_BASE, is
+ *               left out, with a line in the log
+ *
+ * Parked CPUs execute the loader's code in the window all the same: the loader's tables must stay
+ * until all are released.
+ *
  * The other CPUs, if the note asks for them (SLIPWAY_NOTE_CPUS): `cpus` lists all that the firmware
  * lists as enabled, the boot CPU too, in the order of the MADT. Each that could be started is
  * parked: it spins on its record, interrupts off, on the kernel's tables. To release one, store
@@ -119,8 +139,12 @@
  *                   lgdt(&gdt_pointer), lidt(&idt_pointer), reload the segment registers
  *                   switch(info->hhdm_base + info->stack_phys - info->stack_bottom, root)
  *
- *               Until the kernel loads a TSS of its own its IDT uses no interrupt stack: that of
- * the loader's TSS leads to the window
+ *               Until the kernel loads a TSS of its own its IDT uses no interrupt stack: that
+ *               of the loader's TSS leads to the window.
+ *
+ *               With SLIPWAY_NOTE_DIRECT stack, GDT, TSS, IDT and framebuffers stay where they are
+ *               under such tables: of `switch` all but the first line, and an IDT of the kernel's
+ *               own before, since the handlers of the loader's are lost
  *
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys, or 0 where there is nothing: an empty module has no address.
@@ -175,7 +199,7 @@
 /* slipway_mapping.purpose */
 #define SLIPWAY_MAP_DIRECT      1 /* part of the direct map */
 #define SLIPWAY_MAP_KERNEL      2 /* pages of a kernel segment */
-#define SLIPWAY_MAP_STACK       3 /* the boot stack, without its guard pages */
+#define SLIPWAY_MAP_STACK       3 /* a stack, without its guard pages */
 #define SLIPWAY_MAP_FRAMEBUFFER 4 /* a framebuffer, write-combining */
 #define SLIPWAY_MAP_LOADER      5 /* the loader's image: fault handler, GDT, TSS, IDT */
 #define SLIPWAY_MAP_FIRMWARE    6 /* tables of the firmware, read-only, write-back or uncached */
@@ -189,6 +213,7 @@
 #define SLIPWAY_RANGE_LOADER      6 /* its image (GDT, TSS, IDT) and scratch; reclaimable */
 #define SLIPWAY_RANGE_DEMOTED     7 /* RAM that came too late to be mapped, or not WB by the MTRRs */
 #define SLIPWAY_RANGE_CPUS        8 /* what parked CPUs use; reclaimable, once none is parked */
+#define SLIPWAY_RANGE_GUARD       9 /* a frame beside a stack (SLIPWAY_NOTE_DIRECT): not mapped */
 
 /* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
  * larger number wins. 1 is free at hand-over, 2 to 4 may be reclaimed, 5 to 7 are allocated, 8 and
@@ -263,6 +288,7 @@
 #define SLIPWAY_NOTE_TYPE        1
 #define SLIPWAY_NOTE_FRAMEBUFFER 1 /* flag: refuse to boot without a framebuffer */
 #define SLIPWAY_NOTE_CPUS        2 /* flag: start all CPUs */
+#define SLIPWAY_NOTE_DIRECT      4 /* flag: stacks, GDT, TSS, IDT, framebuffers in the direct map */
 #define SLIPWAY_NOTE_KEEP_SCREEN 8 /* flag: do not clear the framebuffers */
 
 /* slipway_cpu.state, at entry */
@@ -418,7 +444,7 @@ struct slipway_boot_info {
     struct slipway_text loader_version;
 
     uint64_t hhdm_base;     /* direct map: physical p is at hhdm_base + p */
-    uint64_t hhdm_end;      /* end of its highest mapped byte */
+    uint64_t hhdm_end;      /* end of the highest mapped byte of RAM */
     uint64_t root_phys;     /* CR3 */
     uint32_t paging_levels; /* 4 or 5 */
     uint32_t table_pages;   /* reachable from CR3, root included */

@@ -15,7 +15,7 @@
 //   6. Direct map: frames that one descriptor of type 1, 2, 3, 4, 5, 6, 7, 9 or 10 with WB covers
 //      whole and that no other kind of descriptor touches. Policy 5 does not apply. What the loader
 //      claims stays in it, unless the claim makes it what is never general memory: RAM that was
-//      demoted because nothing maps it.
+//      demoted, and guards, because nothing maps them.
 #pragma once
 
 #include "common/boot/slipway_boot.h"
@@ -99,7 +99,7 @@ static inline uint32_t memmap_kind_of_purpose(uint32_t purpose) {
     case SLIPWAY_RANGE_BOOT_INFO:
     case SLIPWAY_RANGE_LOADER:
         return SLIPWAY_MEM_LOADER;
-    default: // SLIPWAY_RANGE_DEMOTED
+    default: // SLIPWAY_RANGE_DEMOTED, SLIPWAY_RANGE_GUARD
         return SLIPWAY_MEM_RESERVED;
     }
 }

@@ -130,8 +130,18 @@ static void check_mapped(const struct vmem *space) {
     assert_int_equal(mapped, listed);
 }
 
+bool setup_is_direct(const struct slipway_boot_info *info) {
+    return info->stack_bottom == info->hhdm_base + info->stack_phys;
+}
+
+uint32_t setup_count_others(const struct slipway_boot_info *info) {
+    return info->cpus.count <= 1 ? 0 : info->cpus.count - 1;
+}
+
 // What is mapped with another cache type than RAM must not be RAM.
 static void check_framebuffer(const struct slipway_framebuffer *framebuffer) {
+    uint64_t in_direct = copy.info.hhdm_base + framebuffer->address_phys;
+    assert_int_equal(framebuffer->address == in_direct, setup_is_direct(&copy.info));
     for (uint32_t i = 0; i < copy.info.memory.count; i++) {
         const struct slipway_memory *memory = setup_record(&copy.info.memory, i);
         bool is_apart = framebuffer->address_phys >= memory->start_phys + memory->bytes ||
@@ -145,6 +155,29 @@ static bool count_writable(void *argument, const struct vmem_run *run) {
     if (is_identical && run->rights == (VMEM_READ | VMEM_WRITE) && run->cache == VMEM_CACHE_WB)
         *(uint64_t *)argument += run->bytes;
     return true;
+}
+
+static bool count_write_back(void *argument, const struct vmem_run *run) {
+    return run->cache != VMEM_CACHE_WB || count_bytes(argument, run);
+}
+
+// A frame below and one above each stack, in the direct map if the kernel wishes, that is not
+// mapped there. Those of other CPUs are looked at with their stacks.
+static void check_guards(const struct vmem *space) {
+    const struct slipway_boot_info *info = &copy.info;
+    uint32_t others = setup_count_others(info);
+    uint32_t guards = 0, beside_stack = 0;
+    const struct slipway_range *guard;
+    for (; (guard = setup_find_range(info, SLIPWAY_RANGE_GUARD, guards)) != NULL; guards++) {
+        struct vmem_translation translation;
+        uint64_t virt = info->hhdm_base + guard->start_phys;
+        assert_int_equal(guard->bytes, FRAME_BYTES);
+        assert_int_equal(vmem_translate(space, vaddr(virt), &translation), VMEM_ERR_NOT_MAPPED);
+        beside_stack += virt == info->stack_bottom - FRAME_BYTES || virt == info->stack_top;
+    }
+    bool is_direct = setup_is_direct(info);
+    assert_int_equal(beside_stack, is_direct ? 2 : 0);
+    assert_int_equal(guards, !is_direct ? 0 : others == 0 ? 2 : 2 + others + 1);
 }
 
 // All that a kernel may come to use is in the direct map, and nothing is there that is no RAM.
@@ -163,8 +196,8 @@ static void check_direct_map(const struct vmem *space) {
         assert_int_equal(writable, memory->bytes);
     }
     uint64_t window = copy.info.hhdm_end - copy.info.hhdm_base;
-    assert_int_equal(vmem_walk(space, vaddr(copy.info.hhdm_base), window, count_bytes, &mapped),
-                     VMEM_OK);
+    assert_int_equal(
+        vmem_walk(space, vaddr(copy.info.hhdm_base), window, count_write_back, &mapped), VMEM_OK);
     assert_int_equal(mapped, direct);
 }
 
@@ -211,6 +244,7 @@ static void check_space(void) {
     check_firmware_tables(&space);
     check_mapped(&space);
     check_direct_map(&space);
+    check_guards(&space);
     for (uint32_t i = 0; i < copy.info.framebuffers.count; i++)
         check_framebuffer(setup_record(&copy.info.framebuffers, i));
     struct vmem_translation translation;
@@ -318,7 +352,8 @@ static void check_ranges(void) {
         bytes += range->purpose == SLIPWAY_RANGE_DEMOTED ? 0 : range->bytes;
         assert_int_equal(range->reclaimable, range->purpose != SLIPWAY_RANGE_KERNEL &&
                                                  range->purpose != SLIPWAY_RANGE_PAGE_TABLES &&
-                                                 range->purpose != SLIPWAY_RANGE_DEMOTED);
+                                                 range->purpose != SLIPWAY_RANGE_DEMOTED &&
+                                                 range->purpose != SLIPWAY_RANGE_GUARD);
     }
     assert_int_equal(bytes, fake_allocated_pages() * FRAME_BYTES +
                                 align_up(FAKE_IMAGE_BYTES, FRAME_BYTES));
@@ -344,10 +379,6 @@ static void check_cpu(void) {
 }
 
 // ---- The way to the kernel: the tables of the crossing and the startup page
-
-static uint32_t other_cpus(void) {
-    return copy.info.cpus.count <= 1 ? 0 : copy.info.cpus.count - 1;
-}
 
 // The run of the startup page and the crossing's tables, where there is need of one; or null.
 static const struct slipway_range *find_startup(void) {
@@ -379,7 +410,7 @@ static void check_startup_page(uint64_t page) {
         assert_int_equal(fake.others_entry, startup.others.entry);
         assert_int_equal(fake.others_argument, startup.others.argument);
     }
-    uint64_t limit = other_cpus() != 0 ? MIB(1) : GIB(4);
+    uint64_t limit = setup_count_others(&copy.info) != 0 ? MIB(1) : GIB(4);
     assert_int_equal(fake.code_limit, limit - 1);
     assert_true(page + FRAME_BYTES <= limit && fake.cpu.crossing_root < GIB(4));
 }
@@ -398,7 +429,7 @@ static void check_crossing(void) {
     const char *crossing_root = (const char *)(uintptr_t)fake.cpu.crossing_root;
     const char *root = (const char *)(uintptr_t)fake.cpu.root;
     bool changes_levels = kernel_levels() != fake.paging_levels;
-    bool has_startup = changes_levels || other_cpus() != 0;
+    bool has_startup = changes_levels || setup_count_others(&copy.info) != 0;
     const struct slipway_range *startup = find_startup();
     struct vmem crossing;
     uint64_t mapped = 0;
@@ -432,6 +463,15 @@ static const void *at_home(uint64_t address) {
     return (const void *)(uintptr_t)(address - fake.cpu.slide);
 }
 
+// From tables and stacks that the CPU uses to where it finds them.
+static uint64_t tables_slide(void) {
+    return setup_is_direct(&copy.info) ? copy.info.hhdm_base : fake.cpu.slide;
+}
+
+static const void *at_table(uint64_t address) {
+    return (const void *)(uintptr_t)(address - tables_slide());
+}
+
 static void check_slide(void) {
     uint32_t i = 0;
     const struct slipway_mapping *mapping;
@@ -444,11 +484,11 @@ static void check_slide(void) {
 // The stacks of faults are 8 KiB each, side by side: all of that can be written here.
 static void check_tss(const struct trap_tss *tss) {
     struct trap_tss want = {.iomap_base = sizeof(want)};
-    char *bottom = (char *)(uintptr_t)at_home(tss->ist[0]) - FAULT_STACK_BYTES;
+    char *bottom = (char *)(uintptr_t)at_table(tss->ist[0]) - FAULT_STACK_BYTES;
     assert_true(is_aligned((uintptr_t)bottom, 16));
     memset(bottom, 0xcc, TRAP_IST_COUNT * FAULT_STACK_BYTES);
     for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
-        want.ist[i] = (uintptr_t)bottom + fake.cpu.slide + (i + 1) * FAULT_STACK_BYTES;
+        want.ist[i] = (uintptr_t)bottom + tables_slide() + (i + 1) * FAULT_STACK_BYTES;
     assert_memory_equal(tss, &want, sizeof(want));
 }
 
@@ -457,20 +497,18 @@ static void check_traps(void) {
     const struct trap_table_pointer *pointer = at_home(fake.cpu.idt);
     assert_int_equal(pointer->limit, sizeof(idt) - 1);
     trap_idt_fill(idt, (uintptr_t)trap_stubs + fake.cpu.slide);
-    assert_memory_equal(at_home(pointer->base), idt, sizeof(idt));
+    assert_memory_equal(at_table(pointer->base), idt, sizeof(idt));
+    assert_int_equal(copy.info.idt_phys, (uintptr_t)at_table(pointer->base));
     pointer = at_home(fake.cpu.gdt);
     struct trap_gdt want;
-    const struct trap_gdt *gdt = at_home(pointer->base);
+    const struct trap_gdt *gdt = at_table(pointer->base);
     assert_int_equal(pointer->limit, sizeof(want) - 1);
     uint64_t tss = gdt->tss_high << 32 | gdt->tss_low >> 56 << 24 | (gdt->tss_low >> 16 & 0xffffff);
     trap_gdt_fill(&want, tss);
     assert_memory_equal(gdt, &want, sizeof(want));
     assert_int_equal(copy.info.gdt_phys, (uintptr_t)gdt);
-    assert_int_equal(copy.info.tss_phys, (uintptr_t)at_home(tss));
-    assert_int_equal(
-        copy.info.idt_phys,
-        (uintptr_t)at_home(((const struct trap_table_pointer *)at_home(fake.cpu.idt))->base));
-    check_tss(at_home(tss));
+    assert_int_equal(copy.info.tss_phys, (uintptr_t)at_table(tss));
+    check_tss(at_table(tss));
 }
 
 const struct slipway_boot_info *setup_expect_kernel(void) {

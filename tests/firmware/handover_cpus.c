@@ -35,14 +35,23 @@ static uint64_t stack_bytes(void) {
     return info->stack_top - info->stack_bottom;
 }
 
-// Records, areas, stacks: each of whole pages, one behind the other.
+// Records, areas, stacks: each of whole pages, one behind the other. In the direct map each stack
+// has a guard below and above.
+static uint64_t guard_bytes(void) {
+    return setup_is_direct(info) ? FRAME_BYTES : 0;
+}
+
 static uint64_t areas_phys(void) {
     uint64_t records_bytes = info->cpus.count * sizeof(struct slipway_cpu);
     return info->cpus.address - info->hhdm_base + align_up(records_bytes, FRAME_BYTES);
 }
 
 static uint64_t stacks_phys(void) {
-    return areas_phys() + others() * sizeof(struct park_area);
+    return areas_phys() + others() * sizeof(struct park_area) + guard_bytes();
+}
+
+static uint64_t stack_phys(uint32_t other) {
+    return stacks_phys() + other * (stack_bytes() + guard_bytes());
 }
 
 static struct slipway_mapping find_mapping(uint64_t virt) {
@@ -69,12 +78,13 @@ static void check_ranges(void) {
             assert_int_equal(range->bytes, image_bytes);
             assert_int_equal(is_cpus, info->cpus.count > 1);
             want += is_cpus ? image_bytes : 0;
-        } else if (is_cpus) {
+        } else if (is_cpus && !setup_is_direct(info)) {
             assert_int_equal(range->start_phys, info->cpus.address - info->hhdm_base);
         }
     }
     if (info->cpus.count != 0)
-        want += stacks_phys() + others() * stack_bytes() - (info->cpus.address - info->hhdm_base);
+        want += areas_phys() + others() * (sizeof(struct park_area) + stack_bytes()) -
+                (info->cpus.address - info->hhdm_base);
     assert_int_equal(bytes, want);
 }
 
@@ -83,13 +93,41 @@ static void expect_guard(uint64_t address) {
     assert_int_equal(vmem_translate(&space, vaddr(address), &translation), VMEM_ERR_NOT_MAPPED);
 }
 
+static bool is_listed(uint64_t start, uint64_t bytes, uint32_t purpose) {
+    for (uint32_t i = 0; i < info->ranges.count; i++) {
+        const struct slipway_range *range = setup_record(&info->ranges, i);
+        if (range->start_phys == start && range->bytes == bytes && range->purpose == purpose)
+            return true;
+    }
+    return false;
+}
+
+// A mapping of the direct map by itself.
+static uint64_t check_direct_stack(uint32_t other) {
+    uint64_t phys = stack_phys(other);
+    const struct slipway_mapping want = {.virt = info->hhdm_base + phys,
+                                         .phys = phys,
+                                         .bytes = stack_bytes(),
+                                         .rights = SLIPWAY_RIGHT_WRITE,
+                                         .cache = SLIPWAY_CACHE_WB,
+                                         .purpose = SLIPWAY_MAP_DIRECT};
+    const struct slipway_mapping found = find_mapping(want.virt);
+    assert_memory_equal(&found, &want, sizeof(want));
+    assert_true(is_listed(phys, stack_bytes(), SLIPWAY_RANGE_CPUS));
+    assert_true(is_listed(phys - FRAME_BYTES, FRAME_BYTES, SLIPWAY_RANGE_GUARD));
+    assert_true(is_listed(phys + stack_bytes(), FRAME_BYTES, SLIPWAY_RANGE_GUARD));
+    return want.virt + want.bytes;
+}
+
 // Behind the loader's image, and for CPUs that are absent, too.
 static uint64_t check_stack(uint32_t other) {
+    if (setup_is_direct(info))
+        return check_direct_stack(other);
     uint64_t image = (uintptr_t)ImageBase + fake.cpu.slide;
     uint64_t first = image + align_up(FAKE_IMAGE_BYTES, FRAME_BYTES) + FRAME_BYTES;
     uint64_t bottom = first + other * (stack_bytes() + FRAME_BYTES);
     const struct slipway_mapping want = {.virt = bottom,
-                                         .phys = stacks_phys() + other * stack_bytes(),
+                                         .phys = stack_phys(other),
                                          .bytes = stack_bytes(),
                                          .rights = SLIPWAY_RIGHT_WRITE,
                                          .cache = SLIPWAY_CACHE_WB,

@@ -42,6 +42,12 @@ void setup_add_mtrr(uint32_t index, uint64_t start, uint64_t bytes, uint32_t typ
 // until the next call.
 const struct slipway_boot_info *setup_expect_kernel(void);
 
+// True if the hand-over of the copy is that of a kernel with SLIPWAY_NOTE_DIRECT.
+bool setup_is_direct(const struct slipway_boot_info *info);
+
+// How many other CPUs it lists.
+uint32_t setup_count_others(const struct slipway_boot_info *info);
+
 // Asserts what holds of the CPUs in a hand-over that is sound but for them; setup_expect_kernel has
 // done so. `info` is its copy.
 void setup_check_cpus(const struct slipway_boot_info *info);

@@ -104,12 +104,20 @@ static void set_up_refused_exit(void) {
 }
 
 // With memory of the CPUs' own, and a startup page.
-static void set_up_cpus(void) {
+static void set_up_cpus_with(uint32_t flags) {
     setup_boot(SETUP_CONFIG);
-    setup_wishes(
-        (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS});
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION,
+                                              .flags = SLIPWAY_NOTE_CPUS | flags});
     fake_add_cpu(1);
     fake_add_cpu(2)->comes_at = 2;
+}
+
+static void set_up_cpus(void) {
+    set_up_cpus_with(0);
+}
+
+static void set_up_direct(void) {
+    set_up_cpus_with(SLIPWAY_NOTE_DIRECT);
 }
 
 static void set_up_no_cpus(void) {
@@ -232,6 +240,14 @@ TEST("whichever call fails with other CPUs to start, the boot ends cleanly") {
     uint64_t calls = fake.calls + 2; // for their memory and the startup page
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_int_equal(fail_every_call(set_up_cpus, statuses[i]), calls);
+}
+
+TEST("whichever call fails with stacks in the direct map, the boot ends cleanly") {
+    set_up_cpus();
+    fake_boot();
+    uint64_t calls = fake.calls; // it takes no more
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_int_equal(fail_every_call(set_up_direct, statuses[i]), calls);
 }
 
 TEST("a volume that cannot be opened is named") {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3 };
+enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3, MANY_CPUS = 12 };
 
 static char config[CONFIG_FILE_MAX_BYTES + 1];
 
@@ -53,6 +53,23 @@ TEST(
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2 * DEMOTED - 1));
     // All that is allocated, the tables in two, the loader's image, and what was demoted.
     assert_int_equal(info->ranges.count, FIRMWARE_RANGES_MAX + 2 + 2 * DEMOTED);
+}
+
+TEST("limits: guards of stacks in the direct map come to all of these") {
+    boot_modules(CONFIG_MODULES_MAX, 1);
+    for (uint32_t i = 1; i <= MANY_CPUS; i++)
+        fake_add_cpu(100 + i);
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION,
+                                              .flags = SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT});
+    fake.exit_refusals = 1;
+    fake.before_map = demote;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+    // Two more of the boot stack's run, and of that of the CPUs as many as there are guards and
+    // stacks.
+    assert_int_equal(info->ranges.count,
+                     FIRMWARE_RANGES_MAX + 2 + DEMOTED + 2 + MANY_CPUS + 1 + MANY_CPUS);
 }
 
 TEST("limits: texts of every length have room in the hand-over, and are whole") {

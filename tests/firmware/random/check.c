@@ -91,6 +91,7 @@ static void check_image(const struct boot *boot, const struct slipway_boot_info 
 static void check_wishes(const struct boot *boot, const struct slipway_boot_info *info) {
     assert_int_equal(info->stack_top - info->stack_bottom, boot->kernel.wishes.stack_bytes);
     assert_int_equal(info->hhdm_base, boot->kernel.wishes.hhdm_base);
+    assert_int_equal(setup_is_direct(info), (boot->kernel.wishes.flags & SLIPWAY_NOTE_DIRECT) != 0);
     uint32_t wish = boot->kernel.wishes.paging_levels;
     assert_int_equal(info->paging_levels, wish != 0 ? wish : fake.paging_levels);
 }

@@ -102,7 +102,7 @@ void boot_make_cpus(struct boot *boot) {
 }
 
 uint64_t boot_cpus_pages(uint64_t stack_bytes) {
-    return 1 + fake.cpu_count * (9 + stack_bytes / FRAME_BYTES);
+    return 1 + fake.cpu_count * (9 + stack_bytes / FRAME_BYTES + 1) + 1; // with guards
 }
 
 static bool comes_in_time(const struct fake_cpu *cpu) {

@@ -32,8 +32,19 @@ static uint64_t put_other(struct boot *boot, uint8_t *to, uint64_t at, uint64_t 
     return put_note(to, at, align, &note, others[which].name, desc);
 }
 
-static uint64_t random_base(struct boot *boot, uint32_t levels) {
-    uint64_t room = align_up(boot->ram_end, GIB(512));
+// End of all framebuffers that the kernel gets.
+static uint64_t screens_end(const struct boot *boot) {
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < boot->framebuffer_count; i++) {
+        const struct slipway_framebuffer *framebuffer = &boot->framebuffers[i];
+        end = max_u64(end, align_up(framebuffer->address_phys + framebuffer->bytes, FRAME_BYTES));
+    }
+    return end;
+}
+
+// Where the direct map has room for what ends at `direct_end`.
+static uint64_t random_base(struct boot *boot, uint32_t levels, uint64_t direct_end) {
+    uint64_t room = align_up(direct_end, GIB(512));
     uint64_t min = levels == 5 ? UINT64_C(0xff00000000000000) : SLIPWAY_HHDM_BASE;
     uint64_t steps = (SLIPWAY_WINDOW_BASE - room - min) / GIB(512);
     switch (boot_below(boot, 4)) {
@@ -62,10 +73,15 @@ static struct slipway_note_wishes random_wishes(struct boot *boot) {
         wishes.flags = SLIPWAY_NOTE_FRAMEBUFFER;
     if (boot_chance(boot, 20))
         wishes.flags |= SLIPWAY_NOTE_KEEP_SCREEN;
+    uint64_t direct_end = max_u64(boot->ram_end, screens_end(boot));
+    if (boot_chance(boot, 40) && direct_end <= SLIPWAY_HHDM_MAX_BYTES)
+        wishes.flags |= SLIPWAY_NOTE_DIRECT;
+    else
+        direct_end = boot->ram_end;
     if (boot_chance(boot, 40))
         wishes.paging_levels = fake.has_la57 && boot_chance(boot, 50) ? 5 : 4;
     wishes.stack_bytes = random_stack(boot);
-    wishes.hhdm_base = random_base(boot, wishes.paging_levels);
+    wishes.hhdm_base = random_base(boot, wishes.paging_levels, direct_end);
     wishes.ram_floor_bytes = boot_below(boot, 2) * boot_below(boot, MIB(16));
     uint64_t pages = boot_cpus_pages(max_u64(wishes.stack_bytes, STACK_BYTES_DEFAULT));
     if (boot_chance(boot, 50) && boot->pages > pages) {

@@ -456,6 +456,67 @@ TEST("audit 3: anything in the lower half is found, though it be listed") {
     EXPECT(hand_over, "audit 3: 400000, 4096 bytes: mapped in the lower half");
 }
 
+TEST("audit 3: framebuffers may lie in the direct map's window, at their physical addresses") {
+    struct hand_over *hand_over = make();
+    const uint32_t write = SLIPWAY_RIGHT_WRITE;
+    // Between RAM; two that are one run; behind all RAM.
+    add(hand_over, HHDM + RAM_END - PAGES(8), RAM_END - PAGES(8), PAGES(2), write,
+        SLIPWAY_MAP_FRAMEBUFFER);
+    add(hand_over, HHDM + GIB(4), GIB(4), PAGES(3), write, SLIPWAY_MAP_FRAMEBUFFER);
+    add(hand_over, HHDM + GIB(4) + PAGES(3), GIB(4) + PAGES(3), PAGES(2), write,
+        SLIPWAY_MAP_FRAMEBUFFER);
+    list_tables(hand_over);
+    uint64_t violations = audit(hand_over);
+    if (violations != 0)
+        fail_msg("%lu violations:\n%s", violations, hand_over->text);
+    destroy(hand_over);
+}
+
+TEST("audit 3: what is write-combining in the direct map's window and no framebuffer is found") {
+    struct hand_over *hand_over = make();
+    add_mapping(hand_over,
+                (struct slipway_mapping){HHDM + GIB(4), GIB(4), PAGES(2), SLIPWAY_RIGHT_WRITE,
+                                         SLIPWAY_CACHE_WC, SLIPWAY_MAP_DIRECT});
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 2: [100000000, 100002000): cache type 5 in the direct map",
+           "audit 3: [100000000, 100002000), absent: in the direct map");
+    // A framebuffer ends where it begins, and one begins where it ends.
+    hand_over = make();
+    add(hand_over, HHDM + GIB(4), GIB(4), PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
+    add_mapping(hand_over, (struct slipway_mapping){HHDM + GIB(4) + PAGES(2), GIB(4) + PAGES(2),
+                                                    PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_CACHE_WC,
+                                                    SLIPWAY_MAP_DIRECT});
+    add(hand_over, HHDM + GIB(4) + PAGES(4), GIB(4) + PAGES(4), PAGES(1), SLIPWAY_RIGHT_WRITE,
+        SLIPWAY_MAP_FRAMEBUFFER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 2: [100002000, 100003000): cache type 5 in the direct map",
+           "audit 3: [100002000, 100003000), absent: in the direct map");
+    // Write-back, and listed as a framebuffer.
+    hand_over = make();
+    add_mapping(hand_over,
+                (struct slipway_mapping){HHDM + GIB(4), GIB(4), PAGES(1), SLIPWAY_RIGHT_WRITE,
+                                         SLIPWAY_CACHE_WB, SLIPWAY_MAP_FRAMEBUFFER});
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 3: [100000000, 100001000), absent: in the direct map");
+}
+
+TEST("audit 2: a framebuffer in the direct map's window is where it is, and not in RAM") {
+    struct hand_over *hand_over = make();
+    add(hand_over, HHDM + GIB(4), SCREEN, PAGES(1), SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_FRAMEBUFFER);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 2: direct map at 100000000: translates to 80000000");
+    hand_over = make();
+    struct slipway_mapping *last = &hand_over->mappings[6];
+    assert_int_equal(last->phys, LAST);
+    unmap(hand_over, last->virt, last->bytes);
+    const struct slipway_mapping screen = {
+        last->virt, LAST, last->bytes, last->rights, SLIPWAY_CACHE_WC, SLIPWAY_MAP_FRAMEBUFFER};
+    memmove(last, last + 1, (--hand_over->input.mapping_count - 6) * sizeof(*last));
+    add_mapping(hand_over, screen);
+    list_tables(hand_over);
+    EXPECT(hand_over, "audit 2: [2100000, 2104000), usable: not in the direct map");
+}
+
 // --- 4 and 5 ---
 
 TEST("audit 4: RAM that is mapped write-combining elsewhere is found once") {
@@ -564,6 +625,37 @@ TEST("audit 6: guard pages of the other CPUs' stacks that are present are found,
                    "audit 6: guard page below the stack, ffffc02000003000: is present");
         else
             EXPECT(hand_over, "audit 6: guard page above the stack, ffffc02000006000: is present");
+    }
+}
+
+TEST("audit 6: frames that are listed as guards are not present in the direct map") {
+    struct hand_over *hand_over = make();
+    hand_over->ranges[3] = (struct slipway_range){RESERVED, PAGES(1), SLIPWAY_RANGE_GUARD, 0};
+    hand_over->input.range_count = 4;
+    uint64_t violations = audit(hand_over);
+    if (violations != 0)
+        fail_msg("%lu violations:\n%s", violations, hand_over->text);
+    hand_over->ranges[3].start_phys = 0x600000;
+    EXPECT(hand_over, "audit 6: guard page beside the stack, ffff800000600000: is present");
+}
+
+TEST("audit 6: a stack in the direct map is sound between two guards, and not without") {
+    for (unsigned plant = 0; plant < 3; plant++) {
+        struct hand_over *hand_over = make();
+        // The highest RAM, and the 4 frames before a hole.
+        const uint64_t bottoms[] = {LAST, RAM_END - KIB(512) - PAGES(4), LAST};
+        hand_over->input.stack_bottom = HHDM + bottoms[plant];
+        hand_over->input.stack_top = HHDM + bottoms[plant] + PAGES(plant == 2 ? 3 : 4);
+        if (plant == 0) {
+            uint64_t violations = audit(hand_over);
+            if (violations != 0)
+                fail_msg("%lu violations:\n%s", violations, hand_over->text);
+            destroy(hand_over);
+        } else if (plant == 1) {
+            EXPECT(hand_over, "audit 6: guard page below the stack, ffff800001f7b000: is present");
+        } else {
+            EXPECT(hand_over, "audit 6: guard page above the stack, ffff800002103000: is present");
+        }
     }
 }
 

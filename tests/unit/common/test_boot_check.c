@@ -38,6 +38,10 @@ static void check(struct boot_block *block, enum boot_check want, uint64_t want_
     } while (0)
 #define EXPECT_OK(...) EXPECT(BOOT_CHECK_OK, 0, __VA_ARGS__)
 
+// The same of a block as with SLIPWAY_NOTE_DIRECT.
+#define EXPECT_DIRECT(result, index, ...)                                                          \
+    EXPECT(result, index, boot_block_fill_direct(b); __VA_ARGS__)
+
 TEST("boot_check: a good block is sound") {
     EXPECT_OK((void)0);
 }
@@ -328,7 +332,7 @@ TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes += 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes = UINT64_C(1) << 52);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 0);
-        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 9);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = SLIPWAY_RANGE_GUARD + 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].reclaimable = 2);
     }
     for (unsigned i = 1; i < BLOCK_RANGES; i++)
@@ -435,6 +439,50 @@ TEST("boot_check: the stack is a mapping of its own between two guard pages") {
            stack.virt = BLOCK_STACK + 5 * MIB_1; b->mappings[BLOCK_MAP_FRAMEBUFFER] = stack;
            b->mappings[BLOCK_MAP_LOADER].virt = BLOCK_STACK + 6 * MIB_1;
            b->info.stack_bottom = stack.virt; b->info.stack_top = stack.virt + stack.bytes);
+}
+
+TEST("boot_check: a stack may be in the direct map, between two guards that are listed") {
+    EXPECT_DIRECT(BOOT_CHECK_OK, 0, (void)0);
+    const unsigned guards[] = {BLOCK_DIRECT_RANGE_BELOW, BLOCK_DIRECT_RANGE_ABOVE};
+    for (unsigned i = 0; i < 2; i++) {
+        struct slipway_range *guard;
+        EXPECT_DIRECT(BOOT_CHECK_KERNEL, 0, b->ranges[guards[i]].purpose = SLIPWAY_RANGE_LOADER);
+        EXPECT_DIRECT(BOOT_CHECK_RANGES, guards[i], b->ranges[guards[i]].reclaimable = 1);
+        EXPECT_DIRECT(BOOT_CHECK_RANGES, guards[i], guard = &b->ranges[guards[i]];
+                      guard->start_phys -= i == 0 ? 0x1000 : 0; guard->bytes = 0x2000);
+    }
+    // Mapped, from below and from above.
+    EXPECT_DIRECT(BOOT_CHECK_RANGES, BLOCK_DIRECT_RANGE_BELOW,
+                  b->mappings[BLOCK_MAP_HIGH].bytes += 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_RANGES, BLOCK_DIRECT_RANGE_ABOVE,
+                  struct slipway_mapping *rest = &b->mappings[BLOCK_DIRECT_MAP_REST];
+                  rest->virt -= 0x1000; rest->phys -= 0x1000; rest->bytes += 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_DIRECT_MAP_STACK].rights = 0);
+    EXPECT_DIRECT(BOOT_CHECK_KERNEL, 0, b->info.stack_phys += 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_KERNEL, 0, b->info.stack_bottom += 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_KERNEL, 0, b->info.stack_top -= 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_KERNEL, 0,
+                  b->ranges[BLOCK_DIRECT_RANGE_STACK].purpose = SLIPWAY_RANGE_LOADER);
+}
+
+TEST("boot_check: a framebuffer in the direct map is at its physical address, in the map's room") {
+    const unsigned screen = BLOCK_DIRECT_MAP_FRAMEBUFFER;
+    EXPECT_DIRECT(BOOT_CHECK_MAPPINGS, screen, b->mappings[screen].virt += 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_MAPPINGS, screen, b->mappings[screen].phys += 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_MAPPINGS, screen, b->mappings[screen].rights = 0);
+    EXPECT_DIRECT(BOOT_CHECK_MAPPINGS, screen, b->mappings[screen].cache = SLIPWAY_CACHE_WB);
+    // The window begins 2^46 above the default base. Behind that nothing can be told from it.
+    const uint64_t room = SLIPWAY_HHDM_MAX_BYTES;
+    const uint64_t bytes = 4 * MIB_1;
+    EXPECT_DIRECT(BOOT_CHECK_OK, 0, struct slipway_mapping *mapping = &b->mappings[screen];
+                  mapping->phys = room - bytes; mapping->virt = BLOCK_HHDM + room - bytes;
+                  b->framebuffers[0].address = mapping->virt + 16;
+                  b->framebuffers[0].address_phys = mapping->phys + 16;
+                  b->info.framebuffers.count = 1);
+    EXPECT_DIRECT(BOOT_CHECK_MAPPINGS, screen,
+                  struct slipway_mapping *mapping = &b->mappings[screen];
+                  mapping->phys = room - 0x1000; mapping->virt = BLOCK_HHDM + room - 0x1000);
+    EXPECT_DIRECT(BOOT_CHECK_FRAMEBUFFERS, 1, b->framebuffers[1].address += 0x1000);
 }
 
 TEST("boot_check: the root is a claimed page table, and there are not more tables than claimed") {

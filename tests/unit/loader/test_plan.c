@@ -81,9 +81,121 @@ TEST("plan: the manifest is the direct map, stack, loader, framebuffer and kerne
     expect_mapping(12, base + 0x2000, 0x202000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
     expect_mapping(13, base + 0x4000, 0x204000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
     expect_mapping(14, base + 0x5000, 0x205000, 0x3000, 1, 0, SLIPWAY_MAP_KERNEL);
-    assert_int_equal(plan_framebuffer_virt(0, 0x80000040), SLIPWAY_WINDOW_BASE + GIB(64) + 0x40);
-    assert_int_equal(plan_framebuffer_virt(6, 0xf2345677),
-                     SLIPWAY_WINDOW_BASE + GIB(448) + 0x32345677);
+    assert_int_equal(plan_stack_bottom(&input), stack);
+    assert_int_equal(plan_framebuffer_virt(&input, 0), SLIPWAY_WINDOW_BASE + GIB(64) + 0x40);
+    struct slipway_framebuffer seven[7] = {[6] = {.address_phys = 0xf2345677}};
+    input.framebuffers = seven;
+    assert_int_equal(plan_framebuffer_virt(&input, 6), SLIPWAY_WINDOW_BASE + GIB(448) + 0x32345677);
+    assert_int_equal(plan_guard_count(&input), 0);
+}
+
+// As after the claims of a stack at 3 MiB and of those of two other CPUs at 8 MiB.
+static const struct memmap_region guarded_ram[] = {
+    {0x100000, 0x2ff000, SLIPWAY_MEM_USABLE, true},
+    {0x2ff000, 0x300000, SLIPWAY_MEM_RESERVED, false},
+    {0x300000, 0x310000, SLIPWAY_MEM_LOADER, true},
+    {0x310000, 0x311000, SLIPWAY_MEM_RESERVED, false},
+    {0x311000, 0x7ff000, SLIPWAY_MEM_USABLE, true},
+    {0x7ff000, 0x800000, SLIPWAY_MEM_RESERVED, false},
+    {0x800000, 0x810000, SLIPWAY_MEM_MODULE, true},
+    {0x810000, 0x811000, SLIPWAY_MEM_RESERVED, false},
+    {0x811000, 0x821000, SLIPWAY_MEM_MODULE, true},
+    {0x821000, 0x822000, SLIPWAY_MEM_RESERVED, false},
+    {0x822000, 0x40000000, SLIPWAY_MEM_USABLE, true},
+    {0x80000000, 0x90000000, SLIPWAY_MEM_MMIO, false},
+    {0x100000000, 0x140000000, SLIPWAY_MEM_USABLE, true},
+};
+
+static struct plan_input make_direct_input(const struct elf_image *kernel) {
+    struct plan_input input = make_input(kernel);
+    input.is_direct = true;
+    input.regions = guarded_ram;
+    input.region_count = ARRAY_LEN(guarded_ram);
+    input.kernel_phys = 0x900000;
+    input.other_cpus = 2;
+    input.other_stacks_phys = 0x800000;
+    return input;
+}
+
+static void expect_direct(uint64_t index, uint64_t start, uint64_t end, uint32_t rights) {
+    expect_mapping(index, SLIPWAY_HHDM_BASE + start, start, end - start, rights, SLIPWAY_CACHE_WB,
+                   SLIPWAY_MAP_DIRECT);
+}
+
+static void expect_screen(uint64_t index, uint64_t start, uint64_t end) {
+    expect_mapping(index, SLIPWAY_HHDM_BASE + start, start, end - start, SLIPWAY_RIGHT_WRITE,
+                   SLIPWAY_CACHE_WC, SLIPWAY_MAP_FRAMEBUFFER);
+}
+
+TEST("plan: stacks and framebuffers may be in the direct map, whose mappings rise with theirs") {
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_direct_input(&kernel);
+    static const struct slipway_framebuffer framebuffers[] = {
+        {.address_phys = 0x200000000, .bytes = MIB(8)}, // above all RAM
+        {.address_phys = 0x80000040, .bytes = MIB(4)},
+        {.address_phys = 0x50000000, .bytes = MIB(4)},
+    };
+    input.framebuffers = framebuffers;
+    input.framebuffer_count = ARRAY_LEN(framebuffers);
+    uint64_t count = plan_make_manifest(&input, mappings);
+    expect_direct(0, 0x100000, 0x2ff000, 1);
+    expect_direct(1, 0x300000, 0x310000, 1); // the boot stack
+    expect_direct(2, 0x311000, 0x7ff000, 1);
+    expect_direct(3, 0x800000, 0x810000, 1);
+    expect_direct(4, 0x811000, 0x821000, 1);
+    expect_direct(5, 0x822000, 0x900000, 1);
+    expect_direct(6, 0x900000, 0x903000, 0);
+    expect_direct(7, 0x903000, 0x904000, 1);
+    expect_direct(8, 0x904000, 0x905000, 0);
+    expect_direct(9, 0x905000, 0x40000000, 1);
+    expect_screen(10, 0x50000000, 0x50000000 + MIB(4));
+    expect_screen(11, 0x80000000, 0x80000000 + MIB(4));
+    expect_direct(12, 0x100000000, 0x140000000, 1);
+    expect_screen(13, 0x200000000, 0x200000000 + MIB(8));
+    // Where it is without: what it has there does not depend on the wish.
+    expect_mapping(14, plan_loader_virt(KIB(64)), 0x400000, 0x1000, 0, 0, SLIPWAY_MAP_LOADER);
+    assert_int_equal(mappings[16].purpose, SLIPWAY_MAP_LOADER);
+    assert_int_equal(mappings[17].purpose, SLIPWAY_MAP_KERNEL);
+    assert_int_equal(count, 21);
+    assert_int_equal(plan_stack_bottom(&input), SLIPWAY_HHDM_BASE + 0x300000);
+    assert_int_equal(plan_other_stack_bottom(&input, 0), SLIPWAY_HHDM_BASE + 0x800000);
+    assert_int_equal(plan_other_stack_bottom(&input, 1), SLIPWAY_HHDM_BASE + 0x811000);
+    assert_int_equal(plan_framebuffer_virt(&input, 0), SLIPWAY_HHDM_BASE + 0x200000000);
+    assert_int_equal(plan_framebuffer_virt(&input, 1), SLIPWAY_HHDM_BASE + 0x80000040);
+}
+
+TEST("plan: pages that several framebuffers have are in the direct map once") {
+    static const struct slipway_framebuffer framebuffers[] = {
+        {.address_phys = 0x80801000, .bytes = MIB(1)}, // next to nobody
+        {.address_phys = 0x80200000, .bytes = MIB(4)}, // goes on where the next one ends
+        {.address_phys = 0x80000000, .bytes = MIB(3)}, // the first
+        {.address_phys = 0x80001800, .bytes = 0x2000}, // in the first
+        {.address_phys = 0x80600000, .bytes = 0x1000}, // behind all of these
+        {.address_phys = 0x80700800, .bytes = 0x2000}, // two that share a page
+        {.address_phys = 0x80701800, .bytes = 0x2000},
+    };
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_direct_input(&kernel);
+    input.framebuffers = framebuffers;
+    input.framebuffer_count = ARRAY_LEN(framebuffers);
+    plan_make_manifest(&input, mappings);
+    expect_screen(10, 0x80000000, 0x80601000);
+    expect_screen(11, 0x80700000, 0x80703000);
+    expect_screen(12, 0x80801000, 0x80901000);
+    assert_int_equal(mappings[13].purpose, SLIPWAY_MAP_DIRECT);
+}
+
+TEST("plan: guards are the frames below and above each stack in the direct map") {
+    static const uint64_t want[] = {0x2ff000, 0x310000, 0x7ff000, 0x810000, 0x821000};
+    struct elf_image kernel = make_kernel();
+    struct plan_input input = make_direct_input(&kernel);
+    assert_int_equal(plan_guard_count(&input), ARRAY_LEN(want));
+    for (uint64_t i = 0; i < ARRAY_LEN(want); i++)
+        assert_int_equal(plan_guard_phys(&input, i), want[i]);
+    input.other_cpus = 0; // there is no run of theirs
+    assert_int_equal(plan_guard_count(&input), 2);
+    input.is_direct = false;
+    assert_int_equal(plan_guard_count(&input), 0);
 }
 
 TEST("plan: stacks of other CPUs follow the loader's image, each between two pages of nothing") {
@@ -286,10 +398,9 @@ static const struct vmem_ops ops = {
     .table_pointer = table_pointer,
 };
 
-static void expect_count_is_exact(struct vmem_cpu cpu, unsigned levels) {
-    struct elf_image kernel = make_kernel();
-    struct plan_input input = make_input(&kernel);
-    uint64_t count = plan_make_manifest(&input, mappings);
+static void expect_count_is_exact(const struct plan_input *input, struct vmem_cpu cpu,
+                                  unsigned levels) {
+    uint64_t count = plan_make_manifest(input, mappings);
     struct vmem_plan plan;
     uint64_t index;
     assert_int_equal(plan_count_tables(mappings, count, cpu, levels, &plan, &index), VMEM_OK);
@@ -301,16 +412,25 @@ static void expect_count_is_exact(struct vmem_cpu cpu, unsigned levels) {
     struct vmem_translation translation;
     assert_int_equal(vmem_translate(&space, vaddr(SLIPWAY_KERNEL_DEFAULT + 0x5123), &translation),
                      VMEM_OK);
-    assert_int_equal(translation.phys.value, 0x205123);
+    assert_int_equal(translation.phys.value, input->kernel_phys + 0x5123);
     assert_int_equal(translation.rights, VMEM_READ | VMEM_WRITE);
     assert_true(vmem_translation_is_global(&translation));
 }
 
 TEST(
     "plan: the tables counted are the tables used, with 4 and 5 levels, with and without 1 GiB pages") {
-    for (unsigned levels = 4; levels <= 5; levels++) {
-        expect_count_is_exact((struct vmem_cpu){40, true, true}, levels);
-        expect_count_is_exact((struct vmem_cpu){40, true, false}, levels);
+    static const struct slipway_framebuffer framebuffers[] = {
+        {.address_phys = 0x80000000, .bytes = MIB(4)},
+        {.address_phys = 0x50001000, .bytes = MIB(4)},
+    };
+    struct elf_image kernel = make_kernel();
+    struct plan_input inputs[] = {make_input(&kernel), make_direct_input(&kernel)};
+    for (unsigned i = 0; i < 4; i++) {
+        struct plan_input *input = &inputs[i / 2];
+        input->framebuffers = framebuffers;
+        input->framebuffer_count = ARRAY_LEN(framebuffers);
+        expect_count_is_exact(input, (struct vmem_cpu){40, true, true}, 4 + i % 2);
+        expect_count_is_exact(input, (struct vmem_cpu){40, true, false}, 4 + i % 2);
     }
 }
 

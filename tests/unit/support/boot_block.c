@@ -162,3 +162,36 @@ void boot_block_fill(struct boot_block *block) {
     fill_extras(block);
     fill_header(block);
 }
+
+void boot_block_fill_direct(struct boot_block *block) {
+    const uint64_t below = 34 * MIB_1 + 0x10000, stack = below + 0x1000, above = stack + 0x4000;
+    const uint64_t rest = above + 0x1000;
+    const uint32_t write = SLIPWAY_RIGHT_WRITE;
+    boot_block_fill(block);
+    struct slipway_mapping *mappings = block->mappings;
+    mappings[BLOCK_MAP_HIGH].bytes = below - 33 * MIB_1;
+    mappings[BLOCK_DIRECT_MAP_STACK] = (struct slipway_mapping){
+        BLOCK_HHDM + stack, stack, 0x4000, write, SLIPWAY_CACHE_WB, SLIPWAY_MAP_DIRECT};
+    mappings[BLOCK_DIRECT_MAP_REST] = (struct slipway_mapping){
+        BLOCK_HHDM + rest, rest, 64 * MIB_1 - rest, write, SLIPWAY_CACHE_WB, SLIPWAY_MAP_DIRECT};
+    mappings[BLOCK_DIRECT_MAP_FRAMEBUFFER] = (struct slipway_mapping){
+        BLOCK_HHDM + 0x80000000, 0x80000000, 4 * MIB_1, write, SLIPWAY_CACHE_WC,
+        SLIPWAY_MAP_FRAMEBUFFER};
+    for (unsigned i = 0; i < 2; i++)
+        block->framebuffers[i].address = BLOCK_HHDM + 0x80000010;
+    struct slipway_memory *memory = block->memory + BLOCK_MEM_LOADER;
+    memory[0] = (struct slipway_memory){below, 0x1000, SLIPWAY_MEM_RESERVED, 0};
+    memory[1] = (struct slipway_memory){stack, 0x4000, SLIPWAY_MEM_LOADER, 1};
+    memory[2] = (struct slipway_memory){above, 0x1000, SLIPWAY_MEM_RESERVED, 0};
+    block->info.memory.count = BLOCK_MEM_LOADER + 3;
+    struct slipway_range *ranges = block->ranges;
+    ranges[BLOCK_DIRECT_RANGE_BELOW] =
+        (struct slipway_range){below, 0x1000, SLIPWAY_RANGE_GUARD, 0};
+    ranges[BLOCK_DIRECT_RANGE_STACK] =
+        (struct slipway_range){stack, 0x4000, SLIPWAY_RANGE_STACK, 1};
+    ranges[BLOCK_DIRECT_RANGE_ABOVE] =
+        (struct slipway_range){above, 0x1000, SLIPWAY_RANGE_GUARD, 0};
+    block->info.stack_bottom = BLOCK_HHDM + stack;
+    block->info.stack_top = BLOCK_HHDM + above;
+    block->info.stack_phys = stack;
+}

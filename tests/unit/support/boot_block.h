@@ -61,3 +61,17 @@ struct boot_block {
 // Fills in a block that boot_check_info finds sound at this address. Its addresses are those of
 // *block: it cannot be moved.
 void boot_block_fill(struct boot_block *block);
+
+// Indices of what is different below.
+enum {
+    BLOCK_DIRECT_MAP_STACK = BLOCK_MAP_STACK, // of the direct map, and the rest of it
+    BLOCK_DIRECT_MAP_REST,
+    BLOCK_DIRECT_MAP_FRAMEBUFFER,
+
+    BLOCK_DIRECT_RANGE_BELOW = 1, // the guards and the stack
+    BLOCK_DIRECT_RANGE_STACK,
+    BLOCK_DIRECT_RANGE_ABOVE,
+};
+
+// The same as with SLIPWAY_NOTE_DIRECT: stack and framebuffers are in the direct map.
+void boot_block_fill_direct(struct boot_block *block);
