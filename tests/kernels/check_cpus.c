@@ -61,7 +61,7 @@ static void check_cpu_stack(const struct slipway_cpu *cpu) {
         "a released CPU's stack is as large as the boot stack, with a guard page at each end");
     uint64_t bytes = boot->stack_top - boot->stack_bottom;
     const struct slipway_mapping *m = manifest_find(cpu->stack_top - bytes);
-    CHECK(m && m->purpose == SLIPWAY_MAP_STACK, cpu->stack_top);
+    CHECK(m && m->purpose == STACK_PURPOSE, cpu->stack_top);
     CHECK(m && m->virt == cpu->stack_top - bytes && m->bytes == bytes, cpu->stack_top);
     CHECK(m && manifest_in_range(m->virt, m->bytes, SLIPWAY_RANGE_CPUS), cpu->stack_top);
     CHECK(!manifest_find(cpu->stack_top), cpu->stack_top);

@@ -71,8 +71,14 @@ static bool is_in_window(const struct slipway_mapping *m) {
                m->virt - boot->hhdm_base == m->phys;
     case SLIPWAY_MAP_KERNEL:
         return m->virt >= SLIPWAY_KERNEL_MIN && last < SLIPWAY_KERNEL_MAX;
+#ifdef DIRECT
+    case SLIPWAY_MAP_FRAMEBUFFER:
+        return m->virt - boot->hhdm_base == m->phys && last < SLIPWAY_WINDOW_BASE &&
+               last - boot->hhdm_base < SLIPWAY_HHDM_MAX_BYTES;
+#else
     case SLIPWAY_MAP_STACK:
     case SLIPWAY_MAP_FRAMEBUFFER:
+#endif
     case SLIPWAY_MAP_LOADER:
     case SLIPWAY_MAP_FIRMWARE:
         return m->virt >= SLIPWAY_WINDOW_BASE && last < SLIPWAY_WINDOW_END;
@@ -203,14 +209,14 @@ void check_tables(void) {
 }
 
 void check_stack(void) {
-    check_begin("the stack has a window of its own, writable, not executable");
+    check_begin("the stack has a mapping of its own, writable, not executable");
     uint64_t bottom = boot->stack_bottom;
     const struct slipway_mapping *m = manifest_find(bottom);
     CHECK(m, bottom);
     if (m) {
         CHECK_EQUAL(m->virt, bottom);
         CHECK_EQUAL(m->virt + m->bytes, boot->stack_top);
-        CHECK_EQUAL(m->purpose, SLIPWAY_MAP_STACK);
+        CHECK_EQUAL(m->purpose, STACK_PURPOSE);
         CHECK_EQUAL(m->rights, SLIPWAY_RIGHT_WRITE);
     }
     CHECK(manifest_in_range(bottom, boot->stack_top - bottom, SLIPWAY_RANGE_STACK), bottom);

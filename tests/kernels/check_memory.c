@@ -75,6 +75,7 @@ static uint32_t kind_of_purpose(uint32_t purpose) {
     case SLIPWAY_RANGE_PAGE_TABLES:
         return SLIPWAY_MEM_PAGE_TABLES;
     case SLIPWAY_RANGE_DEMOTED:
+    case SLIPWAY_RANGE_GUARD:
         return SLIPWAY_MEM_RESERVED;
     default:
         return SLIPWAY_MEM_LOADER;
@@ -122,7 +123,7 @@ static struct piece piece_at(uint64_t start) {
         const struct slipway_range *r = manifest_range(i);
         if (overlay(&piece, r->start_phys, r->bytes)) {
             worsen(&piece, kind_of_purpose(r->purpose));
-            if (r->purpose == SLIPWAY_RANGE_DEMOTED)
+            if (r->purpose == SLIPWAY_RANGE_DEMOTED || r->purpose == SLIPWAY_RANGE_GUARD)
                 piece.direct = false;
         }
     }
@@ -208,6 +209,7 @@ static bool reclaimable_is_right(const struct slipway_range *r) {
     case SLIPWAY_RANGE_KERNEL:
     case SLIPWAY_RANGE_PAGE_TABLES:
     case SLIPWAY_RANGE_DEMOTED:
+    case SLIPWAY_RANGE_GUARD:
         return r->reclaimable == 0;
     case SLIPWAY_RANGE_MODULE:
         return r->reclaimable <= 1;

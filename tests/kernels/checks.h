@@ -1,4 +1,5 @@
-// The groups of checks that make up the entry contract (slipway_boot.h, DESIGN section 2).
+// The groups of checks that make up the entry contract (slipway_boot.h, DESIGN section 2). DIRECT:
+// the kernel's note has SLIPWAY_NOTE_DIRECT.
 #pragma once
 
 #include "slipway_boot.h"
@@ -15,7 +16,8 @@ void check_block(void);               // arrays and texts lie in the block and a
 void check_manifest(void);            // the manifest by itself: order, windows, rights, leaf sizes
 void check_tables(void);              // the page tables against the manifest
 void check_image(void);               // the kernel's segments, relocations, RELRO
-void check_stack(void);               // the stack's window and its guards
+void check_stack(void);               // the stack's mapping and its guards
+void check_direct(void);              // what lies in the direct map, if the note asked for it
 void check_memory(void);     // the memory map against the raw EFI map and the loader's ranges
 void check_ranges(void);     // the loader's ranges
 void check_direct_map(void); // what is in the direct map, and with which rights
@@ -27,6 +29,13 @@ void check_timeline(void);
 void check_facts(void); // what firmware may tell or not
 void check_cpus(void);  // the other CPUs, if the note asked for them; they are released
 void check_reads(void); // every mapped page can be read
+
+// Purpose of the mapping of a stack.
+#ifdef DIRECT
+enum { STACK_PURPOSE = SLIPWAY_MAP_DIRECT };
+#else
+enum { STACK_PURPOSE = SLIPWAY_MAP_STACK };
+#endif
 
 // The mapping of the manifest that holds the address, or null.
 const struct slipway_mapping *manifest_find(uint64_t virt);

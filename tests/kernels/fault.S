@@ -92,6 +92,26 @@ fault_load_tables:
         push    %rax
         lretq
 
+/* The handler of breakpoints that come back. */
+        .global fault_breakpoint
+        .hidden fault_breakpoint
+fault_breakpoint:
+        mov     %rsp, breakpoint_stack(%rip)
+        iretq
+
+/* uint64_t fault_take_breakpoint(void) */
+        .global fault_take_breakpoint
+fault_take_breakpoint:
+        int3
+        mov     $0x10, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     %eax, %fs
+        mov     %eax, %gs
+        mov     breakpoint_stack(%rip), %rax
+        ret
+
 /* void fault_switch_tables(uint64_t offset, uint64_t root): as slipway_boot.h shows. */
         .global fault_switch_tables
 fault_switch_tables:
@@ -131,6 +151,8 @@ fault_sse_works:
         .hidden fault
 fault:  .skip   32
 recover_stack:
+        .skip   8
+breakpoint_stack:
         .skip   8
 
         .section .note.GNU-stack, "", @progbits

@@ -24,5 +24,12 @@ extern struct fault fault;
 // asked for ends the test, saying which it was.
 void fault_take_over(void);
 
+// The same for an IDT alone, whose gate for breakpoints switches to the first interrupt stack.
+void fault_take_over_idt(void);
+
+// Takes a breakpoint, from which it returns by IRET, and loads every data segment register. Returns
+// RSP as it was in the handler. After fault_take_over_idt.
+uint64_t fault_take_breakpoint(void);
+
 // Makes one access of one byte. True if it faulted; `fault` then says how.
 bool fault_attempt(enum attempt kind, uint64_t address);

@@ -30,6 +30,13 @@ static void check_absent(uint64_t address) {
     check_attempt(ATTEMPT_EXECUTE, address, FAULT_FETCH);
 }
 
+// Where there may be a framebuffer, in the direct map.
+static void check_absent_but_screen(uint64_t address) {
+    const struct slipway_mapping *m = manifest_find(address);
+    if (!m || m->purpose != SLIPWAY_MAP_FRAMEBUFFER)
+        check_absent(address);
+}
+
 static void check_absent_places(void) {
     check_begin("touching a guard page faults");
     check_absent(boot->stack_bottom - 1);
@@ -42,12 +49,12 @@ static void check_absent_places(void) {
         check_absent(slot << 39);
 
     check_begin("holes, MMIO and the end of the direct map fault");
-    check_absent(boot->hhdm_end);
+    check_absent_but_screen(boot->hhdm_end);
     check_absent(boot->hhdm_base + 0xfee00000); // the local APIC
     for (uint32_t i = 0; i < boot->memory.count; i++) {
         const struct slipway_memory *m = manifest_memory(i);
         if (!m->in_direct && m->start_phys < SLIPWAY_HHDM_MAX_BYTES)
-            check_absent(boot->hhdm_base + m->start_phys);
+            check_absent_but_screen(boot->hhdm_base + m->start_phys);
     }
 }
 

@@ -35,7 +35,7 @@ static uint64_t *copy_table(uint64_t frame, uint64_t table, uint64_t first) {
     return copy;
 }
 
-static uint64_t make_root(void) {
+uint64_t tables_make_root(unsigned kept) {
     uint64_t root = free_frame(0);
     uint64_t *pml4 = copy_table(root, read_cr3() & ENTRY_ADDRESS, TABLE_ENTRIES / 2);
     if (boot->paging_levels == 5) {
@@ -43,7 +43,7 @@ static uint64_t make_root(void) {
         pml4[TABLE_ENTRIES - 1] = free_frame(1) | (entry & ~ENTRY_ADDRESS);
         pml4 = copy_table(free_frame(1), entry & ENTRY_ADDRESS, 0);
     }
-    for (unsigned i = WINDOW_FIRST; i < WINDOW_END; i++)
+    for (unsigned i = WINDOW_FIRST + kept; i < WINDOW_END; i++)
         pml4[i] = 0;
     return root;
 }
@@ -68,7 +68,7 @@ static void check_addresses(void) {
 
 void task_switch_tables(void) {
     check_addresses();
-    uint64_t root = make_root();
+    uint64_t root = tables_make_root(0);
     fault_take_over();
     fault_switch_tables(boot->hhdm_base + boot->stack_phys - boot->stack_bottom, root);
     check_begin("on tables of its own the kernel goes on, and a fault is its own");

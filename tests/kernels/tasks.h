@@ -17,6 +17,15 @@ void task_use_runtime(void);
 // Loads tables of its own, with the direct map and the kernel alone, and goes on under them.
 void task_switch_tables(void);
 
+// The root of such tables, which map the first `kept` times 512 GiB of the loader's window, too.
+uint64_t tables_make_root(unsigned kept);
+
+// For SLIPWAY_NOTE_DIRECT: loads such tables, on the boot stack and with the loader's GDT and TSS.
+void task_stay_on_stack(void);
+
+// The same with those of the window that have the loader's image, and with its IDT.
+void task_keep_image_alone(void);
+
 // With descriptors of its own, makes every access that must fault and checks how it did.
 void task_check_faults(void);
 
