@@ -33,9 +33,9 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     uint64_t stride;
     *space = (struct space){.features = cpu_find_features()};
     space->map.limit = address_limit(space->features.paging);
-    space->plan.hhdm_base = kernel->wishes.hhdm_base;
     space->plan.is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0;
     space->plan.elf = &kernel->elf;
+    space->plan.window_base = plan_choose_window(&kernel->elf);
     space->plan.kernel_phys = kernel->phys;
     space->plan.stack_bytes = kernel->wishes.stack_bytes;
     if (space->features.memory_encrypted)
@@ -113,7 +113,7 @@ static EFI_STATUS alloc_stack(struct space *space) {
 // What is not set in CR4 waits for enter_loaded: MCE for an IDT, PGE until no tables change any
 // more.
 static void write_startup(const struct space *space) {
-    uint64_t slide = enter_slide(plan_loader_virt(space->plan.stack_bytes));
+    uint64_t slide = enter_slide(plan_loader_virt(&space->plan));
     const struct startup startup = {
         .page = space->startup,
         .root = space->crossing_pool.start,
@@ -282,6 +282,11 @@ static EFI_STATUS check_framebuffers(const struct space *space) {
 EFI_STATUS space_plan_manifest(struct space *space) {
     struct vmem_plan counted;
     uint64_t index;
+    if (space->map.report.direct_end > plan_direct_map_room(&space->plan))
+        return log_fail(
+            EFI_COMPROMISED_DATA,
+            "memory map: RAM up to 0x%lx has appeared, more than the direct map has room for",
+            space->map.report.direct_end);
     if (EFI_ERROR(check_framebuffers(space)))
         return EFI_COMPROMISED_DATA;
     space->next_count = plan_make_manifest(&space->plan, space->next_mappings);
@@ -310,7 +315,11 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = read_map(space);
     if (EFI_ERROR(status))
         return status;
-    wishes_leave_out_framebuffers(displays, &kernel->wishes, &space->map, space->features.paging);
+    status = wishes_choose_direct_map(&kernel->wishes, &space->plan, space->levels,
+                                      space->map.report.direct_end, &space->plan.hhdm_base);
+    if (EFI_ERROR(status))
+        return status;
+    wishes_leave_out_framebuffers(displays, &space->plan, &space->map, space->features.paging);
     space->plan.framebuffers = displays->framebuffers;
     space->plan.framebuffer_count = displays->count;
     find_firmware_tables(space, displays);

@@ -79,8 +79,7 @@ static uint64_t lay_out(struct info *info, uint64_t start, const struct info_cap
 
 EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
                      const struct info_known *known) {
-    uint64_t hhdm_base = known->kernel->wishes.hhdm_base;
-    *info = (struct info){.hhdm_base = hhdm_base};
+    *info = (struct info){0};
     info->bytes = align_up(lay_out(info, 0, capacity, known), FRAME_BYTES); // for the size alone
     EFI_STATUS status =
         firmware_alloc_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);
@@ -93,7 +92,6 @@ EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
         .version = SLIPWAY_BOOT_VERSION,
         .header_bytes = sizeof(struct slipway_boot_info),
         .total_bytes = info->bytes,
-        .hhdm_base = hhdm_base,
     };
     return EFI_SUCCESS;
 }
@@ -176,6 +174,9 @@ void info_describe(struct info *info, const struct info_known *known,
     const struct config *config = known->config;
     const struct kernel *kernel = known->kernel;
     const struct devices *devices = known->devices;
+    info->hhdm_base = plan->hhdm_base;
+    head->hhdm_base = plan->hhdm_base;
+    head->window_base = plan->window_base;
     head->loader_name = copy_text(info, loader_name, sizeof(loader_name) - 1);
     head->loader_version = copy_text(info, loader_version, sizeof(loader_version) - 1);
     head->kernel_path = copy_text(info, config->kernel.text, config->kernel.bytes);
@@ -214,7 +215,7 @@ static uint64_t firmware_address(const struct info *info, uint64_t mapping_count
     return 0;
 }
 
-// End of the highest direct mapping. The direct map comes first in the manifest.
+// End of the highest direct mapping.
 static uint64_t direct_map_end(const struct info *info, uint64_t mapping_count) {
     uint64_t end = info->hhdm_base;
     for (uint64_t i = 0; i < mapping_count; i++) {

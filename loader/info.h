@@ -39,7 +39,7 @@ struct info_known {
 struct info {
     uint64_t phys;
     uint64_t bytes;
-    uint64_t hhdm_base;
+    uint64_t hhdm_base; // once it has been described
     // The parts, in their order in the block, as pointers that are valid now (identity mapping).
     struct slipway_boot_info *head;
     struct slipway_mapping *mappings;
@@ -61,9 +61,8 @@ struct info {
 [[nodiscard]] EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
                                    const struct info_known *known);
 
-// Fills in what is known before ExitBootServices: texts, kernel, modules, devices, displays, stack,
-// entropy. `plan` says where the last two of these three are: its framebuffers are those of
-// `known`.
+// Fills in what is known before ExitBootServices: places, texts, kernel, modules, devices,
+// displays, stack, entropy. The framebuffers of `plan` are those of `known`.
 void info_describe(struct info *info, const struct info_known *known,
                    const struct plan_input *plan);
 

@@ -112,8 +112,6 @@ static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
 static void fill_in_defaults(struct slipway_note_wishes *wishes) {
     if (wishes->stack_bytes == 0)
         wishes->stack_bytes = STACK_BYTES_DEFAULT;
-    if (wishes->hhdm_base == 0)
-        wishes->hhdm_base = SLIPWAY_HHDM_BASE;
 }
 
 // An image that is linked at a multiple of 2 MiB and has that size goes to such an address, so that

@@ -224,6 +224,7 @@ EFI_STATUS last_map_audit(const struct space *space) {
     const struct audit_input input = {
         .space = &space->vmem,
         .hhdm_base = space->plan.hhdm_base,
+        .hhdm_room = plan_direct_map_room(&space->plan),
         .mappings = space->info->mappings,
         .mapping_count = space->mapping_count,
         .ranges = space->info->ranges,

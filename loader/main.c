@@ -231,7 +231,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .screen_count = displays.count,
         .clears_screens =
             !config.keeps_screen && (kernel.wishes.flags & SLIPWAY_NOTE_KEEP_SCREEN) == 0,
-        .loader_virt = plan_loader_virt(space.plan.stack_bytes),
+        .loader_virt = plan_loader_virt(&space.plan),
         .is_direct = space.plan.is_direct,
         .stack_top = info.head->stack_top,
         .boot_info = info_address(&info),

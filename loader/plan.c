@@ -24,24 +24,74 @@ struct manifest {
     struct slipway_mapping *mappings;
     uint64_t count;
     uint64_t capacity;
+    struct page_run runs[KERNEL_RUNS_MAX]; // of the kernel
+    uint32_t run_count;
 };
 
-// In the window, whether it is there or not: the loader's image lies behind.
-static const uint64_t window_stack_bottom = SLIPWAY_WINDOW_BASE + FRAME_BYTES;
+// ---- Places
 
-uint64_t plan_stack_bottom(const struct plan_input *input) {
-    return input->is_direct ? input->hhdm_base + input->stack_phys : window_stack_bottom;
+// An image of less than 8 TiB meets at most one of the two.
+#define WINDOW_BYTES     (SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE)
+#define WINDOW_ELSEWHERE (SLIPWAY_WINDOW_BASE + 2 * WINDOW_BYTES)
+
+#define DIRECT_MAP_ALIGN   GIB(512)
+#define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
+
+static bool meets(uint64_t start, uint64_t bytes, uint64_t other_start, uint64_t other_end) {
+    return start < other_end && other_start < start + bytes;
 }
 
-uint64_t plan_loader_virt(uint64_t stack_bytes) {
-    return window_stack_bottom + stack_bytes + FRAME_BYTES;
+uint64_t plan_choose_window(const struct elf_image *elf) {
+    bool is_taken = meets(SLIPWAY_WINDOW_BASE, WINDOW_BYTES, elf->virt_start, elf->virt_end);
+    return is_taken ? WINDOW_ELSEWHERE : SLIPWAY_WINDOW_BASE;
+}
+
+uint64_t plan_direct_map_room(const struct plan_input *input) {
+    uint64_t base = input->hhdm_base;
+    uint64_t end = SLIPWAY_KERNEL_MAX;
+    if (input->window_base > base)
+        end = input->window_base;
+    if (input->elf->virt_start > base)
+        end = min_u64(end, input->elf->virt_start);
+    return min_u64(end - base, SLIPWAY_HHDM_MAX_BYTES);
+}
+
+static bool is_free(const struct plan_input *input, uint64_t base, uint64_t bytes) {
+    return bytes <= SLIPWAY_HHDM_MAX_BYTES && bytes <= SLIPWAY_KERNEL_MAX - base &&
+           !meets(base, bytes, input->window_base, input->window_base + WINDOW_BYTES) &&
+           !meets(base, bytes, input->elf->virt_start, input->elf->virt_end);
+}
+
+uint64_t plan_choose_direct_map(const struct plan_input *input, uint64_t wish, uint64_t bytes,
+                                unsigned levels) {
+    if (wish != 0)
+        return is_free(input, wish, bytes) ? wish : 0;
+    const uint64_t last = UINT64_C(0) - DIRECT_MAP_ALIGN;
+    for (uint64_t base = SLIPWAY_HHDM_BASE; base != last; base += DIRECT_MAP_ALIGN) {
+        if (is_free(input, base, bytes))
+            return base;
+    }
+    // There is nothing in what 5 levels add.
+    return levels == 5 ? UPPER_HALF_5LEVELS : 0;
+}
+
+// In the window, whether it is there or not: the loader's image lies behind.
+static uint64_t window_stack_bottom(const struct plan_input *input) {
+    return input->window_base + FRAME_BYTES;
+}
+
+uint64_t plan_stack_bottom(const struct plan_input *input) {
+    return input->is_direct ? input->hhdm_base + input->stack_phys : window_stack_bottom(input);
+}
+
+uint64_t plan_loader_virt(const struct plan_input *input) {
+    return window_stack_bottom(input) + input->stack_bytes + FRAME_BYTES;
 }
 
 // Between two stacks there is one page: the guard above the one and below the other.
 uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index) {
-    uint64_t first = input->is_direct
-                         ? input->hhdm_base + input->other_stacks_phys
-                         : plan_loader_virt(input->stack_bytes) + input->loader.bytes + FRAME_BYTES;
+    uint64_t first = input->is_direct ? input->hhdm_base + input->other_stacks_phys
+                                      : plan_loader_virt(input) + input->loader.bytes + FRAME_BYTES;
     return first + index * (input->stack_bytes + FRAME_BYTES);
 }
 
@@ -62,7 +112,7 @@ uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index) {
 uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index) {
     uint64_t phys = input->framebuffers[index].address_phys;
     return input->is_direct ? input->hhdm_base + phys
-                            : SLIPWAY_WINDOW_BASE + GIB(64) * (index + 1) + (phys & (GIB(1) - 1));
+                            : input->window_base + GIB(64) * (index + 1) + (phys & (GIB(1) - 1));
 }
 
 // The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
@@ -131,10 +181,10 @@ static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_
 
 // A range of RAM, read-only where read-only pages of the kernel lie in it.
 static void append_ram(struct manifest *manifest, const struct plan_input *input,
-                       const struct memmap_region *region, const struct page_run *runs,
-                       uint32_t run_count) {
+                       const struct memmap_region *region) {
+    const struct page_run *runs = manifest->runs;
     uint64_t at = region->start;
-    for (uint32_t i = 0; i < run_count; i++) {
+    for (uint32_t i = 0; i < manifest->run_count; i++) {
         if (runs[i].rights & SLIPWAY_RIGHT_WRITE)
             continue;
         uint64_t to_phys = input->kernel_phys - input->elf->virt_start;
@@ -172,8 +222,7 @@ static void append_loader(struct manifest *manifest, const struct plan_input *in
         {loader->text_end, loader->bytes, SLIPWAY_RIGHT_WRITE},
     };
     for (uint32_t i = 0; i < ARRAY_LEN(runs); i++) {
-        append(manifest, (struct slipway_mapping){.virt = plan_loader_virt(input->stack_bytes) +
-                                                          runs[i].start,
+        append(manifest, (struct slipway_mapping){.virt = plan_loader_virt(input) + runs[i].start,
                                                   .phys = loader->phys + runs[i].start,
                                                   .bytes = runs[i].end - runs[i].start,
                                                   .rights = runs[i].rights,
@@ -236,8 +285,7 @@ static void append_screens_below(struct manifest *manifest, uint64_t hhdm_base,
 }
 
 // RAM and, if they have no window, the framebuffers between.
-static void append_direct_map(struct manifest *manifest, const struct plan_input *input,
-                              const struct page_run *runs, uint32_t run_count) {
+static void append_direct_map(struct manifest *manifest, const struct plan_input *input) {
     struct screens screens = {.count = 0};
     if (input->is_direct)
         list_screens(input, &screens);
@@ -246,7 +294,7 @@ static void append_direct_map(struct manifest *manifest, const struct plan_input
         if (!region->direct)
             continue;
         append_screens_below(manifest, input->hhdm_base, &screens, region->start);
-        append_ram(manifest, input, region, runs, run_count);
+        append_ram(manifest, input, region);
     }
     append_screens_below(manifest, input->hhdm_base, &screens, UINT64_MAX);
 }
@@ -275,7 +323,7 @@ static void append_firmware_range(struct manifest *manifest, const struct plan_i
 // Ranges that follow each other stay together: only their cache types differ.
 static void append_firmware(struct manifest *manifest, const struct plan_input *input) {
     ASSERT(input->firmware_count <= PLAN_FIRMWARE_MAX);
-    uint64_t virt = SLIPWAY_WINDOW_BASE + GIB(64) * FIRMWARE_WINDOW;
+    uint64_t virt = input->window_base + GIB(64) * FIRMWARE_WINDOW;
     uint64_t region = 0;
     for (uint32_t i = 0; i < input->firmware_count; i++) {
         const struct plan_firmware *range = &input->firmware[i];
@@ -287,31 +335,54 @@ static void append_firmware(struct manifest *manifest, const struct plan_input *
     }
 }
 
+static void append_window(struct manifest *manifest, const struct plan_input *input) {
+    if (!input->is_direct)
+        append_stack(manifest, plan_stack_bottom(input), input->stack_phys, input->stack_bytes);
+    append_loader(manifest, input);
+    if (!input->is_direct) {
+        append_other_stacks(manifest, input);
+        append_framebuffers(manifest, input);
+    }
+    append_firmware(manifest, input);
+}
+
+static void append_kernel(struct manifest *manifest, const struct plan_input *input) {
+    const struct page_run *runs = manifest->runs;
+    for (uint32_t i = 0; i < manifest->run_count; i++) {
+        append(manifest, (struct slipway_mapping){.virt = runs[i].start,
+                                                  .phys = runs[i].start - input->elf->virt_start +
+                                                          input->kernel_phys,
+                                                  .bytes = runs[i].end - runs[i].start,
+                                                  .rights = runs[i].rights,
+                                                  .cache = SLIPWAY_CACHE_WB,
+                                                  .purpose = SLIPWAY_MAP_KERNEL});
+    }
+}
+
+// A part of the upper half.
+struct part {
+    uint64_t start;
+    void (*append)(struct manifest *manifest, const struct plan_input *input);
+};
+
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
-    struct manifest manifest = {mappings, 0,
-                                plan_mapping_bound(input->region_count, input->other_cpus)};
-    struct page_run runs[KERNEL_RUNS_MAX];
-    uint32_t run_count = list_kernel_runs(input->elf, runs);
+    struct manifest manifest = {.mappings = mappings,
+                                .capacity =
+                                    plan_mapping_bound(input->region_count, input->other_cpus)};
     ASSERT(input->framebuffer_count <= PLAN_FRAMEBUFFERS_MAX);
-    append_direct_map(&manifest, input, runs, run_count);
-    if (input->is_direct) {
-        append_loader(&manifest, input);
-    } else {
-        append_stack(&manifest, window_stack_bottom, input->stack_phys, input->stack_bytes);
-        append_loader(&manifest, input);
-        append_other_stacks(&manifest, input);
-        append_framebuffers(&manifest, input);
+    manifest.run_count = list_kernel_runs(input->elf, manifest.runs);
+    struct part parts[] = {{input->hhdm_base, append_direct_map},
+                           {input->window_base, append_window},
+                           {input->elf->virt_start, append_kernel}};
+    for (uint32_t i = 1; i < ARRAY_LEN(parts); i++) {
+        struct part moving = parts[i];
+        uint32_t to = i;
+        for (; to > 0 && parts[to - 1].start > moving.start; to--)
+            parts[to] = parts[to - 1];
+        parts[to] = moving;
     }
-    append_firmware(&manifest, input);
-    for (uint32_t i = 0; i < run_count; i++) {
-        append(&manifest, (struct slipway_mapping){.virt = runs[i].start,
-                                                   .phys = runs[i].start - input->elf->virt_start +
-                                                           input->kernel_phys,
-                                                   .bytes = runs[i].end - runs[i].start,
-                                                   .rights = runs[i].rights,
-                                                   .cache = SLIPWAY_CACHE_WB,
-                                                   .purpose = SLIPWAY_MAP_KERNEL});
-    }
+    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++)
+        parts[i].append(&manifest, input);
     return manifest.count;
 }
 

@@ -4,15 +4,17 @@
 // The upper half, from below:
 //
 //   hhdm_base        direct map: all RAM, RW; read-only where the kernel's read-only pages lie
-//   WINDOW_BASE      a guard page, the boot stack, a guard page,
+//   window_base      a guard page, the boot stack, a guard page,
 //                    the loader's image (fault handler, GDT, TSS, IDT),
 //                    a guard page, and the stacks of other CPUs with one above each
 //   + 64 GiB * n     framebuffer n - 1, from 1 to 7
 //   + 64 GiB * 8     what of the firmware's tables is not in the direct map, read-only
-//   KERNEL_MIN ...   the kernel where its program headers put it
+//                    the kernel where its program headers put it
 //
-// With SLIPWAY_NOTE_DIRECT all stacks and framebuffers are in the direct map instead, at their
-// physical addresses. Nothing takes their place in the window.
+// The kernel may lie anywhere in the upper half. Where it takes the place of the window or of the
+// direct map, these give way, and the order is another. With SLIPWAY_NOTE_DIRECT all stacks and
+// framebuffers are in the direct map instead, at their physical addresses. Nothing takes their
+// place in the window.
 #pragma once
 
 #include "common/base/arith.h"
@@ -54,6 +56,7 @@ struct plan_input {
     const struct memmap_region *regions; // sorted; those with `direct` make the direct map
     uint64_t region_count;
     uint64_t hhdm_base;
+    uint64_t window_base;
     bool is_direct; // SLIPWAY_NOTE_DIRECT: guards and framebuffers must not be RAM in `regions`
     const struct elf_image *elf;
     uint64_t kernel_phys;
@@ -70,11 +73,24 @@ struct plan_input {
     uint32_t firmware_count; // PLAN_FIRMWARE_MAX at most
 };
 
+// Where the window lies, by the kernel's image alone: at its default place if the image leaves it
+// free.
+uint64_t plan_choose_window(const struct elf_image *elf);
+
+// Where a direct map of `bytes` lies, by the kernel's image and the window: at the place `wish`, or
+// without a wish (0) at its default place or, if that is not free, at the lowest one that is. 0:
+// there is no such place. Multiples of 512 GiB.
+uint64_t plan_choose_direct_map(const struct plan_input *input, uint64_t wish, uint64_t bytes,
+                                unsigned levels);
+
+// Bytes from the direct map's base that nothing else takes.
+uint64_t plan_direct_map_room(const struct plan_input *input);
+
 // Lowest byte of the boot stack.
 uint64_t plan_stack_bottom(const struct plan_input *input);
 
 // Where the loader's image is mapped.
-uint64_t plan_loader_virt(uint64_t stack_bytes);
+uint64_t plan_loader_virt(const struct plan_input *input);
 
 // Lowest byte of the stack of another CPU, `index` from 0 on.
 uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index);

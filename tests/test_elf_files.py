@@ -313,7 +313,7 @@ REFUSALS = [
     ("one segment for all", [*EXEC, LINKERS["bfd"], "-Wl,-N"], KERNEL,
      r"segment 0 \[0x[0-9a-f]+, 0x[0-9a-f]+\) is writable and executable"),
     ("linked low", [*EXEC, "-Wl,-Ttext-segment=0x100000"], KERNEL,
-     r"segment 0 \[0x100000, 0x[0-9a-f]+\) lies outside the kernel's window \[0xffffc80000000000, 0xfffffffffffff000\)"),
+     r"segment 0 \[0x100000, 0x[0-9a-f]+\) lies outside the kernel's window \[0xffff800000000000, 0xfffffffffffff000\)"),
     ("RELR", [*PIE, "-Wl,-z,pack-relative-relocs"], KERNEL, "relocation kind DT_RELR is not supported"),
     ("thread-local", PIE, KERNEL + "_Thread_local int own = 5; int get(void) { return own; }",
      r"program header \d: thread-local storage \(PT_TLS, 4 bytes\) is not supported"),

@@ -131,7 +131,7 @@ void audit_contract(struct audit *audit) {
     require_guard_frames(audit);
     require_data(audit, "boot_info", input->boot_info, input->boot_info_bytes);
     uint64_t offset = input->boot_info - input->hhdm_base;
-    uint64_t window = audit_window_bytes(input);
+    uint64_t window = input->hhdm_room;
     if (offset >= window || window - offset < input->boot_info_bytes)
         audit_report(audit, AUDIT_CONTRACT, "boot_info %lx: not in the direct map",
                      input->boot_info);

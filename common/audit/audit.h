@@ -53,6 +53,7 @@ struct audit_input {
     enum audit_scope scope;
     const struct vmem *space; // global mappings, whatever CR3 is loaded
     uint64_t hhdm_base;
+    uint64_t hhdm_room;                     // bytes from there on that can only be the direct map
     const struct slipway_mapping *mappings; // the manifest, sorted by virt
     uint64_t mapping_count;
     const struct slipway_range *ranges; // the loader's, sorted by start

@@ -27,11 +27,6 @@ void audit_contract(struct audit *audit);
 // Invariant 8.
 void audit_regions(struct audit *audit);
 
-// Bytes from hhdm_base that can only be the direct map: 2^46, less where the next window is nearer.
-static inline uint64_t audit_window_bytes(const struct audit_input *input) {
-    return min_u64(SLIPWAY_HHDM_MAX_BYTES, SLIPWAY_WINDOW_BASE - input->hhdm_base);
-}
-
 // The rights that a manifest's mapping asks for, as VMEM_... rights.
 static inline unsigned audit_rights_of(const struct slipway_mapping *mapping) {
     unsigned rights = VMEM_READ;

@@ -240,7 +240,7 @@ static void check_direct(struct runs *runs, const struct vmem_run *run, uint64_t
 static bool visit(void *argument, const struct vmem_run *run) {
     struct runs *runs = argument;
     uint64_t base = runs->audit->input->hhdm_base;
-    uint64_t window = audit_window_bytes(runs->audit->input);
+    uint64_t window = runs->audit->input->hhdm_room;
     uint64_t virt = run->virt.value;
     if (virt >> 63 == 0)
         audit_report(runs->audit, AUDIT_MANIFEST, "%lx, %lu bytes: mapped in the lower half", virt,

@@ -9,6 +9,7 @@
 #define PHYS_END             (UINT64_C(1) << 52) // no physical address is wider
 #define UPPER_HALF_4LEVELS   UINT64_C(0xffff800000000000)
 #define UPPER_HALF_5LEVELS   UINT64_C(0xff00000000000000)
+#define WINDOW_BYTES         (SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE)
 #define EFI_DESCRIPTOR_BYTES 40
 #define EDID_LIMIT_BYTES     KIB(32) // a base block and 255 extensions
 #define LEGACY_HOLE_START    UINT64_C(0xa0000)
@@ -107,7 +108,7 @@ static bool check_direct_map(info_t info, [[maybe_unused]] uint64_t *ret_index) 
     uint64_t base = info->hhdm_base;
     uint64_t end = info->hhdm_end;
     return is_aligned(base, HHDM_ALIGN) && base >= upper_half(info) && end > base &&
-           end - base <= SLIPWAY_HHDM_MAX_BYTES && end <= SLIPWAY_WINDOW_BASE;
+           end - base <= SLIPWAY_HHDM_MAX_BYTES && end <= SLIPWAY_KERNEL_MAX;
 }
 
 // Whole frames, at least one, below `limit`.
@@ -120,17 +121,22 @@ static bool within(uint64_t start, uint64_t bytes, uint64_t low, uint64_t high) 
     return start >= low && start <= high && bytes <= high - start;
 }
 
-// In the window or, as SLIPWAY_NOTE_DIRECT has it, at its place in the direct map's room.
+static bool is_in_window(info_t info, const struct slipway_mapping *mapping) {
+    return within(mapping->virt, mapping->bytes, info->window_base,
+                  info->window_base + WINDOW_BYTES);
+}
+
+// In the window or, as SLIPWAY_NOTE_DIRECT has it, at its place in the direct map's room, which
+// ends where the window begins.
 static bool framebuffer_in_place(info_t info, const struct slipway_mapping *mapping) {
-    uint64_t room = min_u64(SLIPWAY_WINDOW_BASE - info->hhdm_base, SLIPWAY_HHDM_MAX_BYTES);
-    return within(mapping->virt, mapping->bytes, SLIPWAY_WINDOW_BASE, SLIPWAY_WINDOW_END) ||
-           (within(mapping->phys, mapping->bytes, 0, room) &&
-            mapping->virt - info->hhdm_base == mapping->phys);
+    uint64_t room = min_u64(info->window_base - info->hhdm_base, SLIPWAY_HHDM_MAX_BYTES);
+    return is_in_window(info, mapping) || (within(mapping->phys, mapping->bytes, 0, room) &&
+                                           mapping->virt - info->hhdm_base == mapping->phys);
 }
 
 // What the contract says of a mapping of this purpose.
 static bool purpose_ok(info_t info, const struct slipway_mapping *mapping) {
-    bool in_window = within(mapping->virt, mapping->bytes, SLIPWAY_WINDOW_BASE, SLIPWAY_WINDOW_END);
+    bool in_window = is_in_window(info, mapping);
     bool write_only = mapping->rights == SLIPWAY_RIGHT_WRITE;
     bool write_back = mapping->cache == SLIPWAY_CACHE_WB;
     switch (mapping->purpose) {
@@ -357,6 +363,21 @@ static bool check_kernel(info_t info, [[maybe_unused]] uint64_t *ret_index) {
            entry->rights == SLIPWAY_RIGHT_EXECUTE && check_stack(info);
 }
 
+static bool meets(uint64_t start, uint64_t end, uint64_t other_start, uint64_t other_end) {
+    return start < other_end && other_start < end;
+}
+
+// Window, kernel and direct map are three places.
+static bool check_places(info_t info, [[maybe_unused]] uint64_t *ret_index) {
+    uint64_t window = info->window_base;
+    uint64_t window_end = window + WINDOW_BYTES;
+    uint64_t kernel_end = info->kernel_virt + info->kernel_bytes;
+    return is_aligned(window, HHDM_ALIGN) && window >= upper_half(info) && window_end > window &&
+           !meets(info->kernel_virt, kernel_end, window, window_end) &&
+           !meets(info->kernel_virt, kernel_end, info->hhdm_base, info->hhdm_end) &&
+           !meets(window, window_end, info->hhdm_base, info->hhdm_end);
+}
+
 static bool check_tables(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     uint64_t claimed_bytes = 0;
     for (uint64_t i = 0; i < info->ranges.count; i++)
@@ -568,15 +589,25 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         check_records check;
         enum boot_check result;
     } checks[] = {
-        {check_arrays, BOOT_CHECK_ARRAY},      {check_texts, BOOT_CHECK_ARRAY},
-        {check_efi_map, BOOT_CHECK_EFI_MAP},   {check_direct_map, BOOT_CHECK_DIRECT_MAP},
-        {check_mappings, BOOT_CHECK_MAPPINGS}, {check_direct_end, BOOT_CHECK_DIRECT_MAP},
-        {check_memory, BOOT_CHECK_MEMORY},     {check_ranges, BOOT_CHECK_RANGES},
-        {check_kernel, BOOT_CHECK_KERNEL},     {check_tables, BOOT_CHECK_TABLES},
-        {check_modules, BOOT_CHECK_MODULES},   {check_framebuffers, BOOT_CHECK_FRAMEBUFFERS},
-        {check_stages, BOOT_CHECK_STAGES},     {check_firmware, BOOT_CHECK_FIRMWARE},
-        {check_cpus, BOOT_CHECK_CPUS},         {check_mtrrs, BOOT_CHECK_MTRRS},
-        {check_apic, BOOT_CHECK_APIC},         {check_facts, BOOT_CHECK_FACTS},
+        {check_arrays, BOOT_CHECK_ARRAY},
+        {check_texts, BOOT_CHECK_ARRAY},
+        {check_efi_map, BOOT_CHECK_EFI_MAP},
+        {check_direct_map, BOOT_CHECK_DIRECT_MAP},
+        {check_mappings, BOOT_CHECK_MAPPINGS},
+        {check_direct_end, BOOT_CHECK_DIRECT_MAP},
+        {check_memory, BOOT_CHECK_MEMORY},
+        {check_ranges, BOOT_CHECK_RANGES},
+        {check_kernel, BOOT_CHECK_KERNEL},
+        {check_places, BOOT_CHECK_PLACES},
+        {check_tables, BOOT_CHECK_TABLES},
+        {check_modules, BOOT_CHECK_MODULES},
+        {check_framebuffers, BOOT_CHECK_FRAMEBUFFERS},
+        {check_stages, BOOT_CHECK_STAGES},
+        {check_firmware, BOOT_CHECK_FIRMWARE},
+        {check_cpus, BOOT_CHECK_CPUS},
+        {check_mtrrs, BOOT_CHECK_MTRRS},
+        {check_apic, BOOT_CHECK_APIC},
+        {check_facts, BOOT_CHECK_FACTS},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -605,6 +636,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_RANGES] = "a range of the loader is unsound",
         [BOOT_CHECK_EFI_MAP] = "the EFI memory map is malformed",
         [BOOT_CHECK_KERNEL] = "the kernel's image, entry or stack is not mapped as promised",
+        [BOOT_CHECK_PLACES] = "direct map, window and kernel do not keep apart",
         [BOOT_CHECK_TABLES] = "the page tables do not lie in their ranges",
         [BOOT_CHECK_MODULES] = "a module is not where it should be",
         [BOOT_CHECK_FRAMEBUFFERS] = "a framebuffer is unsound",

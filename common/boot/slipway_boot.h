@@ -116,12 +116,11 @@
  *   devices     no MMIO is in the direct map (local APIC, HPET, PCI configuration space): map each,
  *               uncached, before the first access
  *   first CR3   stack, GDT, TSS, IDT, framebuffers and some tables of the firmware are mapped in
- *               SLIPWAY_WINDOW_BASE and up, not in the direct map. Tables of the kernel's own that
- *               lack this window end in a triple fault at the first push or fault. Until all of
- *               these are replaced take over entries 256 to 511 of the root at hhdm_base +
- *               root_phys, or map what `mappings` lists; or leave them by their addresses in the
- *               direct map, stack_phys and so on. With the direct map and the kernel mapped, a GDT
- *               and an IDT of the kernel's own, and interrupts off:
+ *               the window from window_base on, not in the direct map. Tables of the kernel's own
+ * that lack this window end in a triple fault at the first push or fault. Until all of these are
+ * replaced take over entries 256 to 511 of the root at hhdm_base + root_phys, or map what
+ * `mappings` lists; or leave them by their addresses in the direct map, stack_phys and so on. With
+ * the direct map and the kernel mapped, a GDT and an IDT of the kernel's own, and interrupts off:
  *
  *                   // RDI: hhdm_base + stack_phys - stack_bottom; RSI: the new root
  *                   switch:
@@ -173,12 +172,14 @@
 /* IA32_PAT at entry, entries 0 to 7: WB, WT, UC-, UC, WP, WC, UC-, UC (Intel SDM 3A, 12.12.2). */
 #define SLIPWAY_PAT SLIPWAY_U64(0x0007010500070406)
 
-/* Address space, the same with 4 and 5 paging levels. */
+/* Address space, the same with 4 and 5 paging levels. A kernel may be linked anywhere in the upper
+ * half of 4 levels. Where its image takes the place of the direct map or of the window, these go
+ * elsewhere: hhdm_base and window_base tell where they are. */
 #define SLIPWAY_HHDM_BASE      SLIPWAY_U64(0xffff800000000000) /* direct map, default base */
 #define SLIPWAY_HHDM_MAX_BYTES SLIPWAY_U64(0x400000000000)     /* its window: 2^46, 64 TiB */
 #define SLIPWAY_WINDOW_BASE    SLIPWAY_U64(0xffffc00000000000) /* all but direct map and kernel */
-#define SLIPWAY_WINDOW_END     SLIPWAY_U64(0xffffc80000000000)
-#define SLIPWAY_KERNEL_MIN     SLIPWAY_U64(0xffffc80000000000) /* lowest kernel segment */
+#define SLIPWAY_WINDOW_END     SLIPWAY_U64(0xffffc80000000000) /* of its default place */
+#define SLIPWAY_KERNEL_MIN     SLIPWAY_U64(0xffff800000000000) /* lowest kernel segment */
 #define SLIPWAY_KERNEL_MAX     SLIPWAY_U64(0xfffffffffffff000) /* end of the highest, exclusive */
 #define SLIPWAY_KERNEL_DEFAULT SLIPWAY_U64(0xffffffff80000000) /* of an ET_DYN kernel at 0 */
 
@@ -524,6 +525,10 @@ struct slipway_boot_info {
     uint64_t gdt_phys;
     uint64_t tss_phys;
     uint64_t idt_phys;
+
+    /* Start of the window of 8 TiB in which all lies that is neither direct map nor kernel:
+     * SLIPWAY_WINDOW_BASE, or elsewhere if the kernel's image lies there. */
+    uint64_t window_base;
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -535,7 +540,7 @@ struct slipway_note_wishes {
     uint64_t stack_bytes; /* default 64 KiB; 4 KiB to 16 MiB, whole pages */
     /* Default SLIPWAY_HHDM_BASE; a multiple of 512 GiB, from the start of the upper half (with
      * paging_levels 5 that of 5 levels) to 512 GiB below SLIPWAY_WINDOW_BASE. Refused too where the
-     * machine's RAM does not fit below that. */
+     * machine's RAM does not fit below that, or the kernel's image lies. */
     uint64_t hhdm_base;
     uint64_t ram_floor_bytes; /* refuse to boot with less RAM */
     uint32_t paging_levels;   /* 4 or 5, whatever the firmware runs with; 0: as that runs */
@@ -603,7 +608,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, server_address) == 576);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tpm_log) == 600);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, firmware_times) == 624);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_phys) == 664);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 696);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, window_base) == 696);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 704);
 
 #endif /* !__ASSEMBLER__ */
 #endif

@@ -104,6 +104,7 @@ static void audit(const struct slipway_boot_info *info, struct scratch *scratch,
     struct audit_input input = {
         .space = space_kernel(),
         .hhdm_base = info->hhdm_base,
+        .hhdm_room = info->hhdm_end - info->hhdm_base,
         .mappings = scratch->mappings,
         .mapping_count = info->mappings.count,
         .ranges = scratch->ranges,

@@ -72,7 +72,8 @@ def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(
 
 # Where each kind of kernel runs, and the memory of its machine.
 KINDS = {"exec": (0xFFFFFFFF80000000, "128M"), "pie": (0xFFFFFFFF80000000, "256M"),
-         "moved": (0xFFFFD12345600000, "256M"), "large": (0xFFFFFFFF90000000, "256M")}
+         "moved": (0xFFFFD12345600000, "256M"), "lowest": (0xFFFF800000000000, "256M"),
+         "window": (0xFFFFC00000100000, "256M"), "large": (0xFFFFFFFF90000000, "256M")}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -81,6 +82,9 @@ def test_every_kind_of_kernel_finds_the_contract_and_its_faults(tmp_path, name):
     output = boot_contract_kernel(tmp_path, name, "faults", memory=memory)
     assert_checked(output, ALWAYS + FAULTS)
     assert output.fact("kernel.virt") == virt
+    # Direct map and window give way to the kernel.
+    assert output.fact("hhdm.base") == 0xFFFF800000000000 + (name == "lowest") * (512 << 30)
+    assert output.fact("window.base") == 0xFFFFC00000000000 + (name == "window") * (16 << 40)
     assert output.fact("kernel.file_bytes") == (KERNELS / f"{name}.elf").stat().st_size
     assert output.texts["kernel.path"][0].replace("\\", "/").lstrip("/") == "kernel.elf"
     assert output.fact("stack.bytes") == 64 << 10

@@ -17,7 +17,7 @@ from qemu import Machine, boot, make_image
 from support import EXIT_CASES_DONE, EXIT_NEXT, LAUNCHER, LOADER, MIB, NEXT_APP, volume
 
 KEY = "slipway: press a key to go back to the firmware, which goes on in 10 seconds"
-WINDOW = "[0xffffc80000000000, 0xfffffffffffff000)"
+WINDOW = "[0xffff800000000000, 0xfffffffffffff000)"
 
 
 def span(segment):

@@ -248,14 +248,14 @@ TEST("a file whose headers are refused says what it is, when it is something els
     memcpy((uint8_t *)&setup_kernel + 0x1800, multiboot, sizeof(multiboot));
     fake_boot();
     setup_expect_failure(
-        "\\kernel.elf: segment 2 [0x100000, 0x103000) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000); made for the Multiboot protocol (its magic is at offset 0x1800): use a loader of that protocol");
+        "\\kernel.elf: segment 2 [0x100000, 0x103000) lies outside the kernel's window [0xffff800000000000, 0xfffffffffffff000); made for the Multiboot protocol (its magic is at offset 0x1800): use a loader of that protocol");
 
     setup_boot(NULL); // a kernel of ours
     setup_wishes(note.wishes);
     setup_kernel.phdrs[ELF_FILE_DATA].virt = 0x100000;
     fake_boot();
     setup_expect_failure(
-        "\\kernel.elf: segment 2 [0x100000, 0x103000) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000)");
+        "\\kernel.elf: segment 2 [0x100000, 0x103000) lies outside the kernel's window [0xffff800000000000, 0xfffffffffffff000)");
 }
 
 TEST("a file whose headers are refused is refused for them when there is no room to look on") {

@@ -41,6 +41,18 @@ TEST("a direct map so high that RAM has no room below the next window is refused
                          "0x9640000000 has no room");
 }
 
+TEST("a direct map where the kernel itself lies is refused, without a wish it is elsewhere") {
+    setup_boot(NULL);
+    elf_file_move(&setup_kernel, SLIPWAY_HHDM_BASE + GIB(1) - ELF_FILE_BASE);
+    fake_boot();
+    assert_int_equal(setup_expect_kernel()->hhdm_base, SLIPWAY_HHDM_BASE + GIB(512));
+    setup_boot(NULL);
+    elf_file_move(&setup_kernel, SLIPWAY_HHDM_BASE + GIB(1) - ELF_FILE_BASE);
+    boot_with((struct slipway_note_wishes){.hhdm_base = SLIPWAY_HHDM_BASE});
+    setup_expect_failure("the kernel wants its direct map at 0xffff800000000000, where RAM up to "
+                         "0x180000000 has no room");
+}
+
 TEST("a kernel that wants a framebuffer boots with one and is refused without") {
     setup_boot(NULL);
     boot_with((struct slipway_note_wishes){.flags = SLIPWAY_NOTE_FRAMEBUFFER});

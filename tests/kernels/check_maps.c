@@ -64,6 +64,7 @@ static bool is_continued_by(const struct slipway_mapping *a, const struct slipwa
 
 // Where a mapping of this purpose may lie.
 static bool is_in_window(const struct slipway_mapping *m) {
+    const uint64_t window_bytes = SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE;
     uint64_t last = m->virt + (m->bytes - 1);
     switch (m->purpose) {
     case SLIPWAY_MAP_DIRECT:
@@ -73,7 +74,7 @@ static bool is_in_window(const struct slipway_mapping *m) {
         return m->virt >= SLIPWAY_KERNEL_MIN && last < SLIPWAY_KERNEL_MAX;
 #ifdef DIRECT
     case SLIPWAY_MAP_FRAMEBUFFER:
-        return m->virt - boot->hhdm_base == m->phys && last < SLIPWAY_WINDOW_BASE &&
+        return m->virt - boot->hhdm_base == m->phys && last < boot->window_base &&
                last - boot->hhdm_base < SLIPWAY_HHDM_MAX_BYTES;
 #else
     case SLIPWAY_MAP_STACK:
@@ -81,7 +82,7 @@ static bool is_in_window(const struct slipway_mapping *m) {
 #endif
     case SLIPWAY_MAP_LOADER:
     case SLIPWAY_MAP_FIRMWARE:
-        return m->virt >= SLIPWAY_WINDOW_BASE && last < SLIPWAY_WINDOW_END;
+        return m->virt >= boot->window_base && last - boot->window_base < window_bytes;
     default:
         return false;
     }
@@ -120,6 +121,7 @@ void check_manifest(void) {
     }
     CHECK_EQUAL(boot->hhdm_end, direct_end);
     kit_fact("hhdm.base", boot->hhdm_base);
+    kit_fact("window.base", boot->window_base);
     kit_fact("hhdm.end", boot->hhdm_end);
     kit_fact("mappings", boot->mappings.count);
 }

@@ -1,11 +1,11 @@
-# Contract test kernels: one source, linked seven ways, against a copy of slipway_boot.h in a folder
+# Contract test kernels: one source, linked nine ways, against a copy of slipway_boot.h in a folder
 # with nothing else, as a kernel of someone else's would be.
 KT       := $(BUILD)/tests/kernels
 KT_FLAGS := -std=gnu2x $(WARN) -O2 -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
             -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing -I$(KT)/include -Itests/kernels -MMD -MP \
             -ffile-prefix-map=$(CURDIR)=.
 KT_LINK  := -nostdlib -Wl,--build-id=none,-z,max-page-size=4096,-z,common-page-size=4096,-z,relro,-z,noexecstack,--fatal-warnings
-KT_NAMES := exec pie moved wishes large cpus direct
+KT_NAMES := exec pie moved lowest window wishes large cpus direct
 KT_SRC   := $(filter-out %/wishes.c %/cpus.c %/direct.c,$(sort $(wildcard tests/kernels/*.c))) tests/kernels/entry.S tests/kernels/fault.S
 
 # What sets a kernel apart: link address, alignment of segments and more, for sources and link script;
@@ -14,6 +14,8 @@ KT_SRC   := $(filter-out %/wishes.c %/cpus.c %/direct.c,$(sort $(wildcard tests/
 kt_exec   := BASE=0xffffffff80000000 ALIGN_=4096
 kt_pie    := BASE=0 ALIGN_=4096 PIE
 kt_moved  := BASE=0xffffd12345600000 ALIGN_=4096
+kt_lowest := BASE=0xffff800000000000 ALIGN_=4096
+kt_window := BASE=0xffffc00000100000 ALIGN_=4096
 kt_wishes := BASE=0xffffffff80000000 ALIGN_=4096 NOTE
 kt_large  := BASE=0xffffffff90000000 ALIGN_=0x200000 LARGE
 kt_cpus   := BASE=0xffffffff80000000 ALIGN_=4096 NOTE CPUS
@@ -21,6 +23,8 @@ kt_direct := BASE=0xffffffff80000000 ALIGN_=4096 NOTE CPUS DIRECT
 kt_code_exec    := -mcmodel=kernel -fno-pie
 kt_code_pie     := -fpie
 kt_code_moved   := -fpie
+kt_code_lowest  := -fpie
+kt_code_window  := -fpie
 kt_code_wishes  := $(kt_code_exec)
 kt_code_large   := $(kt_code_exec)
 kt_code_cpus    := $(kt_code_exec)
@@ -28,6 +32,8 @@ kt_code_direct  := $(kt_code_exec)
 kt_link_exec    := -static
 kt_link_pie     := -static-pie -Wl,--no-dynamic-linker -Wl,-z,text
 kt_link_moved   := -static -Wl,--no-relax
+kt_link_lowest  := $(kt_link_moved)
+kt_link_window  := $(kt_link_moved)
 kt_link_wishes  := $(kt_link_exec)
 kt_link_large   := $(kt_link_exec)
 kt_link_cpus    := $(kt_link_exec)

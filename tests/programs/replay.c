@@ -192,6 +192,7 @@ static void audit(struct replay *replay) {
         .scope = AUDIT_DIRECT_MAP,
         .space = &replay->space,
         .hhdm_base = SLIPWAY_HHDM_BASE,
+        .hhdm_room = SLIPWAY_HHDM_MAX_BYTES,
         .mappings = replay->manifest,
         .mapping_count = replay->mapping_count,
         .ranges = &range,

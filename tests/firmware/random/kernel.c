@@ -125,15 +125,19 @@ static void place_in_file(struct boot *boot) {
     }
 }
 
-// Where the image is linked: its addresses so far are from 0 up.
+// Where the image is linked, in the places of others too: its addresses so far are from 0 up.
 static uint64_t random_base(struct boot *boot, bool is_dyn) {
     const struct elf64_phdr *last = &layout->segments[layout->segment_count - 1];
     uint64_t unit = layout->align;
     uint64_t steps = boot_below(boot, 2) * boot_below(boot, 100) * unit;
     uint64_t top = align_down(SLIPWAY_KERNEL_MAX - end_of(last), unit);
     if (!is_dyn || boot_chance(boot, 20)) {
-        const uint64_t bases[] = {SLIPWAY_KERNEL_DEFAULT + steps, SLIPWAY_KERNEL_DEFAULT + steps,
-                                  align_up(SLIPWAY_KERNEL_MIN, unit) + steps, top};
+        const uint64_t bases[] = {SLIPWAY_KERNEL_DEFAULT + steps,
+                                  SLIPWAY_KERNEL_DEFAULT + steps,
+                                  align_up(SLIPWAY_KERNEL_MIN, unit) + steps,
+                                  align_up(SLIPWAY_WINDOW_BASE, unit) + steps,
+                                  SLIPWAY_WINDOW_END + steps,
+                                  top};
         return bases[boot_below(boot, ARRAY_LEN(bases))];
     }
     const uint64_t bases[] = {steps, MIB(4), UINT64_C(0x7fffff000000) & ~(unit - 1),
@@ -305,14 +309,12 @@ static void expect_rights(uint64_t first_page) {
     }
 }
 
-static void expect_image(struct boot *boot, bool is_dyn) {
+static void expect_image(struct boot *boot) {
     struct boot_kernel *kernel = &boot->kernel;
     uint64_t first_page = page_of(layout->segments[0].virt);
     uint64_t link = first_page * FRAME_BYTES;
     const struct elf64_phdr *last = &layout->segments[layout->segment_count - 1];
     kernel->pages = page_of(end_of(last) - 1) + 1 - first_page;
-    kernel->slide = slide_of(is_dyn);
-    kernel->virt = link + kernel->slide;
     memset(boot_kernel_image, 0, kernel->pages * FRAME_BYTES);
     memset(boot_kernel_rights, 0, kernel->pages);
     expect_rights(first_page);
@@ -372,11 +374,13 @@ void boot_make_kernel(struct boot *boot) {
     if (boot_chance(boot, 40))
         make_relro(boot);
     list_phdrs(boot);
+    boot->kernel.slide = slide_of(is_dyn);
+    boot->kernel.virt = page_of(layout->segments[0].virt) * FRAME_BYTES + boot->kernel.slide;
     add_notes(boot);
     uint64_t entry = random_entry(boot);
     write_headers(boot, is_dyn, entry);
     boot->kernel.file_bytes = max_u64(boot->kernel.file_bytes, layout->file_end);
-    expect_image(boot, is_dyn);
+    expect_image(boot);
     boot->kernel.entry = entry + boot->kernel.slide;
     boot->pages -= boot->kernel.pages + MIB(2) / FRAME_BYTES;
     boot_tell(boot, "%s kernel: %u segments, %lu pages at 0x%lx, slide 0x%lx, %u relocations%s, ",

@@ -47,6 +47,8 @@ static uint64_t random_base(struct boot *boot, uint32_t levels, uint64_t direct_
     uint64_t room = align_up(direct_end, GIB(512));
     uint64_t min = levels == 5 ? UINT64_C(0xff00000000000000) : SLIPWAY_HHDM_BASE;
     uint64_t steps = (SLIPWAY_WINDOW_BASE - room - min) / GIB(512);
+    if (boot->kernel.virt < SLIPWAY_WINDOW_END) // it might lie in the way
+        return 0;
     switch (boot_below(boot, 4)) {
     case 0:
         return 0;
@@ -127,6 +129,4 @@ void boot_fill_in_wishes(struct boot *boot) {
               wishes->paging_levels, wishes->flags);
     if (wishes->stack_bytes == 0)
         wishes->stack_bytes = STACK_BYTES_DEFAULT;
-    if (wishes->hhdm_base == 0)
-        wishes->hhdm_base = SLIPWAY_HHDM_BASE;
 }

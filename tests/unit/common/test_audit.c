@@ -129,6 +129,7 @@ static struct hand_over *make(void) {
     struct audit_input *input = &hand_over->input;
     input->space = &hand_over->rig.space;
     input->hhdm_base = HHDM;
+    input->hhdm_room = SLIPWAY_HHDM_MAX_BYTES;
     input->mappings = hand_over->mappings;
     input->ranges = hand_over->ranges;
     input->range_count = 3;
@@ -302,6 +303,7 @@ TEST("audit 2: a mapping that begins below the direct map is looked at from ther
 TEST("audit 2: a mapping that goes on behind the direct map's window is looked at up to there") {
     struct hand_over *hand_over = make();
     hand_over->input.hhdm_base = SLIPWAY_WINDOW_BASE - PAGES(2);
+    hand_over->input.hhdm_room = PAGES(2);
     add(hand_over, SLIPWAY_WINDOW_BASE - PAGES(1), PAGES(1), PAGES(2), SLIPWAY_RIGHT_WRITE,
         SLIPWAY_MAP_DIRECT);
     list_tables(hand_over);

@@ -202,7 +202,8 @@ TEST("boot_check: the direct map is aligned, in the upper half, and ends at its 
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = b->info.hhdm_base - 0x1000);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end += 1);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end += 0x1000);
-    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_end = SLIPWAY_WINDOW_BASE + 0x1000);
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0,
+           b->info.hhdm_end = SLIPWAY_HHDM_BASE + SLIPWAY_HHDM_MAX_BYTES + 0x1000);
     EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_HIGH, b->info.hhdm_end -= 0x1000);
     EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_LOW, b->info.hhdm_base += UINT64_C(1) << 39;
            b->info.hhdm_end += UINT64_C(1) << 39);
@@ -211,7 +212,6 @@ TEST("boot_check: the direct map is aligned, in the upper half, and ends at its 
     EXPECT_OK(move_direct(b, 0xff00000000000000); b->info.paging_levels = 5);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xfeffff8000000000); b->info.paging_levels = 5);
     EXPECT_OK(move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 39)));
-    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, SLIPWAY_WINDOW_BASE));
     // As wide as its window, up to the next one.
     EXPECT_OK(b->mappings[BLOCK_MAP_HIGH].bytes = SLIPWAY_HHDM_MAX_BYTES - 33 * MIB_1;
               b->info.hhdm_end = SLIPWAY_WINDOW_BASE);
@@ -219,6 +219,21 @@ TEST("boot_check: the direct map is aligned, in the upper half, and ends at its 
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xff00000000000000); b->info.paging_levels = 5;
            b->mappings[BLOCK_MAP_HIGH].bytes += SLIPWAY_HHDM_MAX_BYTES;
            b->info.hhdm_end += SLIPWAY_HHDM_MAX_BYTES);
+}
+
+TEST("boot_check: direct map, window and kernel keep apart") {
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_STACK, b->info.window_base = 0);
+    EXPECT(BOOT_CHECK_MAPPINGS, BLOCK_MAP_STACK, b->info.window_base += (UINT64_C(1) << 39));
+    EXPECT_OK(b->info.window_base -= UINT64_C(1) << 39);
+    EXPECT(BOOT_CHECK_PLACES, 0, b->info.window_base -= 0x1000);
+    // The window down to the direct map's end.
+    EXPECT_OK(b->mappings[BLOCK_MAP_HIGH].bytes =
+                  SLIPWAY_HHDM_MAX_BYTES - 33 * MIB_1 - (UINT64_C(1) << 39);
+              b->info.hhdm_end = SLIPWAY_WINDOW_BASE - (UINT64_C(1) << 39);
+              b->info.window_base -= (UINT64_C(1) << 39));
+    EXPECT(BOOT_CHECK_PLACES, 0,
+           b->mappings[BLOCK_MAP_HIGH].bytes = SLIPWAY_HHDM_MAX_BYTES - 33 * MIB_1;
+           b->info.hhdm_end = SLIPWAY_WINDOW_BASE; b->info.window_base -= (UINT64_C(1) << 39));
 }
 
 TEST("boot_check: a direct map may be of one mapping") {

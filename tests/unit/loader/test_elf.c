@@ -59,15 +59,9 @@ TEST("elf: an ET_DYN kernel linked low is slid to the default address") {
     assert_int_equal(image.segments[2].virt, SLIPWAY_KERNEL_DEFAULT + 0x2000);
 }
 
-static void move(struct elf_file *file, uint64_t by) {
-    file->header.entry += by;
-    for (uint32_t i = 0; i < file->header.phdr_count; i++)
-        file->phdrs[i].virt += by;
-}
-
 TEST("elf: a slide keeps the largest alignment of a segment") {
     struct elf_file file = elf_file_make_dyn();
-    move(&file, 0x401000);
+    elf_file_move(&file, 0x401000);
     file.phdrs[ELF_FILE_TEXT].align = 0x200000;
     file.phdrs[ELF_FILE_TEXT].offset = 0x1000;
     struct elf_image image = elf_file_accept(&file);
@@ -78,11 +72,11 @@ TEST("elf: a slide keeps the largest alignment of a segment") {
 
 TEST("elf: an ET_DYN kernel linked in the kernel's window is not slid, one partly below it is") {
     struct elf_file file = elf_file_make_dyn();
-    move(&file, SLIPWAY_KERNEL_MIN);
+    elf_file_move(&file, SLIPWAY_KERNEL_MIN);
     struct elf_image image = elf_file_accept(&file);
     assert_int_equal(image.slide, 0);
     assert_int_equal(image.virt_start, SLIPWAY_KERNEL_MIN);
-    move(&file, -UINT64_C(0x1000));
+    elf_file_move(&file, -UINT64_C(0x1000));
     image = elf_file_accept(&file);
     assert_int_equal(image.virt_start, SLIPWAY_KERNEL_DEFAULT);
     assert_int_equal(image.segments[2].virt, SLIPWAY_KERNEL_DEFAULT + 0x2000);
@@ -90,14 +84,14 @@ TEST("elf: an ET_DYN kernel linked in the kernel's window is not slid, one partl
 
 TEST("elf: the kernel's window is used to its last byte") {
     struct elf_file file = elf_file_make();
-    move(&file, SLIPWAY_KERNEL_MAX - 0x5000 - ELF_FILE_BASE);
+    elf_file_move(&file, SLIPWAY_KERNEL_MAX - 0x5000 - ELF_FILE_BASE);
     struct elf_image image = elf_file_accept(&file);
     assert_int_equal(image.virt_end, SLIPWAY_KERNEL_MAX);
 
     file.phdrs[ELF_FILE_DATA].mem_bytes++;
     elf_file_refuse(
         &file, ELF_ERR_WINDOW,
-        "segment 2 [0xffffffffffffc000, 0xfffffffffffff001) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000)");
+        "segment 2 [0xffffffffffffc000, 0xfffffffffffff001) lies outside the kernel's window [0xffff800000000000, 0xfffffffffffff000)");
 }
 
 TEST("elf: a program header at any offset and file bytes up to the last byte are accepted") {
@@ -360,12 +354,12 @@ TEST("elf: an ET_EXEC segment outside the kernel's window is refused") {
     file.phdrs[0].virt = 0x100000;
     elf_file_refuse(
         &file, ELF_ERR_WINDOW,
-        "segment 0 [0x100000, 0x100800) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000)");
+        "segment 0 [0x100000, 0x100800) lies outside the kernel's window [0xffff800000000000, 0xfffffffffffff000)");
     file = elf_file_make();
     file.phdrs[1].virt = SLIPWAY_KERNEL_MIN - 0x1000;
     elf_file_refuse(
         &file, ELF_ERR_WINDOW,
-        "segment 1 [0xffffc7fffffff000, 0xffffc7fffffff400) lies outside the kernel's window [0xffffc80000000000, 0xfffffffffffff000)");
+        "segment 1 [0xffff7ffffffff000, 0xffff7ffffffff400) lies outside the kernel's window [0xffff800000000000, 0xfffffffffffff000)");
     file.phdrs[1].virt = SLIPWAY_KERNEL_MIN;
     elf_file_accept(&file);
 }

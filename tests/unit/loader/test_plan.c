@@ -40,6 +40,7 @@ static struct plan_input make_input(const struct elf_image *kernel) {
         .regions = ram,
         .region_count = ARRAY_LEN(ram),
         .hhdm_base = SLIPWAY_HHDM_BASE,
+        .window_base = SLIPWAY_WINDOW_BASE,
         .elf = kernel,
         .kernel_phys = 0x200000,
         .stack_phys = 0x300000,
@@ -153,7 +154,7 @@ TEST("plan: stacks and framebuffers may be in the direct map, whose mappings ris
     expect_direct(12, 0x100000000, 0x140000000, 1);
     expect_screen(13, 0x200000000, 0x200000000 + MIB(8));
     // Where it is without: what it has there does not depend on the wish.
-    expect_mapping(14, plan_loader_virt(KIB(64)), 0x400000, 0x1000, 0, 0, SLIPWAY_MAP_LOADER);
+    expect_mapping(14, plan_loader_virt(&input), 0x400000, 0x1000, 0, 0, SLIPWAY_MAP_LOADER);
     assert_int_equal(mappings[16].purpose, SLIPWAY_MAP_LOADER);
     assert_int_equal(mappings[17].purpose, SLIPWAY_MAP_KERNEL);
     assert_int_equal(count, 21);
@@ -205,7 +206,7 @@ TEST("plan: stacks of other CPUs follow the loader's image, each between two pag
     input.other_cpus = 3;
     input.other_stacks_phys = 0x800000;
     assert_int_equal(plan_make_manifest(&input, mappings), without + 3);
-    uint64_t first = plan_loader_virt(KIB(64)) + 0x8000 + 0x1000;
+    uint64_t first = plan_loader_virt(&input) + 0x8000 + 0x1000;
     for (uint32_t i = 0; i < 3; i++) {
         uint64_t bottom = first + i * (KIB(64) + 0x1000);
         assert_int_equal(plan_other_stack_bottom(&input, i), bottom);
@@ -217,6 +218,113 @@ TEST("plan: stacks of other CPUs follow the loader's image, each between two pag
     input.loader.bytes = 0x5000;
     assert_int_equal(plan_other_stack_bottom(&input, 1022),
                      SLIPWAY_WINDOW_BASE + 0x1000 + 0x2000 + 0x5000 + 0x1000 + 1022 * 0x2000);
+}
+
+static struct elf_image image_at(uint64_t start, uint64_t end) {
+    return (struct elf_image){.virt_start = start, .virt_end = end};
+}
+
+TEST("plan: the window is at its default place unless the kernel's image has a page there") {
+    const uint64_t window = SLIPWAY_WINDOW_BASE, end = SLIPWAY_WINDOW_END;
+    const uint64_t elsewhere = window + 2 * (end - window);
+    const struct {
+        uint64_t start, end, want;
+    } cases[] = {
+        {SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_MAX, window},
+        {SLIPWAY_KERNEL_MIN, window, window},
+        {window - 0x2000, window + 0x1000, elsewhere},
+        {window + GIB(9), window + GIB(10), elsewhere},
+        {end - 0x1000, end + 0x1000, elsewhere},
+        {end, end + 0x1000, window},
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct elf_image image = image_at(cases[i].start, cases[i].end);
+        assert_int_equal(plan_choose_window(&image), cases[i].want);
+    }
+}
+
+TEST("plan: the direct map gives way to the kernel, to the lowest place with room") {
+    const uint64_t base = SLIPWAY_HHDM_BASE, tib = GIB(1024);
+    const struct {
+        uint64_t start, end; // of the kernel
+        uint64_t bytes;      // of the direct map
+        uint64_t want;
+    } cases[] = {
+        {SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_MAX, 64 * tib, base},
+        {base + GIB(5), base + GIB(6), GIB(5), base},
+        {base + GIB(5), base + GIB(6), GIB(5) + 1, base + GIB(512)},
+        {base, base + 0x1000, 1, base + GIB(512)},
+        {base, base + GIB(512), 63 * tib, base + GIB(512)},
+        {base, base + GIB(512) + 0x1000, 63 * tib, base + tib},
+        {base + tib, base + tib + 0x1000, 63 * tib, 0},
+        {base + 40 * tib, base + 41 * tib, 41 * tib, SLIPWAY_WINDOW_END},
+        {base + 40 * tib, base + 41 * tib, 55 * tib, SLIPWAY_WINDOW_END},
+        {base + 40 * tib, base + 41 * tib, 56 * tib, 0},
+        {SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_MAX, 64 * tib + 1, 0},
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct elf_image image = image_at(cases[i].start, cases[i].end);
+        struct plan_input input = make_input(&image);
+        input.window_base = plan_choose_window(&image);
+        uint64_t chosen = plan_choose_direct_map(&input, 0, cases[i].bytes, 4);
+        if (chosen != cases[i].want)
+            fail_msg("case %u: %lx, not %lx", i, chosen, cases[i].want);
+        if (chosen == 0 && cases[i].bytes <= 64 * tib) // 5 levels have room
+            assert_int_equal(plan_choose_direct_map(&input, 0, cases[i].bytes, 5),
+                             UINT64_C(0xff00000000000000));
+    }
+}
+
+TEST("plan: a direct map that is wished for stays where it is, or has no place") {
+    struct elf_image image = image_at(SLIPWAY_HHDM_BASE + GIB(5), SLIPWAY_HHDM_BASE + GIB(6));
+    struct plan_input input = make_input(&image);
+    const uint64_t low = SLIPWAY_HHDM_BASE, high = SLIPWAY_WINDOW_BASE - GIB(512);
+    assert_int_equal(plan_choose_direct_map(&input, low, GIB(5), 5), low);
+    assert_int_equal(plan_choose_direct_map(&input, low, GIB(5) + 1, 5), 0);
+    assert_int_equal(plan_choose_direct_map(&input, high, GIB(512), 5), high);
+    assert_int_equal(plan_choose_direct_map(&input, high, GIB(512) + 1, 5), 0);
+}
+
+TEST("plan: the direct map's room ends at what comes next, or after 64 TiB") {
+    struct elf_image image = image_at(SLIPWAY_HHDM_BASE + GIB(5), SLIPWAY_HHDM_BASE + GIB(6));
+    struct plan_input input = make_input(&image);
+    assert_int_equal(plan_direct_map_room(&input), GIB(5));
+    input.hhdm_base = SLIPWAY_HHDM_BASE + GIB(512);
+    assert_int_equal(plan_direct_map_room(&input), GIB(1024) * 64 - GIB(512));
+    input.hhdm_base = SLIPWAY_WINDOW_END;
+    assert_int_equal(plan_direct_map_room(&input), SLIPWAY_KERNEL_MAX - SLIPWAY_WINDOW_END);
+    input.hhdm_base = UINT64_C(0xff00000000000000);
+    assert_int_equal(plan_direct_map_room(&input), GIB(1024) * 64);
+}
+
+TEST("plan: whatever the order of kernel, window and direct map, the manifest rises") {
+    const uint64_t bases[] = {SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_MIN,
+                              SLIPWAY_HHDM_BASE + GIB(900), SLIPWAY_WINDOW_BASE + GIB(3),
+                              SLIPWAY_WINDOW_END};
+    struct elf_image made = make_kernel();
+    for (uint32_t i = 0; i < ARRAY_LEN(bases); i++) {
+        struct elf_image kernel = made;
+        uint64_t by = bases[i] - made.virt_start;
+        kernel.virt_start += by;
+        kernel.virt_end += by;
+        kernel.relro_start += by;
+        kernel.relro_end += by;
+        for (uint32_t j = 0; j < kernel.segment_count; j++)
+            kernel.segments[j].virt += by;
+        struct plan_input input = make_input(&kernel);
+        input.window_base = plan_choose_window(&kernel);
+        input.hhdm_base = plan_choose_direct_map(&input, 0, GIB(900), 4);
+        assert_int_not_equal(input.hhdm_base, 0);
+        uint64_t count = plan_make_manifest(&input, mappings);
+        assert_int_equal(count, 14);
+        uint64_t kernel_bytes = 0;
+        for (uint64_t j = 0; j < count; j++) {
+            assert_true(j == 0 || mappings[j - 1].virt + mappings[j - 1].bytes <= mappings[j].virt);
+            if (mappings[j].purpose == SLIPWAY_MAP_KERNEL)
+                kernel_bytes += mappings[j].bytes;
+        }
+        assert_int_equal(kernel_bytes, 0x2000 + 0x1000 + 0x1000 + 0x3000);
+    }
 }
 
 TEST("plan: stacks of other CPUs may be as many and as large as can be") {
@@ -237,6 +345,7 @@ TEST("plan: RAM of two kinds that touches is one mapping, from the first region 
     struct plan_input input = {.regions = touching,
                                .region_count = ARRAY_LEN(touching),
                                .hhdm_base = SLIPWAY_HHDM_BASE,
+                               .window_base = SLIPWAY_WINDOW_BASE,
                                .elf = &kernel};
     assert_int_equal(plan_make_manifest(&input, mappings), 1);
     expect_mapping(0, SLIPWAY_HHDM_BASE, 0, 0x3000, 1, 0, SLIPWAY_MAP_DIRECT);

@@ -115,6 +115,7 @@ static void fill_header(struct boot_block *block) {
         .loader_name = text,
         .loader_version = text,
         .hhdm_base = BLOCK_HHDM,
+        .window_base = SLIPWAY_WINDOW_BASE,
         .hhdm_end = BLOCK_HHDM + 64 * MIB_1,
         .root_phys = 40 * MIB_1,
         .paging_levels = 4,

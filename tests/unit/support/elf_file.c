@@ -51,6 +51,12 @@ struct elf_file elf_file_make_dyn(void) {
     return make(ELF_ET_DYN, 0);
 }
 
+void elf_file_move(struct elf_file *file, uint64_t by) {
+    file->header.entry += by;
+    for (uint32_t i = 0; i < file->header.phdr_count; i++)
+        file->phdrs[i].virt += by;
+}
+
 struct elf64_phdr *elf_file_add(struct elf_file *file, uint32_t type, uint64_t offset,
                                 uint64_t virt, uint64_t bytes) {
     assert(file->header.phdr_count < ELF_FILE_PHDRS);

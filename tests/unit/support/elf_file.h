@@ -31,6 +31,9 @@ struct elf_file elf_file_make(void);
 // The same as ET_DYN, linked at 0.
 struct elf_file elf_file_make_dyn(void);
 
+// Links the kernel elsewhere: every address moves.
+void elf_file_move(struct elf_file *file, uint64_t by);
+
 // Appends a program header of this type and range and returns it. `offset` is its file offset.
 struct elf64_phdr *elf_file_add(struct elf_file *file, uint32_t type, uint64_t offset,
                                 uint64_t virt, uint64_t bytes);
