@@ -203,8 +203,32 @@ struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t 
 [[nodiscard]] bool elf_find_origin(const void *bytes, uint64_t count, uint64_t offset,
                                    struct elf_error *ret_origin);
 
-// Relocates the image that stands at `placed`: byte 0 is image->virt_start, the length is
-// virt_end - virt_start, file bytes copied and the rest zero. All relocations are checked before
-// the first is applied: on failure the image is unchanged. Writes to writable segments only.
-[[nodiscard]] enum elf_status elf_relocate(const struct elf_image *image, void *placed,
+// A part of an image in memory: the bytes [virt, virt + bytes) stand at `memory`.
+struct elf_piece {
+    uint64_t virt; // run address
+    uint64_t bytes;
+    uint8_t *memory;
+};
+
+// Where an image stands: pieces in rising order, disjoint. Neighbours in the image need not be
+// neighbours in memory, and a value may begin in one piece and end in the next.
+struct elf_memory {
+    const struct elf_piece *pieces;
+    uint64_t count;
+};
+
+// The piece that holds the byte at `virt`, or null.
+const struct elf_piece *elf_find_piece(const struct elf_memory *memory, uint64_t virt);
+
+// Copy [virt, virt + bytes), all of which lies in pieces, out of the image and into it.
+void elf_read_memory(const struct elf_memory *memory, uint64_t virt, void *ret_bytes,
+                     uint64_t bytes);
+void elf_write_memory(const struct elf_memory *memory, uint64_t virt, const void *from,
+                      uint64_t bytes);
+
+// Relocates the image that stands in `memory`, whose pieces hold every byte of every segment: file
+// bytes copied and the rest zero. All relocations are checked before the first is applied: on
+// failure the image is unchanged. Writes to writable segments only.
+[[nodiscard]] enum elf_status elf_relocate(const struct elf_image *image,
+                                           const struct elf_memory *memory,
                                            struct elf_error *ret_error);

@@ -12,6 +12,7 @@
 #include "loader/elf_internal.h"
 
 #define TARGET_BYTES sizeof(uint64_t)
+#define ENTRY_BYTES  sizeof(struct elf64_rela)
 
 // What the dynamic section says.
 struct dynamic {
@@ -21,19 +22,36 @@ struct dynamic {
     uint64_t entry_bytes;
 };
 
+// Words that can be written directly: those that begin in [virt, virt + room) stand at `memory`.
+// The next target mostly lies in the window of the last one.
+struct window {
+    uint64_t virt;
+    uint64_t room;
+    uint8_t *memory;
+};
+
 // The image and its checked RELA table.
 struct relocator {
     const struct elf_image *image;
-    uint8_t *placed;
+    const struct elf_memory *memory;
     uint64_t table_virt;
     uint64_t count;
+    struct window targets; // in one writable segment, and not in the table
     struct elf_error *ret_error;
 };
 
-// The placed byte of a run address that lies in a segment.
-static uint8_t *byte_at(const struct relocator *self, uint64_t virt) {
-    ASSERT(virt - self->image->virt_start < self->image->virt_end - self->image->virt_start);
-    return self->placed + (virt - self->image->virt_start);
+// The window of the words that lie in [start, end) and in the piece of the one at `virt`; an empty
+// one if that does not lie in one piece.
+static struct window open_window(const struct elf_memory *memory, uint64_t virt, uint64_t start,
+                                 uint64_t end) {
+    const struct elf_piece *piece = elf_find_piece(memory, virt);
+    ASSERT(piece != NULL && start <= virt && virt + TARGET_BYTES <= end);
+    uint64_t first = max_u64(start, piece->virt);
+    uint64_t last = min_u64(end, piece->virt + piece->bytes);
+    if (last - virt < TARGET_BYTES)
+        return (struct window){0};
+    return (struct window){first, last - first - (TARGET_BYTES - 1),
+                           piece->memory + (first - piece->virt)};
 }
 
 static enum elf_status take_dynamic(const struct relocator *self, const struct elf64_dynamic *entry,
@@ -72,7 +90,7 @@ static enum elf_status parse_dynamic(const struct relocator *self, struct dynami
     for (uint64_t at = 0; image->dynamic_bytes - at >= sizeof(struct elf64_dynamic);
          at += sizeof(struct elf64_dynamic)) {
         struct elf64_dynamic entry;
-        memcpy(&entry, byte_at(self, image->dynamic_virt + at), sizeof(entry));
+        elf_read_memory(self->memory, image->dynamic_virt + at, &entry, sizeof(entry));
         if (entry.tag == ELF_DT_NULL)
             break;
         enum elf_status status = take_dynamic(self, &entry, ret_dynamic);
@@ -99,53 +117,113 @@ static enum elf_status find_table(struct relocator *self) {
     return ELF_OK;
 }
 
-static struct elf64_rela read_entry(const struct relocator *self, uint64_t index) {
+static uint64_t table_end(const struct relocator *self) {
+    return self->table_virt + self->count * ENTRY_BYTES;
+}
+
+// Looks at `count` entries, of which the first is the table's entry `index`.
+typedef enum elf_status visit_entries(struct relocator *self, const uint8_t *entries,
+                                      uint64_t count, uint64_t index);
+
+// Visits the table's entries in their order, as many at a time as lie in one piece.
+static enum elf_status walk_table(struct relocator *self, visit_entries *visit) {
+    uint64_t count;
+    for (uint64_t done = 0; done < self->count; done += count) {
+        uint8_t copy[ENTRY_BYTES];
+        uint64_t virt = self->table_virt + done * ENTRY_BYTES;
+        const struct elf_piece *piece = elf_find_piece(self->memory, virt);
+        ASSERT(piece != NULL);
+        const uint8_t *entries = piece->memory + (virt - piece->virt);
+        count = min_u64((piece->bytes - (virt - piece->virt)) / ENTRY_BYTES, self->count - done);
+        if (count == 0) { // it ends in the next piece
+            elf_read_memory(self->memory, virt, copy, sizeof(copy));
+            entries = copy;
+            count = 1;
+        }
+        enum elf_status status = visit(self, entries, count, done);
+        if (status != ELF_OK)
+            return status;
+    }
+    return ELF_OK;
+}
+
+static struct elf64_rela read_entry(const uint8_t *entries, uint64_t index) {
     struct elf64_rela rela;
-    memcpy(&rela, byte_at(self, self->table_virt + index * sizeof(rela)), sizeof(rela));
+    __builtin_memcpy(&rela, entries + index * sizeof(rela), sizeof(rela));
     return rela;
 }
 
-static enum elf_status check_entry(const struct relocator *self, const struct elf64_rela *rela,
-                                   uint32_t index) {
-    if (rela->type == ELF_R_X86_64_NONE)
-        return ELF_OK;
-    if (rela->type != ELF_R_X86_64_RELATIVE)
-        return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_TYPE, .index = index, .a = rela->type);
-    uint64_t target = rela->target + self->image->slide;
+// Checks the target of an entry and, if no other target of its segment needs a look of its own,
+// opens the window there.
+static enum elf_status check_target(struct relocator *self, uint64_t link, uint32_t index) {
+    uint64_t target = link + self->image->slide;
     const struct elf_segment *segment = elf_find_segment(self->image, target, TARGET_BYTES);
     if (segment == NULL)
-        return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_TARGET, .index = index,
-                        .a = rela->target);
+        return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_TARGET, .index = index, .a = link);
     if (!segment->write)
         return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_READ_ONLY, .index = index,
-                        .other = segment->phdr, .a = rela->target);
-    uint64_t table_end = self->table_virt + self->count * sizeof(*rela);
-    if (target < table_end && target + TARGET_BYTES > self->table_virt)
-        return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_SELF, .index = index,
-                        .a = rela->target);
+                        .other = segment->phdr, .a = link);
+    uint64_t start = segment->virt;
+    uint64_t end = start + segment->mem_bytes;
+    if (target < table_end(self) && target + TARGET_BYTES > self->table_virt)
+        return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_SELF, .index = index, .a = link);
+    if (table_end(self) <= start || self->table_virt >= end)
+        self->targets = open_window(self->memory, target, start, end);
     return ELF_OK;
 }
 
-static void apply_entry(const struct relocator *self, const struct elf64_rela *rela) {
-    if (rela->type == ELF_R_X86_64_NONE)
-        return;
-    uint64_t value = rela->addend + self->image->slide;
-    memcpy(byte_at(self, rela->target + self->image->slide), &value, sizeof(value));
+static enum elf_status check_entries(struct relocator *self, const uint8_t *entries, uint64_t count,
+                                     uint64_t index) {
+    for (uint64_t i = 0; i < count; i++) {
+        struct elf64_rela rela = read_entry(entries, i);
+        if (rela.type == ELF_R_X86_64_NONE)
+            continue;
+        if (rela.type != ELF_R_X86_64_RELATIVE)
+            return ELF_FAIL(self->ret_error, ELF_ERR_RELOCATION_TYPE,
+                            .index = (uint32_t)(index + i), .a = rela.type);
+        uint64_t offset = rela.target + self->image->slide - self->targets.virt;
+        if (offset < self->targets.room)
+            continue;
+        enum elf_status status = check_target(self, rela.target, (uint32_t)(index + i));
+        if (status != ELF_OK)
+            return status;
+    }
+    return ELF_OK;
 }
 
-enum elf_status elf_relocate(const struct elf_image *image, void *placed,
+// A target outside of the window.
+static void write_word(struct relocator *self, uint64_t link, uint64_t value) {
+    enum elf_status status = check_target(self, link, 0); // moves the window
+    ASSERT(status == ELF_OK);
+    (void)status;
+    elf_write_memory(self->memory, link + self->image->slide, &value, sizeof(value));
+}
+
+static enum elf_status apply_entries(struct relocator *self, const uint8_t *entries, uint64_t count,
+                                     uint64_t index) {
+    (void)index;
+    uint64_t slide = self->image->slide;
+    for (uint64_t i = 0; i < count; i++) {
+        struct elf64_rela rela = read_entry(entries, i);
+        if (rela.type == ELF_R_X86_64_NONE)
+            continue;
+        uint64_t value = rela.addend + slide;
+        uint64_t offset = rela.target + slide - self->targets.virt;
+        if (offset < self->targets.room)
+            __builtin_memcpy(self->targets.memory + offset, &value, sizeof(value));
+        else
+            write_word(self, rela.target, value);
+    }
+    return ELF_OK;
+}
+
+enum elf_status elf_relocate(const struct elf_image *image, const struct elf_memory *memory,
                              struct elf_error *ret_error) {
-    struct relocator self = {.image = image, .placed = placed, .ret_error = ret_error};
+    struct relocator self = {.image = image, .memory = memory, .ret_error = ret_error};
     enum elf_status status = find_table(&self);
-    for (uint64_t i = 0; status == ELF_OK && i < self.count; i++) {
-        struct elf64_rela rela = read_entry(&self, i);
-        status = check_entry(&self, &rela, (uint32_t)i);
-    }
-    if (status != ELF_OK)
-        return status;
-    for (uint64_t i = 0; i < self.count; i++) {
-        struct elf64_rela rela = read_entry(&self, i);
-        apply_entry(&self, &rela);
-    }
-    return ELF_OK;
+    if (status == ELF_OK)
+        status = walk_table(&self, check_entries);
+    if (status == ELF_OK)
+        status = walk_table(&self, apply_entries);
+    return status;
 }

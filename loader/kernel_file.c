@@ -174,7 +174,11 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     if (EFI_ERROR(status))
         return status;
     struct elf_error error;
-    if (elf_relocate(&kernel->elf, firmware_pointer(kernel->phys), &error) != ELF_OK)
+    const struct elf_piece whole = {.virt = kernel->elf.virt_start,
+                                    .bytes = kernel->elf.virt_end - kernel->elf.virt_start,
+                                    .memory = firmware_pointer(kernel->phys)};
+    const struct elf_memory memory = {.pieces = &whole, .count = 1};
+    if (elf_relocate(&kernel->elf, &memory, &error) != ELF_OK)
         return fail_elf(file, &error, NULL);
     return EFI_SUCCESS;
 }

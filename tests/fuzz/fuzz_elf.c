@@ -105,8 +105,10 @@ static void place(const struct elf_image *image, const uint8_t *file) {
     }
     uint8_t *before = malloc(bytes);
     memcpy(before, placed, bytes);
+    const struct elf_piece whole = {image->virt_start, bytes, placed};
+    const struct elf_memory memory = {&whole, 1};
     struct elf_error error = {0};
-    if (elf_relocate(image, placed, &error) != ELF_OK) {
+    if (elf_relocate(image, &memory, &error) != ELF_OK) {
         check_error(&error);
         require(memcmp(before, placed, bytes) == 0);
     }

@@ -85,8 +85,10 @@ static void place(const struct elf_image *image, const uint8_t *file, const char
         memcpy(placed + (segment->virt - image->virt_start), file + segment->file_offset,
                segment->file_bytes);
     }
+    const struct elf_piece whole = {image->virt_start, bytes, placed};
+    const struct elf_memory memory = {&whole, 1};
     struct elf_error error;
-    if (elf_relocate(image, placed, &error) != ELF_OK)
+    if (elf_relocate(image, &memory, &error) != ELF_OK)
         refuse(&error, NULL);
     FILE *out = fopen(path, "wb");
     if (out == NULL || fwrite(placed, 1, bytes, out) != bytes || fclose(out) != 0) {

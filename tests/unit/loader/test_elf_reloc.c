@@ -1,6 +1,7 @@
 // Relocation of placed images: all or nothing, and nothing outside a writable segment.
 #include "loader/elf.h"
 
+#include "common/base/arith.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
 
@@ -76,10 +77,60 @@ static uint64_t word_at(const struct program *program, uint64_t link) {
     return word;
 }
 
+// The memory of [virt, virt + bytes) of the image in pieces of `piece_bytes`, each of them a heap
+// block of its own, appended to `pieces`.
+static uint64_t add_pieces(const struct program *program, uint64_t virt, uint64_t bytes,
+                           uint64_t piece_bytes, struct elf_piece *pieces) {
+    uint64_t count = 0;
+    for (uint64_t at = 0; at < bytes; at += piece_bytes) {
+        uint64_t size = min_u64(piece_bytes, bytes - at);
+        uint8_t *memory = malloc(size);
+        memcpy(memory, program->placed + (virt + at - program->image.virt_start), size);
+        pieces[count++] = (struct elf_piece){virt + at, size, memory};
+    }
+    return count;
+}
+
+// The same image relocated in pieces: each segment by itself, without the holes between them.
+static void expect_same_in_pieces(const struct program *program, uint64_t piece_bytes,
+                                  enum elf_status want_status, const uint8_t *want) {
+    const struct elf_image *image = &program->image;
+    uint64_t bytes = image->virt_end - image->virt_start;
+    struct elf_piece *pieces = malloc(bytes * sizeof(*pieces));
+    struct elf_memory memory = {pieces, 0};
+    struct elf_error error;
+    for (uint32_t i = 0; i < image->segment_count; i++)
+        memory.count += add_pieces(program, image->segments[i].virt, image->segments[i].mem_bytes,
+                                   piece_bytes, pieces + memory.count);
+    assert_int_equal(elf_relocate(image, &memory, &error), want_status);
+    for (uint64_t i = 0; i < memory.count; i++) {
+        const struct elf_piece *piece = &pieces[i];
+        assert_memory_equal(piece->memory, want + (piece->virt - image->virt_start), piece->bytes);
+        free(piece->memory);
+    }
+    free(pieces);
+}
+
+// Relocates the image in one piece, and asserts that in pieces the same comes of it.
+static enum elf_status relocate(struct program *program, struct elf_error *ret_error) {
+    const struct elf_image *image = &program->image;
+    uint64_t bytes = image->virt_end - image->virt_start;
+    const uint64_t sizes[] = {1, 7, 24, 60, 4096, UINT64_MAX};
+    struct program before = *program;
+    before.placed = malloc(bytes);
+    memcpy(before.placed, program->placed, bytes);
+    const struct elf_piece whole = {image->virt_start, bytes, program->placed};
+    enum elf_status status = elf_relocate(image, &(struct elf_memory){&whole, 1}, ret_error);
+    for (uint64_t i = 0; i < ARRAY_LEN(sizes); i++)
+        expect_same_in_pieces(&before, sizes[i], status, program->placed);
+    free(before.placed);
+    return status;
+}
+
 static void accept(struct program *program) {
     struct elf_error error = {0};
     place(program);
-    assert_int_equal(elf_relocate(&program->image, program->placed, &error), ELF_OK);
+    assert_int_equal(relocate(program, &error), ELF_OK);
     assert_int_equal(error.status, ELF_OK);
 }
 
@@ -90,7 +141,7 @@ static void refuse(struct program *program, enum elf_status want, const char *te
     uint64_t bytes = program->image.virt_end - program->image.virt_start;
     uint8_t *before = malloc(bytes);
     memcpy(before, program->placed, bytes);
-    assert_int_equal(elf_relocate(&program->image, program->placed, &error), want);
+    assert_int_equal(relocate(program, &error), want);
     elf_file_expect_text(&error, text);
     assert_memory_equal(program->placed, before, bytes);
     free(before);
@@ -114,7 +165,7 @@ TEST("elf relocate: every RELATIVE becomes slide + addend, and no other byte cha
     memcpy(want + TARGET_AT + 9, &values[1], 8);
     memcpy(want + 0x4ff8, &values[2], 8);
     struct elf_error error;
-    assert_int_equal(elf_relocate(&program->image, program->placed, &error), ELF_OK);
+    assert_int_equal(relocate(program, &error), ELF_OK);
     assert_memory_equal(program->placed, want, bytes);
     free(want);
     destroy(program);
