@@ -34,10 +34,8 @@ static enum elf_status check_phdrs(const struct elf64_header *raw, uint64_t file
                                    struct elf_error *ret_error) {
     if (raw->phdr_count == 0)
         return ELF_FAIL(ret_error, ELF_ERR_PHDRS_NONE);
-    // With more headers than the field can count it is PN_XNUM, which is beyond the limit.
-    _Static_assert(ELF_PN_XNUM > ELF_PHDRS_MAX);
-    if (raw->phdr_count > ELF_PHDRS_MAX)
-        return ELF_FAIL(ret_error, ELF_ERR_PHDRS_MANY, .a = raw->phdr_count, .b = ELF_PHDRS_MAX);
+    if (raw->phdr_count == ELF_PN_XNUM)
+        return ELF_FAIL(ret_error, ELF_ERR_PHDRS_MANY);
     if (raw->phdr_bytes != sizeof(struct elf64_phdr))
         return ELF_FAIL(ret_error, ELF_ERR_PHDR_SIZE, .a = raw->phdr_bytes);
     uint64_t bytes = (uint64_t)raw->phdr_count * raw->phdr_bytes;

@@ -19,8 +19,6 @@
 
 #define ELF_HEADER_BYTES    64    // what elf_parse_header reads
 #define ELF_ORIGIN_BYTES    32768 // the first ones of a file, with most signatures of other formats
-#define ELF_PHDRS_MAX       64    // program headers of one file
-#define ELF_SEGMENTS_MAX    32    // PT_LOAD segments with memory
 #define ELF_STACK_MIN_BYTES 4096  // smallest and largest boot stack that a note may ask for
 #define ELF_STACK_MAX_BYTES (16 << 20)
 
@@ -38,14 +36,13 @@ enum elf_status {
     ELF_ERR_HEADER_SIZE, // a: bytes that it claims
     ELF_ERR_PHDR_SIZE,   // a: bytes that one claims
     ELF_ERR_PHDRS_NONE,
-    ELF_ERR_PHDRS_MANY,    // a: how many, b: the limit
+    ELF_ERR_PHDRS_MANY,
     ELF_ERR_PHDRS_OUTSIDE, // a: offset, b: bytes, c: bytes of the file
     // the segments
     ELF_ERR_INTERPRETER, // index
     ELF_ERR_TLS,         // index; a: bytes
     ELF_ERR_TWICE,       // index, other; a: p_type of both
     ELF_ERR_SEGMENTS_NONE,
-    ELF_ERR_SEGMENTS_MANY, // index; a: the limit
     ELF_ERR_FILE_RANGE,    // index; a: offset, b: bytes, c: bytes of the file
     ELF_ERR_FILE_SIZE,     // index; a: bytes in the file, b: in memory
     ELF_ERR_ALIGN,         // index; a: alignment
@@ -113,7 +110,7 @@ struct elf_header_view {
     uint64_t entry;        // link address
     uint64_t phdrs_offset; // of the program headers in the file
     uint64_t phdrs_bytes;  // all of them: phdr_count * phdr_bytes
-    uint32_t phdr_count;   // 1 to ELF_PHDRS_MAX
+    uint32_t phdr_count;   // 1 to 65534
     uint32_t phdr_bytes;
 };
 
@@ -136,6 +133,13 @@ struct elf_segment {
     bool execute;
 };
 
+// Pages of the image with equal rights.
+struct elf_run {
+    uint64_t start; // page aligned run addresses
+    uint64_t end;
+    uint32_t rights; // SLIPWAY_RIGHT_...
+};
+
 struct elf_note_range {
     uint64_t file_offset;
     uint64_t bytes;
@@ -148,10 +152,14 @@ struct elf_image {
     uint64_t entry;      // inside an executable segment
     uint64_t virt_start; // of the lowest page
     uint64_t virt_end;   // of the highest page, exclusive
-    // In rising order, disjoint. Two segments meet in one page only if their rights are equal: see
-    // elf_segment_pages.
+    // In rising order, disjoint. Two segments meet in one page only if their rights are equal.
+    struct elf_segment *segments;
     uint32_t segment_count;
-    struct elf_segment segments[ELF_SEGMENTS_MAX];
+    // The pages in which segments have bytes, in rising order, disjoint, as they are after
+    // relocation: none may be written and executed. Neighbours without a gap differ in their
+    // rights. At most two more than there are segments.
+    uint32_t run_count;
+    struct elf_run *runs;
     uint64_t dynamic_virt;  // of PT_DYNAMIC, inside one segment's memory
     uint64_t dynamic_bytes; // 0: there is no PT_DYNAMIC
     // Whole pages that become read-only after relocation: the pages of PT_GNU_RELRO in which
@@ -160,28 +168,23 @@ struct elf_image {
     // pages.
     uint64_t relro_start;
     uint64_t relro_end;
+    struct elf_note_range *notes; // non-empty, inside the file
     uint32_t note_count;
-    struct elf_note_range notes[ELF_PHDRS_MAX]; // non-empty, inside the file
 };
+
+// Bytes of memory that the lists of an image take, at most, for so many program headers.
+uint64_t elf_lists_bytes(uint32_t phdr_count);
 
 // Checks the program headers at `phdrs` (header->phdrs_bytes bytes, read from
 // header->phdrs_offset; no alignment needed) and plans where the image runs. An ET_DYN kernel
 // linked below SLIPWAY_KERNEL_MIN is slid so that its lowest page, rounded down to the largest
-// p_align, comes to SLIPWAY_KERNEL_DEFAULT; everything else runs where it is linked.
+// p_align, comes to SLIPWAY_KERNEL_DEFAULT; everything else runs where it is linked. The image's
+// lists stand in `lists`: elf_lists_bytes(header->phdr_count) bytes, aligned to 8, which the caller
+// keeps as long as the image. Takes n log n steps for n segments, n if they are in rising order.
 [[nodiscard]] enum elf_status elf_parse_segments(const struct elf_header_view *header,
                                                  const void *phdrs, uint64_t file_bytes,
-                                                 struct elf_image *ret_image,
+                                                 void *lists, struct elf_image *ret_image,
                                                  struct elf_error *ret_error);
-
-struct elf_page_range {
-    uint64_t start; // page aligned run addresses
-    uint64_t end;
-};
-
-// The pages of a segment, without its first page if an earlier segment has bytes there. So the
-// ranges of all segments are disjoint and cover every page of the image that has bytes of a
-// segment. May be empty.
-struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment);
 
 // Looks for the kernel's wishes among the notes of one PT_NOTE, `bytes` bytes at `notes`; the other
 // notes there may be anything. If the wishes are there, *wishes is filled (fields that the kernel

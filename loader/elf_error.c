@@ -20,7 +20,8 @@ static const char *const templates[] = {
     [ELF_ERR_HEADER_SIZE] = "the ELF header claims $A bytes instead of 64",
     [ELF_ERR_PHDR_SIZE] = "a program header claims $A bytes instead of 56",
     [ELF_ERR_PHDRS_NONE] = "no program headers",
-    [ELF_ERR_PHDRS_MANY] = "$A program headers, more than $B",
+    [ELF_ERR_PHDRS_MANY] =
+        "65535 or more program headers (PN_XNUM), of which 65534 are supported; put more sections into a segment",
     [ELF_ERR_PHDRS_OUTSIDE] =
         "the program headers, $B bytes at offset $a, lie outside the file of $C bytes",
 
@@ -28,7 +29,6 @@ static const char *const templates[] = {
     [ELF_ERR_TLS] = "program header $i: thread-local storage (PT_TLS, $A bytes) is not supported",
     [ELF_ERR_TWICE] = "program header $i: a second $n, the first is $o",
     [ELF_ERR_SEGMENTS_NONE] = "nothing to load",
-    [ELF_ERR_SEGMENTS_MANY] = "segment $i is one of more than $A",
     [ELF_ERR_FILE_RANGE] = "segment $i, $B bytes at offset $a, lies outside the file of $C bytes",
     [ELF_ERR_FILE_SIZE] = "segment $i has $A bytes in the file but only $B in memory",
     [ELF_ERR_ALIGN] = "segment $i: alignment $a is not a power of two up to 1 GiB",

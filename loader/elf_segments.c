@@ -26,6 +26,11 @@ struct special {
     uint64_t bytes;
 };
 
+struct page_range {
+    uint64_t start; // page aligned run addresses
+    uint64_t end;
+};
+
 // What the pass over the headers collects.
 struct scan {
     uint64_t file_bytes;
@@ -78,9 +83,6 @@ static enum elf_status take_load(struct scan *scan, const struct elf64_phdr *phd
     enum elf_status status = check_load(scan, phdr, index);
     if (status != ELF_OK)
         return status;
-    if (scan->image.segment_count == ELF_SEGMENTS_MAX)
-        return ELF_FAIL(scan->ret_error, ELF_ERR_SEGMENTS_MANY, .index = index,
-                        .a = ELF_SEGMENTS_MAX);
     scan->align = max_u64(scan->align, phdr->align);
     scan->image.segments[scan->image.segment_count++] = (struct elf_segment){
         .virt = phdr->virt,
@@ -100,7 +102,6 @@ static enum elf_status take_note(struct scan *scan, const struct elf64_phdr *phd
     enum elf_status status = check_file_range(scan, phdr, index);
     if (status != ELF_OK)
         return status;
-    ASSERT(scan->image.note_count < ELF_PHDRS_MAX);
     scan->image.notes[scan->image.note_count++] =
         (struct elf_note_range){.file_offset = phdr->offset, .bytes = phdr->file_bytes};
     return ELF_OK;
@@ -141,13 +142,35 @@ static enum elf_status take_phdr(struct scan *scan, const struct elf64_phdr *phd
     }
 }
 
+// Lets the segment at `root` sink until none below it in the heap is higher.
+static void sink_segment(struct elf_segment *heap, uint32_t count, uint32_t root) {
+    struct elf_segment sinking = heap[root];
+    for (uint32_t child; (child = 2 * root + 1) < count; root = child) {
+        if (child + 1 < count && heap[child + 1].virt > heap[child].virt)
+            child++;
+        if (heap[child].virt <= sinking.virt)
+            break;
+        heap[root] = heap[child];
+    }
+    heap[root] = sinking;
+}
+
+// A linker lists segments in rising order, but a script may not. Heapsort, since the lists have no
+// room for more than themselves and a file may have thousands.
 static void sort_segments(struct elf_image *image) {
-    for (uint32_t i = 1; i < image->segment_count; i++) {
-        struct elf_segment moving = image->segments[i];
-        uint32_t to = i;
-        for (; to > 0 && image->segments[to - 1].virt > moving.virt; to--)
-            image->segments[to] = image->segments[to - 1];
-        image->segments[to] = moving;
+    struct elf_segment *segments = image->segments;
+    uint32_t sorted = 1;
+    while (sorted < image->segment_count && segments[sorted - 1].virt <= segments[sorted].virt)
+        sorted++;
+    if (sorted == image->segment_count)
+        return;
+    for (uint32_t root = image->segment_count / 2; root-- > 0;)
+        sink_segment(segments, image->segment_count, root);
+    for (uint32_t left = image->segment_count; left-- > 1;) {
+        struct elf_segment highest = segments[0];
+        segments[0] = segments[left];
+        segments[left] = highest;
+        sink_segment(segments, left, 0);
     }
 }
 
@@ -224,6 +247,16 @@ static enum elf_status check_dynamic(struct scan *scan) {
     return ELF_OK;
 }
 
+// The pages of a segment, without its first page if an earlier segment has bytes there.
+static struct page_range segment_pages(const struct elf_image *image, uint32_t index) {
+    const struct elf_segment *segment = &image->segments[index];
+    struct page_range pages = {.start = align_down(segment->virt, FRAME_BYTES),
+                               .end = align_up(segment_end(segment), FRAME_BYTES)};
+    if (index > 0)
+        pages.start = max_u64(pages.start, align_up(segment_end(segment - 1), FRAME_BYTES));
+    return pages;
+}
+
 // lld rounds the end of PT_GNU_RELRO up to its common page size, so it may lie far behind the
 // segment. In the segment's last page nothing else follows, and all of that page is read-only.
 // Pages beyond it are not the segment's and stay as they are.
@@ -238,7 +271,7 @@ static enum elf_status check_relro(struct scan *scan) {
         return ELF_FAIL(scan->ret_error, ELF_ERR_RELRO_RANGE, .index = relro->phdr,
                         .a = relro->virt, .b = relro->bytes);
     uint32_t index = (uint32_t)(owner - image->segments);
-    struct elf_page_range pages = elf_segment_pages(image, index);
+    struct page_range pages = segment_pages(image, index);
     if (virt != owner->virt)
         pages.start = align_up(virt, FRAME_BYTES);
     if (relro->bytes < pages.end - virt)
@@ -250,6 +283,31 @@ static enum elf_status check_relro(struct scan *scan) {
         image->relro_end = pages.end;
     }
     return ELF_OK;
+}
+
+static void add_run(struct elf_image *image, uint64_t start, uint64_t end, uint32_t rights) {
+    struct elf_run *last = image->runs + image->run_count;
+    if (start >= end)
+        return;
+    if (image->run_count != 0 && last[-1].end == start && last[-1].rights == rights)
+        last[-1].end = end;
+    else
+        image->runs[image->run_count++] = (struct elf_run){start, end, rights};
+}
+
+// The pages of each segment, a writable one cut where RELRO takes the right to write away.
+static void list_runs(struct elf_image *image) {
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        struct page_range pages = segment_pages(image, i);
+        uint32_t rights = (segment->write ? SLIPWAY_RIGHT_WRITE : 0) |
+                          (segment->execute ? SLIPWAY_RIGHT_EXECUTE : 0);
+        uint64_t cut_start = min_u64(max_u64(image->relro_start, pages.start), pages.end);
+        uint64_t cut_end = min_u64(max_u64(image->relro_end, cut_start), pages.end);
+        add_run(image, pages.start, cut_start, rights);
+        add_run(image, cut_start, cut_end, segment->write ? 0 : rights);
+        add_run(image, cut_end, pages.end, rights);
+    }
 }
 
 static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
@@ -265,17 +323,33 @@ static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
         status = check_dynamic(scan);
     if (status == ELF_OK)
         status = check_relro(scan);
+    if (status == ELF_OK)
+        list_runs(&scan->image);
     return status;
 }
 
+uint64_t elf_lists_bytes(uint32_t phdr_count) {
+    return phdr_count * (sizeof(struct elf_segment) + sizeof(struct elf_note_range)) +
+           (phdr_count + UINT64_C(2)) * sizeof(struct elf_run);
+}
+
+// The lists are as long as they can become.
+static void lay_out_lists(struct elf_image *image, void *lists, uint32_t phdr_count) {
+    ASSERT(is_aligned((uintptr_t)lists, _Alignof(struct elf_segment)));
+    image->segments = lists;
+    image->notes = (struct elf_note_range *)(image->segments + phdr_count);
+    image->runs = (struct elf_run *)(image->notes + phdr_count);
+}
+
 enum elf_status elf_parse_segments(const struct elf_header_view *header, const void *phdrs,
-                                   uint64_t file_bytes, struct elf_image *ret_image,
+                                   uint64_t file_bytes, void *lists, struct elf_image *ret_image,
                                    struct elf_error *ret_error) {
     struct scan scan = {.file_bytes = file_bytes,
                         .align = FRAME_BYTES,
                         .image.type = header->type,
                         .ret_error = ret_error};
-    ASSERT(header->phdr_count <= ELF_PHDRS_MAX && header->phdr_bytes == sizeof(struct elf64_phdr));
+    ASSERT(header->phdr_bytes == sizeof(struct elf64_phdr));
+    lay_out_lists(&scan.image, lists, header->phdr_count);
     for (uint32_t i = 0; i < header->phdr_count; i++) {
         struct elf64_phdr phdr;
         memcpy(&phdr, (const uint8_t *)phdrs + (uint64_t)i * header->phdr_bytes, sizeof(phdr));
@@ -289,23 +363,20 @@ enum elf_status elf_parse_segments(const struct elf_header_view *header, const v
     return status;
 }
 
-struct elf_page_range elf_segment_pages(const struct elf_image *image, uint32_t segment) {
-    ASSERT(segment < image->segment_count);
-    const struct elf_segment *owner = &image->segments[segment];
-    struct elf_page_range pages = {.start = align_down(owner->virt, FRAME_BYTES),
-                                   .end = align_up(segment_end(owner), FRAME_BYTES)};
-    if (segment > 0)
-        pages.start = max_u64(pages.start, align_up(segment_end(owner - 1), FRAME_BYTES));
-    return pages;
-}
-
 const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,
                                            uint64_t bytes) {
-    for (uint32_t i = 0; i < image->segment_count; i++) {
-        const struct elf_segment *segment = &image->segments[i];
+    uint32_t low = 0; // segments before it lie below virt
+    uint32_t high = image->segment_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct elf_segment *segment = &image->segments[middle];
         uint64_t offset = virt - segment->virt; // huge if virt lies below
-        if (offset < segment->mem_bytes && bytes <= segment->mem_bytes - offset)
-            return segment;
+        if (offset < segment->mem_bytes)
+            return bytes <= segment->mem_bytes - offset ? segment : NULL;
+        if (virt < segment->virt)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return NULL;
 }

@@ -23,7 +23,8 @@ static uint64_t address_limit(struct vmem_cpu cpu) {
 }
 
 static uint64_t mapping_bound(const struct space *space) {
-    return plan_mapping_bound(space->map.region_capacity, space->plan.other_cpus);
+    return plan_mapping_bound(space->map.region_capacity, space->plan.elf->run_count,
+                              space->plan.other_cpus);
 }
 
 EFI_STATUS space_begin(struct space *space, const struct config *config,

@@ -12,9 +12,9 @@
 enum {
     HEAD_BYTES = 4096,    // one read that holds header and program headers of nearly every file
     SCRATCH_BYTES = 4096, // for program headers and notes that lie elsewhere
+    LISTS_BYTES = 4096,   // for the lists of an image of 50 program headers
     STACK_BYTES_DEFAULT = 64 << 10,
 };
-_Static_assert(SCRATCH_BYTES >= ELF_PHDRS_MAX * sizeof(struct elf64_phdr), "they fit");
 
 // The first `bytes` bytes of the file.
 struct head {
@@ -49,31 +49,37 @@ static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error)
     return fail_elf(file, error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
 }
 
-// Bytes [offset, offset + bytes) of the file: in the head if they are there, else read to
-// `scratch`. Null after a recorded failure.
-static const void *head_or_read(struct file *file, const struct head *head, uint64_t offset,
-                                uint64_t bytes, void *scratch) {
-    if (offset <= head->bytes && bytes <= head->bytes - offset)
-        return head->text + offset;
-    return EFI_ERROR(file_read(file, offset, scratch, bytes)) ? NULL : scratch;
+// Bytes [offset, offset + bytes) of the file, called `what` in messages: in the head if they are
+// there, else read to `scratch`. What is too much for that goes to pages: *ret_phys, else 0.
+static EFI_STATUS read_part(struct file *file, const struct head *head, void *scratch,
+                            uint64_t offset, uint64_t bytes, const char *what,
+                            const void **ret_part, uint64_t *ret_phys) {
+    *ret_phys = 0;
+    if (offset <= head->bytes && bytes <= head->bytes - offset) {
+        *ret_part = head->text + offset;
+        return EFI_SUCCESS;
+    }
+    if (bytes > SCRATCH_BYTES) {
+        EFI_STATUS status =
+            firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, ret_phys);
+        if (EFI_ERROR(status))
+            return log_fail(status, "%s: no room for %lu bytes of %s at offset %lu (%s)",
+                            file->name, bytes, what, offset, log_status_text(status));
+        scratch = firmware_pointer(*ret_phys);
+    }
+    *ret_part = scratch;
+    return file_read(file, offset, scratch, bytes);
 }
 
-// Looks for the wishes in one PT_NOTE. Notes that are too many for `scratch` are looked at in
-// pages.
+// Looks for the wishes in one PT_NOTE.
 static EFI_STATUS parse_note(struct file *file, const struct head *head, void *scratch,
                              const struct elf_note_range *range, struct kernel *kernel) {
-    uint64_t phys = 0;
-    if (range->bytes > SCRATCH_BYTES) {
-        EFI_STATUS status =
-            firmware_alloc_pages(range->bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
-        if (EFI_ERROR(status))
-            return log_fail(status, "%s: no room for %lu bytes of notes at offset %lu (%s)",
-                            file->name, range->bytes, range->file_offset, log_status_text(status));
-        scratch = firmware_pointer(phys);
-    }
-    const void *notes = head_or_read(file, head, range->file_offset, range->bytes, scratch);
-    if (notes == NULL)
-        return EFI_DEVICE_ERROR;
+    const void *notes;
+    uint64_t phys;
+    EFI_STATUS status =
+        read_part(file, head, scratch, range->file_offset, range->bytes, "notes", &notes, &phys);
+    if (EFI_ERROR(status))
+        return status;
     struct elf_error error;
     if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
         return fail_elf(file, &error, NULL);
@@ -81,17 +87,40 @@ static EFI_STATUS parse_note(struct file *file, const struct head *head, void *s
     return EFI_SUCCESS;
 }
 
+// Memory for the lists of an image of so many program headers: pages only where they are many.
+static EFI_STATUS alloc_lists(const struct file *file, uint32_t phdr_count, void **ret_lists) {
+    static _Alignas(8) char lists[LISTS_BYTES];
+    uint64_t bytes = elf_lists_bytes(phdr_count);
+    uint64_t phys;
+    *ret_lists = lists;
+    if (bytes <= sizeof(lists))
+        return EFI_SUCCESS;
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room for %lu bytes of lists of %u program headers (%s)",
+                        file->name, bytes, phdr_count, log_status_text(status));
+    *ret_lists = firmware_pointer(phys);
+    return EFI_SUCCESS;
+}
+
 static EFI_STATUS parse_headers(struct file *file, const struct head *head, void *scratch,
                                 struct elf_image *ret_elf) {
     struct elf_error error;
     struct elf_header_view header;
+    const void *phdrs;
+    uint64_t phys;
+    void *lists;
     if (elf_parse_header(head->text, head->bytes, file->bytes, &header, &error) != ELF_OK)
         return fail_headers(file, &error);
-    const void *phdrs = head_or_read(file, head, header.phdrs_offset, header.phdrs_bytes, scratch);
-    if (phdrs == NULL)
-        return EFI_DEVICE_ERROR;
-    if (elf_parse_segments(&header, phdrs, file->bytes, ret_elf, &error) != ELF_OK)
+    EFI_STATUS status = alloc_lists(file, header.phdr_count, &lists);
+    if (!EFI_ERROR(status))
+        status = read_part(file, head, scratch, header.phdrs_offset, header.phdrs_bytes,
+                           "program headers", &phdrs, &phys);
+    if (EFI_ERROR(status))
+        return status;
+    if (elf_parse_segments(&header, phdrs, file->bytes, lists, ret_elf, &error) != ELF_OK)
         return fail_headers(file, &error);
+    firmware_free_pages(phys);
     return EFI_SUCCESS;
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct kernel {
-    struct elf_image elf;
+    struct elf_image elf;              // its lists stay until the kernel runs
     struct slipway_note_wishes wishes; // the kernel's, or defaults
     bool has_note;                     // the kernel has wishes
     uint64_t phys;                     // of elf.virt_start

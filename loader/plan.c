@@ -4,28 +4,17 @@
 #include "common/base/assert.h"
 
 enum {
-    // One a segment, and two more where RELRO begins and ends within one.
-    KERNEL_RUNS_MAX = ELF_SEGMENTS_MAX + 2,
     STACK_MAPPINGS = 1,
     BOOT_GUARDS = 2,                             // below and above the boot stack
     LOADER_MAPPINGS = 3,                         // read-only, executable, writable
     FIRMWARE_WINDOW = PLAN_FRAMEBUFFERS_MAX + 1, // of 64 GiB
 };
 
-// Pages of an image with equal rights. Those of the kernel are listed in rising order, virtually
-// and physically.
-struct page_run {
-    uint64_t start; // of the kernel a run address, of the loader an offset
-    uint64_t end;
-    uint32_t rights; // SLIPWAY_RIGHT_...
-};
-
 struct manifest {
     struct slipway_mapping *mappings;
     uint64_t count;
     uint64_t capacity;
-    struct page_run runs[KERNEL_RUNS_MAX]; // of the kernel
-    uint32_t run_count;
+    uint32_t next_run; // the first of the kernel that may lie in RAM that is still to come
 };
 
 // ---- Places
@@ -116,11 +105,10 @@ uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index) {
 }
 
 // The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
-// both ends. A segment has at most one read-only run: all its pages, or those of RELRO. A region of
-// RAM cuts at most one range of the firmware's pages in two.
-uint64_t plan_mapping_bound(uint64_t region_count, uint32_t other_cpus) {
-    return 2 * region_count + 2 * ELF_SEGMENTS_MAX + STACK_MAPPINGS + LOADER_MAPPINGS + other_cpus +
-           PLAN_FRAMEBUFFERS_MAX + PLAN_FIRMWARE_MAX + KERNEL_RUNS_MAX;
+// both ends. A region of RAM cuts at most one range of the firmware's pages in two.
+uint64_t plan_mapping_bound(uint64_t region_count, uint32_t kernel_runs, uint32_t other_cpus) {
+    return 2 * region_count + 2 * (uint64_t)kernel_runs + STACK_MAPPINGS + LOADER_MAPPINGS +
+           other_cpus + PLAN_FRAMEBUFFERS_MAX + PLAN_FIRMWARE_MAX + kernel_runs;
 }
 
 // Appends a mapping, or makes the last one longer where the two could be one.
@@ -141,34 +129,6 @@ static void append(struct manifest *manifest, struct slipway_mapping mapping) {
     manifest->mappings[manifest->count++] = mapping;
 }
 
-static uint32_t add_run(struct page_run *runs, uint32_t count, struct page_run run) {
-    if (run.start >= run.end)
-        return count;
-    ASSERT(count < KERNEL_RUNS_MAX);
-    runs[count++] = run;
-    return count;
-}
-
-// The pages of each segment, a writable one cut where RELRO takes the right to write away.
-static uint32_t list_kernel_runs(const struct elf_image *elf, struct page_run *runs) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < elf->segment_count; i++) {
-        struct elf_page_range pages = elf_segment_pages(elf, i);
-        uint32_t rights = (elf->segments[i].write ? SLIPWAY_RIGHT_WRITE : 0) |
-                          (elf->segments[i].execute ? SLIPWAY_RIGHT_EXECUTE : 0);
-        uint64_t cut_start = min_u64(max_u64(elf->relro_start, pages.start), pages.end);
-        uint64_t cut_end = min_u64(max_u64(elf->relro_end, cut_start), pages.end);
-        if (!elf->segments[i].write || cut_start == cut_end) {
-            count = add_run(runs, count, (struct page_run){pages.start, pages.end, rights});
-            continue;
-        }
-        count = add_run(runs, count, (struct page_run){pages.start, cut_start, rights});
-        count = add_run(runs, count, (struct page_run){cut_start, cut_end, 0});
-        count = add_run(runs, count, (struct page_run){cut_end, pages.end, rights});
-    }
-    return count;
-}
-
 static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_t start,
                           uint64_t end, uint32_t rights) {
     append(manifest, (struct slipway_mapping){.virt = hhdm_base + start,
@@ -179,22 +139,22 @@ static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_
                                               .purpose = SLIPWAY_MAP_DIRECT});
 }
 
-// A range of RAM, read-only where read-only pages of the kernel lie in it.
+// A range of RAM, read-only where read-only pages of the kernel lie in it. Ranges and runs rise.
 static void append_ram(struct manifest *manifest, const struct plan_input *input,
                        const struct memmap_region *region) {
-    const struct page_run *runs = manifest->runs;
     uint64_t at = region->start;
-    for (uint32_t i = 0; i < manifest->run_count; i++) {
-        if (runs[i].rights & SLIPWAY_RIGHT_WRITE)
-            continue;
-        uint64_t to_phys = input->kernel_phys - input->elf->virt_start;
-        uint64_t start = max_u64(runs[i].start + to_phys, at);
-        uint64_t end = min_u64(runs[i].end + to_phys, region->end);
-        if (start >= end)
-            continue;
-        append_direct(manifest, input->hhdm_base, at, start, SLIPWAY_RIGHT_WRITE);
-        append_direct(manifest, input->hhdm_base, start, end, 0);
-        at = end;
+    uint64_t to_phys = input->kernel_phys - input->elf->virt_start;
+    for (; manifest->next_run < input->elf->run_count; manifest->next_run++) {
+        const struct elf_run *run = &input->elf->runs[manifest->next_run];
+        uint64_t start = max_u64(run->start + to_phys, at);
+        uint64_t end = min_u64(run->end + to_phys, region->end);
+        if (start < end && (run->rights & SLIPWAY_RIGHT_WRITE) == 0) {
+            append_direct(manifest, input->hhdm_base, at, start, SLIPWAY_RIGHT_WRITE);
+            append_direct(manifest, input->hhdm_base, start, end, 0);
+            at = end;
+        }
+        if (run->end + to_phys > region->end) // the rest lies in what follows
+            break;
     }
     append_direct(manifest, input->hhdm_base, at, region->end, SLIPWAY_RIGHT_WRITE);
 }
@@ -216,7 +176,10 @@ static void append_other_stacks(struct manifest *manifest, const struct plan_inp
 
 static void append_loader(struct manifest *manifest, const struct plan_input *input) {
     const struct plan_loader_image *loader = &input->loader;
-    const struct page_run runs[LOADER_MAPPINGS] = {
+    const struct {
+        uint64_t start, end; // offsets
+        uint32_t rights;
+    } runs[LOADER_MAPPINGS] = {
         {0, loader->text_start, 0},
         {loader->text_start, loader->text_end, SLIPWAY_RIGHT_EXECUTE},
         {loader->text_end, loader->bytes, SLIPWAY_RIGHT_WRITE},
@@ -347,15 +310,16 @@ static void append_window(struct manifest *manifest, const struct plan_input *in
 }
 
 static void append_kernel(struct manifest *manifest, const struct plan_input *input) {
-    const struct page_run *runs = manifest->runs;
-    for (uint32_t i = 0; i < manifest->run_count; i++) {
-        append(manifest, (struct slipway_mapping){.virt = runs[i].start,
-                                                  .phys = runs[i].start - input->elf->virt_start +
-                                                          input->kernel_phys,
-                                                  .bytes = runs[i].end - runs[i].start,
-                                                  .rights = runs[i].rights,
-                                                  .cache = SLIPWAY_CACHE_WB,
-                                                  .purpose = SLIPWAY_MAP_KERNEL});
+    const struct elf_image *elf = input->elf;
+    for (uint32_t i = 0; i < elf->run_count; i++) {
+        const struct elf_run *run = &elf->runs[i];
+        append(manifest,
+               (struct slipway_mapping){.virt = run->start,
+                                        .phys = run->start - elf->virt_start + input->kernel_phys,
+                                        .bytes = run->end - run->start,
+                                        .rights = run->rights,
+                                        .cache = SLIPWAY_CACHE_WB,
+                                        .purpose = SLIPWAY_MAP_KERNEL});
     }
 }
 
@@ -366,14 +330,14 @@ struct part {
 };
 
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings) {
-    struct manifest manifest = {.mappings = mappings,
-                                .capacity =
-                                    plan_mapping_bound(input->region_count, input->other_cpus)};
+    const struct elf_image *elf = input->elf;
+    struct manifest manifest = {
+        .mappings = mappings,
+        .capacity = plan_mapping_bound(input->region_count, elf->run_count, input->other_cpus)};
     ASSERT(input->framebuffer_count <= PLAN_FRAMEBUFFERS_MAX);
-    manifest.run_count = list_kernel_runs(input->elf, manifest.runs);
     struct part parts[] = {{input->hhdm_base, append_direct_map},
                            {input->window_base, append_window},
-                           {input->elf->virt_start, append_kernel}};
+                           {elf->virt_start, append_kernel}};
     for (uint32_t i = 1; i < ARRAY_LEN(parts); i++) {
         struct part moving = parts[i];
         uint32_t to = i;

@@ -104,8 +104,8 @@ uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index);
 // Where the first byte of framebuffer `index` is mapped.
 uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index);
 
-// Upper bound of the number of mappings for this many regions and other CPUs.
-uint64_t plan_mapping_bound(uint64_t region_count, uint32_t other_cpus);
+// Upper bound of the number of mappings for this many regions, runs of the kernel and other CPUs.
+uint64_t plan_mapping_bound(uint64_t region_count, uint32_t kernel_runs, uint32_t other_cpus);
 
 // Writes the manifest to `mappings` (room for plan_mapping_bound) and returns its length.
 // Neighbours that could be one mapping are one.

@@ -100,7 +100,7 @@ enum fake_call {
 #define FAKE_DISPLAYS_MAX   10
 #define FAKE_TABLES_MAX     80
 #define FAKE_CONSOLES_MAX   17
-#define FAKE_CALLS_RECORDED 4096
+#define FAKE_CALLS_RECORDED 16384
 #define FAKE_TEXT_BYTES     16384
 #define FAKE_CPUS_MAX       40
 #define FAKE_MTRRS_MAX      40 // variable ranges

@@ -103,6 +103,12 @@ static void set_up_refused_exit(void) {
     fake.exit_refusals = 2;
 }
 
+// With pages for the lists of the image.
+static void set_up_many_headers(void) {
+    setup_boot(SETUP_CONFIG);
+    setup_kernel.header.phdr_count = ELF_FILE_PHDRS;
+}
+
 // With memory of the CPUs' own, and a startup page.
 static void set_up_cpus_with(uint32_t flags) {
     setup_boot(SETUP_CONFIG);
@@ -184,6 +190,14 @@ TEST("whichever call for a fact fails, in whichever way, the kernel lacks that f
 TEST("whichever call fails, in whichever way, the boot ends cleanly") {
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_true(fail_every_call(set_up_plain, statuses[i]) > SOME_CALLS);
+}
+
+TEST("whichever call fails with many program headers, the boot ends cleanly") {
+    set_up_plain();
+    fake_boot();
+    uint64_t calls = fake.calls + 1;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_int_equal(fail_every_call(set_up_many_headers, statuses[i]), calls);
 }
 
 // A display that lacks what failed is no reason not to boot.

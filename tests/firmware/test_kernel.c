@@ -106,9 +106,9 @@ TEST("notes for which there is no room are refused with their size") {
 
 TEST("as many PT_NOTE as program headers are looked at, and two notes of ours are refused") {
     setup_boot(NULL);
-    while (setup_kernel.header.phdr_count < ELF_PHDRS_MAX)
+    while (setup_kernel.header.phdr_count < ELF_FILE_PHDRS)
         elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x8000, ELF_FILE_BASE, KIB(8));
-    setup_kernel.phdrs[ELF_PHDRS_MAX - 1].offset = 0xa000;
+    setup_kernel.phdrs[ELF_FILE_PHDRS - 1].offset = 0xa000;
     enlarge();
     memcpy(large + 0xa000, &note, sizeof(note));
     fake_boot();
@@ -177,14 +177,110 @@ TEST("an image that is linked at a multiple of 2 MiB and as large lies at one, n
     }
 }
 
-TEST("an image of as many segments as there may be is loaded") {
+// A kernel of `count` segments, each in a page of its own, that stand in falling order in the file.
+// Every second may be written.
+static void set_up_segments(uint32_t count, uint64_t phdrs_offset) {
     setup_boot(NULL);
-    elf_file_add(&setup_kernel, ELF_PT_GNU_RELRO, 0x3000, ELF_FILE_BASE + 0x2000, 0x1000);
-    while (setup_kernel.header.phdr_count <= ELF_SEGMENTS_MAX)
-        elf_file_add(&setup_kernel, ELF_PT_LOAD, 0x1000,
-                     ELF_FILE_BASE + UINT64_C(0x1000) * (setup_kernel.header.phdr_count + 8), 16);
+    setup_kernel.header.phdr_count = (uint16_t)count;
+    setup_kernel.header.phdrs_offset = phdrs_offset;
+    enlarge();
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = count - 1 - i;
+        const struct elf64_phdr phdr = {.type = ELF_PT_LOAD,
+                                        .flags = number % 2 == 0 ? ELF_PF_X : ELF_PF_W,
+                                        .virt = ELF_FILE_BASE + FRAME_BYTES * number,
+                                        .offset = 0x1000,
+                                        .file_bytes = 0x20 + number % 8,
+                                        .mem_bytes = 0x20 + number % 8,
+                                        .align = FRAME_BYTES};
+        memcpy(large + phdrs_offset + i * sizeof(phdr), &phdr, sizeof(phdr));
+    }
+}
+
+static void boot_with_segments(uint32_t count, uint64_t phdrs_offset) {
+    set_up_segments(count, phdrs_offset);
     fake_boot();
-    assert_int_equal(setup_expect_kernel()->kernel_bytes, 0x1000 * (ELF_SEGMENTS_MAX + 9));
+}
+
+// Each page of the image is in its segment, and mapped with its rights.
+static void expect_segments(uint32_t count) {
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->kernel_bytes, FRAME_BYTES * count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t want[64] = {0};
+        memcpy(want, large + 0x1000, 0x20 + i % 8);
+        const void *page = (const void *)(uintptr_t)(info->kernel_phys + FRAME_BYTES * i);
+        if (memcmp(page, want, sizeof(want)) != 0)
+            fail_msg("segment %u of %u", i, count);
+    }
+    uint64_t mapped = 0;
+    for (uint32_t i = 0; i < info->mappings.count; i++) {
+        const struct slipway_mapping *mapping = setup_record(&info->mappings, i);
+        if (mapping->purpose != SLIPWAY_MAP_KERNEL)
+            continue;
+        assert_int_equal(mapping->virt, info->kernel_virt + FRAME_BYTES * mapped);
+        assert_int_equal(mapping->bytes, FRAME_BYTES);
+        assert_int_equal(mapping->rights,
+                         mapped % 2 == 0 ? SLIPWAY_RIGHT_EXECUTE : SLIPWAY_RIGHT_WRITE);
+        mapped++;
+    }
+    assert_int_equal(mapped, count);
+}
+
+TEST("a kernel of any number of segments is loaded") {
+    const uint32_t counts[] = {49, 50, 51, 71, 72, 73, 74, 5000};
+    for (uint64_t i = 0; i < ARRAY_LEN(counts); i++) {
+        boot_with_segments(counts[i], 0x8000);
+        expect_segments(counts[i]);
+    }
+}
+
+TEST("pages are taken for the lists of an image and for its program headers where they are many") {
+    static const struct {
+        uint32_t count, allocations;
+        uint64_t offset;
+    } cases[] = {{50, 0, 64}, {51, 1, 64}, {72, 1, 64}, {73, 1, 0x8000}, {74, 2, 0x8000}};
+    boot_with_segments(40, 64);
+    expect_segments(40);
+    uint32_t allocations = fake.allocations;
+    for (uint64_t i = 0; i < ARRAY_LEN(cases); i++) {
+        boot_with_segments(cases[i].count, cases[i].offset);
+        expect_segments(cases[i].count);
+        assert_int_equal(fake.allocations, allocations + cases[i].allocations);
+    }
+}
+
+// The number of the `which`th call of AllocatePages, from 0 on.
+static uint64_t find_allocation(uint32_t which) {
+    uint64_t number = 1;
+    while (fake.kinds[number - 1] != FAKE_ALLOCATE_PAGES || which-- != 0)
+        number++;
+    return number;
+}
+
+TEST("lists and program headers for which there is no room are refused with their size") {
+    static const char *const texts[] = {
+        "\\kernel.elf: no room for 5968 bytes of lists of 74 program headers (out of memory)",
+        "\\kernel.elf: no room for 4144 bytes of program headers at offset 32768 (out of memory)",
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(texts); i++) {
+        boot_with_segments(74, 0x8000);
+        uint64_t number = find_allocation(i);
+        set_up_segments(74, 0x8000);
+        fake.fail_at = number;
+        fake.fail_status = EFI_OUT_OF_RESOURCES;
+        fake_boot();
+        setup_expect_failure(texts[i]);
+    }
+}
+
+TEST("what program headers were looked at in is given back, and the lists of an image are kept") {
+    boot_with_segments(72, 64);
+    setup_expect_kernel();
+    uint64_t pages = fake_allocated_pages();
+    boot_with_segments(74, 0x8000);
+    setup_expect_kernel();
+    assert_int_equal(fake_allocated_pages(), pages + 2); // of the image
 }
 
 static const uint64_t limine_request[2] = {0xc7b1dd30df4c8b88, 0x0a82e883a194f07b};

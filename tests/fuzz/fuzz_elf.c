@@ -41,7 +41,6 @@ static void check_error(const struct elf_error *error) {
 static void check_segment(const struct elf_image *image, uint32_t i, uint64_t file_bytes) {
     const struct elf_segment *segment = &image->segments[i];
     uint64_t end = segment->virt + segment->mem_bytes;
-    struct elf_page_range pages = elf_segment_pages(image, i);
     require(segment->mem_bytes != 0 && end > segment->virt);
     require(segment->virt >= SLIPWAY_KERNEL_MIN && end <= SLIPWAY_KERNEL_MAX);
     require(segment->virt >= image->virt_start && end <= image->virt_end);
@@ -49,18 +48,50 @@ static void check_segment(const struct elf_image *image, uint32_t i, uint64_t fi
     require(segment->file_bytes == 0 || (segment->file_offset <= file_bytes &&
                                          segment->file_bytes <= file_bytes - segment->file_offset));
     require(!(segment->write && segment->execute));
-    require(pages.start <= pages.end && pages.end >= end);
-    if (i > 0) {
-        require(segment->virt >= segment[-1].virt + segment[-1].mem_bytes);
-        require(pages.start >= elf_segment_pages(image, i - 1).end);
-        require(pages.start <= segment->virt ||
-                (segment->write == segment[-1].write && segment->execute == segment[-1].execute));
+    require(i == 0 || segment->virt >= segment[-1].virt + segment[-1].mem_bytes);
+}
+
+// The run in which the page at `virt` lies.
+static const struct elf_run *find_run(const struct elf_image *image, uint64_t virt) {
+    for (uint32_t i = 0; i < image->run_count; i++)
+        if (virt >= image->runs[i].start && virt < image->runs[i].end)
+            return &image->runs[i];
+    return NULL;
+}
+
+static void check_rights(const struct elf_image *image, const struct elf_segment *segment,
+                         uint64_t virt) {
+    const struct elf_run *run = find_run(image, virt);
+    bool is_relro = virt >= image->relro_start && virt < image->relro_end;
+    uint32_t rights = (segment->write && !is_relro ? SLIPWAY_RIGHT_WRITE : 0) |
+                      (segment->execute ? SLIPWAY_RIGHT_EXECUTE : 0);
+    require(run != NULL && run->rights == rights);
+}
+
+// Of a segment the pages at its ends and at those of RELRO tell for the others.
+static void check_runs(const struct elf_image *image) {
+    require(image->run_count <= image->segment_count + 2);
+    for (uint32_t i = 0; i < image->run_count; i++) {
+        const struct elf_run *run = &image->runs[i];
+        require(run->start < run->end && run->start % 4096 == 0 && run->end % 4096 == 0);
+        require(i == 0 || run[-1].end < run->start ||
+                (run[-1].end == run->start && run[-1].rights != run->rights));
+    }
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        uint64_t end = segment->virt + segment->mem_bytes;
+        const uint64_t pages[] = {segment->virt,          end - 1,
+                                  image->relro_start - 1, image->relro_start,
+                                  image->relro_end - 1,   image->relro_end};
+        for (uint32_t page = 0; page < ARRAY_LEN(pages); page++)
+            if (pages[page] >= segment->virt && pages[page] < end)
+                check_rights(image, segment, pages[page]);
     }
 }
 
 static void check_image(const struct elf_image *image, uint64_t file_bytes) {
     bool entry_found = false;
-    require(image->segment_count >= 1 && image->segment_count <= ELF_SEGMENTS_MAX);
+    require(image->segment_count >= 1);
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *segment = &image->segments[i];
         check_segment(image, i, file_bytes);
@@ -73,7 +104,7 @@ static void check_image(const struct elf_image *image, uint64_t file_bytes) {
     require(image->virt_start % 4096 == 0 && image->virt_end % 4096 == 0);
     require(image->relro_start % 4096 == 0 && image->relro_end % 4096 == 0);
     require(image->relro_start <= image->relro_end && image->relro_end <= image->virt_end);
-    require(image->note_count <= ELF_PHDRS_MAX);
+    check_runs(image);
 }
 
 static void read_notes(const struct elf_image *image, const uint8_t *file) {
@@ -144,8 +175,11 @@ static void load(const uint8_t *file, size_t bytes) {
         return;
     }
     require(header.phdrs_offset <= bytes && header.phdrs_bytes <= bytes - header.phdrs_offset);
-    if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, &image, &error) != ELF_OK) {
+    void *lists = malloc(elf_lists_bytes(header.phdr_count));
+    if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, lists, &image, &error) !=
+        ELF_OK) {
         check_error(&error);
+        free(lists);
         return;
     }
     check_image(&image, bytes);
@@ -156,6 +190,7 @@ static void load(const uint8_t *file, size_t bytes) {
             find_origin(file, segment->file_offset, segment->file_bytes);
     }
     place(&image, file);
+    free(lists);
 }
 
 // A static PIE with two relocations, RELRO and a note.

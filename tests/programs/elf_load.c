@@ -55,6 +55,10 @@ static void print_image(const struct elf_image *image) {
                segment->file_offset, segment->file_bytes, segment->mem_bytes,
                segment->write ? 'w' : '-', segment->execute ? 'x' : '-');
     }
+    for (uint32_t i = 0; i < image->run_count; i++) {
+        const struct elf_run *run = &image->runs[i];
+        printf("run.%u=%#lx %#lx %u\n", i, run->start, run->end, run->rights);
+    }
 }
 
 static void print_wishes(const struct elf_image *image, const uint8_t *file) {
@@ -110,11 +114,14 @@ int main(int argc, char **argv) {
     uint8_t *file = read_file(argv[1], &bytes);
     if (elf_parse_header(file, bytes, bytes, &header, &error) != ELF_OK)
         refuse_headers(&error, file, bytes);
-    if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, &image, &error) != ELF_OK)
+    void *lists = malloc(elf_lists_bytes(header.phdr_count));
+    if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, lists, &image, &error) !=
+        ELF_OK)
         refuse_headers(&error, file, bytes);
     print_image(&image);
     print_wishes(&image, file);
     place(&image, file, argv[2]);
+    free(lists);
     free(file);
     return 0;
 }

@@ -39,7 +39,7 @@ static const char *break_header(struct boot *boot) {
         POKE_HEADER(phdr_bytes, 57);
         return "size of a program header";
     case 7:
-        POKE_HEADER(phdr_count, boot_chance(boot, 50) ? 0 : 65 + boot_below(boot, 1000));
+        POKE_HEADER(phdr_count, boot_chance(boot, 50) ? 0 : ELF_PN_XNUM);
         return "number of program headers";
     case 8:
         POKE_HEADER(phdrs_offset, boot->kernel.file_bytes - boot_below(boot, 56));

@@ -246,11 +246,11 @@ TEST("elf relocate: a target outside the segments is refused") {
     }
 }
 
-TEST("elf relocate: a target outside as many segments as there may be is refused") {
+TEST("elf relocate: a target between many segments is refused") {
     struct program *program = make();
     struct elf_file *file = &program->file;
     elf_file_add(file, ELF_PT_GNU_RELRO, 0x3000, 0x2000, 0x1000);
-    while (file->header.phdr_count < ELF_SEGMENTS_MAX + 2) // the dynamic section and RELRO
+    while (file->header.phdr_count < 60)
         elf_file_add(file, ELF_PT_LOAD, 0x1000, UINT64_C(0x1000) * (file->header.phdr_count + 8),
                      16);
     add_rela(program, 0xd010, ELF_R_X86_64_RELATIVE, 0);

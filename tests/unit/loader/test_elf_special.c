@@ -53,6 +53,38 @@ static void expect_relro(const struct elf_file *file, uint64_t start, uint64_t e
     struct elf_image image = elf_file_accept(file);
     assert_int_equal(image.relro_start, start);
     assert_int_equal(image.relro_end, end);
+    for (uint32_t i = 0; i < image.run_count; i++) {
+        const struct elf_run *run = &image.runs[i];
+        assert_true(run->rights == 0 || run->end <= start || run->start >= end);
+    }
+}
+
+TEST("elf: RELRO cuts the run of its segment, at both ends or one, or is all of it") {
+    struct elf_file file = elf_file_make();
+    uint64_t base = ELF_FILE_BASE, data = base + 0x2000;
+    struct elf64_phdr *relro = elf_file_add(&file, ELF_PT_GNU_RELRO, 0x3000, data, 0x1000);
+    file.phdrs[ELF_FILE_DATA].mem_bytes = 0x2800;
+    struct elf_image image = elf_file_accept(&file);
+    struct elf_run want[5] = {{base, base + 0x1000, SLIPWAY_RIGHT_EXECUTE},
+                              {base + 0x1000, data + 0x1000, 0}, // one with the read-only data
+                              {data + 0x1000, data + 0x3000, SLIPWAY_RIGHT_WRITE}};
+    elf_file_expect_runs(&image, want, 3);
+    relro->mem_bytes = 0x3000; // its last page, too
+    image = elf_file_accept(&file);
+    want[1].end = data + 0x3000;
+    elf_file_expect_runs(&image, want, 2);
+    relro->virt = data + 0x1000;
+    relro->mem_bytes = 0x1000;
+    image = elf_file_accept(&file);
+    want[1].end = data;
+    want[2] = (struct elf_run){data, data + 0x1000, SLIPWAY_RIGHT_WRITE};
+    want[3] = (struct elf_run){data + 0x1000, data + 0x2000, 0};
+    want[4] = (struct elf_run){data + 0x2000, data + 0x3000, SLIPWAY_RIGHT_WRITE};
+    elf_file_expect_runs(&image, want, 5);
+    relro->mem_bytes = 0x2000;
+    image = elf_file_accept(&file);
+    want[3].end = data + 0x3000;
+    elf_file_expect_runs(&image, want, 4);
 }
 
 TEST("elf: RELRO covers the whole pages inside it, and its segment's first page") {
@@ -138,11 +170,11 @@ TEST("elf: pages in which another segment has bytes are not RELRO, before, behin
 TEST("elf: notes are listed with their place, as many as there are") {
     struct elf_file file = elf_file_make();
     elf_file_add(&file, ELF_PT_NOTE, UINT64_MAX, 0, 0);
-    for (uint64_t i = 4; i < ELF_PHDRS_MAX; i++)
+    for (uint64_t i = 4; i < ELF_FILE_PHDRS; i++)
         elf_file_add(&file, ELF_PT_NOTE, 0x2000 + i, 0, 60 + i);
     struct elf_image image = elf_file_accept(&file);
-    assert_int_equal(image.note_count, ELF_PHDRS_MAX - 4);
-    for (uint64_t i = 4; i < ELF_PHDRS_MAX; i++) {
+    assert_int_equal(image.note_count, ELF_FILE_PHDRS - 4);
+    for (uint64_t i = 4; i < ELF_FILE_PHDRS; i++) {
         assert_int_equal(image.notes[i - 4].file_offset, 0x2000 + i);
         assert_int_equal(image.notes[i - 4].bytes, 60 + i);
     }

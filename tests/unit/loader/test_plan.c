@@ -11,21 +11,21 @@ enum { MAPPINGS_MAX = 512 };
 
 static struct slipway_mapping mappings[MAPPINGS_MAX];
 
-// Text, read-only data, and a writable segment of four pages whose first is RELRO.
+// Text, read-only data, a hole, and four writable pages of which the first is RELRO.
 static struct elf_image make_kernel(void) {
+    static struct elf_run runs[4];
     uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    runs[0] = (struct elf_run){base, base + 0x2000, SLIPWAY_RIGHT_EXECUTE};
+    runs[1] = (struct elf_run){base + 0x2000, base + 0x3000, 0};
+    runs[2] = (struct elf_run){base + 0x4000, base + 0x5000, 0};
+    runs[3] = (struct elf_run){base + 0x5000, base + 0x8000, SLIPWAY_RIGHT_WRITE};
     return (struct elf_image){
         .type = ELF_TYPE_EXEC,
         .entry = base,
         .virt_start = base,
         .virt_end = base + 8 * FRAME_BYTES,
-        .segment_count = 3, // what stands behind them is none
-        .segments = {{.virt = base, .mem_bytes = 2 * FRAME_BYTES, .execute = true},
-                     {.virt = base + 2 * FRAME_BYTES, .mem_bytes = 100},
-                     {.virt = base + 4 * FRAME_BYTES, .mem_bytes = 4 * FRAME_BYTES, .write = true},
-                     {.virt = base + 9 * FRAME_BYTES, .mem_bytes = FRAME_BYTES}},
-        .relro_start = base + 4 * FRAME_BYTES,
-        .relro_end = base + 5 * FRAME_BYTES,
+        .runs = runs,
+        .run_count = ARRAY_LEN(runs),
     };
 }
 
@@ -351,27 +351,39 @@ TEST("plan: RAM of two kinds that touches is one mapping, from the first region 
     expect_mapping(0, SLIPWAY_HHDM_BASE, 0, 0x3000, 1, 0, SLIPWAY_MAP_DIRECT);
 }
 
-TEST("plan: RELRO takes the right to write away, and no other") {
+// The first region ends in the read-only run 1, the second in the gap; the third holds the end of
+// no run, the fourth begins in run 2.
+TEST("plan: regions of RAM and runs of the kernel may end anywhere in each other") {
+    static const struct memmap_region regions[] = {
+        {0x100000, 0x202000, SLIPWAY_MEM_USABLE, true},
+        {0x202000, 0x202800, SLIPWAY_MEM_USABLE, true},
+        {0x202800, 0x203800, SLIPWAY_MEM_BOOT_SERVICES, true},
+        {0x203800, 0x204000, SLIPWAY_MEM_RESERVED, false},
+        {0x204000, 0x204800, SLIPWAY_MEM_USABLE, true},
+        {0x204c00, 0x300000, SLIPWAY_MEM_USABLE, true},
+    };
     struct elf_image kernel = make_kernel();
     struct plan_input input = make_input(&kernel);
-    uint64_t base = SLIPWAY_KERNEL_DEFAULT;
-    kernel.relro_start = base;
-    assert_int_equal(plan_make_manifest(&input, mappings), 14);
-    expect_mapping(10, base, 0x200000, 0x2000, 2, 0, SLIPWAY_MAP_KERNEL);
-    expect_mapping(11, base + 0x2000, 0x202000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
-    expect_mapping(12, base + 0x4000, 0x204000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
-    expect_mapping(13, base + 0x5000, 0x205000, 0x3000, 1, 0, SLIPWAY_MAP_KERNEL);
+    input.regions = regions;
+    input.region_count = ARRAY_LEN(regions);
+    uint64_t hhdm = SLIPWAY_HHDM_BASE;
+    plan_make_manifest(&input, mappings);
+    expect_mapping(0, hhdm + 0x100000, 0x100000, 0x100000, 1, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(1, hhdm + 0x200000, 0x200000, 0x3000, 0, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(2, hhdm + 0x203000, 0x203000, 0x800, 1, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(3, hhdm + 0x204000, 0x204000, 0x800, 0, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(4, hhdm + 0x204c00, 0x204c00, 0x400, 0, 0, SLIPWAY_MAP_DIRECT);
+    expect_mapping(5, hhdm + 0x205000, 0x205000, 0xfb000, 1, 0, SLIPWAY_MAP_DIRECT);
+    assert_int_equal(mappings[6].purpose, SLIPWAY_MAP_STACK);
 }
 
 TEST("plan: the largest manifest is as large as its bound") {
-    struct elf_image kernel = {.virt_start = SLIPWAY_KERNEL_DEFAULT,
-                               .segment_count = ELF_SEGMENTS_MAX};
+    struct elf_run runs[34];
+    struct elf_image kernel = {
+        .virt_start = SLIPWAY_KERNEL_DEFAULT, .runs = runs, .run_count = ARRAY_LEN(runs)};
     uint64_t virt = kernel.virt_start;
-    for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++, virt += 4 * FRAME_BYTES)
-        kernel.segments[i] = (struct elf_segment){.virt = virt, .mem_bytes = 3 * FRAME_BYTES};
-    kernel.segments[ELF_SEGMENTS_MAX - 1].write = true;
-    kernel.relro_start = virt - 3 * FRAME_BYTES; // the page in the middle
-    kernel.relro_end = virt - 2 * FRAME_BYTES;
+    for (uint32_t i = 0; i < ARRAY_LEN(runs); i++, virt += 4 * FRAME_BYTES)
+        runs[i] = (struct elf_run){virt, virt + FRAME_BYTES, 0};
     struct slipway_framebuffer framebuffers[PLAN_FRAMEBUFFERS_MAX];
     for (uint32_t i = 0; i < ARRAY_LEN(framebuffers); i++)
         framebuffers[i] = (struct slipway_framebuffer){.address_phys = GIB(2), .bytes = MIB(1)};
@@ -389,18 +401,12 @@ TEST("plan: the largest manifest is as large as its bound") {
     input.firmware = firmware;
     input.firmware_count = PLAN_FIRMWARE_MAX;
     input.other_cpus = 20;
-    uint64_t bound = plan_mapping_bound(input.region_count, input.other_cpus);
+    uint64_t bound = plan_mapping_bound(input.region_count, kernel.run_count, input.other_cpus);
     uint64_t count = plan_make_manifest(&input, mappings);
     // RAM cut by every read-only run, stacks, loader, screens, firmware's pages cut by RAM, and all
     // runs.
-    uint64_t others = 2 * ELF_SEGMENTS_MAX + 21 + 3 + 7 + (64 + 2) + ELF_SEGMENTS_MAX;
-    assert_int_equal(count, 2 + others + 2);
+    assert_int_equal(count, 2 + 2 * ARRAY_LEN(runs) + 21 + 3 + 7 + (64 + 2) + ARRAY_LEN(runs));
     assert_int_equal(bound, count);
-    for (uint32_t i = 0; i < ELF_SEGMENTS_MAX; i++)
-        kernel.segments[i].write = true;
-    kernel.relro_start = kernel.virt_start; // all of it, so that nothing is cut
-    kernel.relro_end = virt;
-    assert_int_equal(plan_make_manifest(&input, mappings), 2 + others);
 }
 
 // ---- The firmware's pages

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 enum {
-    ELF_FILE_PHDRS = 70, // more than a file may have
-    ELF_FILE_TEXT = 0,   // program headers of elf_file_make
+    ELF_FILE_PHDRS = 70,
+    ELF_FILE_TEXT = 0, // program headers of elf_file_make
     ELF_FILE_RODATA = 1,
     ELF_FILE_DATA = 2,
 };
@@ -38,7 +38,7 @@ void elf_file_move(struct elf_file *file, uint64_t by);
 struct elf64_phdr *elf_file_add(struct elf_file *file, uint32_t type, uint64_t offset,
                                 uint64_t virt, uint64_t bytes);
 
-// Parses header and segments as the loader does.
+// Parses header and segments as the loader does. The image's lists are valid until the next call.
 enum elf_status elf_file_parse(const struct elf_file *file, uint64_t file_bytes,
                                struct elf_image *ret_image, struct elf_error *ret_error);
 
@@ -47,6 +47,10 @@ void elf_file_expect_text(const struct elf_error *error, const char *want);
 
 // Asserts that the file is accepted without an error, and returns its image.
 struct elf_image elf_file_accept(const struct elf_file *file);
+
+// Asserts that these are all runs of the image.
+void elf_file_expect_runs(const struct elf_image *image, const struct elf_run *want,
+                          uint32_t count);
 
 // Asserts that the file is refused for `want`, in exactly these words, and that no image comes of
 // it; of the second, its first `file_bytes` bytes.

@@ -22,6 +22,16 @@ struct elf_image elf_file_accept(const struct elf_file *file) {
     return image;
 }
 
+void elf_file_expect_runs(const struct elf_image *image, const struct elf_run *want,
+                          uint32_t count) {
+    assert_int_equal(image->run_count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(image->runs[i].start, want[i].start);
+        assert_int_equal(image->runs[i].end, want[i].end);
+        assert_int_equal(image->runs[i].rights, want[i].rights);
+    }
+}
+
 void elf_file_refuse_cut(const struct elf_file *file, uint64_t file_bytes, enum elf_status want,
                          const char *text) {
     struct elf_image image, before;
