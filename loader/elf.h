@@ -1,4 +1,4 @@
-// Reads and checks ELF64 kernels, ET_EXEC and static-PIE ET_DYN, in this order: header, program
+// Reads and checks ELF64 kernels, ET_EXEC and ET_DYN, in this order: header, program
 // headers, notes, and, once the image stands in its final pages, its relocations.
 //
 // Owns: what is a kernel that Slipway boots. Does not own: files, memory, page tables, and the
@@ -39,9 +39,8 @@ enum elf_status {
     ELF_ERR_PHDRS_MANY,
     ELF_ERR_PHDRS_OUTSIDE, // a: offset, b: bytes, c: bytes of the file
     // the segments
-    ELF_ERR_INTERPRETER, // index
-    ELF_ERR_TLS,         // index; a: bytes
-    ELF_ERR_TWICE,       // index, other; a: p_type of both
+    ELF_ERR_TLS,   // index; a: bytes
+    ELF_ERR_TWICE, // index, other; a: p_type of both
     ELF_ERR_SEGMENTS_NONE,
     ELF_ERR_FILE_RANGE,    // index; a: offset, b: bytes, c: bytes of the file
     ELF_ERR_FILE_SIZE,     // index; a: bytes in the file, b: in memory
@@ -66,8 +65,8 @@ enum elf_status {
     ELF_ERR_NOTE_STACK,     // a: bytes
     ELF_ERR_NOTE_HHDM,      // a: base, b: the lowest one, c: the highest
     ELF_ERR_NOTE_LEVELS,    // a: levels
-    // the relocations
-    ELF_ERR_LIBRARY,
+    // the relocations: index in its table; d: d_tag of the table
+    ELF_ERR_LIBRARY, // name
     ELF_ERR_TEXT_RELOCATIONS,
     ELF_ERR_RELOCATION_KIND,      // a: d_tag
     ELF_ERR_RELOCATION_TABLE,     // a: address, b: bytes, c: bytes an entry
@@ -75,6 +74,11 @@ enum elf_status {
     ELF_ERR_RELOCATION_TARGET,    // index; a: the target
     ELF_ERR_RELOCATION_READ_ONLY, // index, other: the segment; a: the target
     ELF_ERR_RELOCATION_SELF,      // index; a: the target
+    ELF_ERR_RELOCATION_BITMAP,    // index
+    ELF_ERR_SYMBOL_NONE,          // index; a: number of the symbol
+    ELF_ERR_SYMBOL_UNDEFINED,     // index, name
+    ELF_ERR_SYMBOL_TYPE,          // index, name; a: the type
+    ELF_ERR_SYMBOL_COMMON,        // index, name
     // what the file is instead; a: offset of the signature
     ELF_IS_GZIP,
     ELF_IS_XZ,
@@ -94,6 +98,7 @@ struct elf_error {
     uint32_t index; // of the program header or relocation in question
     uint32_t other; // of the second program header in question
     uint64_t a, b, c, d;
+    char name[80]; // of a library or symbol, as much of it as has room; printable
 };
 
 // Writes the reason, without a file name before it or a newline after it.
@@ -101,7 +106,7 @@ void elf_error_print(const struct sink *sink, const struct elf_error *error);
 
 enum elf_type {
     ELF_TYPE_EXEC, // runs where it was linked
-    ELF_TYPE_DYN,  // static PIE: may be slid
+    ELF_TYPE_DYN,  // position independent: may be slid
 };
 
 // A validated file header.

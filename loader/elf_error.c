@@ -7,7 +7,8 @@
 #include "common/base/assert.h"
 
 // In a template, $i and $o are the two indices, $a to $d the values in hexadecimal, $A to $D the
-// same in decimal, and $n is the name of the number a.
+// same in decimal, $n is the name of the number a and $r what to do about it, $s the name of a
+// library or symbol, and $t that of the table whose tag is d.
 static const char *const templates[] = {
     [ELF_OK] = "no error",
     [ELF_ERR_SHORT] = "$A bytes are too few for an ELF header",
@@ -25,7 +26,6 @@ static const char *const templates[] = {
     [ELF_ERR_PHDRS_OUTSIDE] =
         "the program headers, $B bytes at offset $a, lie outside the file of $C bytes",
 
-    [ELF_ERR_INTERPRETER] = "dynamically linked (program header $i is PT_INTERP); link statically",
     [ELF_ERR_TLS] = "program header $i: thread-local storage (PT_TLS, $A bytes) is not supported",
     [ELF_ERR_TWICE] = "program header $i: a second $n, the first is $o",
     [ELF_ERR_SEGMENTS_NONE] = "nothing to load",
@@ -61,16 +61,25 @@ static const char *const templates[] = {
         "the Slipway note asks for a direct map at $a, not a multiple of 512 GiB from $b to $c",
     [ELF_ERR_NOTE_LEVELS] = "the Slipway note asks for $A paging levels, neither 4 nor 5",
 
-    [ELF_ERR_LIBRARY] = "needs a shared library (DT_NEEDED); link statically",
+    [ELF_ERR_LIBRARY] = "needs the shared library $s (DT_NEEDED); link statically",
     [ELF_ERR_TEXT_RELOCATIONS] = "has text relocations (DT_TEXTREL); compile with -fpie",
     [ELF_ERR_RELOCATION_KIND] = "relocation kind $n is not supported",
     [ELF_ERR_RELOCATION_TABLE] =
-        "the relocation table, $B bytes at $a in entries of $C, is malformed or in no segment",
-    [ELF_ERR_RELOCATION_TYPE] = "relocation $i: type $A ($n) is not supported",
-    [ELF_ERR_RELOCATION_TARGET] = "relocation $i: target $a lies in no segment",
+        "$t, $B bytes at $a in entries of $C, is malformed or lies in no single segment",
+    [ELF_ERR_RELOCATION_TYPE] = "relocation $i of $t: type $A ($n) is not supported$r",
+    [ELF_ERR_RELOCATION_TARGET] = "relocation $i of $t: target $a lies in no segment",
     [ELF_ERR_RELOCATION_READ_ONLY] =
-        "relocation $i: target $a lies in segment $o, which is not writable",
-    [ELF_ERR_RELOCATION_SELF] = "relocation $i: target $a lies in the relocation table",
+        "relocation $i of $t: target $a lies in segment $o, which is not writable",
+    [ELF_ERR_RELOCATION_SELF] =
+        "relocation $i of $t: target $a lies in a table that the relocations need",
+    [ELF_ERR_RELOCATION_BITMAP] = "relocation $i of $t is a bitmap, and no address comes before it",
+    [ELF_ERR_SYMBOL_NONE] = "relocation $i of $t: symbol $A is not in a symbol table (DT_SYMTAB)",
+    [ELF_ERR_SYMBOL_UNDEFINED] =
+        "relocation $i of $t: symbol $s is undefined; link what defines it, or declare it weak",
+    [ELF_ERR_SYMBOL_TYPE] =
+        "relocation $i of $t: symbol $s is of type $n, which is not supported$r",
+    [ELF_ERR_SYMBOL_COMMON] =
+        "relocation $i of $t: symbol $s has no memory (SHN_COMMON); link with -d",
 
     [ELF_IS_GZIP] = "gzip-compressed: decompress it",
     [ELF_IS_XZ] = "xz-compressed: decompress it",
@@ -91,48 +100,63 @@ struct number_name {
     enum elf_status status; // whose a it names
     uint64_t number;
     const char *name;
+    const char *remedy; // or null
 };
+
+#define LIBRARY  "; there is no library to copy from: compile with -fpie"
+#define RESOLVER "; no resolver runs before the kernel: compile without ifunc"
+#define TLS      "; compile with -ftls-model=local-exec"
+#define NARROW   "; compile with -fpie"
 
 static const struct number_name names[] = {
-    {ELF_ERR_TWICE, ELF_PT_DYNAMIC, "PT_DYNAMIC"},
-    {ELF_ERR_TWICE, ELF_PT_GNU_RELRO, "PT_GNU_RELRO"},
-    {ELF_ERR_RELOCATION_KIND, ELF_DT_REL, "DT_REL"},
-    {ELF_ERR_RELOCATION_KIND, ELF_DT_RELR, "DT_RELR"},
-    {ELF_ERR_RELOCATION_KIND, ELF_DT_JMPREL, "DT_JMPREL"},
-    {ELF_ERR_RELOCATION_TYPE, 1, "R_X86_64_64"},
-    {ELF_ERR_RELOCATION_TYPE, 2, "R_X86_64_PC32"},
-    {ELF_ERR_RELOCATION_TYPE, 5, "R_X86_64_COPY"},
-    {ELF_ERR_RELOCATION_TYPE, 6, "R_X86_64_GLOB_DAT"},
-    {ELF_ERR_RELOCATION_TYPE, 7, "R_X86_64_JUMP_SLOT"},
-    {ELF_ERR_RELOCATION_TYPE, 10, "R_X86_64_32"},
-    {ELF_ERR_RELOCATION_TYPE, 11, "R_X86_64_32S"},
-    {ELF_ERR_RELOCATION_TYPE, 16, "R_X86_64_DTPMOD64"},
-    {ELF_ERR_RELOCATION_TYPE, 17, "R_X86_64_DTPOFF64"},
-    {ELF_ERR_RELOCATION_TYPE, 18, "R_X86_64_TPOFF64"},
-    {ELF_ERR_RELOCATION_TYPE, 37, "R_X86_64_IRELATIVE"},
+    {ELF_ERR_TWICE, ELF_PT_DYNAMIC, "PT_DYNAMIC", NULL},
+    {ELF_ERR_TWICE, ELF_PT_GNU_RELRO, "PT_GNU_RELRO", NULL},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_REL, "DT_REL", NULL},
+    {ELF_ERR_RELOCATION_TYPE, 2, "R_X86_64_PC32", NARROW},
+    {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_COPY, "R_X86_64_COPY", LIBRARY},
+    {ELF_ERR_RELOCATION_TYPE, 10, "R_X86_64_32", NARROW},
+    {ELF_ERR_RELOCATION_TYPE, 11, "R_X86_64_32S", NARROW},
+    {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_DTPMOD64, "R_X86_64_DTPMOD64", TLS},
+    {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_DTPOFF64, "R_X86_64_DTPOFF64", TLS},
+    {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_TPOFF64, "R_X86_64_TPOFF64", TLS},
+    {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_TLSDESC, "R_X86_64_TLSDESC", TLS},
+    {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_IRELATIVE, "R_X86_64_IRELATIVE", RESOLVER},
+    {ELF_ERR_SYMBOL_TYPE, ELF_STT_TLS, "STT_TLS", TLS},
+    {ELF_ERR_SYMBOL_TYPE, ELF_STT_GNU_IFUNC, "STT_GNU_IFUNC", RESOLVER},
 };
 
-static const char *number_name(const struct elf_error *error) {
+static struct number_name find_name(const struct elf_error *error) {
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (names[i].status == error->status && names[i].number == error->a)
-            return names[i].name;
-    return "unknown";
+            return names[i];
+    return (struct number_name){.name = "unknown"};
+}
+
+static const char *table_name(uint64_t tag) {
+    return tag == ELF_DT_RELR ? "DT_RELR" : tag == ELF_DT_JMPREL ? "DT_JMPREL" : "DT_RELA";
 }
 
 static void print_value(const struct sink *sink, const struct elf_error *error, char what) {
     const uint64_t values[] = {error->a, error->b, error->c, error->d};
-    ASSERT(what == 'i' || what == 'o' || what == 'n' || (what >= 'a' && what <= 'd') ||
-           (what >= 'A' && what <= 'D'));
+    struct number_name name = find_name(error);
     if (what == 'i')
         fmt_print(sink, "%u", error->index);
     else if (what == 'o')
         fmt_print(sink, "%u", error->other);
     else if (what == 'n')
-        fmt_print(sink, "%s", number_name(error));
+        fmt_print(sink, "%s", name.name);
+    else if (what == 'r')
+        fmt_print(sink, "%s", name.remedy == NULL ? "" : name.remedy);
+    else if (what == 's')
+        fmt_print(sink, "%s", error->name);
+    else if (what == 't')
+        fmt_print(sink, "%s", table_name(error->d));
     else if (what >= 'a' && what <= 'd')
         fmt_print(sink, "0x%lx", values[what - 'a']);
-    else
+    else {
+        ASSERT(what >= 'A' && what <= 'D');
         fmt_print(sink, "%lu", values[what - 'A']);
+    }
 }
 
 void elf_error_print(const struct sink *sink, const struct elf_error *error) {

@@ -1,8 +1,8 @@
 // ELF64 as it stands in a file, little-endian: structures and numbers, nothing else. Nothing in a
 // file is aligned, so these are copied out, never pointed at.
 //
-// System V gABI (2013 draft) chapters 4 and 5; x86-64 psABI 1.0 section 4.4; GNU extensions as in
-// the Linux Standard Base 5.0, section 11.
+// System V gABI (2013 draft, DT_RELR of 2018) chapters 4 and 5; x86-64 psABI 1.0 section 4.4; GNU
+// extensions as in the Linux Standard Base 5.0, section 11.
 #pragma once
 
 #include <stdint.h>
@@ -84,14 +84,23 @@ _Static_assert(sizeof(struct elf64_note) == 12);
 enum {
     ELF_DT_NULL = 0,
     ELF_DT_NEEDED = 1,
+    ELF_DT_PLTRELSZ = 2,
+    ELF_DT_STRTAB = 5,
+    ELF_DT_SYMTAB = 6,
     ELF_DT_RELA = 7,
     ELF_DT_RELASZ = 8,
     ELF_DT_RELAENT = 9,
+    ELF_DT_STRSZ = 10,
+    ELF_DT_SYMENT = 11,
     ELF_DT_REL = 17,
+    ELF_DT_PLTREL = 20,
     ELF_DT_TEXTREL = 22,
     ELF_DT_JMPREL = 23,
     ELF_DT_FLAGS = 30,
+    ELF_DT_RELRSZ = 35,
     ELF_DT_RELR = 36,
+    ELF_DT_RELRENT = 37,
+    ELF_DT_KNOWN,       // all that matter are below
     ELF_DF_TEXTREL = 4, // in the value of DT_FLAGS
 };
 
@@ -101,10 +110,19 @@ struct elf64_dynamic {
 };
 _Static_assert(sizeof(struct elf64_dynamic) == 16);
 
-// The low half of r_info
+// The low half of r_info; S is the symbol's value, A the addend
 enum {
     ELF_R_X86_64_NONE = 0,
-    ELF_R_X86_64_RELATIVE = 8, // *target = slide + addend
+    ELF_R_X86_64_64 = 1,        // S + A
+    ELF_R_X86_64_COPY = 5,      // the symbol's bytes
+    ELF_R_X86_64_GLOB_DAT = 6,  // S
+    ELF_R_X86_64_JUMP_SLOT = 7, // S
+    ELF_R_X86_64_RELATIVE = 8,  // slide + A
+    ELF_R_X86_64_DTPMOD64 = 16,
+    ELF_R_X86_64_DTPOFF64 = 17,
+    ELF_R_X86_64_TPOFF64 = 18,
+    ELF_R_X86_64_TLSDESC = 36,
+    ELF_R_X86_64_IRELATIVE = 37, // what the function at slide + A returns
 };
 
 struct elf64_rela {
@@ -114,3 +132,25 @@ struct elf64_rela {
     uint64_t addend;
 };
 _Static_assert(sizeof(struct elf64_rela) == 24);
+
+// st_info / 16, st_info % 16, st_shndx
+enum {
+    ELF_STB_GLOBAL = 1,
+    ELF_STB_WEAK = 2,
+    ELF_STT_OBJECT = 1,
+    ELF_STT_TLS = 6,
+    ELF_STT_GNU_IFUNC = 10,
+    ELF_SHN_UNDEF = 0,
+    ELF_SHN_ABS = 0xfff1,
+    ELF_SHN_COMMON = 0xfff2,
+};
+
+struct elf64_symbol {
+    uint32_t name; // offset in DT_STRTAB
+    uint8_t info;
+    uint8_t other;
+    uint16_t section;
+    uint64_t value;
+    uint64_t bytes;
+};
+_Static_assert(sizeof(struct elf64_symbol) == 24);

@@ -18,3 +18,39 @@ bool elf_is_note(const uint8_t *at, uint64_t bytes);
 // The segment with all of [virt, virt + bytes) in its memory (run addresses), or null.
 const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,
                                            uint64_t bytes);
+
+// Tables of relocations that a dynamic section may name.
+enum {
+    ELF_TABLE_RELA,
+    ELF_TABLE_JMPREL,
+    ELF_TABLE_RELR,
+    ELF_TABLES,
+};
+
+struct elf_table {
+    uint8_t tag; // ELF_DT_...: of its address, its bytes, and the bytes of an entry (0: none)
+    uint8_t bytes_tag;
+    uint8_t each_tag;
+    uint8_t each;  // bytes of an entry
+    uint64_t virt; // run address; all of the table lies in one segment
+    uint64_t count;
+};
+
+struct elf_dynamic {
+    struct elf_table tables[ELF_TABLES];
+    uint64_t symbols; // run address
+    uint64_t symbol_count;
+    uint64_t strings;
+    uint64_t strings_bytes;
+};
+
+// Reads the dynamic section of a placed image. What needs a dynamic linker is refused.
+enum elf_status elf_read_dynamic(const struct elf_image *image, const struct elf_memory *memory,
+                                 struct elf_dynamic *ret_dynamic, struct elf_error *ret_error);
+
+// The run value of a symbol: 0 if that is undefined and weak. `error` has what a refusal says
+// besides of the relocation that asks.
+enum elf_status elf_find_symbol(const struct elf_image *image, const struct elf_memory *memory,
+                                const struct elf_dynamic *dynamic, uint32_t number,
+                                struct elf_error error, uint64_t *ret_value,
+                                struct elf_error *ret_error);

@@ -129,8 +129,6 @@ static enum elf_status take_phdr(struct scan *scan, const struct elf64_phdr *phd
         return take_special(scan, &scan->dynamic, phdr, index);
     case ELF_PT_GNU_RELRO:
         return take_special(scan, &scan->relro, phdr, index);
-    case ELF_PT_INTERP:
-        return ELF_FAIL(scan->ret_error, ELF_ERR_INTERPRETER, .index = index);
     case ELF_PT_TLS:
         // Code finds thread-local data through FS, which the loader does not set up. A refusal is
         // better than a kernel that reads address 0.

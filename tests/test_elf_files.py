@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
+from elftools.elf.relocation import RelocationSection, RelrRelocationSection
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = 0xFFFFFFFF80000000
 PAGE = 4096
 WORDS = 2**64
-R_RELATIVE = 8
+R_NONE, R_64, R_GLOB_DAT, R_JUMP_SLOT, R_RELATIVE = 0, 1, 6, 7, 8
 
 KERNEL = """
 #include "common/boot/slipway_boot.h"
@@ -86,16 +86,36 @@ def expected_image(elf, slide):
     for s in loads:
         elf.stream.seek(s.p_offset)
         image[s.p_vaddr - start:s.p_vaddr - start + s.p_filesz] = elf.stream.read(s.p_filesz)
-    count = 0
+    kinds = set()
     for section in elf.iter_sections():
-        if not isinstance(section, RelocationSection):
+        if not isinstance(section, (RelocationSection, RelrRelocationSection)):
             continue
         for relocation in section.iter_relocations():
-            assert relocation["r_info_type"] == R_RELATIVE
+            kind, value = relocated(elf, section, relocation, image, start, slide)
+            if kind == R_NONE:  # GNU ld leaves some
+                continue
             at = relocation["r_offset"] - start
-            image[at:at + 8] = ((relocation["r_addend"] + slide) % WORDS).to_bytes(8, "little")
-            count += 1
-    return start, end, bytes(image), count
+            image[at:at + 8] = (value % WORDS).to_bytes(8, "little")
+            kinds.add(kind)
+    return start, end, bytes(image), kinds
+
+
+def relocated(elf, section, relocation, image, start, slide):
+    """What kind a relocation is of, and the value of its word."""
+    if isinstance(section, RelrRelocationSection):
+        at = relocation["r_offset"] - start
+        return "RELR", int.from_bytes(image[at:at + 8], "little") + slide
+    kind, addend = relocation["r_info_type"], relocation["r_addend"]
+    if kind in (R_NONE, R_RELATIVE):
+        return kind, addend + slide
+    symbol = elf.get_section(section["sh_link"]).get_symbol(relocation["r_info_sym"])
+    value = symbol["st_value"]
+    if symbol["st_shndx"] == "SHN_UNDEF":
+        assert symbol["st_info"]["bind"] == "STB_WEAK" and value == 0
+    elif symbol["st_shndx"] != "SHN_ABS":
+        value += slide
+    assert kind in (R_64, R_GLOB_DAT, R_JUMP_SLOT)
+    return kind, value + (addend if kind == R_64 else 0)
 
 
 def check(elf_load, path, slid):
@@ -103,12 +123,12 @@ def check(elf_load, path, slid):
     with open(path, "rb") as file:
         elf = ELFFile(file)
         slide = int(plan["slide"], 0)
-        start, end, want, relocations = expected_image(elf, slide)
+        start, end, want, kinds = expected_image(elf, slide)
         assert image == want
         assert int(plan["start"], 0) == (start + slide) % WORDS
         assert int(plan["end"], 0) == (end + slide) % WORDS
         assert int(plan["entry"], 0) == (elf["e_entry"] + slide) % WORDS
-        assert (slide != 0) == slid and (relocations != 0) == slid
+        assert (slide != 0) == slid and bool(kinds) == slid
         assert not slid or (start + slide) % WORDS == DEFAULT
         for index, segment in enumerate(elf.iter_segments()):
             if segment["p_type"] != "PT_LOAD" or not segment["p_memsz"]:
@@ -119,7 +139,24 @@ def check(elf_load, path, slid):
             assert numbers(" ".join(range_)) == [virt, segment["p_offset"], segment["p_filesz"], segment["p_memsz"]]
             flags = segment["p_flags"]
             assert rights == ("w" if flags & 2 else "-") + ("x" if flags & 1 else "-")
-        return plan, elf_relro(elf, slide)
+        expect_runs(plan, elf, slide)
+        return plan, elf_relro(elf, slide), kinds
+
+
+def expect_runs(plan, elf, slide):
+    """Every page of the image is in one run, with the rights of its segments, but for RELRO."""
+    relro = numbers(plan["relro"])
+    want = {}
+    for s in elf.iter_segments("PT_LOAD"):
+        first, last = s["p_vaddr"] // PAGE, (s["p_vaddr"] + s["p_memsz"] - 1) // PAGE
+        for page in range(first, last + 1 if s["p_memsz"] else first):
+            virt = (page * PAGE + slide) % WORDS
+            rights = 0 if relro[0] <= virt < relro[1] else (s["p_flags"] & 2) // 2
+            assert want.setdefault(virt, rights | (s["p_flags"] & 1) * 2) == rights | (s["p_flags"] & 1) * 2
+    runs = [numbers(value) for key, value in plan.items() if key.startswith("run.")]
+    assert {virt: rights for start, end, rights in runs for virt in range(start, end, PAGE)} == want
+    for (_, end, rights), (start, _, next_rights) in zip(runs, runs[1:]):
+        assert end < start or (end == start and rights != next_rights)
 
 
 def elf_relro(elf, slide):
@@ -133,7 +170,7 @@ def elf_relro(elf, slide):
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_kernel_linked_high_is_placed_as_it_is(elf_load, link, compiler, linker):
     path = link(compiler, f"-fuse-ld={linker}", *EXEC, LINKERS[linker], "-Wl,-z,max-page-size=4096")
-    plan, _ = check(elf_load, path, slid=False)
+    plan, *_ = check(elf_load, path, slid=False)
     assert plan["type"] == "exec" and plan["wishes"] == "1 0 32768"
 
 
@@ -142,17 +179,54 @@ def test_a_kernel_linked_high_is_placed_as_it_is(elf_load, link, compiler, linke
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_static_pie_is_slid_and_relocated(elf_load, link, compiler, linker, page):
     path = link(compiler, f"-fuse-ld={linker}", *PIE, f"-Wl,-z,max-page-size={page}", "-Wl,-z,relro", "-Wl,-z,now")
-    plan, relro = check(elf_load, path, slid=True)
+    plan, relro, _ = check(elf_load, path, slid=True)
     assert plan["type"] == "dyn" and plan["wishes"] == "1 0 32768"
     # The pages that become read-only: all of RELRO but what shares its last page.
     start, end = numbers(plan["relro"])
     assert relro is not None and start <= relro[0] < end <= relro[1] and relro[1] - end < PAGE
 
 
+# What makes relocations by symbols: calls and pointers that a library could replace, an absolute
+# symbol, and weak ones that nobody defines.
+SYMBOLS = KERNEL + """
+int shared = 7;
+int *const pointer = &shared, *const behind = &shared + 3;
+__attribute__((noinline)) void called(void) { shared++; }
+void (*const called_by)(void) = called;
+extern char fixed[], missing[] __attribute__((weak));
+void absent(void) __attribute__((weak));
+char *const at_fixed = fixed, *const at_missing = missing;
+char *get(void) { called(); if (absent) absent(); return shared + (missing ? missing : fixed); }
+"""
+SHARED = "-fpic -shared -Wl,-e,_start".split()
+KINDS = [  # name, flags, kinds of relocations that must be among them
+    ("shared", SHARED, {R_64, R_GLOB_DAT, R_JUMP_SLOT, R_RELATIVE}),
+    ("shared, now", [*SHARED, "-Wl,-z,now"], {R_64, R_GLOB_DAT, R_JUMP_SLOT, R_RELATIVE}),
+    ("shared, no PLT", [*SHARED, "-fno-plt"], {R_64, R_GLOB_DAT, R_RELATIVE}),
+    ("symbolic", [*SHARED, "-Wl,-Bsymbolic"], {R_RELATIVE}),
+    ("PIE", "-fpie -pie".split(), {R_RELATIVE}),
+    ("PIE of PIC", "-fpic -pie".split(), {R_RELATIVE}),
+    ("PIE, dynamic symbols", "-fpic -pie -Wl,--export-dynamic".split(), {R_RELATIVE}),
+    ("static PIE", "-fpie -static-pie".split(), {R_RELATIVE}),
+]
+PACKED = {"bfd": "-Wl,-z,pack-relative-relocs", "lld": "-Wl,--pack-dyn-relocs=relr"}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["", "packed"])
+@pytest.mark.parametrize("flags, kinds", [case[1:] for case in KINDS], ids=[case[0] for case in KINDS])
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_whatever_is_position_independent_is_relocated(elf_load, link, compiler, linker, flags, kinds, packed):
+    flags = [*flags, "-Wl,--defsym=fixed=0x1234", *([PACKED[linker]] if packed else [])]
+    plan, _, found = check(elf_load, link(compiler, f"-fuse-ld={linker}", *flags, source=SYMBOLS), slid=True)
+    assert plan["type"] == "dyn" and plan["wishes"] == "1 0 32768"
+    assert kinds - found <= ({R_RELATIVE} if packed else set()) and ("RELR" in found) == packed
+
+
 def test_relro_padded_to_large_pages_is_cut_to_its_segment(elf_load, link):
     """lld rounds the end up to its common page size: here to 2 MiB, of which the segment has a page or two."""
     path = link("gcc", "-fuse-ld=lld", *PIE, "-Wl,-z,max-page-size=2097152", "-Wl,-z,common-page-size=2097152")
-    plan, relro = check(elf_load, path, slid=True)
+    plan, relro, _ = check(elf_load, path, slid=True)
     start, end = numbers(plan["relro"])
     with open(path, "rb") as file:
         owner, = (s.header for s in ELFFile(file).iter_segments("PT_LOAD")
@@ -308,17 +382,31 @@ def test_stripping_changes_nothing(elf_load, link):
 
 # A second note, by hand: the macro's variable has a fixed name.
 TWICE = 'asm(".pushsection .note.slipway, \\"a\\", @note; .long 8, 4, 1; .asciz \\"Slipway\\"; .long 1; .popsection");'
+IFUNC = """
+static int one(void) { return 1; }
+static int (*resolve(void))(void) { return one; }
+static int chosen(void) __attribute__((ifunc("resolve")));
+int get(void) { return chosen(); }
+"""
 REFUSALS = [
-    ("dynamic linker", "-fpie -pie", KERNEL, r"dynamically linked \(program header \d is PT_INTERP\); link statically"),
+    ("library", "-fpie -pie -Wl,--no-as-needed -lc", KERNEL,
+     r"needs the shared library libc\.so\.6 \(DT_NEEDED\); link statically"),
     ("one segment for all", [*EXEC, LINKERS["bfd"], "-Wl,-N"], KERNEL,
      r"segment 0 \[0x[0-9a-f]+, 0x[0-9a-f]+\) is writable and executable"),
     ("linked low", [*EXEC, "-Wl,-Ttext-segment=0x100000"], KERNEL,
      r"segment 0 \[0x100000, 0x[0-9a-f]+\) lies outside the kernel's window \[0xffff800000000000, 0xfffffffffffff000\)"),
-    ("RELR", [*PIE, "-Wl,-z,pack-relative-relocs"], KERNEL, "relocation kind DT_RELR is not supported"),
     ("thread-local", PIE, KERNEL + "_Thread_local int own = 5; int get(void) { return own; }",
      r"program header \d: thread-local storage \(PT_TLS, 4 bytes\) is not supported"),
-    ("undefined symbol", "-fpic -shared -Wl,-z,now", KERNEL + "extern int other; int get(void) { return other; }",
-     r"relocation \d+: type \d+ \(R_X86_64_(GLOB_DAT|64)\) is not supported"),
+    ("undefined variable", SHARED, KERNEL + "extern int other; int get(void) { return other; }",
+     r"relocation \d+ of DT_RELA: symbol other is undefined; link what defines it, or declare it weak"),
+    ("undefined function", SHARED, KERNEL + "int other(void); int get(void) { return other() + 1; }",
+     r"relocation 0 of DT_JMPREL: symbol other is undefined; link what defines it, or declare it weak"),
+    ("resolver", PIE, KERNEL + IFUNC,
+     r"relocation \d+ of DT_(RELA|JMPREL): type 37 \(R_X86_64_IRELATIVE\) is not supported; "
+     "no resolver runs before the kernel: compile without ifunc"),
+    ("shared resolver", SHARED, KERNEL + IFUNC.replace("static ", ""),
+     r"relocation \d+ of DT_(RELA|JMPREL): symbol chosen is of type STT_GNU_IFUNC, which is not supported; "
+     "no resolver runs before the kernel: compile without ifunc"),
     ("text relocations", [*PIE, "-Wl,-z,notext"], KERNEL + 'asm(".text; .globl t; t: .quad t");',
      r"has text relocations \(DT_TEXTREL\); compile with -fpie"),
     ("object file", "-c", KERNEL, r"neither executable nor position-independent executable \(type 1\)"),
@@ -339,7 +427,7 @@ def test_what_the_loader_cannot_run_is_refused(elf_load, link, flags, source, me
 def test_programs_of_this_system_are_refused(elf_load, tmp_path):
     path = tmp_path / "true"
     path.write_bytes(Path("/bin/true").read_bytes())
-    assert "PT_INTERP" in refusal(elf_load, path)
+    assert refusal(elf_load, path) == "needs the shared library libc.so.6 (DT_NEEDED); link statically"
 
 
 def test_a_real_kernel_cut_anywhere_is_refused(elf_load, link, tmp_path):

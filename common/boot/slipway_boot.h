@@ -106,9 +106,12 @@
  * to one; if it calls SetVirtualAddressMap, so for that call, with their code writable, before it
  * reclaims SLIPWAY_MEM_BOOT_SERVICES, in which the memory attributes table lies, too.
  *
- * What the loader takes: an ELF64 file of any number of segments and notes, up to 65534 program
- * headers in any order, each segment aligned as its p_align says, and up to 64 modules. What it
- * cannot take, or give of what the note asks for, it refuses with the reason.
+ * What the loader takes: an ELF64 file, ET_EXEC or ET_DYN, of any number of segments and notes, up
+ * to 65534 program headers in any order, each segment aligned as its p_align says; relocations of
+ * the types RELATIVE, 64, GLOB_DAT and JUMP_SLOT, and packed ones (DT_RELR), in which a weak symbol
+ * that is undefined is 0; and up to 64 modules. Into a segment that is not writable nothing is
+ * relocated. What the loader cannot take, or give of what the note asks for, it refuses with the
+ * reason.
  *
  * When you port a kernel from elsewhere:
  *

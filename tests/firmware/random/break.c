@@ -129,23 +129,19 @@ static bool is_writable(uint64_t virt) {
 }
 
 static const char *break_special(struct boot *boot) {
-    struct elf64_phdr phdr = {.type = ELF_PT_INTERP, .file_bytes = 1, .mem_bytes = 1};
-    const char *what = "interpreter";
-    switch (boot_below(boot, 5)) {
+    struct elf64_phdr phdr = {.type = ELF_PT_TLS, .file_bytes = 1, .mem_bytes = 1};
+    const char *what = "thread-local storage";
+    switch (boot_below(boot, 4)) {
     case 0:
         break;
     case 1:
-        phdr.type = ELF_PT_TLS;
-        what = "thread-local storage";
-        break;
-    case 2:
         phdr.type = ELF_PT_DYNAMIC;
         phdr.virt = 1;
         what = "dynamic section in no segment";
         if (layout->segments[0].virt <= 1)
             return NULL;
         break;
-    case 3:
+    case 2:
         if (layout->relro.type == 0)
             return NULL;
         phdr = layout->relro;
@@ -177,7 +173,7 @@ static const char *break_relocations(struct boot *boot) {
     poke(at + 8, ELF_R_X86_64_RELATIVE, 4);
     switch (boot_below(boot, 7)) {
     case 0:
-        poke(at + 8, 6, 4);
+        poke(at + 8, ELF_R_X86_64_COPY, 4);
         return "type of relocation";
     case 1:
         poke(at, layout->segments[0].virt - 1, 8);
@@ -195,7 +191,7 @@ static const char *break_relocations(struct boot *boot) {
         poke(layout->dynamic_file, ELF_DT_TEXTREL, 8);
         return "text relocations";
     default:
-        poke(layout->dynamic_file, ELF_DT_RELR, 8);
+        poke(layout->dynamic_file, ELF_DT_REL, 8);
         return "other relocations";
     }
 }
