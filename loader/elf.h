@@ -39,7 +39,6 @@ enum elf_status {
     ELF_ERR_PHDRS_MANY,
     ELF_ERR_PHDRS_OUTSIDE, // a: offset, b: bytes, c: bytes of the file
     // the segments
-    ELF_ERR_TLS,   // index; a: bytes
     ELF_ERR_TWICE, // index, other; a: p_type of both
     ELF_ERR_SEGMENTS_NONE,
     ELF_ERR_FILE_RANGE,    // index; a: offset, b: bytes, c: bytes of the file
@@ -54,6 +53,8 @@ enum elf_status {
     ELF_ERR_ENTRY,         // a: address
     ELF_ERR_DYNAMIC_RANGE, // index; a: address, b: bytes
     ELF_ERR_RELRO_RANGE,   // index; a: address, b: bytes
+    ELF_ERR_TLS_RANGE,     // index; a: address, b: bytes
+    ELF_ERR_TLS_ALIGN,     // index; a: address, b: alignment
     // the note
     ELF_ERR_NOTE_NONE,
     ELF_ERR_NOTE_TRUNCATED, // a: offset, b: bytes of notes, c: bytes of the note
@@ -145,6 +146,15 @@ struct elf_run {
     uint32_t rights; // SLIPWAY_RIGHT_...
 };
 
+// Thread-local data: the template, `file_bytes` bytes at `virt` inside one segment, and what a
+// block takes. Without any all is 0. An empty template has no address.
+struct elf_tls {
+    uint64_t virt; // run address, a multiple of align
+    uint64_t file_bytes;
+    uint64_t mem_bytes;
+    uint64_t align; // a power of two
+};
+
 struct elf_note_range {
     uint64_t file_offset;
     uint64_t bytes;
@@ -173,6 +183,7 @@ struct elf_image {
     // pages.
     uint64_t relro_start;
     uint64_t relro_end;
+    struct elf_tls tls;
     struct elf_note_range *notes; // non-empty, inside the file
     uint32_t note_count;
 };

@@ -26,7 +26,6 @@ static const char *const templates[] = {
     [ELF_ERR_PHDRS_OUTSIDE] =
         "the program headers, $B bytes at offset $a, lie outside the file of $C bytes",
 
-    [ELF_ERR_TLS] = "program header $i: thread-local storage (PT_TLS, $A bytes) is not supported",
     [ELF_ERR_TWICE] = "program header $i: a second $n, the first is $o",
     [ELF_ERR_SEGMENTS_NONE] = "nothing to load",
     [ELF_ERR_FILE_RANGE] = "segment $i, $B bytes at offset $a, lies outside the file of $C bytes",
@@ -45,6 +44,11 @@ static const char *const templates[] = {
         "the dynamic section (program header $i), $b bytes at $a, lies in no single segment",
     [ELF_ERR_RELRO_RANGE] =
         "PT_GNU_RELRO (program header $i), $b bytes at $a, starts in no writable segment",
+
+    [ELF_ERR_TLS_RANGE] =
+        "the thread-local data (program header $i), $b bytes at $a, lies in no single segment",
+    [ELF_ERR_TLS_ALIGN] =
+        "the thread-local data (program header $i) at $a is not aligned to $b, a power of two up to 1 GiB",
 
     [ELF_ERR_NOTE_NONE] = "no PT_NOTE holds a SLIPWAY_KERNEL_NOTE",
     [ELF_ERR_NOTE_TRUNCATED] =
@@ -110,6 +114,7 @@ struct number_name {
 
 static const struct number_name names[] = {
     {ELF_ERR_TWICE, ELF_PT_DYNAMIC, "PT_DYNAMIC", NULL},
+    {ELF_ERR_TWICE, ELF_PT_TLS, "PT_TLS", NULL},
     {ELF_ERR_TWICE, ELF_PT_GNU_RELRO, "PT_GNU_RELRO", NULL},
     {ELF_ERR_RELOCATION_KIND, ELF_DT_REL, "DT_REL", NULL},
     {ELF_ERR_RELOCATION_TYPE, 2, "R_X86_64_PC32", NARROW},

@@ -24,6 +24,8 @@ struct special {
     uint32_t phdr;
     uint64_t virt; // link address
     uint64_t bytes;
+    uint64_t file_bytes;
+    uint64_t align;
 };
 
 struct page_range {
@@ -37,6 +39,7 @@ struct scan {
     uint64_t align; // largest p_align of a segment, a page at least
     struct special dynamic;
     struct special relro;
+    struct special tls;
     struct elf_image image; // segments unsorted, at link addresses
     struct elf_error *ret_error;
 };
@@ -114,8 +117,12 @@ static enum elf_status take_special(struct scan *scan, struct special *special,
     if (special->present)
         return ELF_FAIL(scan->ret_error, ELF_ERR_TWICE, .index = index, .other = special->phdr,
                         .a = phdr->type);
-    *special = (struct special){
-        .present = true, .phdr = index, .virt = phdr->virt, .bytes = phdr->mem_bytes};
+    *special = (struct special){.present = true,
+                                .phdr = index,
+                                .virt = phdr->virt,
+                                .bytes = phdr->mem_bytes,
+                                .file_bytes = phdr->file_bytes,
+                                .align = phdr->align};
     return ELF_OK;
 }
 
@@ -130,11 +137,7 @@ static enum elf_status take_phdr(struct scan *scan, const struct elf64_phdr *phd
     case ELF_PT_GNU_RELRO:
         return take_special(scan, &scan->relro, phdr, index);
     case ELF_PT_TLS:
-        // Code finds thread-local data through FS, which the loader does not set up. A refusal is
-        // better than a kernel that reads address 0.
-        if (phdr->mem_bytes != 0)
-            return ELF_FAIL(scan->ret_error, ELF_ERR_TLS, .index = index, .a = phdr->mem_bytes);
-        return ELF_OK;
+        return take_special(scan, &scan->tls, phdr, index);
     default:
         return ELF_OK;
     }
@@ -308,6 +311,29 @@ static void list_runs(struct elf_image *image) {
     }
 }
 
+// A template of zeros alone has no bytes in the file, and the place that lld gives it is in no
+// segment. With bytes its place counts: linkers do not agree on where a block begins whose template
+// is not aligned.
+static enum elf_status check_tls(struct scan *scan) {
+    const struct special *tls = &scan->tls;
+    struct elf_image *image = &scan->image;
+    uint64_t align = max_u64(tls->align, 1);
+    if (!tls->present)
+        return ELF_OK;
+    if (tls->file_bytes > tls->bytes)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_FILE_SIZE, .index = tls->phdr,
+                        .a = tls->file_bytes, .b = tls->bytes);
+    uint64_t virt = tls->file_bytes == 0 ? 0 : tls->virt + image->slide;
+    if (!is_power_of_two(align) || align > ALIGN_MAX || !is_aligned(virt, align))
+        return ELF_FAIL(scan->ret_error, ELF_ERR_TLS_ALIGN, .index = tls->phdr, .a = tls->virt,
+                        .b = align);
+    if (tls->file_bytes != 0 && elf_find_segment(image, virt, tls->file_bytes) == NULL)
+        return ELF_FAIL(scan->ret_error, ELF_ERR_TLS_RANGE, .index = tls->phdr, .a = tls->virt,
+                        .b = tls->file_bytes);
+    image->tls = (struct elf_tls){virt, tls->file_bytes, tls->bytes, align};
+    return ELF_OK;
+}
+
 static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
     if (scan->image.segment_count == 0)
         return ELF_FAIL(scan->ret_error, ELF_ERR_SEGMENTS_NONE);
@@ -321,6 +347,8 @@ static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
         status = check_dynamic(scan);
     if (status == ELF_OK)
         status = check_relro(scan);
+    if (status == ELF_OK)
+        status = check_tls(scan);
     if (status == ELF_OK)
         list_runs(&scan->image);
     return status;

@@ -187,6 +187,10 @@ void info_describe(struct info *info, const struct info_known *known,
     head->kernel_slide = kernel->elf.slide;
     head->kernel_entry = kernel->elf.entry;
     head->kernel_file_bytes = kernel->file_bytes;
+    head->tls_address = kernel->elf.tls.virt;
+    head->tls_file_bytes = kernel->elf.tls.file_bytes;
+    head->tls_bytes = kernel->elf.tls.mem_bytes;
+    head->tls_align = kernel->elf.tls.align;
     head->stack_bottom = plan_stack_bottom(plan);
     head->stack_top = head->stack_bottom + plan->stack_bytes;
     head->stack_phys = plan->stack_phys;

@@ -223,6 +223,30 @@ def test_whatever_is_position_independent_is_relocated(elf_load, link, compiler,
     assert kinds - found <= ({R_RELATIVE} if packed else set()) and ("RELR" in found) == packed
 
 
+THREAD_LOCAL = KERNEL + """
+%s
+_Thread_local long big __attribute__((aligned(64)));
+_Thread_local char last;
+long get(void) { return (long)&big + last; }
+"""
+TEMPLATE = "_Thread_local char letter = 'x'; _Thread_local int *pointer = &numbers[1]; int *also(void) { return pointer; }"
+
+
+@pytest.mark.parametrize("template", ["", TEMPLATE], ids=["zeros", "template"])
+@pytest.mark.parametrize("flags", [PIE, EXEC], ids=["PIE", "exec"])
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_thread_local_data_is_described(elf_load, link, compiler, linker, flags, template):
+    flags = [*flags, LINKERS[linker]] if flags == EXEC else flags
+    path = link(compiler, f"-fuse-ld={linker}", *flags, source=THREAD_LOCAL % template)
+    plan, *_ = check(elf_load, path, slid=flags == PIE)
+    with open(path, "rb") as file:
+        tls, = (s.header for s in ELFFile(file).iter_segments("PT_TLS"))
+    assert tls.p_align == 64 and tls.p_memsz >= 9 and bool(tls.p_filesz) == bool(template)
+    virt = (tls.p_vaddr + int(plan["slide"], 0)) % WORDS if template else 0
+    assert numbers(plan["tls"]) == [virt, tls.p_filesz, tls.p_memsz, 64]
+
+
 def test_relro_padded_to_large_pages_is_cut_to_its_segment(elf_load, link):
     """lld rounds the end up to its common page size: here to 2 MiB, of which the segment has a page or two."""
     path = link("gcc", "-fuse-ld=lld", *PIE, "-Wl,-z,max-page-size=2097152", "-Wl,-z,common-page-size=2097152")
@@ -395,8 +419,9 @@ REFUSALS = [
      r"segment 0 \[0x[0-9a-f]+, 0x[0-9a-f]+\) is writable and executable"),
     ("linked low", [*EXEC, "-Wl,-Ttext-segment=0x100000"], KERNEL,
      r"segment 0 \[0x100000, 0x[0-9a-f]+\) lies outside the kernel's window \[0xffff800000000000, 0xfffffffffffff000\)"),
-    ("thread-local", PIE, KERNEL + "_Thread_local int own = 5; int get(void) { return own; }",
-     r"program header \d: thread-local storage \(PT_TLS, 4 bytes\) is not supported"),
+    ("shared thread-local", SHARED, KERNEL + "_Thread_local int own = 5; int get(void) { return own; }",
+     r"relocation \d+ of DT_RELA: type 16 \(R_X86_64_DTPMOD64\) is not supported; "
+     "compile with -ftls-model=local-exec"),
     ("undefined variable", SHARED, KERNEL + "extern int other; int get(void) { return other; }",
      r"relocation \d+ of DT_RELA: symbol other is undefined; link what defines it, or declare it weak"),
     ("undefined function", SHARED, KERNEL + "int other(void); int get(void) { return other() + 1; }",

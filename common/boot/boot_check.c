@@ -356,11 +356,24 @@ static bool check_stack(info_t info) {
            find_mapping(info, top, &index) == NULL;
 }
 
+// The template lies in the image; without thread-local data all is 0.
+static bool check_tls(info_t info) {
+    uint64_t offset = info->tls_address - info->kernel_virt;
+    if (info->tls_bytes == 0)
+        return info->tls_address == 0 && info->tls_file_bytes == 0 && info->tls_align == 0;
+    if (!is_power_of_two(info->tls_align) || info->tls_file_bytes > info->tls_bytes)
+        return false;
+    if (info->tls_file_bytes == 0)
+        return info->tls_address == 0;
+    return is_aligned(info->tls_address, info->tls_align) && offset < info->kernel_bytes &&
+           info->tls_file_bytes <= info->kernel_bytes - offset;
+}
+
 static bool check_kernel(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     uint64_t index;
     const struct slipway_mapping *entry = find_mapping(info, info->kernel_entry, &index);
     return check_image(info) && entry != NULL && entry->purpose == SLIPWAY_MAP_KERNEL &&
-           entry->rights == SLIPWAY_RIGHT_EXECUTE && check_stack(info);
+           entry->rights == SLIPWAY_RIGHT_EXECUTE && check_stack(info) && check_tls(info);
 }
 
 static bool meets(uint64_t start, uint64_t end, uint64_t other_start, uint64_t other_end) {

@@ -28,7 +28,8 @@ enum boot_check {
     BOOT_CHECK_RANGES,     // loader's ranges unsorted, overlapping, unaligned, of unknown purpose,
                            // wrongly reclaimable, or listed as usable memory too
     BOOT_CHECK_EFI_MAP,    // stride below 40, or size not a multiple of it, or outside the block
-    BOOT_CHECK_KERNEL,     // image, entry or stack not covered by the manifest as the contract says
+    BOOT_CHECK_KERNEL,     // image, entry or stack not covered by the manifest as the contract says,
+                           // or thread-local data outside the image
     BOOT_CHECK_PLACES,     // the window's base is not aligned or not in the upper half, or two of
                            // direct map, window and kernel share addresses
     BOOT_CHECK_TABLES,     // the root or the number of tables does not fit the page-table ranges

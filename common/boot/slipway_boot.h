@@ -21,7 +21,8 @@
  *   debug       DR7 is 0x400: no breakpoint is enabled; the other debug registers are not defined
  *   PAT         SLIPWAY_PAT
  *   GDT         SLIPWAY_CS (64-bit code) loaded in CS, SLIPWAY_DS in SS DS ES FS GS; a TSS is
- *               loaded. The bases of FS and GS and the one that SWAPGS swaps in are 0
+ *               loaded. The bases of FS and GS and the one that SWAPGS swaps in are 0, also
+ *               for a kernel with thread-local data (tls_address)
  *   IDT         valid until the kernel loads its own: a fault prints registers, CR2 and the walk of
  *               CR2 on COM1, a machine check the banks that report an error, and the machine stops.
  *               GDT, TSS and IDT lie in SLIPWAY_RANGE_LOADER memory; in SLIPWAY_RANGE_CPUS memory
@@ -532,6 +533,16 @@ struct slipway_boot_info {
     /* Start of the window of 8 TiB in which all lies that is neither direct map nor kernel:
      * SLIPWAY_WINDOW_BASE, or elsewhere if the kernel's image lies there. */
     uint64_t window_base;
+
+    /* The kernel's thread-local data (PT_TLS); all 0 without any. The loader sets up none: the base
+     * of FS is 0. The block of a CPU or thread has tls_bytes bytes and ends, by the x86-64 psABI
+     * (ELF Handling For Thread-Local Storage, 3.4.6, variant II), at an FS base that is a multiple
+     * of tls_align: it begins at that base - tls_bytes rounded up to tls_align, with a copy of the
+     * template, and the rest of it is 0. At the base itself stands a pointer to it. */
+    uint64_t tls_address;    /* of the template, in the kernel's image; 0 if it is empty */
+    uint64_t tls_file_bytes; /* of the template */
+    uint64_t tls_bytes;      /* of a block, the template included */
+    uint64_t tls_align;      /* a power of two */
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -612,7 +623,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tpm_log) == 600);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, firmware_times) == 624);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_phys) == 664);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, window_base) == 696);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 704);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tls_address) == 704);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 736);
 
 #endif /* !__ASSEMBLER__ */
 #endif

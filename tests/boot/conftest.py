@@ -11,6 +11,6 @@ def built_files():
     apps = (path.stem for path in (ROOT / "tests/apps").glob("*.c"))
     wanted = [support.LOADER, *(BUILD / f"tests/apps/{name}.efi" for name in apps),
               *(support.KERNELS / f"{name}.elf"
-                for name in ("exec", "pie", "moved", "wishes", "large", "cpus"))]
+                for name in ("exec", "pie", "moved", "wishes", "large", "cpus", "tls"))]
     missing = [str(path) for path in wanted if not path.exists()]
     assert not missing, f"not built: {', '.join(missing)}"

@@ -73,7 +73,8 @@ def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(
 # Where each kind of kernel runs, and the memory of its machine.
 KINDS = {"exec": (0xFFFFFFFF80000000, "128M"), "pie": (0xFFFFFFFF80000000, "256M"),
          "moved": (0xFFFFD12345600000, "256M"), "lowest": (0xFFFF800000000000, "256M"),
-         "window": (0xFFFFC00000100000, "256M"), "large": (0xFFFFFFFF90000000, "256M")}
+         "window": (0xFFFFC00000100000, "256M"), "large": (0xFFFFFFFF90000000, "256M"),
+         "tls": (0xFFFFFFFF80000000, "256M")}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -93,6 +94,8 @@ def test_every_kind_of_kernel_finds_the_contract_and_its_faults(tmp_path, name):
     assert not output.fact("cr4") & (CR4_SMEP | CR4_SMAP | CR4_UMIP)
     if name == "large":
         assert_checked(output, sentences("task_large.c"))
+    assert_checked(output, [sentence for sentence in sentences("task_tls.c")
+                            if sentence.startswith("thread-local") == (name == "tls")])
     # The large one, 4 MiB of text and 6 of bss, is linked and placed at multiples of 2 MiB.
     assert output.fact("leaves.kernel_large") == (2 + 3 if name == "large" else 0)
 

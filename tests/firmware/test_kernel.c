@@ -283,6 +283,27 @@ TEST("what program headers were looked at in is given back, and the lists of an 
     assert_int_equal(fake_allocated_pages(), pages + 2); // of the image
 }
 
+TEST("the template of thread-local data is handed over where it runs, and nothing without one") {
+    setup_boot(NULL);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->tls_address | info->tls_file_bytes | info->tls_bytes | info->tls_align,
+                     0);
+    setup_boot(NULL);
+    setup_kernel = elf_file_make_dyn();
+    struct elf64_phdr *tls = elf_file_add(&setup_kernel, ELF_PT_TLS, 0x3100, 0x2100, 0x40);
+    tls->mem_bytes = 0x5000;
+    tls->align = 0x100;
+    fake_boot();
+    info = setup_expect_kernel();
+    assert_int_equal(info->tls_address, info->kernel_virt + 0x2100);
+    assert_int_equal(info->tls_file_bytes, 0x40);
+    assert_int_equal(info->tls_bytes, 0x5000);
+    assert_int_equal(info->tls_align, 0x100);
+    assert_memory_equal((const uint8_t *)(uintptr_t)info->kernel_phys + 0x2100,
+                        (const uint8_t *)&setup_kernel + 0x3100, 0x40);
+}
+
 static const uint64_t limine_request[2] = {0xc7b1dd30df4c8b88, 0x0a82e883a194f07b};
 static const uint32_t multiboot[3] = {0x1badb002, 0, -0x1badb002u};
 

@@ -89,6 +89,20 @@ static void check_runs(const struct elf_image *image) {
     }
 }
 
+static void check_tls(const struct elf_image *image) {
+    const struct elf_tls *tls = &image->tls;
+    bool is_there = false;
+    require(tls->file_bytes <= tls->mem_bytes && (tls->file_bytes != 0 || tls->virt == 0));
+    require((tls->mem_bytes == 0) == (tls->align == 0));
+    require(tls->align == 0 || (is_power_of_two(tls->align) && is_aligned(tls->virt, tls->align)));
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        uint64_t offset = tls->virt - image->segments[i].virt;
+        is_there |= offset < image->segments[i].mem_bytes &&
+                    tls->file_bytes <= image->segments[i].mem_bytes - offset;
+    }
+    require(tls->file_bytes == 0 || is_there);
+}
+
 static void check_image(const struct elf_image *image, uint64_t file_bytes) {
     bool entry_found = false;
     require(image->segment_count >= 1);
@@ -105,6 +119,7 @@ static void check_image(const struct elf_image *image, uint64_t file_bytes) {
     require(image->relro_start % 4096 == 0 && image->relro_end % 4096 == 0);
     require(image->relro_start <= image->relro_end && image->relro_end <= image->virt_end);
     check_runs(image);
+    check_tls(image);
 }
 
 static void read_notes(const struct elf_image *image, const uint8_t *file) {
@@ -193,7 +208,7 @@ static void load(const uint8_t *file, size_t bytes) {
     free(lists);
 }
 
-// A static PIE with two relocations, RELRO and a note.
+// A static PIE with two relocations, RELRO, thread-local data and a note.
 static void make_kernel(struct elf_file *file) {
     uint8_t *bytes = (uint8_t *)file;
     const struct elf64_dynamic dynamic[4] = {
@@ -205,6 +220,7 @@ static void make_kernel(struct elf_file *file) {
     *file = elf_file_make_dyn();
     elf_file_add(file, ELF_PT_DYNAMIC, 0x1000 + DYNAMIC_AT, DYNAMIC_AT, sizeof(dynamic));
     elf_file_add(file, ELF_PT_GNU_RELRO, 0x1000 + DYNAMIC_AT, DYNAMIC_AT, 0x1000);
+    elf_file_add(file, ELF_PT_TLS, 0x1000 + DYNAMIC_AT, DYNAMIC_AT, 0x20);
     elf_file_add(file, ELF_PT_NOTE, 0x1000 + NOTE_AT, NOTE_AT, sizeof(note))->align = 4;
     memcpy(bytes + 0x1000 + DYNAMIC_AT, dynamic, sizeof(dynamic));
     memcpy(bytes + 0x1000 + TABLE_AT, relas, sizeof(relas));

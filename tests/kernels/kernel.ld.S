@@ -2,7 +2,8 @@
  *   BASE    link address
  *   ALIGN_  alignment of the segments
  *   PIE     defined for a static PIE
- *   NOTE    defined for a kernel with wishes */
+ *   NOTE    defined for a kernel with wishes
+ *   TLS     defined for a kernel with thread-local data */
 ENTRY(_start)
 
 PHDRS
@@ -16,6 +17,9 @@ PHDRS
 #endif
 #ifdef NOTE
     note PT_NOTE FLAGS(4);
+#endif
+#ifdef TLS
+    tls PT_TLS FLAGS(4);
 #endif
 }
 
@@ -45,6 +49,10 @@ SECTIONS
     . = ALIGN(ALIGN_);
     . = DATA_SEGMENT_ALIGN(ALIGN_, 4096);
     link_relro_start = .;
+#ifdef TLS
+    .tdata : { *(.tdata .tdata.*) } :data :relro :tls
+    .tbss : { *(.tbss .tbss.*) } :data :relro :tls
+#endif
     .data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :data :relro
 #ifdef PIE
     .dynamic : { *(.dynamic) } :data :relro :dynamic

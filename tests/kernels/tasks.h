@@ -35,3 +35,6 @@ bool task_fault_into_loader(void);
 
 // Checks what large.S put into the large kernel; nothing in the others.
 void task_check_large(void);
+
+// Checks the template of the kernel that has thread-local data, and that the others have none.
+void task_check_tls(void);

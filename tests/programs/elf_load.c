@@ -48,6 +48,8 @@ static void print_image(const struct elf_image *image) {
     printf("type=%s\nslide=%#lx\nentry=%#lx\n", image->type == ELF_TYPE_DYN ? "dyn" : "exec",
            image->slide, image->entry);
     printf("start=%#lx\nend=%#lx\n", image->virt_start, image->virt_end);
+    printf("tls=%#lx %#lx %#lx %#lx\n", image->tls.virt, image->tls.file_bytes,
+           image->tls.mem_bytes, image->tls.align);
     printf("relro=%#lx %#lx\n", image->relro_start, image->relro_end);
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *segment = &image->segments[i];

@@ -129,8 +129,8 @@ static bool is_writable(uint64_t virt) {
 }
 
 static const char *break_special(struct boot *boot) {
-    struct elf64_phdr phdr = {.type = ELF_PT_TLS, .file_bytes = 1, .mem_bytes = 1};
-    const char *what = "thread-local storage";
+    struct elf64_phdr phdr = {.type = ELF_PT_TLS, .mem_bytes = 1, .align = 3};
+    const char *what = "alignment of thread-local data";
     switch (boot_below(boot, 4)) {
     case 0:
         break;

@@ -729,6 +729,36 @@ TEST("boot_check: the stack is where its physical address says") {
     EXPECT(BOOT_CHECK_KERNEL, 0, b->info.stack_phys = 0);
 }
 
+// Sets all four fields of thread-local data.
+static void set_tls(struct boot_block *b, uint64_t address, uint64_t file_bytes, uint64_t bytes,
+                    uint64_t align) {
+    b->info.tls_address = address;
+    b->info.tls_file_bytes = file_bytes;
+    b->info.tls_bytes = bytes;
+    b->info.tls_align = align;
+}
+
+TEST("boot_check: thread-local data has its template in the image, or is none") {
+    const uint64_t end = BLOCK_IMAGE + 2 * MIB_1;
+    EXPECT_OK(set_tls(b, BLOCK_IMAGE + 0x40, 0x10, 0x80, 0x40));
+    EXPECT_OK(set_tls(b, BLOCK_IMAGE, 2 * MIB_1, 2 * MIB_1, 1));
+    EXPECT_OK(set_tls(b, end - 1, 1, 100 * MIB_1, 1));
+    EXPECT_OK(set_tls(b, 0, 0, 1, 64));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, 1, 0, 0, 0));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, 0, 1, 0, 0));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, 0, 0, 0, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, 0, 0, 1, 0));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, 0, 0, 1, 3));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, BLOCK_IMAGE, 0, 1, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, 0, 1, 1, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, BLOCK_IMAGE, 0x11, 0x10, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, BLOCK_IMAGE + 0x20, 0x10, 0x80, 0x40));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, BLOCK_IMAGE - 1, 1, 1, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, end, 1, 1, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, end - 1, 2, 2, 1));
+    EXPECT(BOOT_CHECK_KERNEL, 0, set_tls(b, BLOCK_IMAGE, UINT64_MAX, UINT64_MAX, 1));
+}
+
 TEST("boot_check: facts are of known kinds, and a frequency has a method") {
     for (uint32_t method = SLIPWAY_TSC_CPUID; method <= SLIPWAY_TSC_PM_TIMER; method++)
         EXPECT_OK(b->info.tsc_method = method);

@@ -6,13 +6,63 @@
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
 
-TEST("elf: thread-local storage is refused") {
-    struct elf_file file = elf_file_make();
-    struct elf64_phdr *tls = elf_file_add(&file, ELF_PT_TLS, 0x3000, ELF_FILE_BASE + 0x2000, 64);
-    elf_file_refuse(&file, ELF_ERR_TLS,
-                    "program header 3: thread-local storage (PT_TLS, 64 bytes) is not supported");
+static void expect_tls(const struct elf_file *file, struct elf_tls want) {
+    struct elf_image image = elf_file_accept(file);
+    assert_memory_equal(&image.tls, &want, sizeof(want));
+}
+
+TEST("elf: of thread-local data the template and the size of a block are handed over") {
+    struct elf_file file = elf_file_make_dyn();
+    uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    expect_tls(&file, (struct elf_tls){0});
+    struct elf64_phdr *tls = elf_file_add(&file, ELF_PT_TLS, 0x3100, 0x2100, 0x40);
+    tls->mem_bytes = 0x5000; // more than its segment has
+    tls->align = 0x100;
+    expect_tls(&file, (struct elf_tls){base + 0x2100, 0x40, 0x5000, 0x100});
+    tls->align = 0; // none
+    expect_tls(&file, (struct elf_tls){base + 0x2100, 0x40, 0x5000, 1});
+    tls->virt = 0x2101;
+    tls->align = 1;
+    expect_tls(&file, (struct elf_tls){base + 0x2101, 0x40, 0x5000, 1});
+    tls->virt = 0x13c0; // to the end of the read-only data
+    tls->align = 0x40;
+    expect_tls(&file, (struct elf_tls){base + 0x13c0, 0x40, 0x5000, 0x40});
+    tls->file_bytes = tls->mem_bytes = 0x40;
+    expect_tls(&file, (struct elf_tls){base + 0x13c0, 0x40, 0x40, 0x40});
+    tls->file_bytes = 0; // zeros alone, wherever they lie
+    tls->virt = 0x4801;
+    expect_tls(&file, (struct elf_tls){0, 0, 0x40, 0x40});
     tls->mem_bytes = 0; // none, after all
-    elf_file_accept(&file);
+    tls->align = 3;
+    expect_tls(&file, (struct elf_tls){0});
+}
+
+TEST("elf: thread-local data that cannot be is refused") {
+    struct elf_file file = elf_file_make_dyn();
+    struct elf64_phdr *tls = elf_file_add(&file, ELF_PT_TLS, 0x3100, 0x13c1, 0x40);
+    tls->align = 1;
+    elf_file_refuse(
+        &file, ELF_ERR_TLS_RANGE,
+        "the thread-local data (program header 3), 0x40 bytes at 0x13c1, lies in no single segment");
+    tls->align = 64;
+    elf_file_refuse(
+        &file, ELF_ERR_TLS_ALIGN,
+        "the thread-local data (program header 3) at 0x13c1 is not aligned to 0x40, a power of two up to 1 GiB");
+    tls->virt = 0x1380;
+    tls->align = 24;
+    elf_file_refuse(
+        &file, ELF_ERR_TLS_ALIGN,
+        "the thread-local data (program header 3) at 0x1380 is not aligned to 0x18, a power of two up to 1 GiB");
+    tls->file_bytes = 0;
+    tls->align = UINT64_C(1) << 31;
+    elf_file_refuse(
+        &file, ELF_ERR_TLS_ALIGN,
+        "the thread-local data (program header 3) at 0x1380 is not aligned to 0x80000000, a power of two up to 1 GiB");
+    tls->file_bytes = 0x41;
+    elf_file_refuse(&file, ELF_ERR_FILE_SIZE,
+                    "segment 3 has 65 bytes in the file but only 64 in memory");
+    elf_file_add(&file, ELF_PT_TLS, 0x3100, 0x2100, 8);
+    elf_file_refuse(&file, ELF_ERR_TWICE, "program header 4: a second PT_TLS, the first is 3");
 }
 
 TEST("elf: the dynamic section is found at its run address, inside one segment") {
