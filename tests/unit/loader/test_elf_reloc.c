@@ -43,6 +43,13 @@ TEST("elf relocate: an image without relocations is left alone") {
     assert_int_equal(program->image.dynamic_bytes, 0);
     program_destroy(program);
 
+    program = program_make(); // of tags that are of no concern, whatever their values
+    static const uint64_t tags[] = {12, 37, 38, 39, 63, 64, 71, UINT64_MAX};
+    for (uint64_t i = 0; i < ARRAY_LEN(tags); i++)
+        program_add_dynamic(program, tags[i], UINT64_MAX);
+    program_accept(program);
+    program_destroy(program);
+
     program = program_make();
     program_add_table(program); // of no entries
     program_accept(program);
