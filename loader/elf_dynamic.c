@@ -13,6 +13,7 @@
 struct entries {
     uint64_t present; // a bit each
     uint64_t values[ELF_DT_KNOWN];
+    uint64_t unknown_kind; // a tag of relocations beyond those, or 0
 };
 _Static_assert(ELF_DT_KNOWN <= 64);
 
@@ -28,6 +29,9 @@ static void collect(const struct elf_image *image, const struct elf_memory *memo
         elf_read_memory(memory, image->dynamic_virt + at, &entry, sizeof(entry));
         if (entry.tag == ELF_DT_NULL)
             return;
+        if (entry.tag == ELF_DT_ANDROID_REL || entry.tag == ELF_DT_ANDROID_RELA ||
+            entry.tag == ELF_DT_ANDROID_RELR)
+            ret_entries->unknown_kind = entry.tag;
         if (entry.tag >= ELF_DT_KNOWN || has(ret_entries, entry.tag))
             continue;
         ret_entries->present |= UINT64_C(1) << entry.tag;
@@ -95,6 +99,8 @@ static enum elf_status check_kind(const struct elf_memory *memory, const struct 
                           (struct elf_error){.status = ELF_ERR_LIBRARY}, ret_error);
     if (has(entries, ELF_DT_TEXTREL) || (entries->values[ELF_DT_FLAGS] & ELF_DF_TEXTREL) != 0)
         return ELF_FAIL(ret_error, ELF_ERR_TEXT_RELOCATIONS);
+    if (entries->unknown_kind != 0)
+        return ELF_FAIL(ret_error, ELF_ERR_RELOCATION_KIND, .a = entries->unknown_kind);
     bool has_rel_plt = has(entries, ELF_DT_PLTREL) && entries->values[ELF_DT_PLTREL] != ELF_DT_RELA;
     if (has(entries, ELF_DT_REL) || has_rel_plt)
         return ELF_FAIL(ret_error, ELF_ERR_RELOCATION_KIND, .a = ELF_DT_REL);

@@ -67,7 +67,7 @@ static const char *const templates[] = {
 
     [ELF_ERR_LIBRARY] = "needs the shared library $s (DT_NEEDED); link statically",
     [ELF_ERR_TEXT_RELOCATIONS] = "has text relocations (DT_TEXTREL); compile with -fpie",
-    [ELF_ERR_RELOCATION_KIND] = "relocation kind $n is not supported",
+    [ELF_ERR_RELOCATION_KIND] = "relocation kind $n is not supported$r",
     [ELF_ERR_RELOCATION_TABLE] =
         "$t, $B bytes at $a in entries of $C, is malformed or lies in no single segment",
     [ELF_ERR_RELOCATION_TYPE] = "relocation $i of $t: type $A ($n) is not supported$r",
@@ -110,6 +110,7 @@ struct number_name {
 #define LIBRARY  "; there is no library to copy from: compile with -fpie"
 #define RESOLVER "; no resolver runs before the kernel: compile without ifunc"
 #define TLS      "; compile with -ftls-model=local-exec"
+#define ANDROID  "; link with --pack-dyn-relocs=relr alone"
 #define NARROW   "; compile with -fpie"
 
 static const struct number_name names[] = {
@@ -117,6 +118,9 @@ static const struct number_name names[] = {
     {ELF_ERR_TWICE, ELF_PT_TLS, "PT_TLS", NULL},
     {ELF_ERR_TWICE, ELF_PT_GNU_RELRO, "PT_GNU_RELRO", NULL},
     {ELF_ERR_RELOCATION_KIND, ELF_DT_REL, "DT_REL", NULL},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_ANDROID_REL, "DT_ANDROID_REL", ANDROID},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_ANDROID_RELA, "DT_ANDROID_RELA", ANDROID},
+    {ELF_ERR_RELOCATION_KIND, ELF_DT_ANDROID_RELR, "DT_ANDROID_RELR", ANDROID},
     {ELF_ERR_RELOCATION_TYPE, 2, "R_X86_64_PC32", NARROW},
     {ELF_ERR_RELOCATION_TYPE, ELF_R_X86_64_COPY, "R_X86_64_COPY", LIBRARY},
     {ELF_ERR_RELOCATION_TYPE, 10, "R_X86_64_32", NARROW},

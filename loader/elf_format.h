@@ -100,7 +100,10 @@ enum {
     ELF_DT_RELRSZ = 35,
     ELF_DT_RELR = 36,
     ELF_DT_RELRENT = 37,
-    ELF_DT_KNOWN,       // all that matter are below
+    ELF_DT_KNOWN,                    // all that can be done are below
+    ELF_DT_ANDROID_REL = 0x6000000f, // of LLVM's linker, in formats of Android's
+    ELF_DT_ANDROID_RELA = 0x60000011,
+    ELF_DT_ANDROID_RELR = 0x6fffe000,
     ELF_DF_TEXTREL = 4, // in the value of DT_FLAGS
 };
 

@@ -432,6 +432,10 @@ REFUSALS = [
     ("shared resolver", SHARED, KERNEL + IFUNC.replace("static ", ""),
      r"relocation \d+ of DT_(RELA|JMPREL): symbol chosen is of type STT_GNU_IFUNC, which is not supported; "
      "no resolver runs before the kernel: compile without ifunc"),
+    ("packed for Android", [*PIE, "-fuse-ld=lld", "-Wl,--pack-dyn-relocs=android"], KERNEL,
+     "relocation kind DT_ANDROID_RELA is not supported; link with --pack-dyn-relocs=relr alone"),
+    ("with tags of Android", [*PIE, "-fuse-ld=lld", "-Wl,--pack-dyn-relocs=relr,--use-android-relr-tags"], KERNEL,
+     "relocation kind DT_ANDROID_RELR is not supported; link with --pack-dyn-relocs=relr alone"),
     ("text relocations", [*PIE, "-Wl,-z,notext"], KERNEL + 'asm(".text; .globl t; t: .quad t");',
      r"has text relocations \(DT_TEXTREL\); compile with -fpie"),
     ("object file", "-c", KERNEL, r"neither executable nor position-independent executable \(type 1\)"),

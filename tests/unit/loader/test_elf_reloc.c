@@ -181,6 +181,12 @@ TEST("elf relocate: other kinds of relocation, libraries and text relocations ar
         const char *text;
     } cases[] = {
         {ELF_DT_REL, 0x1000, ELF_ERR_RELOCATION_KIND, "relocation kind DT_REL is not supported"},
+        {ELF_DT_ANDROID_REL, 0, ELF_ERR_RELOCATION_KIND,
+         "relocation kind DT_ANDROID_REL is not supported; link with --pack-dyn-relocs=relr alone"},
+        {ELF_DT_ANDROID_RELA, 0x1000, ELF_ERR_RELOCATION_KIND,
+         "relocation kind DT_ANDROID_RELA is not supported; link with --pack-dyn-relocs=relr alone"},
+        {ELF_DT_ANDROID_RELR, 0x1000, ELF_ERR_RELOCATION_KIND,
+         "relocation kind DT_ANDROID_RELR is not supported; link with --pack-dyn-relocs=relr alone"},
         {ELF_DT_PLTREL, ELF_DT_REL, ELF_ERR_RELOCATION_KIND,
          "relocation kind DT_REL is not supported"},
         {ELF_DT_NEEDED, 1, ELF_ERR_LIBRARY,
