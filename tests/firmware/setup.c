@@ -1,5 +1,6 @@
 #include "tests/firmware/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct elf_file setup_kernel;
@@ -84,6 +85,17 @@ void setup_expect_stop(const char *want) {
 void setup_expect_text(const struct slipway_text *text, const char *want) {
     assert_string_equal((const char *)(uintptr_t)text->address, want);
     assert_int_equal(text->bytes, strlen(want));
+}
+
+const char *setup_log(void) {
+    return (const char *)(uintptr_t)setup_expect_kernel()->log.address;
+}
+
+void setup_expect_logged(const char *want) {
+    char line[200];
+    snprintf(line, sizeof(line), "slipway: %s\n", want);
+    if (strstr(setup_log(), line) == NULL)
+        fail_msg("no '%s' in '%s'", want, setup_log());
 }
 
 const void *setup_record(const struct slipway_array *array, uint32_t index) {

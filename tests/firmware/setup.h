@@ -48,6 +48,12 @@ bool setup_is_direct(const struct slipway_boot_info *info);
 // How many other CPUs it lists.
 uint32_t setup_count_others(const struct slipway_boot_info *info);
 
+// The log that the kernel finds, of which setup_expect_kernel holds.
+const char *setup_log(void);
+
+// Asserts that it has this line, without the loader's name and the newline.
+void setup_expect_logged(const char *want);
+
 // Asserts what holds of the CPUs in a hand-over that is sound but for them; setup_expect_kernel has
 // done so. `info` is its copy.
 void setup_check_cpus(const struct slipway_boot_info *info);

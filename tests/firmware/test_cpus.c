@@ -6,7 +6,6 @@
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MICROSECOND (FAKE_TSC_HZ / 1000000)
@@ -45,17 +44,6 @@ static void expect_states(const struct slipway_boot_info *info, uint32_t parked,
     assert_int_equal(count_state(info, SLIPWAY_CPU_ABSENT), absent);
 }
 
-static const char *log_of(const struct slipway_boot_info *info) {
-    return (const char *)(uintptr_t)info->log.address;
-}
-
-static void expect_logged(const struct slipway_boot_info *info, const char *message) {
-    char line[160];
-    snprintf(line, sizeof(line), "\nslipway: %s\n", message);
-    if (strstr(log_of(info), line) == NULL)
-        fail_msg("not in the log: '%s', but\n%s", message, log_of(info));
-}
-
 // How long the CPUs took, in the TSC's counts.
 static uint64_t stage_counts(const struct slipway_boot_info *info) {
     for (uint32_t i = 0; i < info->stages.count; i++) {
@@ -84,8 +72,8 @@ TEST("cpus: all that come at once are parked, in the order of the MADT, each wit
         assert_int_equal(info->cpus.stride, 64);
         assert_int_equal(fake.commands, 3); // STARTUP, INIT and STARTUP
         expect_time(info, 10000 * MICROSECOND, 11000 * MICROSECOND);
-        expect_logged(info, "5 CPUs, 4 of them parked");
-        assert_null(strstr(log_of(info), "did not come up"));
+        setup_expect_logged("5 CPUs, 4 of them parked");
+        assert_null(strstr(setup_log(), "did not come up"));
     }
 }
 
@@ -161,8 +149,8 @@ TEST("cpus: one that never comes is absent, and is sent back; the others are the
     assert_int_equal(setup_cpu(info, 2)->state, SLIPWAY_CPU_ABSENT);
     assert_int_equal(fake.commands, 5);
     expect_time(info, 2 * SECOND, 2 * SECOND + 11000 * MICROSECOND);
-    expect_logged(info, "the CPU with the APIC ID 11 did not come up");
-    expect_logged(info, "4 CPUs, 2 of them parked");
+    setup_expect_logged("the CPU with the APIC ID 11 did not come up");
+    setup_expect_logged("4 CPUs, 2 of them parked");
     make(2);
     fake.cpus[0].comes_at = 0;
     fake.cpus[1].comes_at = 0;
@@ -178,7 +166,7 @@ TEST(
     expect_states(info, 2, 1);
     assert_int_equal(setup_cpu(info, 3)->state, SLIPWAY_CPU_ABSENT);
     assert_true(fake.cpus[2].has_stopped);
-    expect_logged(info, "4 CPUs, 2 of them parked");
+    setup_expect_logged("4 CPUs, 2 of them parked");
 }
 
 TEST("cpus: one that is not listed is sent back, as many as can be noted") {
@@ -189,7 +177,7 @@ TEST("cpus: one that is not listed is sent back, as many as can be noted") {
         const struct slipway_boot_info *info = boot();
         expect_states(info, 2, 0);
         assert_int_equal(fake.commands, 3 + min_u64(unlisted, 16));
-        expect_logged(info, "3 CPUs, 2 of them parked");
+        setup_expect_logged("3 CPUs, 2 of them parked");
     }
     make(1); // by x2APIC alone it could be reached
     fake_add_cpu(300)->is_unlisted = true;
@@ -202,9 +190,9 @@ static void expect_no_lapic(void) {
     expect_states(info, 0, 2);
     assert_int_equal(fake.commands, 0);
     expect_time(info, 0, 100 * MICROSECOND);
-    expect_logged(info, "the CPU with the APIC ID 10 cannot be called: the local APIC is off");
-    expect_logged(info, "the CPU with the APIC ID 11 cannot be called: the local APIC is off");
-    expect_logged(info, "3 CPUs, 0 of them parked");
+    setup_expect_logged("the CPU with the APIC ID 10 cannot be called: the local APIC is off");
+    setup_expect_logged("the CPU with the APIC ID 11 cannot be called: the local APIC is off");
+    setup_expect_logged("3 CPUs, 0 of them parked");
 }
 
 TEST("cpus: without a local APIC all others are absent, and with one that was off they are not") {
@@ -232,7 +220,7 @@ TEST("cpus: with x2APIC, IDs have 32 bits") {
     fake_add_cpu(0x10004)->comes_at = 2;
     const struct slipway_boot_info *info = boot();
     expect_states(info, 4, 1);
-    expect_logged(info, "the CPU with the APIC ID 4294967294 did not come up");
+    setup_expect_logged("the CPU with the APIC ID 4294967294 did not come up");
 }
 
 TEST("cpus: one out of the boot CPU's reach that does not come is left where it is") {
@@ -323,9 +311,9 @@ static void expect_alone(const char *message) {
     expect_states(info, 0, 0);
     assert_int_equal(fake.code_limit, 0);
     expect_time(info, 0, 100 * MICROSECOND);
-    expect_logged(info, message);
-    assert_null(strstr(log_of(info), "more than"));
-    expect_logged(info, "1 CPUs, 0 of them parked");
+    setup_expect_logged(message);
+    assert_null(strstr(setup_log(), "more than"));
+    setup_expect_logged("1 CPUs, 0 of them parked");
 }
 
 TEST("cpus: where ACPI does not tell of them the boot CPU is alone, and the log says why") {
@@ -349,7 +337,7 @@ TEST("cpus: a machine of one CPU starts nothing") {
     const struct slipway_boot_info *info = boot();
     expect_states(info, 0, 0);
     assert_int_equal(fake.code_limit, 0);
-    assert_null(strstr(log_of(info), "left out"));
+    assert_null(strstr(setup_log(), "left out"));
 }
 
 TEST("cpus: 1024 are listed at most, the boot CPU among them, and what has no room is refused") {

@@ -210,8 +210,7 @@ TEST("the structures of SMBIOS 2 are mapped beside those of SMBIOS 3") {
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     expect_window(info, NULL, 0);
-    assert_non_null(strstr((const char *)(uintptr_t)info->log.address,
-                           "the SMBIOS entry point at 0x10080010 is none\n"));
+    setup_expect_logged("the SMBIOS entry point at 0x10080010 is none");
 }
 
 TEST("tables of ACPI are found through an RSDP of ACPI 1.0, too") {
@@ -228,16 +227,14 @@ TEST("tables of ACPI are found through an RSDP of ACPI 1.0, too") {
     const struct slipway_boot_info *info = setup_expect_kernel();
     expect_window(info, &want, 1);
     assert_int_equal(info->rsdp, BEHIND_SYSTEM);
-    const char *log = (const char *)(uintptr_t)info->log.address;
-    assert_null(strstr(log, "the RSDP"));
+    assert_null(strstr(setup_log(), "the RSDP"));
     setup_boot("log = debug\n");
     add_table((EFI_GUID)ACPI_TABLE_GUID, RESERVED_PHYS + 1);
     fake_make_readable(RESERVED_PHYS, 40);
     fake_boot();
     info = setup_expect_kernel();
     expect_window(info, NULL, 0);
-    log = (const char *)(uintptr_t)info->log.address;
-    assert_non_null(strstr(log, "the RSDP at 0x10080001 is none\n"));
+    setup_expect_logged("the RSDP at 0x10080001 is none");
 }
 
 TEST("tables in more places than there is room for are left out, and the log names them") {
@@ -247,10 +244,9 @@ TEST("tables in more places than there is room for are left out, and the log nam
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     expect_window(info, NULL, 0);
-    const char *log = (const char *)(uintptr_t)info->log.address;
-    assert_non_null(strstr(log, "firmware's table at 0x104"));
-    assert_non_null(strstr(log, ", 1 bytes, left out: there are too many\n"));
-    assert_null(strstr(log, "too many parts"));
+    assert_non_null(strstr(setup_log(), "firmware's table at 0x104"));
+    assert_non_null(strstr(setup_log(), ", 1 bytes, left out: there are too many\n"));
+    assert_null(strstr(setup_log(), "too many parts"));
 }
 
 TEST("when memory of several cache types cuts tables into too many parts, the log says how much") {
@@ -276,7 +272,5 @@ TEST("when memory of several cache types cuts tables into too many parts, the lo
                                            .cache = i % 2 == 0 ? SLIPWAY_CACHE_UC : 0,
                                            .purpose = SLIPWAY_MAP_FIRMWARE};
     expect_window(info, want, PLAN_FIRMWARE_MAX - before);
-    assert_non_null(
-        strstr((const char *)(uintptr_t)info->log.address,
-               "firmware's tables: 86016 bytes left out: they are in too many parts\n"));
+    setup_expect_logged("firmware's tables: 86016 bytes left out: they are in too many parts");
 }
