@@ -164,15 +164,17 @@ TEST("firmware pages: RAM is write-back, and no descriptor is asked") {
         {0x1000, 0x3000, SLIPWAY_MEM_USABLE, true},
         {0x3000, 0x5000, SLIPWAY_MEM_RESERVED, false},
         {0x6000, 0x8000, SLIPWAY_MEM_USABLE, true},
+        {0xa000, 0xc000, SLIPWAY_MEM_USABLE, true},
     };
     const struct firmware_memory memory = {
         .efi = {.stride = 48}, .regions = regions, .region_count = ARRAY_LEN(regions)};
     start(GIB(1));
     add(0x1000, 0x2000);
     add(0x4000, 1);
-    add(0x6000, 0x2001);
+    add(0x6000, 0x2001); // not all of it is RAM
+    add(0xa000, 0x2000);
     assert_int_equal(firmware_pages_set_cache(&pages, &memory), 0);
-    EXPECT({0x1000, 0x3000, 0}, {0x4000, 0x5000, 3}, {0x6000, 0x9000, 3}); // not all of it is RAM
+    EXPECT({0x1000, 0x3000, 0}, {0x4000, 0x5000, 3}, {0x6000, 0x9000, 3}, {0xa000, 0xc000, 0});
 }
 
 TEST("firmware pages: what is cut into too many parts is left out from there on, and counted") {
