@@ -96,7 +96,7 @@ static bool read_url(struct text url, uint8_t ret_address[ADDRESS_BYTES]) {
         url.at++;
         url.left--;
     }
-    return url.left != 0 && take_address(&url, ret_address);
+    return take_address(&url, ret_address);
 }
 
 bool netboot_server_6(const void *packet, uint64_t bytes, uint8_t ret_address[16]) {

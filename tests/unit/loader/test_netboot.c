@@ -65,6 +65,7 @@ TEST("netboot: an IPv6 packet has the server's address in the URL of the boot fi
         {"tftp://[::1]", {[15] = 1}},
         {"tftp://[1::]", {0, 1}},
         {"tftp://[::2:3]", {[13] = 2, [15] = 3}},
+        {"tftp://[::90:9f]", {[13] = 0x90, [15] = 0x9f}},
         {"tftp://[fe80::a:b]/", {0xfe, 0x80, [13] = 0xa, [15] = 0xb}},
         {"tftp://[1:2:3:4:5:6:7::]/", {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 0}},
         {"tftp://[::2:3:4:5:6:7:8]/", {0, 0, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8}},
@@ -72,6 +73,14 @@ TEST("netboot: an IPv6 packet has the server's address in the URL of the boot fi
     };
     for (unsigned i = 0; i < ARRAY_LEN(good); i++)
         expect(netboot_server_6, packet_6, make_6(good[i].url, URL_OPTION), good[i].address, 16);
+}
+
+TEST("netboot: a URL may have more than 255 bytes") {
+    static const uint8_t address[16] = {[15] = 1};
+    char url[320];
+    memset(url, 'x', 300);
+    strcpy(url + 300, "://[::1]");
+    expect(netboot_server_6, packet_6, make_6(url, URL_OPTION), address, 16);
 }
 
 TEST("netboot: a URL with a name, or with what is no address, tells none") {
