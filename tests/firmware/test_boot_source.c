@@ -173,6 +173,16 @@ TEST("boot source: a path in several nodes is joined, with one separator between
     expect_path("\\EFI\\BOOT\\\\x\\loader.efi"); // both wrote one: as the firmware has it
 }
 
+TEST("boot source: of an endless path of an image 64 nodes are looked at") {
+    static char want[2 * 64] = "a";
+    set_up();
+    for (unsigned i = 0; i < 65; i++)
+        ADD_FILE(L"a");
+    for (unsigned i = 1; i < 64; i++)
+        strcat(want, "\\a");
+    expect_path(want);
+}
+
 TEST("boot source: an image without a path, or with one that is no file's, has an empty path") {
     set_up();
     setup_expect_text(&boot()->loader_path, "");
