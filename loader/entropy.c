@@ -1,6 +1,7 @@
 // See entropy.h.
 #include "loader/entropy.h"
 
+#include "common/base/arith.h"
 #include "common/base/assert.h"
 #include "common/hash/sha256.h"
 #include "common/x86/cpu.h"
@@ -16,13 +17,13 @@ enum {
     RDSEED_TRIES = 100,
 };
 
-// What goes into a digest. The first word counts the digests, so that they differ.
-static struct material {
+// All that is known of it, to be wiped at once.
+static struct {
+    struct sha256 hash;
+    // What goes into a digest. The first word counts the digests, so that they differ.
     uint64_t words[1 + 3 * SOURCE_WORDS + TIMELINE_STAGES_MAX + 1];
     uint32_t used;
 } material;
-
-static struct sha256 hash;
 
 // Keeps what a source has written behind the words in use, if these are not all the same: some CPUs
 // give one number for ever and say that it is random.
@@ -75,7 +76,8 @@ static bool ask_rdseed(void) {
 static void take_times(void) {
     uint32_t count;
     const struct slipway_stage *stages = timeline_stages(&count);
-    ASSERT(count <= TIMELINE_STAGES_MAX);
+    ASSERT(count <= TIMELINE_STAGES_MAX &&
+           material.used + TIMELINE_STAGES_MAX + 1 <= ARRAY_LEN(material.words));
     for (uint32_t i = 0; i < count; i++)
         material.words[material.used++] = stages[i].tsc_end;
     material.words[material.used++] = cpu_rdtsc();
@@ -96,12 +98,11 @@ uint32_t entropy_gather(uint8_t ret_entropy[ENTROPY_BYTES]) {
     sources |= ask_rdrand() ? SLIPWAY_ENTROPY_RDRAND : 0U;
     take_times();
     for (; material.words[0] < ENTROPY_BYTES / SHA256_BYTES; material.words[0]++) {
-        sha256_begin(&hash);
-        sha256_add(&hash, material.words, material.used * sizeof(material.words[0]));
-        sha256_end(&hash, ret_entropy + material.words[0] * SHA256_BYTES);
+        sha256_begin(&material.hash);
+        sha256_add(&material.hash, material.words, material.used * sizeof(material.words[0]));
+        sha256_end(&material.hash, ret_entropy + material.words[0] * SHA256_BYTES);
     }
     wipe(&material, sizeof(material));
-    wipe(&hash, sizeof(hash));
     // The digest of nothing overwrites what the others have left on the stack.
     uint8_t unused[SHA256_BYTES];
     sha256(NULL, 0, unused);

@@ -1,6 +1,8 @@
 // The kernel's entropy: every source that there is goes into all of it, one that fails or repeats
 // itself does not count, and the loader keeps nothing of it.
 #include "common/base/arith.h"
+#include "common/hash/sha256.h"
+#include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
 #include <string.h>
@@ -164,6 +166,21 @@ TEST("entropy: a generator of the CPU may fail 9 or 99 times for each word, and 
     }
 }
 
+static unsigned pauses;
+
+static void count_pause(void) {
+    pauses++;
+}
+
+TEST("entropy: the CPU waits for RDSEED's source between two tries") {
+    set_up(SLIPWAY_ENTROPY_RDSEED);
+    generators[1].tries = 100;
+    fake.in_pause = count_pause;
+    pauses = 0;
+    boot(SLIPWAY_ENTROPY_RDSEED);
+    assert_int_equal(pauses, 99 * WORDS);
+}
+
 TEST("entropy: a source that gives one number again and again does not count") {
     for (unsigned i = 0; i < 2; i++) {
         set_up(7);
@@ -204,11 +221,48 @@ TEST("entropy: a CPU whose CPUID does not reach leaf 7 has no RDSEED, whatever s
     assert_int_equal(generators[1].words, 0);
 }
 
+// What goes into a half of it, if the last reading of the TSC is `now`.
+static uint64_t put_material(uint64_t words[64], uint64_t half, const struct slipway_stage *stages,
+                             uint32_t stage_count, uint64_t now) {
+    uint64_t used = 0;
+    words[used++] = half;
+    for (unsigned i = 0; i < WORDS; i++)
+        words[used++] = firmware_words[i];
+    for (unsigned i = 0; i < 2 * WORDS; i++)
+        words[used++] = generators[i < WORDS].start + i % WORDS; // RDSEED's first
+    for (uint32_t i = 0; i < stage_count; i++)
+        words[used++] = stages[i].tsc_end;
+    words[used++] = now;
+    return used * sizeof(words[0]);
+}
+
+TEST("entropy: each half is the digest of its number, what each source gave, and the times") {
+    set_up(7);
+    struct entropy found = boot(7);
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    struct entropy made = {0};
+    uint64_t words[64];
+    for (uint32_t count = 1; count < info->stages.count; count++) {
+        const struct slipway_stage *stages = setup_record(&info->stages, 0);
+        // It is gathered behind these stages, before the next one ends.
+        for (uint64_t now = stages[count - 1].tsc_end;
+             now < stages[count].tsc_end && memcmp(&made, &found, sizeof(made)) != 0;
+             now += FAKE_TSC_STEP) {
+            for (uint64_t half = 0; half < 2; half++) {
+                uint64_t bytes = put_material(words, half, stages, count, now);
+                sha256(words, bytes, made.bytes + half * SHA256_BYTES);
+            }
+        }
+    }
+    assert_memory_equal(&made, &found, sizeof(made));
+}
+
 // All that went into it lies side by side: what the firmware gave, and before and after it.
 TEST("entropy: nothing of it is left in the loader's memory") {
+    enum { BEFORE = sizeof(struct sha256) + 8, AFTER = 2 * ENTROPY_BYTES + 8 };
     set_up(7);
     boot(7);
-    static const uint8_t nothing[ENTROPY_BYTES + 2 * ENTROPY_BYTES + 8];
+    static const uint8_t nothing[BEFORE + ENTROPY_BYTES + AFTER];
     assert_non_null(fake.rng_buffer);
-    assert_memory_equal(fake.rng_buffer - 8, nothing, 8 + 3 * ENTROPY_BYTES);
+    assert_memory_equal(fake.rng_buffer - BEFORE, nothing, sizeof(nothing));
 }
