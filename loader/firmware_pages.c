@@ -11,7 +11,7 @@ static uint64_t bytes_of(const struct plan_firmware *range) {
 bool firmware_pages_add(struct firmware_pages *pages, uint64_t phys, uint64_t bytes) {
     if (bytes == 0)
         return true;
-    if (phys >= pages->limit || bytes > pages->limit - phys)
+    if (bytes > pages->limit || phys > pages->limit - bytes)
         return false;
     struct plan_firmware *ranges = pages->ranges;
     struct plan_firmware range = {align_down(phys, FRAME_BYTES),

@@ -70,6 +70,8 @@ TEST("firmware pages: nothing is listed beyond the limit, and nothing wraps") {
     refuse(UINT64_MAX, 1);
     add(0xffff, 1);
     EXPECT({0xf000, 0x10000, 0});
+    add(0, 0x10000);
+    EXPECT({0x0, 0x10000, 0});
 }
 
 TEST("firmware pages: one range more than there is room for is refused, one that touches is not") {
@@ -147,7 +149,7 @@ TEST(
            {0x9000, 0xa000, 3}, {0xa000, 0xc000, 0});
 }
 
-TEST("firmware pages: pages of a framebuffer are taken out") {
+TEST("firmware pages: pages of framebuffers are taken out") {
     const struct slipway_framebuffer framebuffer = {.address_phys = 0x4123, .bytes = 0x2000};
     start(GIB(1));
     add(0x1000, 0x9000);
@@ -157,6 +159,15 @@ TEST("firmware pages: pages of a framebuffer are taken out") {
     add(0x5000, 1);
     assert_int_equal(set_cache(0, &framebuffer), 0);
     assert_int_equal(pages.count, 0);
+    const struct slipway_framebuffer both[] = {framebuffer,
+                                               {.address_phys = 0x7000, .bytes = 0x1000}};
+    const struct firmware_memory memory = {.efi = {.stride = sizeof(descriptors[0])},
+                                           .framebuffers = both,
+                                           .framebuffer_count = ARRAY_LEN(both)};
+    start(GIB(1));
+    add(0x1000, 0x9000);
+    assert_int_equal(firmware_pages_set_cache(&pages, &memory), 0);
+    EXPECT({0x1000, 0x4000, 3}, {0x6000, 0x7000, 3}, {0x8000, 0xa000, 3});
 }
 
 TEST("firmware pages: RAM is write-back, and no descriptor is asked") {
