@@ -81,6 +81,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
                                      (fake.has_apic ? CPUID_1_EDX_APIC : 0) |
                                      (fake.has_mtrrs ? CPUID_1_EDX_MTRR : 0)};
     case 7:
+        if (subleaf != 0)
+            return (struct cpuid){0};
         return (struct cpuid){
             .ebx = CPUID_7_EBX_SMEP | (fake.rdseed != NULL ? CPUID_7_EBX_RDSEED : 0),
             .ecx = CPUID_7_ECX_UMIP |
