@@ -110,12 +110,18 @@ static void find_configuration_table(struct search *search, const EFI_CONFIGURAT
         add_mapped(search, phys, 1);
 }
 
-// UCS-2, with its NUL.
-static uint64_t vendor_bytes(const CHAR16 *vendor) {
-    uint64_t chars = 0;
-    while (chars < VENDOR_CHARS_MAX && vendor[chars] != 0)
-        chars++;
-    return (chars + 1) * sizeof(*vendor);
+// UCS-2, with its NUL, or as much of it as is there to be read.
+static void add_vendor(struct search *search, uint64_t phys) {
+    uint64_t bytes = 0;
+    for (unsigned chars = 0; chars < VENDOR_CHARS_MAX; chars++) {
+        const CHAR16 *unit = pointer(search, phys + bytes, sizeof(*unit));
+        if (unit == NULL)
+            break;
+        bytes += sizeof(*unit);
+        if (*unit == 0)
+            break;
+    }
+    add_mapped(search, phys, bytes);
 }
 
 static void find_uefi(struct search *search) {
@@ -123,9 +129,7 @@ static void find_uefi(struct search *search) {
     add_mapped(search, (uintptr_t)ST->RuntimeServices, sizeof(*ST->RuntimeServices));
     add_mapped(search, (uintptr_t)ST->ConfigurationTable,
                ST->NumberOfTableEntries * sizeof(*ST->ConfigurationTable));
-    const CHAR16 *vendor = pointer(search, (uintptr_t)ST->FirmwareVendor, sizeof(*vendor));
-    if (vendor != NULL)
-        add_mapped(search, (uintptr_t)vendor, vendor_bytes(vendor));
+    add_vendor(search, (uintptr_t)ST->FirmwareVendor);
     for (UINTN i = 0; i < ST->NumberOfTableEntries; i++)
         find_configuration_table(search, &ST->ConfigurationTable[i]);
 }

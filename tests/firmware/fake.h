@@ -295,6 +295,7 @@ struct fake {
     bool label_lies;                 // says that it is longer, and succeeds
     EFI_PXE_BASE_CODE_MODE *pxe;     // of the boot device
     bool pxe_has_no_mode;            // but its protocol
+    uint64_t long_vendor;            // not 0: where the vendor's name is, x without an end
     bool has_tpm;                    // and the protocol for its logs,
     struct fake_tpm_log tpm_logs[3]; // by format
     const uint64_t *boot_times;      // five, in the FPDT's record

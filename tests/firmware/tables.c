@@ -2,6 +2,7 @@
 // the power management timer, to the firmware's own times, to the CPUs and to what a test adds, and
 // SMBIOS's entry point. ACPI 6.4: RSDP 5.2.5.3, XSDT 5.2.8, FADT 5.2.9, MADT 5.2.12, FPDT 5.2.23.
 // DSP0134 5.2.2. SDM 3A 4.5.
+#include "common/base/arith.h"
 #include "common/base/assert.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
@@ -19,6 +20,7 @@ enum {
     MADT_HEADER = 40,   // and a few bytes
     MORE_ID = 0x100000, // of the first CPU that is none
     SMBIOS_BYTES = 24,
+    LONG_VENDOR_BYTES = 1024,
 };
 
 static char *at(uint64_t physical) {
@@ -158,9 +160,20 @@ static void put_page_tables(void) {
     fake.firmware_root = FAKE_TABLES_PHYS + (fake.paging_levels - 1) * TABLE_BYTES;
 }
 
+// Its address.
+static uint64_t put_vendor(void) {
+    static const CHAR16 name[] = L"Fake";
+    if (fake.long_vendor != 0) {
+        uint64_t bytes = min_u64(LONG_VENDOR_BYTES, FAKE_ARENA_END - fake.long_vendor);
+        memset(fake_make_readable(fake.long_vendor, bytes), 'x', bytes);
+        return fake.long_vendor;
+    }
+    memcpy(fake_make_readable(FAKE_VENDOR_PHYS, sizeof(name)), name, sizeof(name));
+    return FAKE_VENDOR_PHYS;
+}
+
 // What the system table leads to, each in pages of its own.
 static void put_system(EFI_SYSTEM_TABLE *system) {
-    static const CHAR16 vendor[] = L"Fake";
     const EFI_CONFIGURATION_TABLE first[] = {
         {.VendorGuid = SMBIOS3_TABLE_GUID, .VendorTable = at(fake.smbios)},
         {.VendorGuid = ACPI_20_TABLE_GUID, .VendorTable = at(FAKE_ACPI_PHYS)},
@@ -172,11 +185,10 @@ static void put_system(EFI_SYSTEM_TABLE *system) {
     memcpy(tables + first_count, fake.tables, fake.table_count * sizeof(*tables));
     char *services = fake_make_readable(FAKE_SERVICES_PHYS, sizeof(*system->RuntimeServices));
     memcpy(services, system->RuntimeServices, sizeof(*system->RuntimeServices));
-    memcpy(fake_make_readable(FAKE_VENDOR_PHYS, sizeof(vendor)), vendor, sizeof(vendor));
     system->ConfigurationTable = tables;
     system->NumberOfTableEntries = first_count + fake.table_count;
     system->RuntimeServices = (void *)services;
-    system->FirmwareVendor = (CHAR16 *)(uintptr_t)FAKE_VENDOR_PHYS;
+    system->FirmwareVendor = (CHAR16 *)(uintptr_t)put_vendor();
     memcpy(fake_make_readable(FAKE_SYSTEM_PHYS, sizeof(*system)), system, sizeof(*system));
 }
 

@@ -141,6 +141,23 @@ TEST("the system table is mapped with all that it leads to: services, vendor, li
     assert_int_equal(info->efi_system_table, FIRMWARE_WINDOW);
 }
 
+TEST("of the vendor's name 512 bytes are mapped at most, or as much as the firmware maps") {
+    // Not behind the two pages and a gap of the usual name.
+    struct slipway_mapping want = {BEHIND_SYSTEM - 0x3000, FAKE_ARENA_START + 0x80000, 0, 0, 0,
+                                   SLIPWAY_MAP_FIRMWARE};
+    for (uint64_t behind = 0; behind <= 2; behind += 2) { // bytes in the second page
+        setup_boot(NULL);
+        fake.long_vendor = want.phys + 0x1000 - 512 + behind;
+        want.bytes = behind == 0 ? 0x1000 : 0x2000;
+        fake_boot();
+        expect_window(setup_expect_kernel(), &want, 1);
+    }
+    setup_boot(NULL);
+    fake.long_vendor = FAKE_ARENA_END - 6;
+    fake_boot();
+    setup_expect_kernel();
+}
+
 static const EFI_GUID other_guid = {1, 2, 3, {4, 5, 6, 7, 8, 9, 10, 11}};
 
 static void add_table(EFI_GUID guid, uint64_t phys) {
