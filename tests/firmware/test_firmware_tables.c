@@ -185,6 +185,7 @@ TEST("a configuration table that is null, or not mapped one to one, is passed ov
     add_table(other_guid, 0);
     add_table(other_guid, 0xfff);
     add_table(other_guid, FAKE_ELSEWHERE);
+    add_table(other_guid, FAKE_ARENA_START - MIB(4)); // below all that is mapped but page 0
     add_table(other_guid, UINT64_C(0xfd00000000));
     add_table(other_guid, UINT64_MAX);
     add_table((EFI_GUID)ACPI_TABLE_GUID, 0);
