@@ -180,6 +180,24 @@ TEST("of any other configuration table the page is mapped in which it begins") {
     expect_window(setup_expect_kernel(), want, ARRAY_LEN(want));
 }
 
+TEST("a configuration table may lie at either end of what the firmware maps, but for page 0") {
+    const struct slipway_mapping want[] = {
+        {FIRMWARE_WINDOW, 0x1000, 0x1000, 0, SLIPWAY_CACHE_UC, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x2000, MIB(2) - 0x1000, 0x1000, 0, SLIPWAY_CACHE_UC,
+         SLIPWAY_MAP_FIRMWARE},
+    };
+    setup_boot(NULL);
+    for (uint32_t i = 0; i < ARRAY_LEN(want); i++) {
+        const EFI_MEMORY_DESCRIPTOR reserved = {
+            .Type = EfiReservedMemoryType, .PhysicalStart = want[i].phys, .NumberOfPages = 1};
+        fake_add_descriptor(&reserved);
+    }
+    add_table(other_guid, 0x1000);
+    add_table(other_guid, MIB(2) - 1);
+    fake_boot();
+    expect_window(setup_expect_kernel(), want, ARRAY_LEN(want));
+}
+
 TEST("a configuration table that is null, or not mapped one to one, is passed over") {
     setup_boot(NULL);
     add_table(other_guid, 0);
