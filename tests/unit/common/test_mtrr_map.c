@@ -84,7 +84,7 @@ TEST("mtrr map: a range that is not valid, or has an empty mask, counts for noth
     add(GIB(1), GIB(1), UC);
     registers.mask[0] &= ~(uint64_t)VALID;
     add(GIB(1), GIB(1), UC);
-    registers.mask[1] = VALID;
+    registers.mask[1] = VALID | 0x7ff; // bits that are reserved
     EXPECT({0, LIMIT, WB});
 }
 
