@@ -106,7 +106,7 @@ uint64_t tpm_log_measure(const void *log, uint64_t bytes, uint64_t last, enum tp
     struct algorithms algorithms = {0};
     uint64_t at = 0;
     bool is_whole = false;
-    while (!is_whole && at <= last && at < bytes) {
+    while (at <= last) {
         struct bytes rest = {start + at, bytes - at};
         bool is_agile = at != 0 && format == TPM_LOG_AGILE;
         uint64_t found = is_agile ? event2_bytes(rest, &algorithms) : event_bytes(rest);

@@ -63,7 +63,7 @@ static void put_spec_id(void) {
     put(16 + 8 + 4 + 2 * 4 + 1, 4);
     memcpy(made.bytes + made.used, "Spec ID Event03", 16);
     made.used += 16;
-    put(0, 4);          // class of the platform
+    put(1, 4);          // class of the platform: a server
     put(0x02000200, 4); // version 2.00, errata, size of UINTN
     put(2, 4);
     put(SHA1, 2);
@@ -239,7 +239,8 @@ TEST("tpm log: without a sound Spec ID event there is nothing to be told of an a
     expect_nothing(4, EV_ACTION);
     for (uint64_t at = 0; at < 16; at += 4)
         expect_nothing(data + at, 0x58585858);
-    expect_nothing(data + 24, 3); // its data end behind two
+    expect_nothing(data + 12, 0x58333074); // its last byte alone
+    expect_nothing(data + 24, 3);          // its data end behind two
     expect_nothing(data + 24, 0x40000001);
     expect_nothing(data + 24, UINT32_MAX);
     expect_nothing(HEAD_BYTES - 4, 27); // its data end before the list
@@ -279,4 +280,14 @@ TEST("tpm log: up to sixteen kinds of digests are known") {
     }
     make_algorithms(17);
     expect(TPM_LOG_AGILE, made.used, last_event(), 0, true);
+}
+
+TEST("tpm log: what stands behind the list of digests names none, and the list may be empty") {
+    for (uint32_t count = 0; count < 2; count++) {
+        make_algorithms(count);
+        expect(TPM_LOG_AGILE, made.used, 0, made.events[1], false);
+        make_algorithms(count + 1);
+        change32(HEAD_BYTES + 24, count); // which ends before SHA-1
+        expect(TPM_LOG_AGILE, made.used, last_event(), made.events[1], true);
+    }
 }
