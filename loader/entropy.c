@@ -102,9 +102,12 @@ uint32_t entropy_gather(uint8_t ret_entropy[ENTROPY_BYTES]) {
         sha256_add(&material.hash, material.words, material.used * sizeof(material.words[0]));
         sha256_end(&material.hash, ret_entropy + material.words[0] * SHA256_BYTES);
     }
-    wipe(&material, sizeof(material));
-    // The digest of nothing overwrites what the others have left on the stack.
+    // The digest of zeros takes the same places on the stack, and overwrites what is left there.
+    static const uint8_t zeros[SHA256_BLOCK_BYTES];
     uint8_t unused[SHA256_BYTES];
-    sha256(NULL, 0, unused);
+    sha256_begin(&material.hash);
+    sha256_add(&material.hash, zeros, sizeof(zeros));
+    sha256_end(&material.hash, unused);
+    wipe(&material, sizeof(material));
     return sources;
 }

@@ -2,12 +2,15 @@
 // itself does not count, and the loader keeps nothing of it.
 #include "common/base/arith.h"
 #include "common/hash/sha256.h"
+#include "loader/entropy.h"
+#include "loader/firmware.h"
+#include "loader/timeline.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
 #include <string.h>
 
-enum { ENTROPY_BYTES = 64, WORDS = 8, JITTER = SLIPWAY_ENTROPY_JITTER };
+enum { WORDS = 8, JITTER = SLIPWAY_ENTROPY_JITTER };
 
 static uint64_t firmware_words[WORDS];
 
@@ -190,10 +193,12 @@ TEST("entropy: a source that gives one number again and again does not count") {
     set_up(7);
     memset(firmware_words, 0xff, sizeof(firmware_words));
     boot(7 & ~SLIPWAY_ENTROPY_FIRMWARE);
-    set_up(7);
-    memset(firmware_words, 0, sizeof(firmware_words));
-    firmware_words[WORDS - 1] = 1; // the last one alone is another
-    boot(7);
+    for (unsigned i = 0; i < WORDS; i++) { // one alone is another
+        set_up(7);
+        memset(firmware_words, 0, sizeof(firmware_words));
+        firmware_words[i] = 1;
+        boot(7);
+    }
 }
 
 TEST("entropy: firmware that fails to give random numbers is no source, and no harm") {
@@ -265,4 +270,43 @@ TEST("entropy: nothing of it is left in the loader's memory") {
     static const uint8_t nothing[BEFORE + ENTROPY_BYTES + AFTER];
     assert_non_null(fake.rng_buffer);
     assert_memory_equal(fake.rng_buffer - BEFORE, nothing, sizeof(nothing));
+}
+
+static EFI_STATUS EFIAPI locate_none([[maybe_unused]] EFI_GUID *guid,
+                                     [[maybe_unused]] void *registration,
+                                     [[maybe_unused]] void **ret_interface) {
+    return EFI_NOT_FOUND;
+}
+
+static uint8_t stack[8192];
+
+// What calls have left below the caller's frame, and below what they save of the caller's
+// registers.
+[[gnu::noinline, gnu::no_sanitize_address]] static void take_stack(void) {
+    const volatile uint8_t *end = (const volatile uint8_t *)__builtin_frame_address(0) - 64;
+    for (unsigned i = 0; i < sizeof(stack); i++)
+        stack[i] = end[(int)i - (int)sizeof(stack)];
+}
+
+// From RDRAND alone.
+[[gnu::noinline]] static void gather(void) {
+    static EFI_BOOT_SERVICES services = {.LocateProtocol = locate_none};
+    static uint8_t entropy[ENTROPY_BYTES];
+    timeline_init();
+    BS = &services;
+    uint32_t sources = entropy_gather(entropy);
+    take_stack();
+    BS = NULL;
+    assert_int_equal(sources, SLIPWAY_ENTROPY_RDRAND | JITTER);
+}
+
+TEST("entropy: what is left on the stack is the same whatever the sources gave") {
+    static uint8_t first[sizeof(stack)];
+    set_up(SLIPWAY_ENTROPY_RDRAND);
+    gather();
+    memcpy(first, stack, sizeof(stack));
+    set_up(SLIPWAY_ENTROPY_RDRAND);
+    generators[0].start ^= 0x5555555555555555;
+    gather();
+    assert_memory_equal(stack, first, sizeof(stack));
 }
