@@ -39,7 +39,7 @@ static bool read_log(struct tcg2 *tcg2, enum tpm_log_format format, struct tpm_l
 void tpm_find_log(struct tpm_log *ret_log) {
     EFI_GUID guid = TCG2_PROTOCOL_GUID;
     struct tcg2 *tcg2;
-    *ret_log = (struct tpm_log){0};
+    *ret_log = (struct tpm_log){.events = NULL};
     if (EFI_ERROR(BS->LocateProtocol(&guid, NULL, (void **)&tcg2)))
         return;
     if (!read_log(tcg2, TPM_LOG_AGILE, ret_log))

@@ -37,10 +37,10 @@ static EFI_STATUS EFIAPI get_event_log([[maybe_unused]] struct tcg2 *self, UINT3
     const struct fake_tpm_log *log = &fake.tpm_logs[format];
     if (EFI_ERROR(status))
         return status;
-    if (log->events == NULL)
-        return format == 2 ? EFI_INVALID_PARAMETER : EFI_SUCCESS; // of a log without events: zeros
-    *ret_start = (uintptr_t)log->events;
     *ret_last = (uintptr_t)log->events + log->last;
+    if (log->events == NULL) // of a log without events the start stays as it is
+        return format == 2 ? EFI_INVALID_PARAMETER : EFI_SUCCESS;
+    *ret_start = (uintptr_t)log->events;
     *ret_truncated = log->is_truncated;
     return EFI_SUCCESS;
 }
