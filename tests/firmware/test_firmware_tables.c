@@ -210,6 +210,7 @@ TEST("a configuration table that is null, or not mapped one to one, is passed ov
     add_table((EFI_GUID)ACPI_TABLE_GUID, UINT64_MAX - 3);
     add_table((EFI_GUID)SMBIOS_TABLE_GUID, 0);
     add_table((EFI_GUID)SMBIOS_TABLE_GUID, UINT64_C(0xfd00000000));
+    add_table((EFI_GUID)SMBIOS_TABLE_GUID, MIB(2) - 1); // mapped so far
     add_table(other_guid, RESERVED_PHYS);
     fake_boot();
     const struct slipway_mapping want = {BEHIND_SYSTEM,       RESERVED_PHYS, 0x1000, 0, 0,
@@ -271,6 +272,19 @@ TEST("tables of ACPI are found through an RSDP of ACPI 1.0, too") {
     info = setup_expect_kernel();
     expect_window(info, NULL, 0);
     setup_expect_logged("the RSDP at 0x10080001 is none");
+}
+
+TEST("an RSDP that the tables of ACPI 1.0 and 2.0 share is looked at once") {
+    setup_boot("log = debug\n");
+    fake.has_pm_timer = false;
+    add_table((EFI_GUID)ACPI_20_TABLE_GUID, FAKE_ACPI_PHYS + 0xf000);
+    add_table((EFI_GUID)ACPI_TABLE_GUID, FAKE_ACPI_PHYS + 0xf000);
+    fake_make_readable(FAKE_ACPI_PHYS + 0xf000, 40);
+    fake_boot();
+    static const char line[] = "the RSDP at 0x100af000 is none\n";
+    const char *first = strstr(setup_log(), line);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, line));
 }
 
 TEST("tables in more places than there is room for are left out, and the log names them") {
