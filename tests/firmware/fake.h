@@ -32,7 +32,7 @@
 #define FAKE_SYSTEM_PHYS        (FAKE_ARENA_START + 0x70000)
 #define FAKE_SERVICES_PHYS      (FAKE_SYSTEM_PHYS + 0x2f80) // across two pages
 #define FAKE_VENDOR_PHYS        (FAKE_SYSTEM_PHYS + 0x5ff8) // the same
-#define FAKE_CONFIGURATION_PHYS (FAKE_SYSTEM_PHYS + 0x8000)
+#define FAKE_CONFIGURATION_PHYS (FAKE_SYSTEM_PHYS + 0x8fe0) // the same
 #define FAKE_ACPI_PHYS          (FAKE_ARENA_START + 0xa0000)
 #define FAKE_FBPT_PHYS          (FAKE_ACPI_PHYS + 0x500) // the firmware's own times
 #define FAKE_IMAGE_PHYS         (FAKE_ARENA_START + 0xb4000)

@@ -7,7 +7,7 @@
 
 #define FIRMWARE_WINDOW (SLIPWAY_WINDOW_BASE + GIB(512))
 // The next page above those of the system table and of what it leads to: RAM, but with addresses.
-#define BEHIND_SYSTEM (FIRMWARE_WINDOW + 0xa000)
+#define BEHIND_SYSTEM (FIRMWARE_WINDOW + 0xb000)
 
 TEST("a table of the firmware's is in the direct map, or in a window, or cannot be read at all") {
     static const struct {
@@ -131,7 +131,7 @@ TEST("the system table is mapped with all that it leads to: services, vendor, li
         {FIRMWARE_WINDOW, FAKE_SYSTEM_PHYS, 0x1000, 0, 0, SLIPWAY_MAP_FIRMWARE},
         {FIRMWARE_WINDOW + 0x2000, FAKE_SYSTEM_PHYS + 0x2000, 0x2000, 0, 0, SLIPWAY_MAP_FIRMWARE},
         {FIRMWARE_WINDOW + 0x5000, FAKE_SYSTEM_PHYS + 0x5000, 0x2000, 0, 0, SLIPWAY_MAP_FIRMWARE},
-        {FIRMWARE_WINDOW + 0x8000, FAKE_SYSTEM_PHYS + 0x8000, 0x1000, 0, 0, SLIPWAY_MAP_FIRMWARE},
+        {FIRMWARE_WINDOW + 0x8000, FAKE_SYSTEM_PHYS + 0x8000, 0x2000, 0, 0, SLIPWAY_MAP_FIRMWARE},
     };
     setup_boot(NULL);
     fake_set_memory(FAKE_SYSTEM_PHYS, 0x10000, EfiReservedMemoryType);
