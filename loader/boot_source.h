@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/boot/slipway_boot.h"
+#include "loader/device_path.h"
 
 #include <stdint.h>
 
@@ -14,9 +15,7 @@ enum {
 };
 
 struct boot_source {
-    uint8_t partition_id[16];
-    uint32_t partition_id_kind; // SLIPWAY_PARTITION_...
-    uint32_t partition_number;
+    struct partition partition;
     uint8_t server_address[16];
     uint32_t server_kind; // SLIPWAY_SERVER_...
     uint64_t path_bytes;
@@ -25,6 +24,9 @@ struct boot_source {
     char label[BOOT_SOURCE_LABEL_UNITS * BOOT_SOURCE_UTF8_MAX + 1];
 };
 
-// Fills *ret_source, with the volume of file_open_volume still open. Ask it for nothing more
-// afterwards: a question that a file system does not know may leave it useless.
+// Fills *ret_source but for the label, after file_open_volume.
 void boot_source_find(struct boot_source *ret_source);
+
+// Fills in the label, with the volume of file_open_volume still open. Ask it for nothing more
+// afterwards: a question that a file system does not know may leave it useless.
+void boot_source_find_label(struct boot_source *source);

@@ -148,9 +148,9 @@ static void describe_framebuffers(struct info *info, const struct displays *disp
 
 static void describe_source(struct info *info, const struct boot_source *source) {
     struct slipway_boot_info *head = info->head;
-    memcpy(head->partition_id, source->partition_id, sizeof(head->partition_id));
-    head->partition_id_kind = source->partition_id_kind;
-    head->partition_number = source->partition_number;
+    memcpy(head->partition_id, source->partition.id, sizeof(head->partition_id));
+    head->partition_id_kind = source->partition.id_kind;
+    head->partition_number = source->partition.number;
     head->volume_label = copy_text(info, source->label, source->label_bytes);
     head->loader_path = copy_text(info, source->path, source->path_bytes);
     memcpy(head->server_address, source->server_address, sizeof(head->server_address));

@@ -98,13 +98,14 @@ static EFI_STATUS read_files(void) {
     EFI_STATUS status = file_open_volume();
     if (EFI_ERROR(status))
         return status;
+    boot_source_find(&source);
     status = read_config();
     if (!EFI_ERROR(status))
         status = read_kernel();
     if (!EFI_ERROR(status))
         status = read_modules();
     if (!EFI_ERROR(status))
-        boot_source_find(&source);
+        boot_source_find_label(&source);
     file_close_volume(); // whatever has failed
     return status;
 }

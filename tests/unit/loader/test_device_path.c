@@ -1,0 +1,66 @@
+#include "loader/device_path.h"
+
+#include "common/boot/slipway_boot.h"
+#include "tests/unit/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint8_t bytes[70000];
+static uint64_t used;
+
+static void add(uint8_t type, uint8_t subtype, const void *data, uint64_t data_bytes) {
+    uint64_t all = data_bytes + 4;
+    const uint8_t head[] = {type, subtype, (uint8_t)all, (uint8_t)(all >> 8)};
+    memcpy(bytes + used, head, sizeof(head));
+    memcpy(bytes + used + sizeof(head), data, data_bytes);
+    used += all;
+}
+
+// A copy of exactly the path, which is then empty.
+static uint8_t *end(uint8_t type) {
+    add(type, 0xff, "", 0);
+    uint8_t *path = malloc(used);
+    memcpy(path, bytes, used);
+    used = 0;
+    return path;
+}
+
+static void expect(uint8_t *path, uint32_t kind, uint32_t number, const char *file) {
+    uint16_t units[16] = {0};
+    struct partition partition = device_path_partition(path);
+    assert_int_equal(partition.id_kind, kind);
+    assert_int_equal(partition.number, number);
+    assert_int_equal(device_path_file(path, units, 16), strlen(file));
+    for (unsigned i = 0; file[i] != '\0'; i++)
+        assert_int_equal(units[i], file[i]);
+    free(path);
+}
+
+TEST("device path: nothing behind its end is read, be that of EFI 1.02 or later") {
+    static const uint8_t drive[38] = {7, [20] = 0xab, [37] = 1};
+    static const uint16_t name[] = {'\\', 'a', '\\', 'b', 0};
+    for (int old = 0; old < 2; old++) {
+        expect(end(old ? 0xff : 0x7f), SLIPWAY_PARTITION_NONE, 0, "");
+        add(4, 1, drive, sizeof(drive));
+        add(4, 4, name, sizeof(name));
+        expect(end(old ? 0xff : 0x7f), SLIPWAY_PARTITION_MBR, 7, "\\a\\b");
+    }
+    expect(NULL, SLIPWAY_PARTITION_NONE, 0, "");
+}
+
+TEST("device path: a name with half a unit at its end is read up to there") {
+    static const uint16_t name[] = {'x', 'y', 'z'};
+    add(4, 4, name, 5);
+    expect(end(0x7f), SLIPWAY_PARTITION_NONE, 0, "xy");
+    add(4, 4, name, 1);
+    expect(end(0x7f), SLIPWAY_PARTITION_NONE, 0, "");
+}
+
+TEST("device path: a node as long as there can be is passed over") {
+    static const uint8_t drive[38] = {9, [37] = 2};
+    static const uint8_t rest[65531];
+    add(3, 1, rest, sizeof(rest));
+    add(4, 1, drive, sizeof(drive));
+    expect(end(0x7f), SLIPWAY_PARTITION_GPT, 9, "");
+}
