@@ -72,7 +72,10 @@ static const struct choices clear_choices = {
 
 struct parser {
     struct config config;
-    struct config_error error; // its line is the line being parsed
+    struct config_module *modules;
+    uint64_t module_bound;
+    struct config_error error; // its line is the line being parsed,
+    const char *line;          // which starts here
     uint32_t seen[KEYS];       // line that set a key, 0: none
 };
 
@@ -116,12 +119,22 @@ static enum config_status fail(struct parser *parser, enum config_status status)
     return status;
 }
 
-// First of all: from here on a line is valid UTF-8 of a bounded size, so it can go into a message.
+// The same, at a place in the line.
+static enum config_status fail_at(struct parser *parser, enum config_status status,
+                                  const char *place) {
+    parser->error.column = (uint32_t)(place - parser->line) + 1;
+    return fail(parser, status);
+}
+
+// The same, for what is wrong with `text`.
+static enum config_status fail_text(struct parser *parser, enum config_status status,
+                                    struct config_text text) {
+    parser->error.text = text;
+    return fail_at(parser, status, text.text);
+}
+
+// First of all: from here on a line is valid UTF-8, so it can go into a message.
 static enum config_status check_line(struct parser *parser, struct config_text line) {
-    if (line.bytes > CONFIG_LINE_MAX_BYTES) {
-        parser->error.number = line.bytes;
-        return fail(parser, CONFIG_ERR_LINE_SIZE);
-    }
     uint64_t valid = utf8_find_invalid(line.text, line.bytes);
     for (uint64_t at = 0; at < line.bytes; at++) {
         unsigned char byte = (unsigned char)line.text[at];
@@ -129,8 +142,7 @@ static enum config_status check_line(struct parser *parser, struct config_text l
         if (at != valid && !control)
             continue;
         parser->error.number = byte;
-        parser->error.column = (uint32_t)at + 1;
-        return fail(parser, at == valid ? CONFIG_ERR_UTF8 : CONFIG_ERR_CONTROL);
+        return fail_at(parser, at == valid ? CONFIG_ERR_UTF8 : CONFIG_ERR_CONTROL, line.text + at);
     }
     return CONFIG_OK;
 }
@@ -144,56 +156,60 @@ static enum config_status choose(struct parser *parser, const struct choices *ch
             return CONFIG_OK;
         }
     }
-    parser->error.text = value;
     parser->error.choices = choices->text;
-    return fail(parser, CONFIG_ERR_CHOICE);
+    return fail_text(parser, CONFIG_ERR_CHOICE, value);
 }
 
-// `value` begins with a quote: the path up to the next quote, and the rest, which a blank separates
-// from it.
-static enum config_status cut_quoted(struct parser *parser, struct config_text value,
-                                     struct config_text *ret_path, struct config_text *ret_rest) {
-    ASSERT(value.text[0] == '"');
-    struct config_text inner = cut(value, 1, value.bytes);
+static bool is_quoted(struct config_text text) {
+    return text.bytes != 0 && text.text[0] == '"';
+}
+
+// Cuts `text`, which begins with a quote, into what stands between that and the next one and the
+// rest, which a blank separates from it.
+static enum config_status cut_quoted(struct parser *parser, struct config_text text,
+                                     struct config_text *ret_inner, struct config_text *ret_rest) {
+    ASSERT(is_quoted(text));
+    struct config_text inner = cut(text, 1, text.bytes);
     uint64_t end = find(inner, '"');
-    if (end == 0)
-        return fail(parser, CONFIG_ERR_NO_VALUE);
-    parser->error.text = value;
     if (end == inner.bytes)
-        return fail(parser, CONFIG_ERR_NO_QUOTE);
+        return fail_text(parser, CONFIG_ERR_NO_QUOTE, text);
     struct config_text rest = cut(inner, end + 1, inner.bytes);
+    parser->error.text = text;
     if (rest.bytes != 0 && !is_blank(rest.text[0]))
-        return fail(parser, CONFIG_ERR_AFTER_QUOTE);
-    *ret_path = cut(inner, 0, end);
+        return fail_at(parser, CONFIG_ERR_AFTER_QUOTE, rest.text);
+    *ret_inner = cut(inner, 0, end);
     *ret_rest = trim(rest);
     return CONFIG_OK;
 }
 
-// A path with blanks needs no quotes here: it is the whole value. With quotes nothing may follow.
-static enum config_status set_kernel(struct parser *parser, struct config_text value) {
-    struct config *config = &parser->config;
+// A text that may be in quotes, to its end.
+static enum config_status unquote(struct parser *parser, struct config_text *text) {
+    struct config_text whole = *text;
     struct config_text rest;
-    config->kernel_line = parser->error.line;
-    config->kernel = value;
-    if (value.text[0] != '"')
+    if (!is_quoted(whole))
         return CONFIG_OK;
-    enum config_status status = cut_quoted(parser, value, &config->kernel, &rest);
-    return status == CONFIG_OK && rest.bytes != 0 ? fail(parser, CONFIG_ERR_AFTER_QUOTE) : status;
+    enum config_status status = cut_quoted(parser, whole, text, &rest);
+    return status == CONFIG_OK && rest.bytes != 0
+               ? fail_at(parser, CONFIG_ERR_AFTER_QUOTE, rest.text)
+               : status;
 }
 
-// The path, in quotes or up to the first blank, then the command line.
-static enum config_status add_module(struct parser *parser, struct config_text value) {
-    struct config *config = &parser->config;
-    if (config->module_count == CONFIG_MODULES_MAX)
-        return fail(parser, CONFIG_ERR_MODULES);
-    struct config_module *module = &config->modules[config->module_count++];
-    module->line = parser->error.line;
-    if (value.text[0] == '"')
-        return cut_quoted(parser, value, &module->path, &module->cmdline);
-    uint64_t path_end = min_u64(find(value, ' '), find(value, '\t'));
-    module->path = cut(value, 0, path_end);
-    module->cmdline = trim(cut(value, path_end, value.bytes));
+// A path, in quotes or up to the first blank, and what follows it.
+static enum config_status cut_path(struct parser *parser, struct config_text value,
+                                   struct config_text *ret_path, struct config_text *ret_rest) {
+    if (is_quoted(value))
+        return cut_quoted(parser, value, ret_path, ret_rest);
+    uint64_t end = min_u64(find(value, ' '), find(value, '\t'));
+    *ret_path = cut(value, 0, end);
+    *ret_rest = trim(cut(value, end, value.bytes));
     return CONFIG_OK;
+}
+
+static void add_module(struct parser *parser, struct config_text path, struct config_text cmdline) {
+    struct config *config = &parser->config;
+    ASSERT(config->module_count < parser->module_bound);
+    parser->modules[config->module_count++] =
+        (struct config_module){.path = path, .cmdline = cmdline, .line = parser->error.line};
 }
 
 // A decimal number of 1 to SIZE_MAX_PIXELS, and nothing else. 0: it is none.
@@ -227,15 +243,16 @@ static enum config_status set_resolution(struct parser *parser, struct config_te
     return status;
 }
 
-// Sets what `key` stands for. The value is not empty.
-static enum config_status set(struct parser *parser, enum key key, struct config_text value) {
+// Sets what `key` stands for. `text` follows a module's path.
+static enum config_status set(struct parser *parser, enum key key, struct config_text value,
+                              struct config_text text) {
     struct config *config = &parser->config;
     enum config_status status = CONFIG_OK;
     unsigned choice;
-    ASSERT(value.bytes != 0);
     switch (key) {
     case KEY_KERNEL:
-        status = set_kernel(parser, value);
+        config->kernel = value;
+        config->kernel_line = parser->error.line;
         break;
     case KEY_CMDLINE:
         config->cmdline = value;
@@ -246,7 +263,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
             config->log = (enum config_log)choice;
         break;
     case KEY_MODULE:
-        status = add_module(parser, value);
+        add_module(parser, value, text);
         break;
     case KEY_DIGEST:
         status = choose(parser, &digest_choices, value, &choice);
@@ -280,33 +297,47 @@ static enum key find_key(struct config_text name) {
     return (enum key)key;
 }
 
+// The key's value, which may be in quotes, and for a module a text behind it. Only of a command
+// line nothing, in quotes, is something.
+static enum config_status parse_value(struct parser *parser, enum key key, struct config_text name,
+                                      struct config_text value) {
+    struct config_text text = {value.text, 0};
+    bool may_be_empty = key == KEY_CMDLINE && is_quoted(value);
+    enum config_status status =
+        key == KEY_MODULE ? cut_path(parser, value, &value, &text) : unquote(parser, &value);
+    if (status == CONFIG_OK)
+        status = unquote(parser, &text);
+    if (status != CONFIG_OK)
+        return status;
+    if (value.bytes == 0 && !may_be_empty)
+        return fail_text(parser, CONFIG_ERR_NO_VALUE, name);
+    return set(parser, key, value, text);
+}
+
 // A line with something in it. The key is judged before the value, so that a misspelt one is named
 // whatever stands behind it.
 static enum config_status parse_assignment(struct parser *parser, struct config_text line) {
     uint64_t equals = find(line, '=');
-    parser->error.text = line;
     if (equals == line.bytes)
-        return fail(parser, CONFIG_ERR_NO_EQUALS);
+        return fail_text(parser, CONFIG_ERR_NO_EQUALS, line);
     struct config_text name = trim(cut(line, 0, equals));
     struct config_text value = trim(cut(line, equals + 1, line.bytes));
     if (name.bytes == 0)
-        return fail(parser, CONFIG_ERR_NO_KEY);
-    parser->error.text = name;
+        return fail_text(parser, CONFIG_ERR_NO_KEY, line);
     enum key key = find_key(name);
     if (key == KEYS)
-        return fail(parser, CONFIG_ERR_UNKNOWN_KEY);
+        return fail_text(parser, CONFIG_ERR_UNKNOWN_KEY, name);
     if (parser->seen[key] != 0 && key != KEY_MODULE) {
         parser->error.first_line = parser->seen[key];
-        return fail(parser, CONFIG_ERR_DUPLICATE);
+        return fail_text(parser, CONFIG_ERR_DUPLICATE, name);
     }
     parser->seen[key] = parser->error.line;
-    if (value.bytes == 0)
-        return fail(parser, CONFIG_ERR_NO_VALUE);
-    return set(parser, key, value);
+    return parse_value(parser, key, name, value);
 }
 
 // Comments are checked, too: a file that is not text is refused at its first line.
 static enum config_status parse_line(struct parser *parser, struct config_text line) {
+    parser->line = line.text;
     enum config_status status = check_line(parser, line);
     if (status != CONFIG_OK)
         return status;
@@ -342,9 +373,16 @@ struct config config_default(void) {
         .kernel = text_of("\\kernel.elf"), .cmdline = text_of(""), .paging = CONFIG_PAGING_UNSET};
 }
 
-enum config_status config_parse(const char *text, uint64_t bytes, struct config *ret_config,
-                                struct config_error *ret_error) {
-    struct parser parser = {.config = config_default()};
+// `module=x` is the shortest line of one, and the last line needs no ending.
+uint64_t config_module_bound(uint64_t bytes) {
+    return (bytes + 1) / (sizeof("module=x\n") - 1);
+}
+
+enum config_status config_parse(const char *text, uint64_t bytes, struct config_module *modules,
+                                struct config *ret_config, struct config_error *ret_error) {
+    struct parser parser = {
+        .config = config_default(), .modules = modules, .module_bound = config_module_bound(bytes)};
+    parser.config.modules = modules;
     enum config_status status = parse_file(&parser, (struct config_text){text, bytes});
     if (status == CONFIG_OK)
         *ret_config = parser.config;
@@ -361,16 +399,13 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
         fmt_print(sink, "no error");
         return;
     case CONFIG_ERR_FILE_SIZE:
-        fmt_print(sink, "%lu bytes, more than %u", error->number, CONFIG_FILE_MAX_BYTES);
-        return;
-    case CONFIG_ERR_LINE_SIZE:
-        fmt_print(sink, "%lu bytes long, more than %u", error->number, CONFIG_LINE_MAX_BYTES);
+        fmt_print(sink, "%lu bytes, more than %d", error->number, CONFIG_FILE_MAX_BYTES);
         return;
     case CONFIG_ERR_UTF8:
-        fmt_print(sink, "byte %u (0x%02lx) is not valid UTF-8", error->column, error->number);
+        fmt_print(sink, "byte 0x%02lx is not valid UTF-8", error->number);
         return;
     case CONFIG_ERR_CONTROL:
-        fmt_print(sink, "byte %u (0x%02lx) is a control character", error->column, error->number);
+        fmt_print(sink, "byte 0x%02lx is a control character", error->number);
         return;
     case CONFIG_ERR_NO_EQUALS:
         fmt_print(sink, "no '=' in '%.*s'", bytes, text);
@@ -385,7 +420,7 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
         fmt_print(sink, "no closing quote in '%.*s'", bytes, text);
         return;
     case CONFIG_ERR_AFTER_QUOTE:
-        fmt_print(sink, "text right after the path in '%.*s'", bytes, text);
+        fmt_print(sink, "text after the closing quote in '%.*s'", bytes, text);
         return;
     case CONFIG_ERR_UNKNOWN_KEY:
         fmt_print(sink, "unknown key '%.*s'", bytes, text);
@@ -397,14 +432,11 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
     case CONFIG_ERR_CHOICE:
         fmt_print(sink, "'%.*s' is not %s", bytes, text, error->choices);
         return;
-    case CONFIG_ERR_MODULES:
-        fmt_print(sink, "more than %u modules", CONFIG_MODULES_MAX);
-        return;
     }
 }
 
 void config_error_print(const struct sink *sink, const struct config_error *error) {
     if (error->line != 0)
-        fmt_print(sink, "line %u: ", error->line);
+        fmt_print(sink, "line %u, column %u: ", error->line, error->column);
     print_cause(sink, error);
 }

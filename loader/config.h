@@ -9,12 +9,15 @@
 // over; a '#' anywhere else is an ordinary character. Every other line is `key = value`: the first
 // '=' counts, and the value must not be empty. The tab is the only control character allowed.
 //
+// A value that begins with a quote ends at the next one, and nothing may follow it: "VALUE". There
+// is no way to write a quote within quotes; in a value that begins with something else a quote is
+// an ordinary character. `cmdline = ""` is an empty command line.
+//
 //   kernel  = PATH               the kernel's file; default \kernel.elf. May contain blanks.
 //   cmdline = TEXT               handed to the kernel; default empty
 //   log     = quiet|info|debug   what the loader says on the firmware's console; default quiet
-//   module  = PATH [TEXT]        a file for the kernel and its command line; any number up to
-//                                CONFIG_MODULES_MAX. The path ends at the first space or tab,
-//                                unless it is written in quotes: "PATH" [TEXT].
+//   module  = PATH [TEXT]        a file for the kernel and its command line. The path ends at the
+//                                first space or tab, unless it is in quotes; either may be.
 //   digest  = none|sha256        digests of the modules; default none
 //   paging  = 4|5|max            paging levels of the kernel's tables; default what the kernel asks
 //                                for, else what the firmware runs with
@@ -24,9 +27,8 @@
 //   clear   = on|off             whether the kernel finds its displays black; default on
 //
 // Each key may appear once, `module` any number of times. In paths '/' and '\' are the same (see
-// utf.h). A path in quotes ends at the next quote; file systems of firmware have no name with a
-// quote in it. A path may be as long as its line allows. Much firmware (edk2's FAT driver) opens no
-// path of more than 255 characters.
+// utf.h). File systems of firmware have no name with a quote in it. Much firmware (edk2's FAT
+// driver) opens no path of more than 255 characters.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -34,9 +36,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_MODULES_MAX    64
-#define CONFIG_LINE_MAX_BYTES 1024 // line ending excluded
-#define CONFIG_FILE_MAX_BYTES 65536
+// Of lines, columns and lengths each is an int, as a message takes it.
+#define CONFIG_FILE_MAX_BYTES INT32_MAX
 
 // Counted text, not NUL-terminated. Valid UTF-8.
 struct config_text {
@@ -81,13 +82,12 @@ struct config {
     uint32_t height;
     bool keeps_screen; // displays are not cleared
     uint32_t module_count;
-    struct config_module modules[CONFIG_MODULES_MAX];
+    const struct config_module *modules; // in the caller's memory
 };
 
 enum config_status {
     CONFIG_OK,
     CONFIG_ERR_FILE_SIZE,
-    CONFIG_ERR_LINE_SIZE,
     CONFIG_ERR_UTF8,
     CONFIG_ERR_CONTROL,
     CONFIG_ERR_NO_EQUALS,
@@ -98,14 +98,13 @@ enum config_status {
     CONFIG_ERR_UNKNOWN_KEY,
     CONFIG_ERR_DUPLICATE,
     CONFIG_ERR_CHOICE,
-    CONFIG_ERR_MODULES,
 };
 
 struct config_error {
     enum config_status status;
     uint32_t line;           // from 1; 0: the file as a whole
     uint32_t first_line;     // of a duplicate
-    uint32_t column;         // byte of the line, from 1
+    uint32_t column;         // byte of the line, from 1; 0: the file as a whole
     uint64_t number;         // the offending byte or size
     struct config_text text; // the offending key or value, in the caller's text
     const char *choices;     // what would be right; static
@@ -114,13 +113,17 @@ struct config_error {
 // The config of a boot without a config file.
 struct config config_default(void);
 
-// Parses `text`. On success *ret_config is the default changed by the text and points into it: the
-// text must outlive it. On failure *ret_config is untouched and *ret_error, filled, names the first
-// bad line.
+// So many modules a text of `bytes` bytes can have.
+uint64_t config_module_bound(uint64_t bytes);
+
+// Parses `text`. `modules` has room for config_module_bound(bytes). On success *ret_config is the
+// default changed by the text and points into both, which must outlive it. On failure *ret_config
+// is untouched, `modules` unspecified, and *ret_error, filled, names the first bad line.
 [[nodiscard]] enum config_status config_parse(const char *text, uint64_t bytes,
+                                              struct config_module *modules,
                                               struct config *ret_config,
                                               struct config_error *ret_error);
 
-// Writes the reason (`line 3: unknown key 'kernl'`), without a file name before it or a newline
-// after it.
+// Writes the reason (`line 3, column 1: unknown key 'kernl'`), without a file name before it or a
+// newline after it.
 void config_error_print(const struct sink *sink, const struct config_error *error);

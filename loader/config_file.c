@@ -1,69 +1,87 @@
 // See config_file.h.
 #include "loader/config_file.h"
 
+#include "common/base/arith.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
 
 #define NAME "slipway.conf"
 
+// The file that is read, as messages name it.
+static struct file file;
+
 // Why a default is used, for messages.
-static const char *silence;
+enum silence { SILENCE_ABSENT, SILENCE_EMPTY, SILENCE_UNNAMED };
+static enum silence silence;
 
 const char *config_file_where(const char *key, uint32_t line) {
-    static char text[80];
+    static char text[FILE_NAME_MAX + 80];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
-    if (line == 0)
-        fmt_print(&sink, " (the default %s: %s)", key, silence);
+    if (line != 0)
+        fmt_print(&sink, " (key '%s', %s line %u)", key, file.name, line);
+    else if (silence == SILENCE_ABSENT)
+        fmt_print(&sink, " (the default %s: there is no " NAME ")", key);
     else
-        fmt_print(&sink, " (key '%s', " NAME " line %u)", key, line);
+        fmt_print(&sink, " (the default %s: %s %s)", key, file.name,
+                  silence == SILENCE_EMPTY ? "is empty" : "names none");
     return text;
 }
 
-static EFI_STATUS fail(const struct file *file, const struct config_error *error) {
+static EFI_STATUS fail(const struct config_error *error) {
     char text[256];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
     config_error_print(&sink, error);
-    return log_fail(EFI_LOAD_ERROR, "%s: %s", file->name, text);
+    return log_fail(EFI_LOAD_ERROR, "%s: %s", file.name, text);
 }
 
-static EFI_STATUS parse(struct file *file, struct config *ret_config) {
+// One run of pages: the text, and the modules that it may name.
+static EFI_STATUS parse(struct config *ret_config) {
     struct config_error error;
     uint64_t start = 0;
+    uint64_t text_bytes = 0;
     // A file that is too large is refused by its size, unread.
-    uint64_t bytes = file->bytes <= CONFIG_FILE_MAX_BYTES ? file->bytes : 0;
-    if (bytes != 0) {
+    if (file.bytes != 0 && file.bytes <= CONFIG_FILE_MAX_BYTES) {
+        text_bytes = align_up(file.bytes, _Alignof(struct config_module));
+        uint64_t bytes =
+            text_bytes + config_module_bound(file.bytes) * sizeof(struct config_module);
         EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
         if (EFI_ERROR(status))
-            return log_fail(status, "%s: no room for %lu bytes (%s)", file->name, bytes,
+            return log_fail(status, "%s: no room for %lu bytes (%s)", file.name, bytes,
                             log_status_text(status));
-        status = file_read(file, 0, firmware_pointer(start), bytes);
+        status = file_read(&file, 0, firmware_pointer(start), file.bytes);
         if (EFI_ERROR(status))
             return status;
     }
-    if (config_parse(firmware_pointer(start), file->bytes, ret_config, &error) != CONFIG_OK)
-        return fail(file, &error);
+    if (config_parse(firmware_pointer(start), file.bytes, firmware_pointer(start + text_bytes),
+                     ret_config, &error) != CONFIG_OK)
+        return fail(&error);
     return EFI_SUCCESS;
 }
 
 EFI_STATUS config_file_read(struct config *ret_config, uint64_t *ret_bytes) {
-    static struct file file;
+    static const char root[] = "/" NAME;
     *ret_config = config_default();
-    EFI_STATUS status = file_open(&file, (struct config_text){NAME, sizeof(NAME) - 1}, "");
+    EFI_STATUS status = file_open(&file, (struct config_text){root, sizeof(root) - 1}, "");
     *ret_bytes = file.bytes;
-    if (status == EFI_NOT_FOUND) {
-        silence = "there is no " NAME;
-        log_line(CONFIG_LOG_INFO, NAME ": not found, defaults hold");
+    silence = SILENCE_ABSENT;
+    if (status == EFI_NOT_FOUND)
         return EFI_SUCCESS;
-    }
     if (EFI_ERROR(status))
         return status;
-    silence = file.bytes == 0 ? NAME " is empty" : NAME " names none";
-    if (file.bytes == 0)
-        log_line(CONFIG_LOG_INFO, NAME ": is empty, defaults hold");
-    status = parse(&file, ret_config);
+    silence = file.bytes == 0 ? SILENCE_EMPTY : SILENCE_UNNAMED;
+    status = parse(ret_config);
     file_close(&file);
     return status;
+}
+
+void config_file_log(void) {
+    if (silence == SILENCE_ABSENT)
+        log_line(CONFIG_LOG_INFO, NAME ": not found, defaults hold");
+    else if (silence == SILENCE_EMPTY)
+        log_line(CONFIG_LOG_INFO, "config %s: is empty, defaults hold", file.name);
+    else
+        log_line(CONFIG_LOG_INFO, "config %s: %lu bytes", file.name, file.bytes);
 }

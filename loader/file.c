@@ -184,8 +184,8 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
     enum utf_status converted =
         utf_path_convert(path.text, path.bytes, file->path, ARRAY_LEN(file->path));
     if (converted != UTF_OK)
-        return log_fail(EFI_INVALID_PARAMETER, "%s: %s%s", file->name, utf_status_text(converted),
-                        where);
+        return log_fail(EFI_INVALID_PARAMETER, "%s: %s%s%s", file->name, utf_status_text(converted),
+                        where, converted == UTF_ERR_LONG ? too_long : "");
     EFI_STATUS status = reopen(file);
     if (status == EFI_NOT_FOUND)
         return status;

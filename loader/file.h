@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 enum {
-    // Every path of a config fits: one unit a byte at most, a separator before it, a terminator.
-    FILE_PATH_UNITS = CONFIG_LINE_MAX_BYTES + 2,
+    // Of a path, with a separator before it and a terminator: more than firmware opens.
+    FILE_PATH_UNITS = 1026,
     // Bytes of a path in messages: there is room for the cause after it.
     FILE_NAME_MAX = 200,
 };

@@ -22,7 +22,13 @@ EFI_BOOT_SERVICES *BS;
 EFI_SYSTEM_TABLE *ST;
 EFI_HANDLE firmware_image;
 
-static struct firmware_range ranges[FIRMWARE_RANGES_MAX];
+// Enough for a kernel with two dozen modules.
+enum { FIRST_RANGES = 32 };
+
+// In `first_ranges`, or in pages, which are a range themselves.
+static struct firmware_range first_ranges[FIRST_RANGES];
+static struct firmware_range *ranges;
+static uint64_t range_capacity;
 static uint64_t range_count;
 static EFI_TPL caller_tpl;
 
@@ -30,6 +36,8 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     firmware_image = image;
     ST = system;
     BS = system->BootServices;
+    ranges = first_ranges;
+    range_capacity = FIRST_RANGES;
     range_count = 0;
     BS->SetWatchdogTimer(0, 0, 0, NULL);
     caller_tpl = BS->RaiseTPL(TPL_HIGH_LEVEL);
@@ -61,16 +69,42 @@ static EFI_STATUS allocate(EFI_MEMORY_TYPE type, uint64_t limit, UINTN pages,
     return EFI_SUCCESS;
 }
 
+static void list_range(uint64_t start, uint64_t bytes, uint32_t purpose) {
+    ASSERT(range_count < range_capacity);
+    ranges[range_count++] =
+        (struct firmware_range){.start = start, .bytes = bytes, .purpose = purpose};
+}
+
+// Makes room in the list for a range, and for that of the list itself should it move next time.
+static EFI_STATUS reserve_range(void) {
+    EFI_PHYSICAL_ADDRESS start;
+    if (range_count + 1 < range_capacity)
+        return EFI_SUCCESS;
+    uint64_t bytes = align_up(2 * range_capacity * sizeof(*ranges), FRAME_BYTES);
+    EFI_STATUS status = allocate(EfiLoaderData, UINT64_MAX, bytes >> FRAME_SHIFT, &start);
+    if (EFI_ERROR(status))
+        return status;
+    uint64_t old = (uintptr_t)ranges;
+    memcpy(firmware_pointer(start), ranges, range_count * sizeof(*ranges));
+    ranges = firmware_pointer(start);
+    range_capacity = bytes / sizeof(*ranges);
+    firmware_free_pages(old); // nothing, the first time
+    list_range(start, bytes, SLIPWAY_RANGE_LOADER);
+    return EFI_SUCCESS;
+}
+
 EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
                                 uint64_t *ret_start) {
     uint64_t padded;
-    if (range_count == FIRMWARE_RANGES_MAX || bytes == 0 ||
-        add_overflows(bytes, align - 1, &padded))
+    if (bytes == 0 || add_overflows(bytes, align - 1, &padded))
         return EFI_OUT_OF_RESOURCES;
     uint64_t size = align_up(bytes, FRAME_BYTES);
     uint64_t slack = align - FRAME_BYTES; // to be freed again, before and after the aligned run
     EFI_PHYSICAL_ADDRESS start;
-    EFI_STATUS status = allocate(EfiLoaderData, UINT64_MAX, (size + slack) >> FRAME_SHIFT, &start);
+    EFI_STATUS status = reserve_range();
+    if (EFI_ERROR(status))
+        return status;
+    status = allocate(EfiLoaderData, UINT64_MAX, (size + slack) >> FRAME_SHIFT, &start);
     if (EFI_ERROR(status))
         return status;
     uint64_t aligned = align_up(start, align);
@@ -79,8 +113,7 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
     uint64_t tail = start + slack - aligned;
     if (tail != 0)
         BS->FreePages(aligned + size, tail >> FRAME_SHIFT);
-    ranges[range_count++] =
-        (struct firmware_range){.start = aligned, .bytes = size, .purpose = purpose};
+    list_range(aligned, size, purpose);
     *ret_start = aligned;
     return EFI_SUCCESS;
 }
@@ -88,13 +121,13 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
 EFI_STATUS firmware_alloc_code(uint64_t bytes, uint64_t limit, uint32_t purpose,
                                uint64_t *ret_start) {
     EFI_PHYSICAL_ADDRESS start;
-    if (range_count == FIRMWARE_RANGES_MAX)
-        return EFI_OUT_OF_RESOURCES;
-    EFI_STATUS status = allocate(EfiLoaderCode, limit, bytes >> FRAME_SHIFT, &start);
+    EFI_STATUS status = reserve_range();
     if (EFI_ERROR(status))
         return status;
-    ranges[range_count++] =
-        (struct firmware_range){.start = start, .bytes = bytes, .purpose = purpose};
+    status = allocate(EfiLoaderCode, limit, bytes >> FRAME_SHIFT, &start);
+    if (EFI_ERROR(status))
+        return status;
+    list_range(start, bytes, purpose);
     *ret_start = start;
     return EFI_SUCCESS;
 }
@@ -169,9 +202,18 @@ void firmware_free_pages(uint64_t start) {
     *range = ranges[--range_count];
 }
 
+// The list last, if it is in pages.
 void firmware_free_all(void) {
-    while (range_count != 0)
-        release(&ranges[--range_count]);
+    const struct firmware_range *found = find_range((uintptr_t)ranges);
+    struct firmware_range list = found == NULL ? (struct firmware_range){0} : *found;
+    while (range_count != 0) {
+        if (ranges[--range_count].start != list.start)
+            release(&ranges[range_count]);
+    }
+    ranges = first_ranges;
+    range_capacity = FIRST_RANGES;
+    if (list.bytes != 0)
+        release(&list);
 }
 
 const struct firmware_range *firmware_ranges(uint64_t *ret_count) {

@@ -1,13 +1,13 @@
 // The firmware as the loader sees it: its tables, and every page that the loader allocates from it.
 //
-// Owns the list of pages allocated: after a failure all of them are freed, after a success the
-// kernel is told about each. Pages are the only memory that the loader allocates: no pools, no
-// memory types of its own (some firmware hangs on those at ExitBootServices).
+// Owns the list of pages allocated, which grows, into pages of its own: after a failure all of them
+// are freed, after a success the kernel is told about each. Pages are the only memory that the
+// loader allocates: no pools, no memory types of its own (some firmware hangs on those at
+// ExitBootServices).
 #pragma once
 
 #include "common/base/addr.h"
 #include "common/boot/slipway_boot.h"
-#include "loader/config.h"
 
 #include <efi.h>
 
@@ -18,10 +18,6 @@
 extern EFI_BOOT_SERVICES *BS;
 extern EFI_SYSTEM_TABLE *ST;
 extern EFI_HANDLE firmware_image;
-
-// The config, the kernel and its modules, boot_info, scratch memory, the stack, the tables, the
-// startup page and the CPUs.
-enum { FIRMWARE_RANGES_MAX = CONFIG_MODULES_MAX + 8 };
 
 // One range of pages that the loader has allocated.
 struct firmware_range {
@@ -65,7 +61,7 @@ void firmware_free_all(void);
 // Restores the task priority that the firmware called with. The last call before returning to it.
 void firmware_return(void);
 
-// The ranges allocated, in no particular order.
+// The ranges allocated, in no particular order. Valid until the next is allocated.
 const struct firmware_range *firmware_ranges(uint64_t *ret_count);
 
 // The configuration table with this GUID, or null.

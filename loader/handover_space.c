@@ -60,9 +60,11 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     status = memory_map_probe(&descriptors, &stride);
     if (EFI_ERROR(status))
         return status;
-    space->map.buffer_bytes = descriptors * stride;
+    uint64_t allocated;
+    (void)firmware_ranges(&allocated);
     // Each guard is a range, and cuts another in two.
-    space->range_capacity = SPACE_RANGES_MAX + 2 * plan_guard_count(&space->plan);
+    space->range_capacity = allocated + SPACE_RANGES_MORE + 2 * plan_guard_count(&space->plan);
+    space->map.buffer_bytes = descriptors * stride;
     space->map.region_capacity = memmap_region_bound(descriptors, space->range_capacity);
     space->map.scratch_bytes = memmap_scratch_bytes(descriptors, space->range_capacity);
     *ret_capacity = (struct info_capacity){
@@ -77,7 +79,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
 
 // ---- Memory
 
-// One run of scratch memory, for the normaliser, with its claims, and for a second manifest.
+// One run of scratch memory, for the normaliser, what the loader claims, and a second manifest.
 static EFI_STATUS alloc_scratch(struct space *space) {
     uint64_t regions_bytes = space->map.region_capacity * sizeof(struct memmap_region);
     uint64_t next_bytes = mapping_bound(space) * sizeof(struct slipway_mapping);

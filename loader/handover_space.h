@@ -26,9 +26,10 @@
 enum {
     // Ranges of RAM that appears too late to be mapped, and as many that are not write-back.
     SPACE_DEMOTED_MAX = 16,
-    // Ranges of boot_info: one for each that the loader allocated, where that of the tables makes
-    // two; the loader's image; and demoted RAM. Guards make more.
-    SPACE_RANGES_MAX = FIRMWARE_RANGES_MAX + 2 + 2 * SPACE_DEMOTED_MAX,
+    // Ranges of boot_info beyond those allocated so far: boot_info, scratch memory, the stack, the
+    // startup page, the tables, which make two, and the list of ranges if it moves; the loader's
+    // image; and demoted RAM. Guards make more.
+    SPACE_RANGES_MORE = 8 + 2 * SPACE_DEMOTED_MAX,
 };
 
 struct space {
@@ -53,9 +54,9 @@ struct space {
     struct slipway_mapping *next_mappings;
     uint64_t next_count;
     uint64_t next_tables;
-    uint64_t range_count; // of info->ranges
+    uint64_t range_count; // of info->ranges,
     uint64_t range_capacity;
-    struct memmap_claim *claims; // of the next space_normalise; as many as there can be ranges
+    struct memmap_claim *claims; // of the next space_normalise; room for as many
     void *audit_scratch;
     uint64_t audit_scratch_bytes;
 };

@@ -8,16 +8,11 @@
 
 // ---- The loader's ranges, as the kernel will read them
 
-// Inserts in rising order: there are few, and guards come in it.
 static void add_range(struct space *space, uint64_t start, uint64_t bytes, uint32_t purpose) {
-    struct slipway_range *ranges = space->info->ranges;
     if (bytes == 0)
         return;
     ASSERT(space->range_count < space->range_capacity);
-    uint64_t at = space->range_count++;
-    for (; at != 0 && ranges[at - 1].start_phys > start; at--)
-        ranges[at] = ranges[at - 1];
-    ranges[at] =
+    space->info->ranges[space->range_count++] =
         (struct slipway_range){start, bytes, purpose, memmap_purpose_is_reclaimable(purpose)};
 }
 
@@ -37,6 +32,33 @@ static void add_allocated(struct space *space, const struct firmware_range *rang
     add_range(space, at, end - at, range->purpose);
 }
 
+// Lets `range` sink into the heap below `at`, which has `count` ranges, the highest at its top.
+static void sift(struct slipway_range *heap, uint64_t at, uint64_t count,
+                 struct slipway_range range) {
+    uint64_t below;
+    while ((below = 2 * at + 1) < count) {
+        if (below + 1 < count && heap[below].start_phys < heap[below + 1].start_phys)
+            below++;
+        if (heap[below].start_phys <= range.start_phys)
+            break;
+        heap[at] = heap[below];
+        at = below;
+    }
+    heap[at] = range;
+}
+
+// In rising order. There may be thousands, and firmware allocates from the top down.
+static void sort_ranges(struct space *space) {
+    struct slipway_range *ranges = space->info->ranges;
+    for (uint64_t at = space->range_count / 2; at-- != 0;)
+        sift(ranges, at, space->range_count, ranges[at]);
+    for (uint64_t last = space->range_count; last-- > 1;) {
+        struct slipway_range lower = ranges[last];
+        ranges[last] = ranges[0];
+        sift(ranges, 0, last, lower);
+    }
+}
+
 // The run of the tables has two purposes: what of it became no table is reclaimable. CPUs that are
 // parked run in the loader's image.
 static void list_ranges(struct space *space) {
@@ -53,6 +75,7 @@ static void list_ranges(struct space *space) {
     add_range(space, pool->start + used, space->pool_bytes - used, SLIPWAY_RANGE_LOADER);
     add_range(space, space->plan.loader.phys, space->plan.loader.bytes,
               space->plan.other_cpus == 0 ? SLIPWAY_RANGE_LOADER : SLIPWAY_RANGE_CPUS);
+    sort_ranges(space);
 }
 
 static EFI_STATUS fail_uncached(const struct plan_range *uncached,
@@ -103,6 +126,7 @@ static EFI_STATUS demote_uncached_ram(struct space *space) {
     }
     for (uint64_t i = 0; i < count; i++)
         add_range(space, ranges[i].start, ranges[i].end - ranges[i].start, SLIPWAY_RANGE_DEMOTED);
+    sort_ranges(space);
     return normalise(space);
 }
 
@@ -191,6 +215,7 @@ static EFI_STATUS demote_unmapped_ram(struct space *space) {
                  ranges[i].start, ranges[i].end - ranges[i].start);
         add_range(space, ranges[i].start, ranges[i].end - ranges[i].start, SLIPWAY_RANGE_DEMOTED);
     }
+    sort_ranges(space);
     return normalise(space);
 }
 

@@ -118,6 +118,7 @@ static EFI_STATUS read_config(void) {
     if (EFI_ERROR(status))
         return status;
     log_set_level(config.log);
+    config_file_log();
     return EFI_SUCCESS;
 }
 

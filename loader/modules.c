@@ -9,7 +9,7 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 
-static struct module modules[CONFIG_MODULES_MAX];
+static struct module *modules;
 
 // Modules of 2 MiB or more start at a multiple of 2 MiB, so that the kernel can map them with large
 // leaves.
@@ -44,16 +44,26 @@ static EFI_STATUS load_module(const struct config *config, struct module *module
     return status;
 }
 
+static EFI_STATUS alloc_list(uint32_t count) {
+    uint64_t bytes = count * sizeof(*modules);
+    uint64_t start;
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
+    if (EFI_ERROR(status))
+        return log_fail(status, "modules: no room for a list of %u, %lu bytes (%s)", count, bytes,
+                        log_status_text(status));
+    modules = firmware_pointer(start);
+    return EFI_SUCCESS;
+}
+
 EFI_STATUS modules_load(const struct config *config, uint64_t *ret_bytes) {
     *ret_bytes = 0;
-    for (uint32_t i = 0; i < config->module_count; i++) {
+    EFI_STATUS status = config->module_count == 0 ? EFI_SUCCESS : alloc_list(config->module_count);
+    for (uint32_t i = 0; i < config->module_count && !EFI_ERROR(status); i++) {
         modules[i] = (struct module){.config = &config->modules[i]};
-        EFI_STATUS status = load_module(config, &modules[i]);
-        if (EFI_ERROR(status))
-            return status;
+        status = load_module(config, &modules[i]);
         *ret_bytes += modules[i].bytes;
     }
-    return EFI_SUCCESS;
+    return status;
 }
 
 const struct module *modules_loaded(void) {

@@ -19,5 +19,5 @@ struct module {
 // recorded; the pages are freed by firmware_free_all.
 [[nodiscard]] EFI_STATUS modules_load(const struct config *config, uint64_t *ret_bytes);
 
-// The modules loaded: config->module_count of them.
+// The modules loaded: config->module_count of them, in pages of the loader's.
 const struct module *modules_loaded(void);

@@ -96,7 +96,7 @@ enum fake_call {
 #define FAKE_XP UINT64_C(0x4000)
 #define FAKE_RO UINT64_C(0x20000)
 
-#define FAKE_FILES_MAX      72
+#define FAKE_FILES_MAX      80
 #define FAKE_DISPLAYS_MAX   10
 #define FAKE_TABLES_MAX     80
 #define FAKE_CONSOLES_MAX   17

@@ -258,7 +258,7 @@ static void check_space(void) {
 
 enum {
     DESCRIPTORS_MAX = 4096,
-    CLAIMS_MAX = 256,
+    CLAIMS_MAX = 2048,
     EDGES_MAX = 4 * DESCRIPTORS_MAX + 2 * CLAIMS_MAX,
 };
 

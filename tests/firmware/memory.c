@@ -15,7 +15,7 @@
 #define PAGES       FAKE_ARENA_PAGES
 #define LOW_PAGES   (FAKE_LOW_END / PAGE_BYTES)
 #define FOREIGN_MAX 2048
-#define MAP_MAX     (FOREIGN_MAX + 1024)
+#define MAP_MAX     (FOREIGN_MAX + FAKE_ARENA_PAGES + LOW_PAGES)
 #define GUARDS      2 // free pages kept around an allocation
 
 // From image.S.

@@ -80,7 +80,7 @@ TEST("a boot leaves nothing behind that the next one could trip over") {
         fake_boot();
         if (i == 1)
             setup_expect_failure(
-                "\\kernel.elf: is a directory (the default kernel: slipway.conf names "
+                "\\kernel.elf: is a directory (the default kernel: /slipway.conf names "
                 "none)");
         else
             setup_expect_kernel();

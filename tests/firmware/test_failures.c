@@ -29,16 +29,26 @@ static bool speaks_of(const char *line, enum fake_call call) {
     return false;
 }
 
+// Whether the line begins with the path, whatever the separators.
+static bool names_file(const char *line, const char *path) {
+    while (*path != '\0' && (*line == *path || (*line == '/' && *path == '\\'))) {
+        line++;
+        path++;
+    }
+    return *path == '\0';
+}
+
 static void expect_message(enum fake_call call) {
     const char *line;
     setup_expect_return(&line);
-    const char *path = fake.failed_file == NULL ? NULL : fake.failed_file->path + 1;
-    line += line[0] == '\\';
-    bool names_it = path == NULL ? speaks_of(line, call) : strncmp(line, path, strlen(path)) == 0;
+    const struct fake_file *file = fake.failed_file;
+    bool names_it = file == NULL ? speaks_of(line, call) : names_file(line, file->path);
     if (!names_it)
         fail_msg("call %lu, of kind %d, failed with %lx: '%s'", fake.fail_at, (int)call,
                  fake.fail_status, line);
 }
+
+static uint32_t modules = 2; // of the config
 
 // Some calls the loader can do without, but nothing is missing in what it hands over. (A probe of
 // the map answers EFI_BUFFER_TOO_SMALL when it succeeds, and a config that is not found is none.)
@@ -47,7 +57,7 @@ static void expect_boot(enum fake_call call) {
     bool is_probe = call == FAKE_GET_MEMORY_MAP && fake.fail_status == EFI_BUFFER_TOO_SMALL;
     bool is_config = call == FAKE_OPEN && fake.fail_status == EFI_NOT_FOUND;
     assert_true(subjects[call][0] == NULL || is_probe);
-    assert_int_equal(info->modules.count, is_config ? 0 : 2);
+    assert_int_equal(info->modules.count, is_config ? 0 : modules);
 }
 
 // Boots with the `number`th call failing; false when there was no such call.
@@ -78,6 +88,15 @@ static uint64_t fail_every_call(void (*set_up)(void), EFI_STATUS status) {
 
 static void set_up_plain(void) {
     setup_boot(SETUP_CONFIG);
+}
+
+// The list of what is allocated grows on the way.
+static void set_up_many_modules(void) {
+    static char config[40 * 12 + 1];
+    for (int i = 0; i < 40; i++)
+        memcpy(config + 12 * i, "module = \\m\n", 12);
+    setup_boot(config);
+    fake_add_file("\\m", setup_module, 1);
 }
 
 static void set_up_all(void) {
@@ -229,6 +248,12 @@ TEST("whichever call fails when a mode is set, the boot ends cleanly") {
     fake_boot();
     assert_int_equal(fake.displays[0].sets, 1);
     fail_every_call_with_displays(set_up_resolution);
+}
+
+TEST("whichever call fails with many modules, the boot ends cleanly") {
+    modules = 40;
+    assert_true(fail_every_call(set_up_many_modules, EFI_OUT_OF_RESOURCES) > 8 * SOME_CALLS);
+    modules = 2;
 }
 
 TEST("firmware that fails for ever from some call on ends in a message, or in a stop") {

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3, MANY_CPUS = 12 };
+enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3, MODULES = 1000 };
 
-static char config[CONFIG_FILE_MAX_BYTES + 1];
+static char config[MODULES * 200];
 
 // A config of `count` modules, all the same file, each with a text of `bytes` bytes.
 static void write_config(uint32_t count, uint32_t bytes) {
@@ -35,9 +35,8 @@ static void demote(uint32_t reading) {
         fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
 }
 
-TEST(
-    "limits: with all modules, and all RAM demoted that can be, for both reasons, every range is listed") {
-    boot_modules(CONFIG_MODULES_MAX, 1);
+static void boot_many_modules(uint32_t count) {
+    boot_modules(count, 1);
     fake_add_cpu(1); // for the CPUs' memory and a startup page
     setup_wishes(
         (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS});
@@ -47,37 +46,56 @@ TEST(
     fake.exit_refusals = 1;
     fake.before_map = demote;
     fake_boot();
-    const struct slipway_boot_info *info = setup_expect_kernel();
-    assert_int_equal(info->modules.count, CONFIG_MODULES_MAX);
-    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_MODULE, CONFIG_MODULES_MAX - 1));
-    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2 * DEMOTED - 1));
-    // All that is allocated, the tables in two, the loader's image, and what was demoted.
-    assert_int_equal(info->ranges.count, FIRMWARE_RANGES_MAX + 2 + 2 * DEMOTED);
 }
 
-TEST("limits: guards of stacks in the direct map come to all of these") {
-    boot_modules(CONFIG_MODULES_MAX, 1);
-    for (uint32_t i = 1; i <= MANY_CPUS; i++)
-        fake_add_cpu(100 + i);
-    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION,
-                                              .flags = SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT});
-    fake.exit_refusals = 1;
-    fake.before_map = demote;
-    fake_boot();
+TEST(
+    "limits: with any number of modules, and all the RAM that can be demoted, every range is listed") {
+    // Without modules, and on both sides of where the list of ranges moves into pages, and again.
+    static const uint32_t counts[] = {0,  19, 20, 21, 22, 23, 24,     80,
+                                      81, 82, 83, 84, 85, 86, MODULES};
+    uint32_t ranges_without = 0;
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        boot_many_modules(counts[i]);
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        assert_int_equal(info->modules.count, counts[i]);
+        assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_MODULE, counts[i]), NULL);
+        assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+        if (i == 0) {
+            ranges_without = info->ranges.count;
+            continue;
+        }
+        assert_non_null(setup_find_range(info, SLIPWAY_RANGE_MODULE, counts[i] - 1));
+        // The list of modules and, from some number on, that of ranges.
+        uint32_t more = info->ranges.count - ranges_without - counts[i];
+        assert_in_range(more, counts[i] >= 24 ? 2 : 1, counts[i] >= 20 ? 2 : 1);
+    }
+}
+
+TEST("limits: with a thousand modules each is what its line says, and a failure gives all back") {
+    boot_many_modules(MODULES);
     const struct slipway_boot_info *info = setup_expect_kernel();
-    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
-    // Two more of the boot stack's run, and of that of the CPUs as many as there are guards and
-    // stacks.
-    assert_int_equal(info->ranges.count,
-                     FIRMWARE_RANGES_MAX + 2 + DEMOTED + 2 + MANY_CPUS + 1 + MANY_CPUS);
+    for (uint32_t i = 0; i < MODULES; i++) {
+        char want[8];
+        const struct slipway_module *module = setup_record(&info->modules, i);
+        snprintf(want, sizeof(want), "%02u", i);
+        setup_expect_text(&module->cmdline, want);
+        assert_int_equal(module->bytes, 5000);
+    }
+    write_config(MODULES, 1);
+    strcat(config, "module = \\none\n");
+    setup_boot(config);
+    fake_add_file("\\m", setup_module, 5000);
+    fake_boot();
+    setup_expect_failure("\\none: not found (key 'module', /slipway.conf line 1002)");
 }
 
 TEST("limits: texts of every length have room in the hand-over, and are whole") {
     for (uint32_t bytes = 0; bytes < 900; bytes += 13) {
-        boot_modules(CONFIG_MODULES_MAX, bytes);
+        enum { COUNT = 64 };
+        boot_modules(COUNT, bytes);
         fake_boot();
         const struct slipway_boot_info *info = setup_expect_kernel();
-        for (uint32_t i = 0; i < CONFIG_MODULES_MAX; i++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
             char want[1000];
             snprintf(want, sizeof(want), "%0*u", (int)bytes + 1, i);
             const struct slipway_module *module = setup_record(&info->modules, i);
@@ -177,19 +195,55 @@ TEST("limits: sizes near 2^64, and none, are refused without asking the firmware
                      EFI_OUT_OF_RESOURCES);
 }
 
-TEST("limits: one run of pages more than the loader can list is refused without asking for it") {
+TEST("limits: the list of runs grows with them, has itself in it, and is given back with them") {
+    enum { RUNS = 2000 };
     uint64_t start, count;
     setup_boot(NULL);
     setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
     fake_boot(); // which leaves the firmware's tables known
-    for (uint64_t i = 0; i < FIRMWARE_RANGES_MAX; i++)
+    for (uint64_t i = 0; i < RUNS; i++) {
+        assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, SLIPWAY_RANGE_MODULE, &start),
+                         EFI_SUCCESS);
+        const struct firmware_range *ranges = firmware_ranges(&count);
+        uint64_t modules = 0;
+        uint64_t pages = 0;
+        for (uint64_t at = 0; at < count; at++) {
+            modules += ranges[at].purpose == SLIPWAY_RANGE_MODULE;
+            pages += ranges[at].bytes / FRAME_BYTES;
+        }
+        assert_int_equal(modules, i + 1);
+        assert_true(count - modules <= 1);
+        assert_int_equal(fake_allocated_pages(), pages);
+    }
+    assert_int_equal(count, RUNS + 1);
+    assert_true(fake.allocations < RUNS + 10);
+    firmware_free_all();
+    assert_int_equal(fake_allocated_pages(), 0);
+    assert_string_equal(fake.breach, "");
+}
+
+TEST("limits: when the list of runs cannot grow nothing is allocated, and nothing lost") {
+    uint64_t start = 4242, count, before;
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot();
+    do {
+        (void)firmware_ranges(&before);
+        fake.refused = FAKE_NONE;
         assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, 1, &start), EFI_SUCCESS);
-    uint64_t calls = fake.calls;
-    assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, 1, &start), EFI_OUT_OF_RESOURCES);
-    assert_int_equal(fake.calls, calls);
-    (void)firmware_ranges(&count);
-    assert_int_equal(count, FIRMWARE_RANGES_MAX);
-    assert_int_equal(fake_allocated_pages(), FIRMWARE_RANGES_MAX);
+        (void)firmware_ranges(&count);
+    } while (count == before + 1);
+    for (uint64_t i = count; i + 1 < 4096 * 3 / sizeof(struct firmware_range); i++) {
+        uint64_t pages = fake_allocated_pages();
+        fake.refused = FAKE_ALLOCATE_PAGES;
+        fake.fail_status = EFI_OUT_OF_RESOURCES;
+        start = 4242;
+        assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, 1, &start), EFI_OUT_OF_RESOURCES);
+        assert_int_equal(start, 4242);
+        assert_int_equal(fake_allocated_pages(), pages);
+        fake.refused = FAKE_NONE;
+        assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, 1, &start), EFI_SUCCESS);
+    }
     firmware_free_all();
     assert_int_equal(fake_allocated_pages(), 0);
 }

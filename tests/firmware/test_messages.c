@@ -40,6 +40,7 @@ TEST("with log = debug COM1, the display and the hand-over have the same lines")
     const struct slipway_boot_info *info = setup_expect_kernel();
     char want[400];
     int bytes = snprintf(want, sizeof(want),
+                         "slipway: config /slipway.conf: 12 bytes\n"
                          "slipway: kernel \\kernel.elf: 20480 bytes at 0x%lx, entry 0x%lx\n"
                          "slipway: 0 modules, 0 bytes\n"
                          "slipway: 1 framebuffers, 0 controllers, RSDP at 0x%lx, SMBIOS at 0x%lx\n"
@@ -158,7 +159,7 @@ TEST("a line that is longer than the console's buffer arrives whole") {
     fake_boot();
     expect_console_as_com1();
     assert_non_null(
-        strstr(fake.com1, "into two.elf: not found (key 'kernel', slipway.conf line 1)\n"));
+        strstr(fake.com1, "into two.elf: not found (key 'kernel', /slipway.conf line 1)\n"));
 }
 
 // RAM turns up where a framebuffer is: it would be mapped with two cache types.
@@ -181,8 +182,8 @@ TEST("what the audit finds is told in one line, and the boot ends") {
 
 TEST("why the default kernel is looked for is said: no config, an empty one, one without the key") {
     static const char *const configs[] = {NULL, "", "cmdline = x\n"};
-    static const char *const reasons[] = {"there is no slipway.conf", "slipway.conf is empty",
-                                          "slipway.conf names none"};
+    static const char *const reasons[] = {"there is no slipway.conf", "/slipway.conf is empty",
+                                          "/slipway.conf names none"};
     for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
         char want[200];
         snprintf(want, sizeof(want), "\\kernel.elf: not found (the default kernel: %s)",
@@ -205,7 +206,7 @@ TEST(
         const char *line;
         setup_expect_return(&line);
         assert_memory_equal(line, "...\xc3\xa4\xc3\xa4", 7);
-        const char *end = strstr(line, "\xa4: not found (key 'kernel', slipway.conf line 1)");
+        const char *end = strstr(line, "\xa4: not found (key 'kernel', /slipway.conf line 1)");
         assert_non_null(end);
         assert_in_range(end - line, 190, 200);
     }

@@ -68,7 +68,7 @@ TEST("sizes: two sizes of which none can be right are refused, with both") {
     fake_boot();
     setup_expect_failure(
         "\\boot\\initrd.img: the firmware gives two sizes, 1048576 and 150000 bytes "
-        "(key 'module', slipway.conf line 2)");
+        "(key 'module', /slipway.conf line 2)");
     setup_boot(CONFIG);
     file = setup_file(INITRD);
     file->lies_by_info = true;
@@ -76,7 +76,7 @@ TEST("sizes: two sizes of which none can be right are refused, with both") {
     file->bytes = 0; // the position of the end
     fake_boot();
     setup_expect_failure("\\boot\\initrd.img: the firmware gives two sizes, 1 and 0 bytes "
-                         "(key 'module', slipway.conf line 2)");
+                         "(key 'module', /slipway.conf line 2)");
 }
 
 TEST("sizes: firmware that knows none is refused") {
@@ -107,7 +107,7 @@ TEST("sizes: an empty file is empty, however it is asked, and a directory is one
         setup_file("\\empty")->is_directory = true;
         setup_file("\\empty")->has_no_info = i == 1;
         fake_boot();
-        setup_expect_failure("\\empty: is a directory (key 'module', slipway.conf line 1)");
+        setup_expect_failure("\\empty: is a directory (key 'module', /slipway.conf line 1)");
     }
 }
 
@@ -115,7 +115,7 @@ TEST("sizes: an empty config is told from none in the log") {
     setup_boot("");
     fake_boot();
     const char *log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
-    assert_non_null(strstr(log, "slipway: slipway.conf: is empty, defaults hold\n"));
+    assert_non_null(strstr(log, "slipway: config /slipway.conf: is empty, defaults hold\n"));
     setup_boot(NULL);
     fake_boot();
     log = (const char *)(uintptr_t)setup_expect_kernel()->log.address;
@@ -158,7 +158,7 @@ TEST("sizes: a path of three hundred characters, or as long as its line, leads t
         const char *line;
         setup_expect_return(&line);
         assert_non_null(strstr(line,
-                               ": cannot open (invalid parameter) (key 'module', slipway.conf "
+                               ": cannot open (invalid parameter) (key 'module', /slipway.conf "
                                "line 1); firmware may not know paths of more than 255 "
                                "characters: move the file up"));
     }
@@ -191,11 +191,11 @@ TEST(
     setup_file(INITRD)->path = "\\my initrd.img";
     fake_boot();
     setup_expect_failure(
-        "\\my: not found (key 'module', slipway.conf line 1); a path with blanks wants "
+        "\\my: not found (key 'module', /slipway.conf line 1); a path with blanks wants "
         "quotes");
     setup_boot("module = \\my\n");
     fake_boot();
-    setup_expect_failure("\\my: not found (key 'module', slipway.conf line 1)");
+    setup_expect_failure("\\my: not found (key 'module', /slipway.conf line 1)");
 }
 
 TEST("sizes: of two sizes none is believed if the volume dies for good before a byte tells") {

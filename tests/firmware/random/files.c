@@ -36,11 +36,11 @@ static void write_config(const char *text) {
     config_bytes += bytes;
 }
 
-// Words, with spaces between them and none around them.
+// Words, with spaces between them and none around them; no quote comes first.
 static char *random_line(struct boot *boot, uint64_t words) {
-    static const char *const all[] = {"quiet", "root=ram0",         "=",     "x#y",
-                                      "a=b",   "\xc3\xa9t\xc3\xa9", "\"q\"", "\\",
-                                      "0",     "console=ttyS0"};
+    static const char *const all[] = {
+        "quiet", "root=ram0",     "=",    "x#y", "a=b", "\xc3\xa9t\xc3\xa9", "\\",
+        "0",     "console=ttyS0", "\"q\""};
     char *text = keep_text("%s", "");
     for (uint64_t i = 0; i < words; i++) {
         texts_bytes--;
@@ -48,7 +48,7 @@ static char *random_line(struct boot *boot, uint64_t words) {
                   i == 0                  ? ""
                   : boot_chance(boot, 80) ? " "
                                           : "\t ",
-                  all[boot_below(boot, ARRAY_LEN(all))]);
+                  all[boot_below(boot, ARRAY_LEN(all) - (i == 0))]);
     }
     return text;
 }
@@ -93,19 +93,20 @@ static void write_key(struct boot *boot, const char *key, const char *value) {
     write_config(value);
 }
 
-// In quotes, where it must be or at random.
-static void write_path(struct boot *boot, const char *key, const char *path, bool must_quote) {
-    bool is_quoted = must_quote || boot_chance(boot, 30);
-    write_key(boot, key, is_quoted ? "\"" : "");
-    write_config(path);
+// In quotes, where it must be or, if it has none, at random.
+static void write_text(struct boot *boot, const char *text, bool must_quote) {
+    bool is_quoted = must_quote || (strchr(text, '"') == NULL && boot_chance(boot, 30));
+    write_config(is_quoted ? "\"" : "");
+    write_config(text);
     write_config(is_quoted ? "\"" : "");
 }
 
 static void write_module(struct boot *boot, const struct boot_module *module) {
-    write_path(boot, "module", module->path, strchr(module->path, ' ') != NULL);
+    write_key(boot, "module", "");
+    write_text(boot, module->path, strchr(module->path, ' ') != NULL);
     if (module->cmdline[0] != '\0') {
         write_config(boot_chance(boot, 80) ? " " : "\t ");
-        write_config(module->cmdline);
+        write_text(boot, module->cmdline, false);
     }
     end_line(boot);
 }
@@ -117,13 +118,15 @@ static void write_single(struct boot *boot, uint64_t which) {
     switch (which) {
     case 0:
         if (strcmp(boot->kernel_path, "\\kernel.elf") != 0 || boot_chance(boot, 20)) {
-            write_path(boot, "kernel", boot->kernel_path, false);
+            write_key(boot, "kernel", "");
+            write_text(boot, boot->kernel_path, false);
             end_line(boot);
         }
         break;
     case 1:
-        if (boot->cmdline[0] != '\0') {
-            write_key(boot, "cmdline", boot->cmdline);
+        if (boot->cmdline[0] != '\0' || boot_chance(boot, 10)) {
+            write_key(boot, "cmdline", "");
+            write_text(boot, boot->cmdline, boot->cmdline[0] == '\0');
             end_line(boot);
         }
         break;
