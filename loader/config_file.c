@@ -61,10 +61,41 @@ static EFI_STATUS parse(struct config *ret_config) {
     return EFI_SUCCESS;
 }
 
-EFI_STATUS config_file_read(struct config *ret_config, uint64_t *ret_bytes) {
+// Of the loader's path, what is before its last separator; nothing if that is the root, or if it
+// has a character that no path of a config can have.
+static uint64_t folder_bytes(const struct boot_source *source) {
+    uint64_t folder = 0;
+    for (uint64_t at = 0; at < source->path_bytes; at++) {
+        if ((uint8_t)source->path[at] >= 0xf0) // above U+FFFF
+            return 0;
+        if (source->path[at] == '\\')
+            folder = at;
+    }
+    return folder;
+}
+
+// In the loader's own folder: EFI_NOT_FOUND also if that is the root. The path is written with '/',
+// as messages will have it.
+static EFI_STATUS open_beside(const struct boot_source *source) {
+    static char path[sizeof(source->path) + sizeof("/" NAME)];
+    uint64_t bytes = folder_bytes(source);
+    if (bytes == 0)
+        return EFI_NOT_FOUND;
+    struct fmt_buffer buffer = fmt_buffer_make(path, sizeof(path));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    fmt_print(&sink, "%s%.*s/" NAME, source->path[0] == '\\' ? "" : "/", (int)bytes, source->path);
+    for (uint64_t at = 0; at < buffer.used; at++)
+        path[at] = path[at] == '\\' ? '/' : path[at];
+    return file_open(&file, (struct config_text){path, buffer.used}, "");
+}
+
+EFI_STATUS config_file_read(const struct boot_source *source, struct config *ret_config,
+                            uint64_t *ret_bytes) {
     static const char root[] = "/" NAME;
     *ret_config = config_default();
-    EFI_STATUS status = file_open(&file, (struct config_text){root, sizeof(root) - 1}, "");
+    EFI_STATUS status = open_beside(source);
+    if (status == EFI_NOT_FOUND)
+        status = file_open(&file, (struct config_text){root, sizeof(root) - 1}, "");
     *ret_bytes = file.bytes;
     silence = SILENCE_ABSENT;
     if (status == EFI_NOT_FOUND)

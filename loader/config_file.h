@@ -3,6 +3,7 @@
 // failure.
 #pragma once
 
+#include "loader/boot_source.h"
 #include "loader/config.h"
 
 #include <efi.h>
@@ -10,14 +11,15 @@
 #include <stdint.h>
 
 // For a message about a file that the config names: the key and the line that name it, as
-// ` (key 'kernel', /slipway.conf line 3)`; or, with line 0, that it is the default and
+// ` (key 'kernel', /EFI/BOOT/slipway.conf line 3)`; or, with line 0, that it is the default and
 // why. Valid until the next call.
 const char *config_file_where(const char *key, uint32_t line);
 
 // Reads and parses the file. Without a file the config is the default. *ret_config points into
 // pages that stay until the kernel reclaims the loader's ranges. *ret_bytes: the file's size, 0
 // without a file. Failures are recorded; the pages are freed by firmware_free_all.
-[[nodiscard]] EFI_STATUS config_file_read(struct config *ret_config, uint64_t *ret_bytes);
+[[nodiscard]] EFI_STATUS config_file_read(const struct boot_source *source,
+                                          struct config *ret_config, uint64_t *ret_bytes);
 
 // Says in the log which file was read, at the level that it asked for.
 void config_file_log(void);

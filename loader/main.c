@@ -113,7 +113,7 @@ static EFI_STATUS read_files(void) {
 static EFI_STATUS read_config(void) {
     uint64_t bytes;
     timeline_begin("config");
-    EFI_STATUS status = config_file_read(&config, &bytes);
+    EFI_STATUS status = config_file_read(&source, &config, &bytes);
     timeline_end(bytes);
     if (EFI_ERROR(status))
         return status;

@@ -141,9 +141,15 @@ def find(files, name):
     return next((known for known in files if known.lower() == name.lower()), name)
 
 
+def config_name(files):
+    """The slipway.conf that the loader reads, or would."""
+    beside = find(files, f"EFI/BOOT/{CONFIG}")
+    return beside if beside in files else find(files, CONFIG)
+
+
 def config_lines(files):
     """Of slipway.conf; what is not UTF-8 in it is left for the loader to refuse."""
-    path = files.get(find(files, CONFIG))
+    path = files.get(config_name(files))
     return path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n") if path else []
 
 
@@ -204,13 +210,13 @@ def with_cmdline(files, change=lambda cmdline: cmdline):
     lines = config_lines(files)
     number, own = assignment(lines, "cmdline")
     cmdline = change(given or own).strip(" \t")
-    check_cmdline("CMDLINE" if given else f"cmdline in esp/{CONFIG}", cmdline, is_reference(files))
+    check_cmdline("CMDLINE" if given else f"cmdline in esp/{config_name(files)}", cmdline, is_reference(files))
     if number is not None:
         del lines[number]
     # The loader refuses a key without a value; no command line is no line.
     if cmdline:
         lines.insert(len(lines) if number is None else number, f"cmdline = {cmdline}")
-    return {**files, find(files, CONFIG): "\n".join(lines).encode("utf-8", "surrogateescape")}
+    return {**files, config_name(files): "\n".join(lines).encode("utf-8", "surrogateescape")}
 
 
 def write_image(path, files):

@@ -322,6 +322,15 @@ def test_the_command_line_takes_its_place_in_any_config(tmp_path, monkeypatch, c
     assert common.with_cmdline(files) == {name: wanted}
 
 
+def test_the_config_beside_the_loader_is_the_one_that_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMDLINE", "new")
+    files = {name: tmp_path / f"{index}" for index, name in enumerate(("slipway.conf", "efi/Boot/SLIPWAY.conf"))}
+    for index, path in enumerate(files.values()):
+        path.write_text(f"kernel = /{index}")
+    assert common.kernel_name(files) == "1"
+    assert common.with_cmdline(files)["efi/Boot/SLIPWAY.conf"] == b"kernel = /1\ncmdline = new"
+
+
 def test_a_wrong_way_to_end_in_the_config_is_found_there(tree, run):
     (tree / "esp/slipway.conf").write_text("cmdline = exit=never\n")
     done = run("scripts/run", cwd=tree, status=1, SLIPWAY_BUILD="build")

@@ -90,6 +90,21 @@ static void set_up_plain(void) {
     setup_boot(SETUP_CONFIG);
 }
 
+// The config is beside the loader, and another one in the root.
+static void set_up_beside(void) {
+    static const struct {
+        EFI_DEVICE_PATH head;
+        CHAR16 name[8];
+        EFI_DEVICE_PATH end;
+    } path = {{MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, {20, 0}},
+              L"\\os\\efi",
+              {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {4, 0}}};
+    setup_boot(SETUP_CONFIG);
+    setup_file("\\slipway.conf")->path = "\\os\\slipway.conf";
+    fake_add_file("\\slipway.conf", "", 0);
+    fake.image_path = &path;
+}
+
 // The list of what is allocated grows on the way.
 static void set_up_many_modules(void) {
     static char config[40 * 12 + 1];
@@ -248,6 +263,11 @@ TEST("whichever call fails when a mode is set, the boot ends cleanly") {
     fake_boot();
     assert_int_equal(fake.displays[0].sets, 1);
     fail_every_call_with_displays(set_up_resolution);
+}
+
+TEST("whichever call fails with the config beside the loader, the boot ends cleanly") {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_true(fail_every_call(set_up_beside, statuses[i]) > SOME_CALLS);
 }
 
 TEST("whichever call fails with many modules, the boot ends cleanly") {

@@ -10,6 +10,7 @@ enum { POOL_BYTES = 3 << 20 };
 static uint8_t pool[POOL_BYTES]; // what modules are made of
 static char config[BOOT_TEXT_BYTES];
 static size_t config_bytes;
+static bool has_other_config;       // before it in the list of files, and unread
 static char texts[BOOT_TEXT_BYTES]; // that outlive the boot
 static size_t texts_bytes;
 
@@ -233,11 +234,33 @@ static void make_modules(struct boot *boot) {
         add_module(boot);
 }
 
+// In the loader's folder, with another in the root or without; or in the root. Of an image without
+// a path nobody knows the folder.
+static const char *choose_config_path(struct boot *boot) {
+    static const struct {
+        EFI_DEVICE_PATH head;
+        CHAR16 name[16];
+        EFI_DEVICE_PATH end;
+    } path = {{MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, {36, 0}},
+              L"\\EFI\\x\\boot.efi",
+              {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {4, 0}}};
+    bool is_beside = boot_chance(boot, 30);
+    fake.image_path = is_beside || boot_chance(boot, 50) ? &path : NULL;
+    if (!is_beside)
+        return "\\slipway.conf";
+    boot_tell(boot, "beside the loader: ");
+    has_other_config = boot_chance(boot, 50);
+    if (has_other_config)
+        fake_add_file("\\slipway.conf", "cmdline = of another", 20);
+    return "\\EFI\\x\\slipway.conf";
+}
+
 void boot_make_files(struct boot *boot) {
     static const char *const paths[] = {"\\kernel.elf", "\\kernel.elf", "\\boot\\my kernel",
                                         "\\a\\b\\c"};
     static const char *const levels[] = {"quiet", "quiet", "info", "debug"};
     config_bytes = texts_bytes = 0;
+    has_other_config = false;
     fill_pool();
     boot->has_config = boot->resolution != NULL || boot_chance(boot, 90);
     const char *path = boot->has_config ? paths[boot_below(boot, ARRAY_LEN(paths))] : paths[0];
@@ -255,7 +278,7 @@ void boot_make_files(struct boot *boot) {
     write_all(boot);
     boot_tell(boot, "log %s, config of %lu bytes%s; ", boot->log, config_bytes,
               boot->has_digests ? ", digests" : "");
-    make_slow(boot, fake_add_file("\\slipway.conf", config, config_bytes));
+    make_slow(boot, fake_add_file(choose_config_path(boot), config, config_bytes));
 }
 
 // ---- What can be wrong
@@ -330,6 +353,7 @@ static void exaggerate(struct boot *boot, struct fake_file *file) {
 // One fault of one file: two could hide each other.
 void boot_break_files(struct boot *boot) {
     uint32_t number = (uint32_t)boot_below(boot, fake.file_count);
+    number += has_other_config && number == fake.file_count - 2;
     struct fake_file *file = &fake.files[number];
     bool is_config = boot->has_config && number == fake.file_count - 1;
     if (boot->has_broken_files)
