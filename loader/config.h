@@ -26,8 +26,9 @@
 //                                itself prefers; default firmware, as the firmware has set it
 //   clear   = on|off             whether the kernel finds its displays black; default on
 //
-// Each key may appear once, `module` any number of times. In paths '/' and '\' are the same (see
-// utf.h). File systems of firmware have no name with a quote in it. Much firmware (edk2's FAT
+// Each key may appear once, `module` any number of times. A path may name another volume than the
+// loader's (see volume_name.h): guid(PARTUUID)/path, label(NAME)/path. In paths '/' and '\' are the
+// same (see utf.h). File systems of firmware have no name with a quote in it. Much firmware (edk2's FAT
 // driver) opens no path of more than 255 characters.
 #pragma once
 

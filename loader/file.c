@@ -6,6 +6,7 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 #include "loader/utf.h"
+#include "loader/volume.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,7 @@ static const char too_long[] =
     "; firmware may not know paths of more than 255 characters: move the file up";
 _Static_assert(PATH_CHARACTERS_SAFE == 255, "as the text says");
 
-static EFI_FILE *volume;
+static EFI_FILE *own_volume;
 static EFI_LOADED_IMAGE *own_image;
 
 EFI_STATUS file_open_volume(void) {
@@ -41,7 +42,7 @@ EFI_STATUS file_open_volume(void) {
     status = BS->HandleProtocol(own_image->DeviceHandle, &file_system, (void **)&system);
     if (EFI_ERROR(status))
         return log_fail(status, "boot device: no file system (%s)", log_status_text(status));
-    status = system->OpenVolume(system, &volume);
+    status = system->OpenVolume(system, &own_volume);
     if (EFI_ERROR(status))
         return log_fail(status, "boot device: cannot open the volume (%s)",
                         log_status_text(status));
@@ -49,23 +50,18 @@ EFI_STATUS file_open_volume(void) {
 }
 
 void file_close_volume(void) {
-    if (volume != NULL)
-        volume->Close(volume);
-    volume = NULL;
+    volume_close_all();
+    if (own_volume != NULL)
+        own_volume->Close(own_volume);
+    own_volume = NULL;
 }
 
 const EFI_LOADED_IMAGE *file_own_image(void) {
     return own_image;
 }
 
-// Not by EFI_FILE_SYSTEM_INFO, which has the label, too: for the free space in it edk2's FAT driver
-// reads the whole FAT.
 uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity) {
-    EFI_GUID kind = EFI_FILE_SYSTEM_VOLUME_LABEL_ID;
-    UINTN bytes = capacity * sizeof(*ret_label);
-    EFI_STATUS status = volume->GetInfo(volume, &kind, &bytes, ret_label);
-    uint64_t units = bytes / sizeof(*ret_label);
-    return EFI_ERROR(status) || units > capacity ? 0 : units;
+    return volume_label(own_volume, ret_label, capacity);
 }
 
 // The end of a long path tells more than its start. It is cut between two characters.
@@ -88,7 +84,8 @@ static EFI_STATUS reopen(struct file *file) {
         file->handle->Close(file->handle);
     file->handle = NULL;
     EFI_FILE *handle;
-    EFI_STATUS status = volume->Open(volume, &handle, (CHAR16 *)file->path, EFI_FILE_MODE_READ, 0);
+    EFI_STATUS status =
+        file->volume->Open(file->volume, &handle, (CHAR16 *)file->path, EFI_FILE_MODE_READ, 0);
     if (!EFI_ERROR(status))
         file->handle = handle;
     return status;
@@ -178,15 +175,30 @@ static EFI_STATUS find_size(struct file *file) {
     return choose_size(file, by_info, by_position);
 }
 
+// The volume, and what of the path is a path on it.
+static EFI_STATUS choose_volume(struct file *file, struct config_text *path) {
+    struct volume_name name;
+    enum volume_name_status parsed = volume_name_parse(*path, &name, path);
+    if (parsed != VOLUME_NAME_OK)
+        return log_fail(EFI_INVALID_PARAMETER, "%s: %s%s", file->name,
+                        volume_name_status_text(parsed), file->where);
+    file->volume = own_volume;
+    const struct volume_request request = {file->name, file->where};
+    return name.kind == VOLUME_OWN ? EFI_SUCCESS : volume_find(&name, &request, &file->volume);
+}
+
 EFI_STATUS file_open(struct file *file, struct config_text path, const char *where) {
     *file = (struct file){.chunk = CHUNK_FIRST, .chunk_max = CHUNK_MOST, .where = where};
     set_name(file, path);
+    EFI_STATUS status = choose_volume(file, &path);
+    if (EFI_ERROR(status))
+        return status;
     enum utf_status converted =
         utf_path_convert(path.text, path.bytes, file->path, ARRAY_LEN(file->path));
     if (converted != UTF_OK)
         return log_fail(EFI_INVALID_PARAMETER, "%s: %s%s%s", file->name, utf_status_text(converted),
                         where, converted == UTF_ERR_LONG ? too_long : "");
-    EFI_STATUS status = reopen(file);
+    status = reopen(file);
     if (status == EFI_NOT_FOUND)
         return status;
     if (EFI_ERROR(status))

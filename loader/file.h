@@ -1,4 +1,5 @@
-// Files on the volume that the loader was started from. Reads go straight to their destination. A
+// Files: on the volume that the loader was started from, or on the one that a path names (see
+// volume_name.h). Reads go straight to their destination. A
 // read of fewer bytes than the file's size promised is an error.
 #pragma once
 
@@ -17,6 +18,7 @@ enum {
 
 struct file {
     EFI_FILE *handle;
+    EFI_FILE *volume;               // that the file is on
     uint64_t bytes;                 // size when opened
     uint64_t chunk;                 // bytes of one firmware read at most
     uint64_t chunk_max;             // the chunk grows up to this; it shrinks when a read fails
@@ -29,6 +31,7 @@ struct file {
 // file_close_volume. Failures are recorded (log_fail).
 [[nodiscard]] EFI_STATUS file_open_volume(void);
 
+// Closes it and every other volume that a path has named.
 void file_close_volume(void);
 
 // The loader's own image, with the device that the volume is on. Of file_open_volume.

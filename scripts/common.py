@@ -182,7 +182,10 @@ def asked_kernel():
 def esp_files(kernel=None):
     """The files of esp/, with this kernel, if given, in the place of its own."""
     files = fat.tree_files(ROOT / "esp")
-    return {**files, kernel_name(files): kernel} if kernel else files
+    name = kernel_name(files)
+    if kernel and re.match(r"(guid|label)\(", name):
+        stop(f"KERNEL={kernel}: esp/{config_name(files)} wants the kernel from another volume, {name}")
+    return {**files, name: kernel} if kernel else files
 
 
 def is_reference(files):

@@ -43,8 +43,9 @@ def _refuse_twins(names):
             raise RuntimeError(f"{twin} and {name} are one name on a FAT file system: remove one")
 
 
-def make_image(path, files, size=64 * MIB):
-    """Writes a FAT disk of `size` bytes (FAT32 from 64 MiB on) that holds `files`, and returns it.
+def make_image(path, files, size=64 * MIB, label="SLIPWAY"):
+    """Writes a FAT disk of `size` bytes (FAT12 below 2 MiB, FAT32 from 64 MiB on) that holds `files`,
+    and returns it.
 
     `files` maps a path on the disk ("EFI/BOOT/BOOTX64.EFI") to its bytes or to a host Path. The
     same files give the same image, byte for byte.
@@ -56,7 +57,7 @@ def make_image(path, files, size=64 * MIB):
     path.unlink(missing_ok=True)
     with open(path, "wb") as image:
         image.truncate(size)
-    _mtools("mformat", "-i", path, "-N", IMAGE_SERIAL, "-v", "SLIPWAY",
+    _mtools("mformat", "-i", path, "-N", IMAGE_SERIAL, "-v", label,
             *_format_arguments(size), "::")
     if folders:
         _mtools("mmd", "-i", path, *(f"::{folder}" for folder in folders))

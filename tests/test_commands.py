@@ -21,7 +21,7 @@ VARIABLES = ["MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE", "C
 # Commands that the Makefile, the scripts and the tests run, and that a bare Debian lacks.
 TOOLS = ["gcc", "g++", "clang", "clang++", "clang-format", "clang-tidy", "ld", "objcopy", "ar", "nm",
          "make", "mformat", "mcopy", "mmd", "qemu-system-x86_64", "gdb", "shellcheck", "pyflakes3",
-         "swtpm", "/usr/bin/python3"]
+         "swtpm", "xorriso", "/usr/bin/python3"]
 FILES = ["/usr/include/efi/efi.h", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",
          "/usr/include/cmocka.h",
          "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a",

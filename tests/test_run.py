@@ -331,6 +331,13 @@ def test_the_config_beside_the_loader_is_the_one_that_is_read(tmp_path, monkeypa
     assert common.with_cmdline(files)["efi/Boot/SLIPWAY.conf"] == b"kernel = /1\ncmdline = new"
 
 
+def test_a_kernel_cannot_take_the_place_of_one_on_another_volume(tree, run):
+    (tree / "esp/slipway.conf").write_text('kernel = "label(a b)/k"\n')
+    done = run("scripts/run", cwd=tree, status=1, SLIPWAY_BUILD="build", KERNEL="Makefile")
+    assert done.stderr == (f"run: KERNEL={tree}/Makefile: esp/slipway.conf wants the kernel from another volume,"
+                           " label(a b)/k\n")
+
+
 def test_a_wrong_way_to_end_in_the_config_is_found_there(tree, run):
     (tree / "esp/slipway.conf").write_text("cmdline = exit=never\n")
     done = run("scripts/run", cwd=tree, status=1, SLIPWAY_BUILD="build")

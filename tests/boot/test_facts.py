@@ -10,21 +10,16 @@ import signal
 import struct
 import subprocess
 import time
-import uuid
-import zlib
 from pathlib import Path
 
 import pytest
 
+from partitions import GUIDS, with_gpt, with_mbr
 import qemu
 import snapshots
 from support import LOADER, MIB, boot_contract_kernel
 
 FIRMWARE, RDRAND, JITTER = 1, 4, 8
-SECTOR = 512
-FIRST = 2048  # sector of the partition
-GUID = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
-ESP_TYPE = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 RNG = ["-object", "rng-random,filename=/dev/urandom,id=rng", "-device", "virtio-rng-pci,rng=rng"]
 
 
@@ -54,49 +49,10 @@ def test_entropy_comes_from_what_the_machine_has_and_never_twice(tmp_path, cpu, 
 # Where the loader came from
 
 
-def with_gpt(image, path):
-    """A disk with one partition, which is the image, in a GPT (UEFI 2.9, 5.3)."""
-    content = image.read_bytes()
-    last = FIRST + len(content) // SECTOR - 1
-    end = last + 1 + 33  # the second table, and its header in the last sector
-    entry = ESP_TYPE.bytes_le + GUID.bytes_le + struct.pack("<QQQ", FIRST, last, 0)
-    table = (entry.ljust(128, b"\0")).ljust(128 * 128, b"\0")
-
-    def header(own, other, table_at):
-        fields = [b"EFI PART", 0x10000, 92, 0, 0, own, other, 34, last, uuid.UUID(int=7).bytes_le,
-                  table_at, 128, 128, zlib.crc32(table)]
-        packed = struct.pack("<8sIIIIQQQQ16sQIII", *fields)
-        fields[3] = zlib.crc32(packed)
-        return struct.pack("<8sIIIIQQQQ16sQIII", *fields)
-
-    disk = bytearray((end + 1) * SECTOR)
-    disk[446:462] = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, end)
-    disk[510:512] = b"\x55\xaa"
-    for own, other, table_at in ((1, end, 2), (end, 1, end - 32)):
-        disk[own * SECTOR:own * SECTOR + 92] = header(own, other, table_at)
-        disk[table_at * SECTOR:table_at * SECTOR + len(table)] = table
-    disk[FIRST * SECTOR:(last + 1) * SECTOR] = content
-    path.write_bytes(disk)
-    return path
-
-
-def with_mbr(image, path):
-    """A disk whose second partition is the image, in an MBR (UEFI 2.9, 5.2) with a signature."""
-    content = image.read_bytes()
-    disk = bytearray(FIRST * SECTOR)
-    disk[440:444] = struct.pack("<I", 0xDEADBEEF)
-    disk[446:462] = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0x83, b"\0\0\0", 64, 64)
-    disk[462:478] = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xEF, b"\0\0\0", FIRST,
-                                len(content) // SECTOR)
-    disk[510:512] = b"\x55\xaa"
-    path.write_bytes(disk + content)
-    return path
-
-
 def boot_partitioned(folder, make):
     """The contract kernel's words, from a partition of a disk that `make` makes of a volume."""
     def boot(images, **options):
-        return snapshots.boot([make(images[0], folder / "disk.img")], **options)
+        return snapshots.boot([make(images, folder / "disk.img")], **options)
 
     return boot_contract_kernel(folder, "exec", boot=boot)
 
@@ -104,7 +60,7 @@ def boot_partitioned(folder, make):
 def test_a_partition_of_a_gpt_is_known_by_its_guid(tmp_path):
     output = boot_partitioned(tmp_path, with_gpt)
     assert (output.fact("partition.kind"), output.fact("partition.number")) == (2, 1)
-    assert bytes_of(output, "partition.byte") == GUID.bytes_le
+    assert bytes_of(output, "partition.byte") == GUIDS[0].bytes_le
 
 
 def test_a_partition_of_an_mbr_is_known_by_the_signature_and_its_number(tmp_path):

@@ -88,6 +88,7 @@ enum fake_call {
     FAKE_GET_LABEL,
     FAKE_GET_RNG,
     FAKE_GET_EVENT_LOG,
+    FAKE_CONNECT,
     FAKE_CALLS,
 };
 
@@ -97,6 +98,7 @@ enum fake_call {
 #define FAKE_RO UINT64_C(0x20000)
 
 #define FAKE_FILES_MAX      80
+#define FAKE_VOLUMES_MAX    12
 #define FAKE_DISPLAYS_MAX   10
 #define FAKE_TABLES_MAX     80
 #define FAKE_CONSOLES_MAX   17
@@ -110,6 +112,7 @@ enum fake_call {
 // A file, and what is wrong with it; limits of 0 are none.
 struct fake_file {
     const char *path;     // '\' first and between names
+    uint32_t volume;      // 0: the boot device's; else that of fake.volumes, from 1
     const void *contents; // null: reads write nothing
     uint64_t bytes;
     bool is_directory;
@@ -123,6 +126,16 @@ struct fake_file {
     uint64_t info_bytes;
     bool end_is_fixed;   // SetPosition to the end succeeds and does not move
     bool end_is_unknown; // GetPosition at the end answers ~0
+};
+
+// A volume that is not the boot device's.
+struct fake_volume {
+    const void *device_path; // null: it has none
+    const CHAR16 *label;     // null: it does not know the question,
+    uint64_t label_units;    // so long
+    bool cannot_open;
+    bool is_unconnected; // has no file system before it is connected
+    uint32_t opens;      // seen: of its root
 };
 
 // A display, and what is wrong with it. Its list of modes is empty, unless a test fills it: then
@@ -223,6 +236,9 @@ struct fake {
     uint64_t path_max;                    // units of a path that can be opened; 0: any number
     struct fake_file files[FAKE_FILES_MAX];
     uint32_t file_count;
+    struct fake_volume volumes[FAKE_VOLUMES_MAX];
+    uint32_t volume_count;
+    bool hides_volumes; // LocateHandle finds no file system
     struct fake_display displays[FAKE_DISPLAYS_MAX];
     uint32_t display_count;
     EFI_TIME time;
@@ -351,6 +367,10 @@ void fake_reset(void);
 // Appends a file. `contents` must outlive the boot.
 struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t bytes);
 
+// Appends a volume; what `path` and `label`, which may be null, point at must outlive the boot. Its
+// number, for files.
+uint32_t fake_add_volume(const void *device_path, const CHAR16 *label);
+
 // Appends a display with 8 bits a colour, blue first, at `base`.
 struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t height);
 
@@ -424,6 +444,9 @@ void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void **ret_interface);
 void *fake_find_pxe(void);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
+
+// The file systems: the boot device's, then those of fake.volumes.
+extern EFI_FILE_IO_INTERFACE fake_file_systems[1 + FAKE_VOLUMES_MAX];
 
 // The local APIC of the CPU that runs: whatever was written to its page takes effect, what was
 // stored before is seen, a command is sent, a PAUSE has passed.

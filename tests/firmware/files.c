@@ -9,12 +9,15 @@
 struct handle {
     EFI_FILE protocol;            // first: a pointer to it is a pointer to the handle
     const struct fake_file *file; // null: the volume
+    uint32_t volume;              // as a file has it
     uint64_t position;
     bool is_broken;
     bool is_lost; // the position is what firmware does not know
 };
 
-static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handle);
+EFI_FILE_IO_INTERFACE fake_file_systems[1 + FAKE_VOLUMES_MAX];
+
+static EFI_STATUS make_handle(uint32_t volume, const struct fake_file *file, EFI_FILE **ret_handle);
 
 static EFI_STATUS break_handle(struct handle *handle, EFI_STATUS status) {
     handle->is_broken = true;
@@ -29,13 +32,13 @@ static EFI_STATUS begin(enum fake_call call, struct handle *handle) {
     return handle->is_broken ? EFI_DEVICE_ERROR : EFI_SUCCESS;
 }
 
-static const struct fake_file *find(const CHAR16 *path) {
+static const struct fake_file *find(uint32_t volume, const CHAR16 *path) {
     for (uint32_t i = 0; i < fake.file_count; i++) {
         const char *name = fake.files[i].path;
         size_t at = 0;
         while (name[at] != '\0' && path[at] == (CHAR16)name[at])
             at++;
-        if (name[at] == '\0' && path[at] == 0)
+        if (name[at] == '\0' && path[at] == 0 && fake.files[i].volume == volume)
             return &fake.files[i];
     }
     return NULL;
@@ -43,7 +46,8 @@ static const struct fake_file *find(const CHAR16 *path) {
 
 static EFI_STATUS EFIAPI open_file(EFI_FILE *self, EFI_FILE **ret_handle, CHAR16 *path, UINT64 mode,
                                    UINT64 attributes) {
-    const struct fake_file *file = find(path);
+    uint32_t volume = ((struct handle *)self)->volume;
+    const struct fake_file *file = find(volume, path);
     EFI_STATUS status = fake_begin_call(FAKE_OPEN, file);
     if (((struct handle *)self)->is_broken)
         fake_record_breach("Open from a volume that a call has failed of");
@@ -56,7 +60,7 @@ static EFI_STATUS EFIAPI open_file(EFI_FILE *self, EFI_FILE **ret_handle, CHAR16
         units++;
     if (fake.path_max != 0 && units > fake.path_max)
         return EFI_INVALID_PARAMETER;
-    return file == NULL ? EFI_NOT_FOUND : make_handle(file, ret_handle);
+    return file == NULL ? EFI_NOT_FOUND : make_handle(volume, file, ret_handle);
 }
 
 // A call that is to fail closes all the same: the caller could do no more (UEFI 2.9, 13.5: Close
@@ -130,13 +134,17 @@ static EFI_STATUS get_label(struct handle *handle, const EFI_GUID *kind, UINTN *
     EFI_STATUS status = begin(FAKE_GET_LABEL, handle);
     if (EFI_ERROR(status))
         return status;
-    if (fake.label == NULL || memcmp(kind, &label, sizeof(label)) != 0)
+    const struct fake_volume own = {.label = fake.label, .label_units = fake.label_units};
+    const struct fake_volume *volume =
+        handle->volume == 0 ? &own : &fake.volumes[handle->volume - 1];
+    const CHAR16 *text = volume->label;
+    if (text == NULL || memcmp(kind, &label, sizeof(label)) != 0)
         return break_handle(handle, EFI_UNSUPPORTED);
     UINTN capacity = *bytes;
-    *bytes = fake.label_units * sizeof(*fake.label);
+    *bytes = volume->label_units * sizeof(*text);
     if (capacity < *bytes && !fake.label_lies)
         return EFI_BUFFER_TOO_SMALL;
-    memcpy(ret_label, fake.label, capacity < *bytes ? capacity : *bytes);
+    memcpy(ret_label, text, capacity < *bytes ? capacity : *bytes);
     return EFI_SUCCESS;
 }
 
@@ -167,7 +175,8 @@ static EFI_STATUS EFIAPI get_info(EFI_FILE *self, EFI_GUID *kind, UINTN *bytes, 
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handle) {
+static EFI_STATUS make_handle(uint32_t volume, const struct fake_file *file,
+                              EFI_FILE **ret_handle) {
     struct handle *handle = malloc(sizeof(*handle));
     if (handle == NULL)
         abort();
@@ -180,14 +189,21 @@ static EFI_STATUS make_handle(const struct fake_file *file, EFI_FILE **ret_handl
                      .GetPosition = get_position,
                      .GetInfo = get_info},
         .file = file,
+        .volume = volume,
     };
     fake.open_handles++;
     *ret_handle = &handle->protocol;
     return EFI_SUCCESS;
 }
 
-EFI_STATUS EFIAPI fake_open_volume([[maybe_unused]] EFI_FILE_IO_INTERFACE *self,
-                                   EFI_FILE **ret_root) {
+EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root) {
+    uint32_t volume = (uint32_t)(self - fake_file_systems);
     EFI_STATUS status = fake_begin_call(FAKE_OPEN_VOLUME, NULL);
-    return EFI_ERROR(status) ? status : make_handle(NULL, ret_root);
+    if (EFI_ERROR(status))
+        return status;
+    if (volume != 0 && fake.volumes[volume - 1].cannot_open)
+        return EFI_VOLUME_CORRUPTED;
+    if (volume != 0)
+        fake.volumes[volume - 1].opens++;
+    return make_handle(volume, NULL, ret_root);
 }

@@ -18,14 +18,14 @@ static jmp_buf out;
 static EFI_BOOT_SERVICES boot_services;
 static EFI_RUNTIME_SERVICES runtime_services;
 static EFI_LOADED_IMAGE loaded_image;
-static EFI_FILE_IO_INTERFACE file_system;
 static EFI_GRAPHICS_OUTPUT_PROTOCOL outputs[FAKE_DISPLAYS_MAX];
 static EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE modes[FAKE_DISPLAYS_MAX][2]; // SetMode may change places
 static EFI_GRAPHICS_OUTPUT_MODE_INFORMATION infos[FAKE_DISPLAYS_MAX][2];
 static EFI_EDID_ACTIVE_PROTOCOL edids[FAKE_DISPLAYS_MAX][2]; // active, discovered
 static SIMPLE_TEXT_OUTPUT_INTERFACE console;
 static SIMPLE_INPUT_INTERFACE keyboard;
-static char device; // its address is the boot device's handle
+// Their addresses are the handles of the boot device and of other volumes.
+static char device, devices[FAKE_VOLUMES_MAX];
 
 static const char *const call_names[FAKE_CALLS] = {
     "",
@@ -60,6 +60,7 @@ static const char *const call_names[FAKE_CALLS] = {
     "GetInfo",
     "GetRNG",
     "GetEventLog",
+    "ConnectController",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -147,11 +148,15 @@ static bool is_guid(const EFI_GUID *guid, EFI_GUID other) {
     return memcmp(guid, &other, sizeof(other)) == 0;
 }
 
+static bool has_file_system(uint32_t volume) {
+    return !fake.volumes[volume].is_unconnected;
+}
+
 static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
     if (handle == &loaded_image && is_guid(guid, (EFI_GUID)LOADED_IMAGE_PROTOCOL))
         return &loaded_image;
     if (handle == &device && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
-        return &file_system;
+        return &fake_file_systems[0];
     if (handle == &device && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)fake.device_path;
     if (handle == &device && is_guid(guid, (EFI_GUID)EFI_PXE_BASE_CODE_PROTOCOL_GUID))
@@ -159,6 +164,13 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
     if (handle == &com1_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)&com1_path;
     bool is_known = handle == &loaded_image || handle == &device || handle == &com1_console;
+    for (uint32_t i = 0; i < fake.volume_count; i++) {
+        if (handle == &devices[i] && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
+            return has_file_system(i) ? &fake_file_systems[1 + i] : NULL;
+        if (handle == &devices[i] && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
+            return (void *)(uintptr_t)fake.volumes[i].device_path;
+        is_known |= handle == &devices[i];
+    }
     for (uint32_t i = 0; i < fake.console_count; i++)
         is_known |= handle == &consoles[i];
     for (uint32_t i = 0; i < fake.display_count; i++) {
@@ -177,6 +189,8 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
 
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **ret_interface) {
     bool is_optional = handle == &device && !is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL);
+    for (uint32_t i = 0; i < fake.volume_count; i++)
+        is_optional |= handle == &devices[i];
     EFI_STATUS status =
         fake_begin_call(is_optional ? FAKE_HANDLE_OPTIONAL : FAKE_HANDLE_PROTOCOL, NULL);
     if (EFI_ERROR(status))
@@ -191,6 +205,22 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void
     return *ret_interface == NULL ? EFI_UNSUPPORTED : EFI_SUCCESS;
 }
 
+static EFI_STATUS EFIAPI connect_controller(EFI_HANDLE handle, EFI_HANDLE *drivers,
+                                            EFI_DEVICE_PATH *rest, BOOLEAN recursive) {
+    EFI_STATUS status = fake_begin_call(FAKE_CONNECT, NULL);
+    if (drivers != NULL || rest != NULL || !recursive)
+        fake_record_breach("ConnectController with more than a handle, or less");
+    if (EFI_ERROR(status))
+        return status;
+    for (uint32_t i = 0; i < fake.volume_count; i++) {
+        if (handle == &devices[i] && fake.volumes[i].is_unconnected) {
+            fake.volumes[i].is_unconnected = false;
+            return EFI_SUCCESS;
+        }
+    }
+    return EFI_NOT_FOUND;
+}
+
 static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid,
                                        [[maybe_unused]] void *search_key, UINTN *bytes,
                                        EFI_HANDLE *ret_handles) {
@@ -199,16 +229,26 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
         return status;
     EFI_HANDLE found[FAKE_DISPLAYS_MAX + FAKE_CONSOLES_MAX + 1];
     UINTN count = 0;
-    if (is_guid(guid, console_device)) {
+    bool is_all = how == AllHandles && guid == NULL;
+    if (how != ByProtocol && !is_all)
+        return EFI_INVALID_PARAMETER;
+    if (!is_all && is_guid(guid, console_device)) {
         for (uint32_t i = 0; i < fake.console_count; i++)
             found[count++] = &consoles[i];
         if (fake.console_is_com1)
             found[count++] = &com1_console;
     }
-    bool is_display = is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID);
+    bool is_volume = !is_all && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL);
+    if (is_all || (is_volume && !fake.hides_volumes))
+        found[count++] = &device;
+    for (uint32_t i = 0; i < fake.volume_count; i++) {
+        if (is_all || (is_volume && !fake.hides_volumes && has_file_system(i)))
+            found[count++] = &devices[i];
+    }
+    bool is_display = !is_all && is_guid(guid, (EFI_GUID)EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID);
     for (uint32_t i = 0; i < fake.display_count && is_display; i++)
         found[count++] = &outputs[i];
-    if (how != ByProtocol || count == 0)
+    if (count == 0)
         return EFI_NOT_FOUND;
     UINTN capacity = *bytes;
     *bytes = count * sizeof(*ret_handles);
@@ -383,6 +423,17 @@ struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t
     return file;
 }
 
+uint32_t fake_add_volume(const void *device_path, const CHAR16 *label) {
+    if (fake.volume_count == FAKE_VOLUMES_MAX)
+        abort();
+    uint64_t units = 0;
+    while (label != NULL && label[units] != 0)
+        units++;
+    fake.volumes[fake.volume_count++] =
+        (struct fake_volume){.device_path = device_path, .label = label, .label_units = units};
+    return fake.volume_count;
+}
+
 struct fake_display *fake_add_display(uint64_t base, uint32_t width, uint32_t height) {
     if (fake.display_count == FAKE_DISPLAYS_MAX)
         abort();
@@ -408,13 +459,15 @@ static void make_services(void) {
         .HandleProtocol = handle_protocol,
         .LocateHandle = locate_handle,
         .LocateProtocol = fake_locate_protocol,
+        .ConnectController = connect_controller,
         .ExitBootServices = exit_boot,
         .SetWatchdogTimer = set_watchdog,
         .Stall = stall,
         .FreePool = free_pool,
     };
     runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
-    file_system = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};
+    for (uint32_t i = 0; i <= fake.volume_count; i++)
+        fake_file_systems[i] = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};
     console = (SIMPLE_TEXT_OUTPUT_INTERFACE){.OutputString = output_string};
     keyboard = (SIMPLE_INPUT_INTERFACE){.ReadKeyStroke = read_key};
     loaded_image = (EFI_LOADED_IMAGE){

@@ -270,6 +270,51 @@ TEST("whichever call fails with the config beside the loader, the boot ends clea
         assert_true(fail_every_call(set_up_beside, statuses[i]) > SOME_CALLS);
 }
 
+// The kernel is on one volume, a module on another.
+static void set_up_volumes(void) {
+    static const struct {
+        HARDDRIVE_DEVICE_PATH drive;
+        EFI_DEVICE_PATH end;
+    } __attribute__((packed)) path = {
+        {{MEDIA_DEVICE_PATH, MEDIA_HARDDRIVE_DP, {42, 0}}, 1, 0, 0, {1}, 2, SIGNATURE_TYPE_GUID},
+        {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {4, 0}}};
+    setup_boot("kernel = guid(00000001-0000-0000-0000-000000000000)/kernel.elf\n"
+               "module = /empty\nmodule = label(two)/boot/initrd.img\n");
+    setup_file("\\kernel.elf")->volume = fake_add_volume(&path, L"one");
+    setup_file("\\boot\\initrd.img")->volume = fake_add_volume(NULL, L"two");
+    fake.volumes[1].is_unconnected = true;
+}
+
+// One that cannot be opened, or does not tell its name, is missed only if it is the one that is
+// asked for; what of the firmware fails then is in the message or the volume is.
+TEST("whichever call fails with files on other volumes, the boot ends cleanly") {
+    set_up_volumes();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    setup_expect_kernel();
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        uint64_t missed = 0;
+        for (uint64_t number = 1; number <= calls; number++) {
+            const char *line;
+            set_up_volumes();
+            fake.fail_at = number;
+            fake.fail_status = statuses[i];
+            fake_boot();
+            if (fake.end == FAKE_RETURNED) {
+                setup_expect_return(&line);
+                missed += strncmp(line, "guid(", 5) == 0 || strncmp(line, "label(", 6) == 0;
+            } else if (fake.end == FAKE_ENTERED) {
+                setup_expect_kernel();
+            }
+            assert_string_equal(fake.breach, "");
+            assert_int_equal(fake.open_handles, 0);
+        }
+        // The list and its pages, path, protocol and root of the one; the same of the other, twice,
+        // and its label; and what files take.
+        assert_true(missed >= 12);
+    }
+}
+
 TEST("whichever call fails with many modules, the boot ends cleanly") {
     modules = 40;
     assert_true(fail_every_call(set_up_many_modules, EFI_OUT_OF_RESOURCES) > 8 * SOME_CALLS);

@@ -2,6 +2,7 @@
 // for the firmware.
 #include "loader/config.h"
 #include "loader/utf.h"
+#include "loader/volume_name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,16 @@ static void check_text(struct config_text text) {
 // One with a blank at its edge, or in a module's, was written in quotes.
 static void check_path(struct config_text path) {
     uint16_t units[64];
+    struct volume_name name;
+    struct config_text rest;
     check_characters(path);
     require(path.bytes > 0);
+    if (volume_name_parse(path, &name, &rest) == VOLUME_NAME_OK) {
+        require(rest.text + rest.bytes == path.text + path.bytes);
+        require(name.kind == VOLUME_OWN ? rest.bytes == path.bytes : rest.bytes + 7 <= path.bytes);
+        if (name.kind == VOLUME_PARTITION)
+            require(volume_name_is_partition(&name, &name.partition));
+    }
     if (utf_path_convert(path.text, path.bytes, units, 64) != UTF_OK)
         return;
     require(units[0] == '\\');
