@@ -14,7 +14,8 @@
 // an ordinary character. `cmdline = ""` is an empty command line.
 //
 //   kernel  = PATH               the kernel's file; default \kernel.elf. May contain blanks.
-//   cmdline = TEXT               handed to the kernel; default empty
+//   cmdline = TEXT               handed to the kernel; default empty. Load options take its place
+//                                (see load_options.h).
 //   log     = quiet|info|debug   what the loader says on the firmware's console; default quiet
 //   module  = PATH [TEXT]        a file for the kernel and its command line. The path ends at the
 //                                first space or tab, unless it is in quotes; either may be.

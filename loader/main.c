@@ -1,6 +1,7 @@
 // The loader, top to bottom: from the firmware's first call to the kernel's first instruction.
 #include "loader/acpi.h"
 #include "loader/boot_source.h"
+#include "loader/cmdline.h"
 #include "loader/config_file.h"
 #include "loader/console.h"
 #include "loader/controllers.h"
@@ -119,7 +120,7 @@ static EFI_STATUS read_config(void) {
         return status;
     log_set_level(config.log);
     config_file_log();
-    return EFI_SUCCESS;
+    return cmdline_choose(&config, &source);
 }
 
 static EFI_STATUS read_kernel(void) {

@@ -111,19 +111,39 @@ static uint32_t unit_at(const char *text, uint64_t units, uint64_t index) {
     return unit;
 }
 
+// RFC 2781, 2.2. Decodes the code point at `index`; a surrogate without its other half is one
+// itself. Returns the units that it takes.
+static unsigned decode_unit(const char *text, uint64_t units, uint64_t index,
+                            uint32_t *ret_code_point) {
+    uint32_t unit = unit_at(text, units, index);
+    uint32_t next = unit_at(text, units, index + 1);
+    bool is_high = unit >= 0xd800 && unit <= 0xdbff;
+    bool is_pair = is_high && next >= 0xdc00 && next <= 0xdfff;
+    *ret_code_point = is_pair ? 0x10000 + ((unit & 0x3ff) << 10) + (next & 0x3ff) : unit;
+    return is_pair ? 2 : 1;
+}
+
+static bool is_surrogate(uint32_t code_point) {
+    return code_point >= 0xd800 && code_point <= 0xdfff;
+}
+
+uint64_t utf16_find_invalid(const void *text, uint64_t units) {
+    for (uint64_t at = 0; at < units;) {
+        uint32_t code_point;
+        unsigned taken = decode_unit(text, units, at, &code_point);
+        if (is_surrogate(code_point))
+            return at;
+        at += taken;
+    }
+    return units;
+}
+
 uint64_t utf8_from_utf16(const void *text, uint64_t units, char *ret_text) {
     uint64_t used = 0;
-    uint32_t unit;
-    for (uint64_t at = 0; (unit = unit_at(text, units, at)) != 0; at++) {
-        uint32_t next = unit_at(text, units, at + 1);
-        bool is_high = unit >= 0xd800 && unit <= 0xdbff;
-        if (is_high && next >= 0xdc00 && next <= 0xdfff) { // RFC 2781, 2.2
-            unit = 0x10000 + ((unit & 0x3ff) << 10) + (next & 0x3ff);
-            at++;
-        } else if (unit >= 0xd800 && unit <= 0xdfff) {
-            unit = 0xfffd;
-        }
-        used += encode(unit, ret_text + used);
+    for (uint64_t at = 0; unit_at(text, units, at) != 0;) {
+        uint32_t code_point;
+        at += decode_unit(text, units, at, &code_point);
+        used += encode(is_surrogate(code_point) ? 0xfffd : code_point, ret_text + used);
     }
     ret_text[used] = '\0';
     return used;

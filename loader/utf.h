@@ -26,6 +26,10 @@ enum utf_status {
 [[nodiscard]] enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret_path,
                                                uint64_t capacity);
 
+// Index of the first of `units` units of UTF-16, at any address, that is a surrogate without its
+// other half; `units` if none is.
+uint64_t utf16_find_invalid(const void *text, uint64_t units);
+
 // Converts `units` units of UTF-16, or those before the first NUL, at any address, into UTF-8 with
 // a NUL. A surrogate without its other half becomes U+FFFD. `ret_text` has room for 3 bytes a unit
 // and 1 more. Returns the bytes without the NUL.

@@ -26,6 +26,7 @@ NOEXIT = BUILD / "tests/apps/noexit.efi"
 STRICT = BUILD / "tests/apps/strict.efi"
 UNENDED = BUILD / "tests/apps/unended.efi"
 EDID = BUILD / "tests/apps/edid.efi"
+OPTIONS = BUILD / "tests/apps/options.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -306,6 +306,9 @@ struct fake {
     bool (*rdseed)(uint64_t *ret_value);
     const void *device_path;         // of the boot device
     const void *image_path;          // of the loader's file on it
+    const void *load_options;        // of the loader's image,
+    uint32_t load_options_bytes;     // so many
+    bool is_shell;                   // what has started the loader
     const CHAR16 *label;             // of the volume,
     uint64_t label_units;            // so long
     bool label_lies;                 // says that it is longer, and succeeds

@@ -152,9 +152,14 @@ static bool has_file_system(uint32_t volume) {
     return !fake.volumes[volume].is_unconnected;
 }
 
+static const EFI_GUID shell_parameters = {
+    0x752f3136, 0x4e16, 0x4fdc, {0xa2, 0x2a, 0xe5, 0xf4, 0x68, 0x12, 0xf4, 0xca}};
+
 static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
     if (handle == &loaded_image && is_guid(guid, (EFI_GUID)LOADED_IMAGE_PROTOCOL))
         return &loaded_image;
+    if (handle == &loaded_image && is_guid(guid, shell_parameters))
+        return fake.is_shell ? &fake : NULL; // anything but null
     if (handle == &device && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
         return &fake_file_systems[0];
     if (handle == &device && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
@@ -189,6 +194,7 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
 
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **ret_interface) {
     bool is_optional = handle == &device && !is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL);
+    is_optional |= handle == &loaded_image && is_guid(guid, shell_parameters);
     for (uint32_t i = 0; i < fake.volume_count; i++)
         is_optional |= handle == &devices[i];
     EFI_STATUS status =
@@ -473,6 +479,8 @@ static void make_services(void) {
     loaded_image = (EFI_LOADED_IMAGE){
         .DeviceHandle = &device,
         .FilePath = (EFI_DEVICE_PATH *)(uintptr_t)fake.image_path,
+        .LoadOptions = (void *)(uintptr_t)fake.load_options,
+        .LoadOptionsSize = fake.load_options_bytes,
         .ImageBase = (void *)(uintptr_t)FAKE_IMAGE_PHYS,
         .ImageSize = FAKE_IMAGE_BYTES,
     };

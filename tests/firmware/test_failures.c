@@ -105,6 +105,13 @@ static void set_up_beside(void) {
     fake.image_path = &path;
 }
 
+static void set_up_load_options(void) {
+    setup_boot(SETUP_CONFIG);
+    fake.load_options = L"boot a b";
+    fake.load_options_bytes = 18;
+    fake.is_shell = true;
+}
+
 // The list of what is allocated grows on the way.
 static void set_up_many_modules(void) {
     static char config[40 * 12 + 1];
@@ -263,6 +270,12 @@ TEST("whichever call fails when a mode is set, the boot ends cleanly") {
     fake_boot();
     assert_int_equal(fake.displays[0].sets, 1);
     fail_every_call_with_displays(set_up_resolution);
+}
+
+TEST("whichever call fails with load options, the boot ends cleanly") {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_true(fail_every_call(set_up_load_options, statuses[i]) > SOME_CALLS);
+    setup_expect_text(&setup_expect_kernel()->cmdline, "a b");
 }
 
 TEST("whichever call fails with the config beside the loader, the boot ends cleanly") {

@@ -173,3 +173,19 @@ TEST("utf: a text in UTF-16 ends with its units or at a NUL, whatever halves it 
     expect_utf8((const uint16_t[]){0xffff, 0xffff, 0xffff}, 3,
                 "\xef\xbf\xbf\xef\xbf\xbf\xef\xbf\xbf");
 }
+
+static void expect_utf16_invalid(const uint16_t *units, uint64_t count, uint64_t want) {
+    char *copy = malloc(2 * count + 1); // exact, at an odd address
+    memcpy(copy + 1, units, 2 * count);
+    assert_int_equal(utf16_find_invalid(copy + 1, count), want);
+    free(copy);
+}
+
+TEST("utf: the first surrogate without its other half is found, and a NUL is a unit") {
+    static const uint16_t units[] = {'a', 0, 0xd83d, 0xde00, 0xd7ff, 0xe000, 0xdbff, 0xdfff, 'b'};
+    for (uint64_t count = 0; count <= 9; count++)
+        expect_utf16_invalid(units, count, count == 3 || count == 7 ? count - 1 : count);
+    expect_utf16_invalid((const uint16_t[]){0xdc00, 0xd800, 'a'}, 3, 0);
+    expect_utf16_invalid((const uint16_t[]){'a', 0xd800, 0xd800, 0xdc00}, 4, 1);
+    expect_utf16_invalid((const uint16_t[]){0xd800, 0xdc00, 0xdc00}, 3, 2);
+}
