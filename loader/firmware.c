@@ -75,10 +75,10 @@ static void list_range(uint64_t start, uint64_t bytes, uint32_t purpose) {
         (struct firmware_range){.start = start, .bytes = bytes, .purpose = purpose};
 }
 
-// Makes room in the list for a range, and for that of the list itself should it move next time.
+// Makes room in the list for a range. A list that moves has room for itself, too.
 static EFI_STATUS reserve_range(void) {
     EFI_PHYSICAL_ADDRESS start;
-    if (range_count + 1 < range_capacity)
+    if (range_count < range_capacity)
         return EFI_SUCCESS;
     uint64_t bytes = align_up(2 * range_capacity * sizeof(*ranges), FRAME_BYTES);
     EFI_STATUS status = allocate(EfiLoaderData, UINT64_MAX, bytes >> FRAME_SHIFT, &start);

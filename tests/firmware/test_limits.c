@@ -30,9 +30,22 @@ static void boot_modules(uint32_t count, uint32_t bytes) {
     fake_add_display(0xc0000000, 640, 480);
 }
 
+// Below the loader's pages, and above them.
 static void demote(uint32_t reading) {
-    for (uint64_t i = 0; reading == REREAD && i < DEMOTED; i++)
+    if (reading == REREAD)
+        fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiConventionalMemory);
+    for (uint64_t i = 1; reading == REREAD && i < DEMOTED; i++)
         fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
+}
+
+// As many ranges as can be of RAM that is not write-back.
+static void make_uncached(void) {
+    fake.mtrr_cap = 1 << 10 | MTRR_CAP_FIXED | DEMOTED;
+    for (unsigned i = 0; i < DEMOTED; i++) {
+        fake.registers.mtrr_variable[i][0] = FAKE_HIGH_PHYS + i * MIB(4);
+        fake.registers.mtrr_variable[i][1] =
+            (((UINT64_C(1) << fake.paddr_bits) - 1) & ~(FRAME_BYTES - 1)) | 1 << 11;
+    }
 }
 
 static void boot_many_modules(uint32_t count) {
@@ -44,6 +57,8 @@ static void boot_many_modules(uint32_t count) {
     for (uint32_t i = 0; i < DEMOTED; i++)
         setup_add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), SLIPWAY_MTRR_UC);
     fake.exit_refusals = 1;
+    fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiReservedMemoryType);
+    make_uncached();
     fake.before_map = demote;
     fake_boot();
 }
@@ -59,7 +74,7 @@ TEST(
         const struct slipway_boot_info *info = setup_expect_kernel();
         assert_int_equal(info->modules.count, counts[i]);
         assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_MODULE, counts[i]), NULL);
-        assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+        assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2 * DEMOTED - 1));
         if (i == 0) {
             ranges_without = info->ranges.count;
             continue;

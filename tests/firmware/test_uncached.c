@@ -45,6 +45,16 @@ TEST("a single range of RAM that is not write-back is left out") {
     assert_non_null(strstr(fake.com1, "\nslipway: RAM at 0x100300000, 65536 bytes, is not "));
 }
 
+TEST("ranges of RAM that is not write-back stand in order among the loader's own") {
+    setup_boot(NULL);
+    add_mtrr(0, MIB(2), KIB(64), MTRR_UC); // below them
+    add_mtrr(1, FAKE_HIGH_PHYS, KIB(64), MTRR_UC);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0)->start_phys, MIB(2));
+    assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 1)->start_phys, FAKE_HIGH_PHYS);
+}
+
 TEST(
     "without MTRRs, or with all of them off, RAM is what the map says, and no map of them is given") {
     for (unsigned i = 0; i < 2; i++) {
