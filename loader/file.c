@@ -5,6 +5,8 @@
 #include "common/base/mem.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
+#include "loader/pace.h"
+#include "loader/timeline.h"
 #include "loader/utf.h"
 #include "loader/volume.h"
 
@@ -12,9 +14,6 @@
 #include <stddef.h>
 
 enum {
-    CHUNK_FIRST = 1 << 20,
-    CHUNK_LEAST = 4096,
-    CHUNK_MOST = 1 << 30,
     // Every firmware's file system opens paths of this length. edk2's FAT driver opens no longer
     // one, not even folder by folder.
     PATH_CHARACTERS_SAFE = 255,
@@ -30,6 +29,7 @@ static const char too_long[] =
 _Static_assert(PATH_CHARACTERS_SAFE == 255, "as the text says");
 
 static EFI_FILE *own_volume;
+static struct pace pace; // of the volume
 static EFI_LOADED_IMAGE *own_image;
 
 EFI_STATUS file_open_volume(void) {
@@ -46,6 +46,7 @@ EFI_STATUS file_open_volume(void) {
     if (EFI_ERROR(status))
         return log_fail(status, "boot device: cannot open the volume (%s)",
                         log_status_text(status));
+    pace = pace_begin();
     return EFI_SUCCESS;
 }
 
@@ -188,7 +189,7 @@ static EFI_STATUS choose_volume(struct file *file, struct config_text *path) {
 }
 
 EFI_STATUS file_open(struct file *file, struct config_text path, const char *where) {
-    *file = (struct file){.chunk = CHUNK_FIRST, .chunk_max = CHUNK_MOST, .where = where};
+    *file = (struct file){.where = where};
     set_name(file, path);
     EFI_STATUS status = choose_volume(file, &path);
     if (EFI_ERROR(status))
@@ -214,22 +215,19 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
 
 EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint64_t bytes) {
     char *to = destination;
-    uint64_t at = offset;
-    uint64_t left = bytes;
-    while (left != 0) {
-        UINTN asked = min_u64(left, file->chunk);
+    uint64_t done = 0;
+    while (done != bytes) {
+        uint64_t at = offset + done;
+        UINTN asked = min_u64(bytes - done, pace.chunk);
         UINTN got = asked;
-        EFI_STATUS status = read_chunk(file, at, to, &got);
-        if (EFI_ERROR(status) && file->chunk > CHUNK_LEAST) {
-            file->chunk /= 2;
-            file->chunk_max = file->chunk;
-            EFI_STATUS again = reopen(file);
-            if (!EFI_ERROR(again))
-                continue;
-        }
+        uint64_t started = timeline_now();
+        EFI_STATUS status = read_chunk(file, at, to + done, &got);
+        uint64_t now = timeline_now();
+        if (EFI_ERROR(status) && pace_shrink(&pace, asked) && !EFI_ERROR(reopen(file)))
+            continue;
         if (EFI_ERROR(status))
             return log_fail(status, "%s: read of %lu bytes at offset %lu failed (%s)", file->name,
-                            left, at, log_status_text(status));
+                            bytes - done, at, log_status_text(status));
         if (got > asked)
             return log_fail(EFI_DEVICE_ERROR,
                             "%s: read at offset %lu gave %lu bytes, asked for were %lu", file->name,
@@ -237,11 +235,9 @@ EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint
         if (got == 0)
             return log_fail(EFI_END_OF_FILE,
                             "%s: short read at offset %lu: wanted %lu bytes, got %lu", file->name,
-                            offset, bytes, bytes - left);
-        to += got;
-        at += got;
-        left -= got;
-        file->chunk = min_u64(file->chunk * 2, file->chunk_max);
+                            offset, bytes, done);
+        pace_note(&pace, asked, got, now - started);
+        done += got;
     }
     return EFI_SUCCESS;
 }

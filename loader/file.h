@@ -20,8 +20,6 @@ struct file {
     EFI_FILE *handle;
     EFI_FILE *volume;               // that the file is on
     uint64_t bytes;                 // size when opened
-    uint64_t chunk;                 // bytes of one firmware read at most
-    uint64_t chunk_max;             // the chunk grows up to this; it shrinks when a read fails
     const char *where;              // who named the file: see file_open
     char name[FILE_NAME_MAX];       // the path for messages; of a long path its end
     uint16_t path[FILE_PATH_UNITS]; // UCS-2, as the firmware wants it
@@ -49,10 +47,10 @@ uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity);
 // On failure nothing is open and file->bytes is 0, but file->name is set for messages.
 [[nodiscard]] EFI_STATUS file_open(struct file *file, struct config_text path, const char *where);
 
-// Reads exactly `bytes` bytes at `offset` to `destination`. Starts with 1 MiB at a time and doubles
-// it while reads succeed. Where the firmware fails, the file is opened again and the chunk halved
-// for good, down to 4 KiB: some firmware fails on large reads, some is slow on small ones. Failures
-// are recorded, naming file, offset, bytes wanted and got.
+// Reads exactly `bytes` bytes at `offset` to `destination`, at the volume's pace (pace.h): so much
+// at a time as has cost least. Where the firmware fails, the file is opened again and what is asked
+// for at once halved for good, down to 4 KiB. Failures are recorded, naming file, offset, bytes wanted
+// and got.
 [[nodiscard]] EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination,
                                    uint64_t bytes);
 

@@ -86,23 +86,45 @@ static void read_file(uint64_t bytes, uint64_t fails_above) {
     file_close_volume();
 }
 
-TEST("file: it is read in chunks of 1 MiB at first, then of twice as much, up to 1 GiB") {
-    const uint64_t bytes = GIB(3) + 5;
-    read_file(bytes, 0);
-    uint64_t left = bytes;
-    for (uint32_t i = 0; i < asked_count; i++) {
-        assert_int_equal(asked[i], min_u64(left, i < 10 ? MIB(1) << i : GIB(1)));
-        left -= asked[i];
-    }
-    assert_int_equal(left, 0);
+TEST("file: it is read in chunks of 1 MiB at first, then of eight times as much, up to 1 GiB") {
+    static const uint64_t want[] = {MIB(1),   MIB(1), MIB(8), MIB(64),
+                                    MIB(512), GIB(1), GIB(1), MIB(438) + 5};
+    read_file(GIB(3) + 5, 0);
+    assert_int_equal(asked_count, ARRAY_LEN(want));
+    assert_memory_equal(asked, want, sizeof(want));
 }
 
-TEST("file: where a chunk fails it is halved for good") {
+// Whatever has more than 1 MiB takes long.
+static void record_slowly(uint64_t bytes) {
+    record(bytes);
+    fake_pass_time(bytes > MIB(1) ? bytes : bytes / 8);
+}
+
+TEST(
+    "file: where larger chunks cost more it goes back to 1 MiB, for the volume's other files too") {
+    static const uint64_t want[] = {MIB(1), MIB(1), MIB(8), MIB(1), MIB(1), 7, MIB(1), 1};
+    open_volume(MIB(12) + 7);
+    fake_add_file("\\other", NULL, MIB(1) + 1);
+    asked_count = 0;
+    fake.in_read = record_slowly;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(open_path(i ? "\\other" : "\\file", i ? 6 : 5), EFI_SUCCESS);
+        assert_int_equal(file_read(&file, 0, &asked, file.bytes), EFI_SUCCESS);
+        file_close(&file);
+    }
+    file_close_volume();
+    assert_int_equal(asked_count, ARRAY_LEN(want));
+    assert_memory_equal(asked, want, sizeof(want));
+}
+
+TEST("file: where a chunk fails it is halved for good, until the volume is opened again") {
     read_file(KIB(2000), KIB(300));
     const uint64_t want[] = {MIB(1),   KIB(512), KIB(256), KIB(256), KIB(256),
                              KIB(256), KIB(256), KIB(256), KIB(256), KIB(208)};
     assert_int_equal(asked_count, ARRAY_LEN(want));
     assert_memory_equal(asked, want, sizeof(want));
+    read_file(MIB(1), 0);
+    assert_int_equal(asked_count, 1);
 }
 
 // Opens the file, of so many bytes, whose size by GetInfo is another; the end is known or not.
