@@ -6,6 +6,7 @@
 #include "loader/firmware.h"
 #include "loader/log.h"
 #include "loader/pace.h"
+#include "loader/progress.h"
 #include "loader/timeline.h"
 #include "loader/utf.h"
 #include "loader/volume.h"
@@ -213,8 +214,8 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
 
 // ---- Contents
 
-EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint64_t bytes) {
-    char *to = destination;
+static EFI_STATUS read_all(struct file *file, uint64_t offset, char *to, uint64_t bytes,
+                           struct progress *progress) {
     uint64_t done = 0;
     while (done != bytes) {
         uint64_t at = offset + done;
@@ -238,8 +239,16 @@ EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint
                             offset, bytes, done);
         pace_note(&pace, asked, got, now - started);
         done += got;
+        progress_show(progress, done, now);
     }
     return EFI_SUCCESS;
+}
+
+EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint64_t bytes) {
+    struct progress progress = progress_begin(file->name, bytes);
+    EFI_STATUS status = read_all(file, offset, destination, bytes, &progress);
+    progress_end(&progress);
+    return status;
 }
 
 void file_close(struct file *file) {

@@ -49,8 +49,8 @@ uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity);
 
 // Reads exactly `bytes` bytes at `offset` to `destination`, at the volume's pace (pace.h): so much
 // at a time as has cost least. Where the firmware fails, the file is opened again and what is asked
-// for at once halved for good, down to 4 KiB. Failures are recorded, naming file, offset, bytes wanted
-// and got.
+// for at once halved for good, down to 4 KiB. What lasts is shown on the firmware's console
+// (progress.h). Failures are recorded, naming file, offset, bytes wanted and got.
 [[nodiscard]] EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination,
                                    uint64_t bytes);
 

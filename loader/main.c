@@ -17,6 +17,7 @@
 #include "loader/log.h"
 #include "loader/modules.h"
 #include "loader/plan.h"
+#include "loader/progress.h"
 #include "loader/quiet.h"
 #include "loader/timeline.h"
 #include "loader/tpm.h"
@@ -66,6 +67,7 @@ static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     timeline_begin("console");
     firmware_init(image, system);
     log_init();
+    progress_allow();
     devices_find_tables(&devices);
     struct acpi_pm_timer timer = acpi_find_pm_timer(devices.rsdp_phys);
     timeline_end(0);
@@ -119,6 +121,8 @@ static EFI_STATUS read_config(void) {
     if (EFI_ERROR(status))
         return status;
     log_set_level(config.log);
+    if (config.keeps_screen)
+        progress_forbid();
     config_file_log();
     return cmdline_choose(&config, &source);
 }
@@ -129,6 +133,8 @@ static EFI_STATUS read_kernel(void) {
     timeline_end(kernel.file_bytes);
     if (EFI_ERROR(status))
         return status;
+    if (kernel.wishes.flags & SLIPWAY_NOTE_KEEP_SCREEN)
+        progress_forbid();
     log_line(CONFIG_LOG_INFO, "kernel %.*s: %lu bytes at 0x%lx, entry 0x%lx",
              (int)config.kernel.bytes, config.kernel.text,
              kernel.elf.virt_end - kernel.elf.virt_start, kernel.phys, kernel.elf.entry);

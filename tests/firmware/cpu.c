@@ -191,7 +191,8 @@ uint8_t cpu_in8(uint16_t port) {
 }
 
 void fake_send_to_com1(uint8_t byte) {
-    if ((byte == '\n') != fake.com1_ends_line)
+    bool moves = fake.console_keeps_cr && byte != '\n';
+    if ((byte == '\n') != fake.com1_ends_line && !moves)
         fake_record_breach("COM1 was sent a line's end that is not CR LF");
     fake.com1_ends_line = byte == '\r';
     fake.com1_busy += fake.com1_busy_a_byte;

@@ -271,6 +271,7 @@ struct fake {
     const void *consoles[FAKE_CONSOLES_MAX]; // device paths of the firmware's consoles
     uint32_t console_count;
     bool console_is_com1;      // one more, that is
+    bool console_keeps_cr;     // `console` has carriage returns, and lines may move
     uint32_t keys_before;      // that wait when the loader starts
     uint32_t key_at_stall;     // of which number, from 1, a key is typed; 0: none is
     uint32_t com1_busy;        // so many looks at COM1's status until all is sent,

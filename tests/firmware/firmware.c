@@ -268,7 +268,8 @@ static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTER
                                        CHAR16 *text) {
     EFI_STATUS status = fake_begin_call(FAKE_OUTPUT, NULL);
     for (; *text != 0 && !EFI_ERROR(status); text++) {
-        if (*text != '\r' && fake.console_bytes < sizeof(fake.console) - 1)
+        if ((*text != '\r' || fake.console_keeps_cr) &&
+            fake.console_bytes < sizeof(fake.console) - 1)
             fake.console[fake.console_bytes++] = (char)*text;
         if (fake.console_is_com1)
             fake_send_to_com1((uint8_t)*text);
