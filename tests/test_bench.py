@@ -1,11 +1,13 @@
 """scripts/bench-vmem writes what others read: a list of objects, each with every field, for every
-operation that has a goal. What the figures are is no test's business."""
+operation that has a goal; scripts/boot_rows.py counts boots against goals. What the figures are is no
+test's business."""
 
 import importlib.machinery
 import importlib.util
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,3 +71,44 @@ def test_the_cost_of_a_span_may_grow_with_the_entries_and_no_faster():
         times = {**SCALES, "protect 4 KiB": (1, 1, [30]), "protect 64 TiB": (1000, 1, [3000])}
         counts = {**ONES, "protect 4 KiB": 300, "protect 64 TiB": 300 + 1000 * further}
         assert bench.make_rows(times, counts)[-1]["met"] is met
+
+
+def load_rows():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    return importlib.import_module("boot_rows")
+
+
+def test_a_row_of_boots_is_the_least_of_them_and_its_goal_is_met_up_to_the_last_instruction(tmp_path):
+    rows = load_rows()
+    ticks = rows.qemu.ICOUNT_TICKS
+    files = {"kernel.elf": rows.common.REFERENCE, "slipway.conf": b"cmdline = x"}
+    for least, met in ((100, True), (101, False)):
+        costs = iter([300, least, 200])
+        booted = []
+
+        def boot(image, **options):
+            booted.append((Path(image).name, options))
+            return {"stage.modules": (50, 50 + next(costs) * ticks + ticks - 1, 7)}
+
+        row = rows.Row("some", 100, "modules", "module", {"disk": "usb"})
+        figures = rows.measure(boot, tmp_path, files, [row])
+        assert figures == [{"name": "some", "instructions": least, "goal": 100, "met": met}]
+        assert booted == [("module.img", {"memory": "512M", "disk": "usb"})] * 3
+
+
+def test_the_rows_have_a_goal_each_and_every_disk_has_one():
+    rows = load_rows().ROWS
+    assert len({row.name for row in rows}) == len(rows)
+    disks = [row.options.get("disk", "virtio") for row in rows if row.image == "module"]
+    assert sorted(disks) == ["ahci", "nvme", "usb", "virtio"]
+
+
+def test_a_kernel_with_a_segment_more_is_a_kernel_of_that_size(tmp_path):
+    rows = load_rows()
+    large = tmp_path / "large.elf"
+    large.write_bytes(rows.with_segment(rows.common.REFERENCE.read_bytes(), 1 << 20))
+    said = subprocess.run(["readelf", "-lW", large], capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    loads = [line.split() for line in said.stdout.splitlines() if line.startswith("  LOAD")]
+    assert loads[-1][4:7] == ["0x100000", "0x100000", "R"]
+    assert int(loads[-1][2], 0) >= int(loads[-2][2], 0) + int(loads[-2][5], 0)
