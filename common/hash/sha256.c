@@ -7,7 +7,7 @@
 enum { ROUNDS = 64, WORDS = 16 };
 
 // The first 32 bits of the fractional parts of the cube roots of the first 64 primes (4.2.2).
-static const uint32_t k[ROUNDS] = {
+_Alignas(16) const uint32_t sha256_k[ROUNDS] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -33,40 +33,74 @@ static void store_big_endian(uint8_t *bytes, uint32_t word) {
     memcpy(bytes, &word, sizeof(word));
 }
 
-// The message schedule W_t (6.2.2 step 1), of which only the last 16 words are kept.
-static uint32_t next_word(uint32_t w[WORDS], unsigned t) {
-    uint32_t w15 = w[(t - 15) % WORDS];
-    uint32_t w2 = w[(t - 2) % WORDS];
-    uint32_t sigma0 = rotr(w15, 7) ^ rotr(w15, 18) ^ w15 >> 3;
-    uint32_t sigma1 = rotr(w2, 17) ^ rotr(w2, 19) ^ w2 >> 10;
-    return w[t % WORDS] += sigma1 + w[(t - 7) % WORDS] + sigma0;
+// The sums of three rotations, as one chain each: rotr 6, 11, 25 and rotr 2, 13, 22.
+static uint32_t sum1(uint32_t x) {
+    return rotr(rotr(rotr(x, 14) ^ x, 5) ^ x, 6);
 }
+
+static uint32_t sum0(uint32_t x) {
+    return rotr(rotr(rotr(x, 9) ^ x, 11) ^ x, 2);
+}
+
+// The message schedule W_t (6.2.2 step 1), of which only the last 16 words are kept; `t` modulo 16.
+static inline uint32_t next_word(uint32_t w[WORDS], unsigned t) {
+    uint32_t w15 = w[(t + 1) % WORDS];
+    uint32_t w2 = w[(t + 14) % WORDS];
+    uint32_t sigma0 = rotr(rotr(w15, 11) ^ w15, 7) ^ w15 >> 3; // rotr 7, 18
+    uint32_t sigma1 = rotr(rotr(w2, 2) ^ w2, 17) ^ w2 >> 10;   // rotr 17, 19
+    return w[t] += sigma1 + w[(t + 9) % WORDS] + sigma0;
+}
+
+// One round on eight variables that each call names one place further on, so that none is moved.
+#define first_word(w, t) (w[t] = load_big_endian(block + 4 * (t)))
+#define ROUND(a, b, c, d, e, f, g, h, word, t)                                                     \
+    do {                                                                                           \
+        h += sum1(e) + (g ^ (e & (f ^ g))) + k[t] + word(w, t);                                    \
+        d += h;                                                                                    \
+        h += sum0(a) + ((a & b) | (c & (a | b)));                                                  \
+    } while (0)
+
+#define ROUNDS_8(word, t)                                                                          \
+    ROUND(a, b, c, d, e, f, g, h, word, (t));                                                      \
+    ROUND(h, a, b, c, d, e, f, g, word, (t) + 1);                                                  \
+    ROUND(g, h, a, b, c, d, e, f, word, (t) + 2);                                                  \
+    ROUND(f, g, h, a, b, c, d, e, word, (t) + 3);                                                  \
+    ROUND(e, f, g, h, a, b, c, d, word, (t) + 4);                                                  \
+    ROUND(d, e, f, g, h, a, b, c, word, (t) + 5);                                                  \
+    ROUND(c, d, e, f, g, h, a, b, word, (t) + 6);                                                  \
+    ROUND(b, c, d, e, f, g, h, a, word, (t) + 7)
 
 static void take_block(uint32_t state[8], const uint8_t *block) {
     uint32_t w[WORDS];
-    for (unsigned t = 0; t < WORDS; t++)
-        w[t] = load_big_endian(block + 4 * t);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (unsigned t = 0; t < ROUNDS; t++) {
-        uint32_t word = t < WORDS ? w[t] : next_word(w, t);
-        uint32_t sum1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25);
-        uint32_t t1 = h + sum1 + (g ^ (e & (f ^ g))) + k[t] + word;
-        uint32_t sum0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
-        uint32_t t2 = sum0 + ((a & b) | (c & (a | b)));
-        h = g, g = f, f = e, e = d + t1;
-        d = c, c = b, b = a, a = t1 + t2;
+    const uint32_t *k = sha256_k;
+    ROUNDS_8(first_word, 0);
+    ROUNDS_8(first_word, 8);
+    for (k += WORDS; k != sha256_k + ROUNDS; k += WORDS) {
+        ROUNDS_8(next_word, 0);
+        ROUNDS_8(next_word, 8);
     }
     const uint32_t result[8] = {a, b, c, d, e, f, g, h};
     for (unsigned i = 0; i < 8; i++)
         state[i] += result[i];
 }
 
-void sha256_begin(struct sha256 *hash) {
+void sha256_blocks(uint32_t state[8], const uint8_t *data, uint64_t blocks) {
+    for (; blocks != 0; blocks--, data += SHA256_BLOCK_BYTES)
+        take_block(state, data);
+}
+
+void sha256_begin_with(struct sha256 *hash, sha256_blocks_f *blocks) {
     *hash = (struct sha256){
         .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
                   0x1f83d9ab, 0x5be0cd19},
+        .blocks = blocks,
     };
+}
+
+void sha256_begin(struct sha256 *hash) {
+    sha256_begin_with(hash, sha256_blocks);
 }
 
 void sha256_add(struct sha256 *hash, const void *data, uint64_t bytes) {
@@ -82,11 +116,11 @@ void sha256_add(struct sha256 *hash, const void *data, uint64_t bytes) {
         bytes -= taken;
         if (waiting + taken < SHA256_BLOCK_BYTES)
             return;
-        take_block(hash->state, hash->block);
+        hash->blocks(hash->state, hash->block, 1);
     }
-    for (; bytes >= SHA256_BLOCK_BYTES; bytes -= SHA256_BLOCK_BYTES, at += SHA256_BLOCK_BYTES)
-        take_block(hash->state, at);
-    memcpy(hash->block, at, bytes);
+    uint64_t blocks = bytes / SHA256_BLOCK_BYTES;
+    hash->blocks(hash->state, at, blocks);
+    memcpy(hash->block, at + blocks * SHA256_BLOCK_BYTES, bytes % SHA256_BLOCK_BYTES);
 }
 
 void sha256_end(struct sha256 *hash, uint8_t ret_digest[SHA256_BYTES]) {
