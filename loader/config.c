@@ -17,6 +17,7 @@ enum key {
     KEY_LOG,
     KEY_MODULE,
     KEY_DIGEST,
+    KEY_SHA256,
     KEY_PAGING,
     KEY_RESOLUTION,
     KEY_CLEAR,
@@ -26,7 +27,7 @@ enum key {
 static const char *const key_names[KEYS] = {
     [KEY_KERNEL] = "kernel",         [KEY_CMDLINE] = "cmdline", [KEY_LOG] = "log",
     [KEY_MODULE] = "module",         [KEY_DIGEST] = "digest",   [KEY_PAGING] = "paging",
-    [KEY_RESOLUTION] = "resolution", [KEY_CLEAR] = "clear",
+    [KEY_RESOLUTION] = "resolution", [KEY_CLEAR] = "clear",     [KEY_SHA256] = "sha256",
 };
 
 // The words of a value that is a choice; the index of a word is what it stands for.
@@ -74,9 +75,10 @@ struct parser {
     struct config config;
     struct config_module *modules;
     uint64_t module_bound;
-    struct config_error error; // its line is the line being parsed,
-    const char *line;          // which starts here
-    uint32_t seen[KEYS];       // line that set a key, 0: none
+    struct config_error error;    // its line is the line being parsed,
+    const char *line;             // which starts here
+    uint32_t seen[KEYS];          // line that set a key, 0: none
+    struct config_digest *digest; // of the file named last; null: none was
 };
 
 static struct config_text text_of(const char *literal) {
@@ -208,8 +210,9 @@ static enum config_status cut_path(struct parser *parser, struct config_text val
 static void add_module(struct parser *parser, struct config_text path, struct config_text cmdline) {
     struct config *config = &parser->config;
     ASSERT(config->module_count < parser->module_bound);
-    parser->modules[config->module_count++] =
-        (struct config_module){.path = path, .cmdline = cmdline, .line = parser->error.line};
+    struct config_module *module = &parser->modules[config->module_count++];
+    *module = (struct config_module){.path = path, .cmdline = cmdline, .line = parser->error.line};
+    parser->digest = &module->digest;
 }
 
 // A decimal number of 1 to SIZE_MAX_PIXELS, and nothing else. 0: it is none.
@@ -243,6 +246,27 @@ static enum config_status set_resolution(struct parser *parser, struct config_te
     return status;
 }
 
+// The value of a hexadecimal digit, or 16.
+static unsigned hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static enum config_status set_sha256(struct parser *parser, struct config_text value) {
+    struct config_digest *digest = parser->digest;
+    bool is_digest = value.bytes == 2 * sizeof(digest->bytes);
+    for (uint64_t at = 0; is_digest && at < value.bytes; at++) {
+        unsigned digit = hex_digit(value.text[at]);
+        is_digest = digit < 16;
+        digest->bytes[at / 2] = (uint8_t)((unsigned)digest->bytes[at / 2] << 4 | digit);
+    }
+    digest->line = parser->error.line;
+    parser->error.choices = "64 hexadecimal digits";
+    return is_digest ? CONFIG_OK : fail_text(parser, CONFIG_ERR_CHOICE, value);
+}
+
 // Sets what `key` stands for. `text` follows a module's path.
 static enum config_status set(struct parser *parser, enum key key, struct config_text value,
                               struct config_text text) {
@@ -253,6 +277,7 @@ static enum config_status set(struct parser *parser, enum key key, struct config
     case KEY_KERNEL:
         config->kernel = value;
         config->kernel_line = parser->error.line;
+        parser->digest = &config->kernel_digest;
         break;
     case KEY_CMDLINE:
         config->cmdline = value;
@@ -269,6 +294,9 @@ static enum config_status set(struct parser *parser, enum key key, struct config
         status = choose(parser, &digest_choices, value, &choice);
         if (status == CONFIG_OK)
             config->wants_digests = choice == DIGEST_SHA256;
+        break;
+    case KEY_SHA256:
+        status = set_sha256(parser, value);
         break;
     case KEY_PAGING:
         status = choose(parser, &paging_choices, value, &choice);
@@ -327,8 +355,12 @@ static enum config_status parse_assignment(struct parser *parser, struct config_
     enum key key = find_key(name);
     if (key == KEYS)
         return fail_text(parser, CONFIG_ERR_UNKNOWN_KEY, name);
-    if (parser->seen[key] != 0 && key != KEY_MODULE) {
-        parser->error.first_line = parser->seen[key];
+    if (key == KEY_SHA256 && parser->digest == NULL)
+        return fail_text(parser, CONFIG_ERR_NO_FILE, name);
+    // A digest may be set once for each file.
+    uint32_t first_line = key == KEY_SHA256 ? parser->digest->line : parser->seen[key];
+    if (first_line != 0 && key != KEY_MODULE) {
+        parser->error.first_line = first_line;
         return fail_text(parser, CONFIG_ERR_DUPLICATE, name);
     }
     parser->seen[key] = parser->error.line;
@@ -431,6 +463,9 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
         return;
     case CONFIG_ERR_CHOICE:
         fmt_print(sink, "'%.*s' is not %s", bytes, text, error->choices);
+        return;
+    case CONFIG_ERR_NO_FILE:
+        fmt_print(sink, "key '%.*s' has no kernel or module before it", bytes, text);
         return;
     }
 }

@@ -20,6 +20,8 @@
 //   module  = PATH [TEXT]        a file for the kernel and its command line. The path ends at the
 //                                first space or tab, unless it is in quotes; either may be.
 //   digest  = none|sha256        digests of the modules; default none
+//   sha256  = HEX                what the digest of the file named just before it, kernel or
+//                                module, must be: 64 hexadecimal digits. Another one is refused
 //   paging  = 4|5|max            paging levels of the kernel's tables; default what the kernel asks
 //                                for, else what the firmware runs with
 //   resolution = WIDTHxHEIGHT|native|firmware
@@ -27,10 +29,10 @@
 //                                itself prefers; default firmware, as the firmware has set it
 //   clear   = on|off             whether the kernel finds its displays black; default on
 //
-// Each key may appear once, `module` any number of times. A path may name another volume than the
-// loader's (see volume_name.h): guid(PARTUUID)/path, label(NAME)/path. In paths '/' and '\' are the
-// same (see utf.h). File systems of firmware have no name with a quote in it. Much firmware (edk2's FAT
-// driver) opens no path of more than 255 characters.
+// Each key may appear once, `module` any number of times, `sha256` once for each file. A path may
+// name another volume than the loader's (see volume_name.h): guid(PARTUUID)/path, label(NAME)/path.
+// In paths '/' and '\' are the same (see utf.h). File systems of firmware have no name with a quote
+// in it. Much firmware (edk2's FAT driver) opens no path of more than 255 characters.
 #pragma once
 
 #include "common/base/fmt.h"
@@ -66,15 +68,23 @@ enum config_resolution {
     CONFIG_RESOLUTION_SIZE, // see width and height
 };
 
+// What a file's SHA-256 must be.
+struct config_digest {
+    uint32_t line; // of the file, from 1; 0: none is given
+    uint8_t bytes[32];
+};
+
 struct config_module {
     struct config_text path;
     struct config_text cmdline; // may be empty
     uint32_t line;              // of the file, from 1
+    struct config_digest digest;
 };
 
 struct config {
     struct config_text kernel;
     uint32_t kernel_line; // of the file, from 1; 0: the path is the default
+    struct config_digest kernel_digest;
     struct config_text cmdline;
     enum config_log log;
     enum config_paging paging;
@@ -100,6 +110,7 @@ enum config_status {
     CONFIG_ERR_UNKNOWN_KEY,
     CONFIG_ERR_DUPLICATE,
     CONFIG_ERR_CHOICE,
+    CONFIG_ERR_NO_FILE,
 };
 
 struct config_error {

@@ -3,6 +3,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
+#include "common/hash/sha256.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
 #include "loader/pace.h"
@@ -238,6 +239,8 @@ static EFI_STATUS read_all(struct file *file, uint64_t offset, char *to, uint64_
                             "%s: short read at offset %lu: wanted %lu bytes, got %lu", file->name,
                             offset, bytes, done);
         pace_note(&pace, asked, got, now - started);
+        if (file->hash != NULL)
+            sha256_add(file->hash, to + done, got);
         done += got;
         progress_show(progress, done, now);
     }
@@ -245,6 +248,10 @@ static EFI_STATUS read_all(struct file *file, uint64_t offset, char *to, uint64_
 }
 
 EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination, uint64_t bytes) {
+    if (file->contents != NULL) {
+        memcpy(destination, file->contents + offset, bytes);
+        return EFI_SUCCESS;
+    }
     struct progress progress = progress_begin(file->name, bytes);
     EFI_STATUS status = read_all(file, offset, destination, bytes, &progress);
     progress_end(&progress);

@@ -3,6 +3,7 @@
 // read of fewer bytes than the file's size promised is an error.
 #pragma once
 
+#include "common/hash/sha256.h"
 #include "loader/config.h"
 
 #include <efi.h>
@@ -20,6 +21,8 @@ struct file {
     EFI_FILE *handle;
     EFI_FILE *volume;               // that the file is on
     uint64_t bytes;                 // size when opened
+    struct sha256 *hash;            // takes what file_read reads, chunk by chunk; null: nothing
+    const char *contents;           // the whole file in memory; null: it is not there
     const char *where;              // who named the file: see file_open
     char name[FILE_NAME_MAX];       // the path for messages; of a long path its end
     uint16_t path[FILE_PATH_UNITS]; // UCS-2, as the firmware wants it
@@ -50,7 +53,8 @@ uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity);
 // Reads exactly `bytes` bytes at `offset` to `destination`, at the volume's pace (pace.h): so much
 // at a time as has cost least. Where the firmware fails, the file is opened again and what is asked
 // for at once halved for good, down to 4 KiB. What lasts is shown on the firmware's console
-// (progress.h). Failures are recorded, naming file, offset, bytes wanted and got.
+// (progress.h). Failures are recorded, naming file, offset, bytes wanted and got. With file->hash
+// each chunk goes into the digest after it was read.
 [[nodiscard]] EFI_STATUS file_read(struct file *file, uint64_t offset, void *destination,
                                    uint64_t bytes);
 

@@ -114,7 +114,7 @@ static void describe_modules(struct info *info, const struct config *config) {
             .cmdline = copy_text(info, named->cmdline.text, named->cmdline.bytes),
             .address = modules[i].bytes == 0 ? 0 : info->hhdm_base + modules[i].phys,
             .bytes = modules[i].bytes,
-            .digest_kind = config->wants_digests ? SLIPWAY_DIGEST_SHA256 : SLIPWAY_DIGEST_NONE,
+            .digest_kind = modules[i].has_digest ? SLIPWAY_DIGEST_SHA256 : SLIPWAY_DIGEST_NONE,
         };
         memcpy(out[i].digest, modules[i].digest, sizeof(out[i].digest));
     }
@@ -186,6 +186,8 @@ void info_describe(struct info *info, const struct info_known *known,
     head->kernel_bytes = kernel->elf.virt_end - kernel->elf.virt_start;
     head->kernel_slide = kernel->elf.slide;
     head->kernel_entry = kernel->elf.entry;
+    head->kernel_digest_kind = kernel->has_digest ? SLIPWAY_DIGEST_SHA256 : SLIPWAY_DIGEST_NONE;
+    memcpy(head->kernel_digest, kernel->digest, sizeof(head->kernel_digest));
     head->kernel_file_bytes = kernel->file_bytes;
     head->tls_address = kernel->elf.tls.virt;
     head->tls_file_bytes = kernel->elf.tls.file_bytes;

@@ -4,6 +4,7 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "loader/config_file.h"
+#include "loader/digest.h"
 #include "loader/elf_format.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
@@ -212,6 +213,26 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     return EFI_SUCCESS;
 }
 
+// Not all of a file becomes part of the image. So with a digest it is read as a whole, and the
+// kernel comes from these bytes, which nothing can exchange after they were checked.
+static EFI_STATUS load_checked(struct file *file, const struct config_digest *wanted,
+                               struct kernel *kernel) {
+    uint64_t phys = 0;
+    EFI_STATUS status =
+        firmware_alloc_pages(max_u64(file->bytes, 1), FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room to check %lu bytes (%s)", file->name, file->bytes,
+                        log_status_text(status));
+    status = digest_read_file(file, firmware_pointer(phys), wanted, kernel->digest);
+    if (EFI_ERROR(status))
+        return status;
+    kernel->has_digest = true;
+    file->contents = firmware_pointer(phys);
+    status = load(file, kernel);
+    firmware_free_pages(phys);
+    return status;
+}
+
 EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel) {
     static struct file file;
     const char *where = config_file_where("kernel", config->kernel_line);
@@ -221,7 +242,9 @@ EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel) {
     if (EFI_ERROR(status))
         return status;
     *ret_kernel = (struct kernel){0};
-    status = load(&file, ret_kernel);
+    status = config->kernel_digest.line != 0
+                 ? load_checked(&file, &config->kernel_digest, ret_kernel)
+                 : load(&file, ret_kernel);
     file_close(&file);
     return status;
 }

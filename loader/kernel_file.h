@@ -14,6 +14,8 @@ struct kernel {
     bool has_note;                     // the kernel has wishes
     uint64_t phys;                     // of elf.virt_start
     uint64_t file_bytes;
+    bool has_digest;
+    uint8_t digest[32]; // of the file
 };
 
 // Loads the kernel that `config` names into pages of purpose SLIPWAY_RANGE_KERNEL. Failures are

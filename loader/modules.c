@@ -3,26 +3,28 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
-#include "common/hash/sha256.h"
 #include "loader/config_file.h"
+#include "loader/digest.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
 
 static struct module *modules;
 
-// Modules of 2 MiB or more start at a multiple of 2 MiB, so that the kernel can map them with large
-// leaves.
-static EFI_STATUS read_module(struct file *file, struct module *module) {
+// Pages for the module, zero behind its last byte. Modules of 2 MiB or more start at a multiple of
+// 2 MiB, so that the kernel can map them with large leaves. An empty one needs none.
+static EFI_STATUS alloc_module(const struct file *file, struct module *module) {
+    if (file->bytes == 0)
+        return EFI_SUCCESS;
     uint64_t align = file->bytes >= MIB(2) ? MIB(2) : FRAME_BYTES;
     EFI_STATUS status =
         firmware_alloc_pages(file->bytes, align, SLIPWAY_RANGE_MODULE, &module->phys);
     if (EFI_ERROR(status))
         return log_fail(status, "%s: no room for the module of %lu bytes (%s)", file->name,
                         file->bytes, log_status_text(status));
-    char *to = firmware_pointer(module->phys);
-    memset(to + file->bytes, 0, align_up(file->bytes, FRAME_BYTES) - file->bytes);
-    return file_read(file, 0, to, file->bytes);
+    char *end = (char *)firmware_pointer(module->phys) + file->bytes;
+    memset(end, 0, align_up(file->bytes, FRAME_BYTES) - file->bytes);
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS load_module(const struct config *config, struct module *module) {
@@ -36,11 +38,14 @@ static EFI_STATUS load_module(const struct config *config, struct module *module
     if (EFI_ERROR(status))
         return status;
     module->bytes = file.bytes;
-    if (file.bytes != 0)
-        status = read_module(&file, module);
+    module->has_digest = config->wants_digests || named->digest.line != 0;
+    status = alloc_module(&file, module);
+    if (!EFI_ERROR(status))
+        status = module->has_digest
+                     ? digest_read_file(&file, firmware_pointer(module->phys), &named->digest,
+                                        module->digest)
+                     : file_read(&file, 0, firmware_pointer(module->phys), file.bytes);
     file_close(&file);
-    if (!EFI_ERROR(status) && config->wants_digests)
-        sha256(firmware_pointer(module->phys), module->bytes, module->digest);
     return status;
 }
 

@@ -6,13 +6,15 @@
 
 #include <efi.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct module {
     const struct config_module *config;
     uint64_t phys; // 0 for an empty file
     uint64_t bytes;
-    uint8_t digest[32]; // valid if the config asks for digests
+    bool has_digest;
+    uint8_t digest[32];
 };
 
 // Loads the modules of `config`, which must outlive them. *ret_bytes: of all files. Failures are

@@ -372,7 +372,8 @@ static bool check_tls(info_t info) {
 static bool check_kernel(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     uint64_t index;
     const struct slipway_mapping *entry = find_mapping(info, info->kernel_entry, &index);
-    return check_image(info) && entry != NULL && entry->purpose == SLIPWAY_MAP_KERNEL &&
+    return check_image(info) && info->kernel_digest_kind <= SLIPWAY_DIGEST_SHA256 &&
+           entry != NULL && entry->purpose == SLIPWAY_MAP_KERNEL &&
            entry->rights == SLIPWAY_RIGHT_EXECUTE && check_stack(info) && check_tls(info);
 }
 

@@ -543,6 +543,11 @@ struct slipway_boot_info {
     uint64_t tls_file_bytes; /* of the template */
     uint64_t tls_bytes;      /* of a block, the template included */
     uint64_t tls_align;      /* a power of two */
+
+    /* Of the kernel's file, if the config says what it must be; else SLIPWAY_DIGEST_NONE and 0. */
+    uint32_t kernel_digest_kind; /* SLIPWAY_DIGEST_... */
+    uint32_t reserved_4;
+    uint8_t kernel_digest[32];
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -624,7 +629,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, firmware_times) == 624);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_phys) == 664);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, window_base) == 696);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tls_address) == 704);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 736);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_digest_kind) == 736);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 776);
 
 #endif /* !__ASSEMBLER__ */
 #endif

@@ -70,6 +70,7 @@
 #define APIC_BASE_X2APIC  (1 << 10) /* SDM 3A 11.4.4, 11.12.1 */
 #define APIC_BASE_ENABLED (1 << 11)
 
+#define CPUID_1_ECX_SSSE3      (1 << 9)
 #define CPUID_1_ECX_RDRAND     (1 << 30)
 #define CPUID_1_EDX_MCE        (1 << 7)
 #define CPUID_1_EDX_APIC       (1 << 9)
@@ -78,6 +79,7 @@
 #define CPUID_7_EBX_SMEP       (1 << 7)
 #define CPUID_7_EBX_RDSEED     (1 << 18)
 #define CPUID_7_EBX_SMAP       (1 << 20)
+#define CPUID_7_EBX_SHA        (1 << 29)
 #define CPUID_7_ECX_UMIP       (1 << 2)
 #define CPUID_7_ECX_CET_SS     (1 << 7)
 #define CPUID_7_ECX_LA57       (1 << 16)

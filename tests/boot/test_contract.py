@@ -46,7 +46,9 @@ def test_the_lists_of_checks_are_not_empty():
 def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(tmp_path):
     modules = {"boot/first.bin": module_bytes(100003), "boot/second": module_bytes(4096),
                LONG_PATH: module_bytes(3 << 20)}
-    config = ("digest = sha256\nmodule = /boot/first.bin  first module's text\n"
+    kernel = hashlib.sha256((KERNELS / "exec.elf").read_bytes())
+    config = (f"kernel = kernel.elf\nsha256 = {kernel.hexdigest().upper()}\n"
+              "digest = sha256\nmodule = /boot/first.bin  first module's text\n"
               f'module = \\boot\\second\nmodule = "{LONG_PATH}" large\n')
     output = boot_contract_kernel(tmp_path, "exec", CMDLINE, config, modules, boot=qemu.boot,
                                   cpu="max", smp=2, display=True,
@@ -61,6 +63,8 @@ def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(
     assert paths == ["boot/first.bin", "boot/second", LONG_PATH] and len(LONG_PATH) == 254
     assert output.facts["module.bytes"] == [100003, 4096, 3 << 20]
     assert output.facts["module.digest_kind"] == [1, 1, 1]
+    assert output.fact("kernel.digest_kind") == 1
+    assert bytes(output.facts["kernel.digest"]) == kernel.digest()
     digests = b"".join(hashlib.sha256(modules[path]).digest() for path in paths)
     assert bytes(output.facts["module.digest"]) == digests
 

@@ -76,7 +76,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
         return (struct cpuid){.eax = fake.has_tsc_leaf ? 0x15 : fake.has_topology ? 0xB : 7};
     case 1:
         return (struct cpuid){.ebx = fake.apic_id << 24 | 0x10800,
-                              .ecx = fake.rdrand != NULL ? CPUID_1_ECX_RDRAND : 0,
+                              .ecx = (fake.rdrand != NULL ? CPUID_1_ECX_RDRAND : 0) |
+                                     (fake.has_sha ? CPUID_1_ECX_SSSE3 : 0),
                               .edx = (fake.has_mce ? CPUID_1_EDX_MCE : 0) |
                                      (fake.has_apic ? CPUID_1_EDX_APIC : 0) |
                                      (fake.has_mtrrs ? CPUID_1_EDX_MTRR : 0)};
@@ -84,7 +85,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
         if (subleaf != 0)
             return (struct cpuid){0};
         return (struct cpuid){
-            .ebx = CPUID_7_EBX_SMEP | (fake.rdseed != NULL ? CPUID_7_EBX_RDSEED : 0),
+            .ebx = CPUID_7_EBX_SMEP | (fake.rdseed != NULL ? CPUID_7_EBX_RDSEED : 0) |
+                   (fake.has_sha ? (uint32_t)CPUID_7_EBX_SHA : 0),
             .ecx = CPUID_7_ECX_UMIP |
                    (fake.has_la57 || fake.paging_levels == 5 ? (uint32_t)CPUID_7_ECX_LA57 : 0),
             .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};

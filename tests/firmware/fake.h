@@ -282,6 +282,7 @@ struct fake {
     bool tsc_steps_back;       // after the loader's first readings
     bool has_apic;
     bool has_topology; // CPUID has leaf 0xB
+    bool has_sha;      // and instructions for SHA-256, which run as they are
     bool has_tsc_leaf; // and 0x15, which tells how fast the TSC counts
     bool has_mtrrs;
     uint64_t mtrr_cap;               // IA32_MTRRCAP

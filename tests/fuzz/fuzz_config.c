@@ -93,6 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     for (uint32_t i = 0; i < config.module_count; i++) {
         check_path(config.modules[i].path);
         check_text(config.modules[i].cmdline);
+        require(config.modules[i].digest.line == 0 ||
+                config.modules[i].digest.line > config.modules[i].line);
     }
     free(modules);
     return 0;

@@ -84,6 +84,9 @@ static void check_module(const struct slipway_module *m) {
 }
 
 void check_modules(void) {
+    kit_fact("kernel.digest_kind", boot->kernel_digest_kind);
+    for (unsigned i = 0; i < sizeof(boot->kernel_digest); i++)
+        kit_fact("kernel.digest", boot->kernel_digest[i]);
     kit_fact("modules", boot->modules.count);
     if (boot->modules.count == 0)
         return;

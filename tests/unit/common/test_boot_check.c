@@ -401,6 +401,8 @@ TEST("boot_check: a range of the loader that is given as usable memory too is re
 
 TEST("boot_check: the image is one piece, claimed, and all kernel mappings are of it") {
     EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_virt += 1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_digest_kind = 2);
+    EXPECT_OK(b->info.kernel_digest_kind = SLIPWAY_DIGEST_SHA256);
     EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_virt += 0x1000);
     EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_virt -= 0x1000);
     EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_phys += 0x1000);

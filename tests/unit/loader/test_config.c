@@ -268,6 +268,48 @@ TEST("config: a key that is set twice is refused with both lines") {
            "line 2, column 1: key 'digest' is set a second time, first in line 1");
 }
 
+#define DIGEST "00112233445566778899aAbBcCdDeEfF00112233445566778899aabbccddeeff"
+
+TEST("config: a digest belongs to the kernel or module that was named last") {
+    const uint8_t want[32] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa,
+                              0xbb, 0xcc, 0xdd, 0xee, 0xff, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55,
+                              0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+    struct config config = accept("module = a\nmodule = b\ncmdline = x\nsha256 = " DIGEST "\n"
+                                  "kernel = c\n# x\n\nsha256=" DIGEST "\nmodule = d\n");
+    assert_int_equal(config.modules[0].digest.line, 0);
+    assert_int_equal(config.modules[1].digest.line, 4);
+    assert_memory_equal(config.modules[1].digest.bytes, want, sizeof(want));
+    assert_int_equal(config.kernel_digest.line, 8);
+    assert_memory_equal(config.kernel_digest.bytes, want, sizeof(want));
+    assert_int_equal(config.modules[2].digest.line, 0);
+    assert_int_equal(accept("kernel = c").kernel_digest.line, 0);
+}
+
+TEST("config: a digest of no file, a second one, and what is none are refused") {
+    refuse("sha256 = " DIGEST, CONFIG_ERR_NO_FILE,
+           "line 1: key 'sha256' has no kernel or module before it");
+    refuse("log = info\nsha256 = x", CONFIG_ERR_NO_FILE,
+           "line 2: key 'sha256' has no kernel or module before it");
+    refuse("kernel = a\nsha256 = " DIGEST "\n\nsha256 = " DIGEST, CONFIG_ERR_DUPLICATE,
+           "line 4: key 'sha256' is set a second time, first in line 2");
+    refuse("kernel = a\nsha256 =", CONFIG_ERR_NO_VALUE, "line 2: key 'sha256' has no value");
+    char text[100] = "module = a\nsha256=" DIGEST;
+    for (size_t at = 18; at < 18 + 64; at++) {
+        static const char others[] = "/:@G`g ";
+        for (size_t i = 0; i < sizeof(others) - 1; i++) {
+            struct config_error error;
+            struct config config;
+            char before = text[at];
+            text[at] = others[i];
+            assert_int_equal(config_parse(text, strlen(text), &config, &error), CONFIG_ERR_CHOICE);
+            text[at] = before;
+        }
+    }
+    refuse("kernel=a\nsha256=0" DIGEST, CONFIG_ERR_CHOICE,
+           "line 2: '0" DIGEST "' is not 64 hexadecimal digits");
+    refuse("kernel=a\nsha256=12", CONFIG_ERR_CHOICE, "line 2: '12' is not 64 hexadecimal digits");
+}
+
 TEST("config: a key without a value, a line without '=' and '=' without a key are refused") {
     refuse("kernel =", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'kernel' has no value");
     refuse("cmdline = \t \r\n", CONFIG_ERR_NO_VALUE,
