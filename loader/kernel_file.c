@@ -221,8 +221,8 @@ static EFI_STATUS load_checked(struct file *file, const struct config_digest *wa
     EFI_STATUS status =
         firmware_alloc_pages(max_u64(file->bytes, 1), FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
     if (EFI_ERROR(status))
-        return log_fail(status, "%s: no room to check %lu bytes (%s)", file->name, file->bytes,
-                        log_status_text(status));
+        return log_fail(status, "%s: no room for its %lu bytes, which are to be checked (%s)",
+                        file->name, file->bytes, log_status_text(status));
     status = digest_read_file(file, firmware_pointer(phys), wanted, kernel->digest);
     if (EFI_ERROR(status))
         return status;

@@ -206,6 +206,15 @@ struct fake_tpm_log {
     bool is_truncated;
 };
 
+// A Read that succeeds.
+enum fake_odd {
+    FAKE_ODD_SHORT, // gives one byte
+    FAKE_ODD_ZERO,  // gives none
+    FAKE_ODD_OVER,  // says that it gave one more than it was asked for
+    FAKE_ODD_SLOW,  // takes two seconds
+    FAKE_ODDS,
+};
+
 enum fake_end {
     FAKE_RETURNED, // efi_main returned fake.status
     FAKE_ENTERED,  // the kernel would run now, as fake.cpu says
@@ -232,6 +241,8 @@ struct fake {
     void (*before_map)(uint32_t reading); // before the map is read, probes not counted, from 1
     void (*in_exit)(uint32_t attempt);    // when ExitBootServices is called, from 1
     void (*in_read)(uint64_t bytes);      // when a file's Read is called, for so many
+    uint64_t odd_read;                    // the Read of this number, from 1, gives what it gives
+    enum fake_odd odd;                    // in this way
     EFI_TPL tpl;                          // at which the loader is started
     uint64_t path_max;                    // units of a path that can be opened; 0: any number
     struct fake_file files[FAKE_FILES_MAX];
@@ -333,6 +344,7 @@ struct fake {
     uint32_t allocations;                // calls of AllocatePages
     uint32_t exits;                      // calls of ExitBootServices
     uint32_t readings;                   // of the map
+    uint64_t reads;                      // calls of a file's Read
     bool exited;
     bool watchdog_is_off;
     bool interrupts_are_off;

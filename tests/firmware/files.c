@@ -1,5 +1,6 @@
 // The fake firmware's file system: what is in fake.files, read-only, with its faults. A handle that
 // has failed once stays useless, as on real firmware.
+#include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
 
 #include <stddef.h>
@@ -94,12 +95,20 @@ static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
     uint64_t left = handle->position < end ? end - handle->position : 0;
     if (file->gives_at_most != 0 && left > file->gives_at_most)
         left = file->gives_at_most;
+    UINTN asked = *bytes;
+    bool is_odd = ++fake.reads == fake.odd_read;
     if (*bytes > left)
         *bytes = left;
+    if (is_odd && fake.odd <= FAKE_ODD_ZERO)
+        *bytes = fake.odd == FAKE_ODD_SHORT && *bytes != 0 ? 1 : 0;
     if (file->contents != NULL)
         memcpy(buffer, (const char *)file->contents + handle->position, *bytes);
     handle->position += *bytes;
     *bytes += file->claims_more;
+    if (is_odd && fake.odd == FAKE_ODD_OVER)
+        *bytes = asked + 1;
+    if (is_odd && fake.odd == FAKE_ODD_SLOW)
+        fake_pass_time(2 * FAKE_TSC_HZ);
     return EFI_SUCCESS;
 }
 

@@ -177,5 +177,6 @@ TEST("digest: a kernel that there is no room to check is refused") {
     set_up(0);
     setup_file("\\kernel.elf")->bytes = GIB(64);
     fake_boot();
-    setup_expect_failure("\\kernel.elf: no room to check 68719476736 bytes (out of memory)");
+    setup_expect_failure(
+        "\\kernel.elf: no room for its 68719476736 bytes, which are to be checked (out of memory)");
 }

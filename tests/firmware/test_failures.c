@@ -1,6 +1,9 @@
 // Every call of the firmware fails once, in every way: each boot ends in a message that names what
 // failed, with everything given back, or in the kernel.
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
+#include "common/hash/sha256.h"
+#include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
 
 #include <string.h>
@@ -48,7 +51,7 @@ static void expect_message(enum fake_call call) {
                  fake.fail_status, line);
 }
 
-static uint32_t modules = 2; // of the config
+static uint32_t module_count; // that the config of this scenario has
 
 // Some calls the loader can do without, but nothing is missing in what it hands over. (A probe of
 // the map answers EFI_BUFFER_TOO_SMALL when it succeeds, and a config that is not found is none.)
@@ -57,7 +60,7 @@ static void expect_boot(enum fake_call call) {
     bool is_probe = call == FAKE_GET_MEMORY_MAP && fake.fail_status == EFI_BUFFER_TOO_SMALL;
     bool is_config = call == FAKE_OPEN && fake.fail_status == EFI_NOT_FOUND;
     assert_true(subjects[call][0] == NULL || is_probe);
-    assert_int_equal(info->modules.count, is_config ? 0 : modules);
+    assert_int_equal(info->modules.count, is_config ? 0 : module_count);
 }
 
 // Boots with the `number`th call failing; false when there was no such call.
@@ -76,14 +79,6 @@ static bool boot_with_failure(void (*set_up)(void), uint64_t number, EFI_STATUS 
     else
         expect_message(call);
     return true;
-}
-
-static uint64_t fail_every_call(void (*set_up)(void), EFI_STATUS status) {
-    uint64_t number = 1;
-    while (boot_with_failure(set_up, number, status))
-        number++;
-    setup_expect_kernel(); // nothing failed in the last one
-    return number - 1;
 }
 
 static void set_up_plain(void) {
@@ -131,6 +126,47 @@ static void set_up_all(void) {
     first->modes = modes;
     first->mode_count = ARRAY_LEN(modes);
     fake_add_display(0xd0000000, 800, 600);
+}
+
+// Kernel and five modules, each with its digest, by the CPU's instructions or not; the `wrong`th
+// digest, from 1, is another one.
+static void set_up_digests(unsigned wrong) {
+    static char config[2000];
+    static const char *const names[] = {"kernel = \\kernel.elf", "module = \\boot\\initrd.img",
+                                        "module = \\empty",      "module = \\a",
+                                        "module = \\b",          "module = \\c"};
+    setup_boot(NULL);
+    fake_add_file("\\a", setup_module, 1);
+    fake_add_file("\\b", setup_module, 64);
+    fake_add_file("\\c", setup_module, 5000);
+    struct fmt_buffer buffer = fmt_buffer_make(config, sizeof(config));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        uint8_t digest[SHA256_BYTES];
+        const struct fake_file *file = setup_file(strchr(names[i], '\\'));
+        sha256(file->contents, file->bytes, digest);
+        digest[31] ^= i + 1 == wrong;
+        fmt_print(&sink, "%s\nsha256 = ", names[i]);
+        for (unsigned at = 0; at < SHA256_BYTES; at++)
+            fmt_print(&sink, "%02x", digest[at]);
+        fmt_print(&sink, "\n");
+    }
+    fake_add_file("\\slipway.conf", config, buffer.used);
+}
+
+static void set_up_right_digests(void) {
+    set_up_digests(0);
+}
+
+// Every read takes two seconds.
+static void pass_two_seconds([[maybe_unused]] uint64_t bytes) {
+    fake_pass_time(2 * FAKE_TSC_HZ);
+}
+
+static void set_up_slow(void) {
+    setup_boot(SETUP_CONFIG);
+    fake.in_read = pass_two_seconds;
+    fake.console_keeps_cr = true;
 }
 
 static void set_up_resolution(void) {
@@ -188,6 +224,15 @@ static void set_up_told(void) {
     fake.pxe = &pxe;
     fake.has_tpm = true;
     fake.tpm_logs[1].events = log;
+}
+
+static uint64_t fail_every_call(void (*set_up)(void), EFI_STATUS status) {
+    uint64_t number = 1;
+    module_count = set_up == set_up_right_digests ? 5 : set_up == set_up_many_modules ? 40 : 2;
+    while (boot_with_failure(set_up, number, status))
+        number++;
+    setup_expect_kernel(); // nothing failed in the last one
+    return number - 1;
 }
 
 // What came of the `number`th call's failure, alone.
@@ -329,9 +374,7 @@ TEST("whichever call fails with files on other volumes, the boot ends cleanly") 
 }
 
 TEST("whichever call fails with many modules, the boot ends cleanly") {
-    modules = 40;
     assert_true(fail_every_call(set_up_many_modules, EFI_OUT_OF_RESOURCES) > 8 * SOME_CALLS);
-    modules = 2;
 }
 
 TEST("firmware that fails for ever from some call on ends in a message, or in a stop") {
@@ -377,4 +420,67 @@ TEST("a volume that cannot be opened is named") {
 
 TEST("a call that fails after a refused exit ends in a message and a stop, or in the kernel") {
     assert_true(fail_every_call(set_up_refused_exit, EFI_DEVICE_ERROR) > SOME_CALLS);
+}
+
+// ---- Files
+
+TEST("whichever call fails with a digest for every file, the boot ends cleanly") {
+    uint64_t runs = 0;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        runs += fail_every_call(set_up_right_digests, statuses[i]);
+    print_message("%lu boots with digests\n", runs);
+}
+
+TEST("whichever digest is wrong, and whichever call fails, nothing is booted") {
+    uint64_t runs = 0;
+    for (unsigned wrong = 1; wrong <= 6; wrong++) {
+        set_up_digests(wrong);
+        fake_boot();
+        uint64_t calls = fake.calls;
+        for (uint64_t number = 1; number <= calls; number++, runs++) {
+            const char *line;
+            set_up_digests(wrong);
+            fake.fail_at = number;
+            fake_boot();
+            setup_expect_return(&line);
+        }
+    }
+    print_message("%lu boots with a wrong digest\n", runs);
+}
+
+TEST("whichever call fails while lines show slow reads, the boot ends cleanly") {
+    uint64_t runs = 0;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        runs += fail_every_call(set_up_slow, statuses[i]);
+    assert_non_null(strstr(fake.console, "MB/s"));
+    print_message("%lu boots with slow reads\n", runs);
+}
+
+TEST("whichever read is short, empty, oversized or slow, the boot ends cleanly") {
+    uint64_t runs = 0;
+    uint64_t probes = 0; // of the empty file, which nothing is read from
+    for (enum fake_odd odd = 0; odd < FAKE_ODDS; odd++) {
+        for (uint64_t number = 1;; number++, runs++) {
+            const char *line;
+            set_up_right_digests();
+            fake.odd = odd;
+            fake.odd_read = number;
+            fake.console_keeps_cr = true;
+            fake_boot();
+            if (fake.reads < number)
+                break;
+            bool goes_on = odd == FAKE_ODD_SHORT || odd == FAKE_ODD_SLOW;
+            if (goes_on || fake.end == FAKE_ENTERED) {
+                assert_int_equal(setup_expect_kernel()->modules.count, 5);
+                probes += !goes_on;
+                continue;
+            }
+            setup_expect_return(&line);
+            assert_non_null(strstr(line, odd == FAKE_ODD_ZERO ? ": short read at offset "
+                                                              : ": read at offset "));
+        }
+        assert_true(runs > 5 * odd);
+    }
+    assert_int_equal(probes, 2);
+    print_message("%lu boots with an odd read\n", runs);
 }
