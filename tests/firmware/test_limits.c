@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3, MODULES = 1000 };
+enum { DEMOTED = 16, SPARE_TABLES = 16, REREAD = 3, MODULES = 1000, CPUS = 12 };
 
 static char config[MODULES * 200];
 
@@ -38,16 +38,6 @@ static void demote(uint32_t reading) {
         fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
 }
 
-// As many ranges as can be of RAM that is not write-back.
-static void make_uncached(void) {
-    fake.mtrr_cap = 1 << 10 | MTRR_CAP_FIXED | DEMOTED;
-    for (unsigned i = 0; i < DEMOTED; i++) {
-        fake.registers.mtrr_variable[i][0] = FAKE_HIGH_PHYS + i * MIB(4);
-        fake.registers.mtrr_variable[i][1] =
-            (((UINT64_C(1) << fake.paddr_bits) - 1) & ~(FRAME_BYTES - 1)) | 1 << 11;
-    }
-}
-
 static void boot_many_modules(uint32_t count) {
     boot_modules(count, 1);
     fake_add_cpu(1); // for the CPUs' memory and a startup page
@@ -58,7 +48,6 @@ static void boot_many_modules(uint32_t count) {
         setup_add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), SLIPWAY_MTRR_UC);
     fake.exit_refusals = 1;
     fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiReservedMemoryType);
-    make_uncached();
     fake.before_map = demote;
     fake_boot();
 }
@@ -84,6 +73,26 @@ TEST(
         uint32_t more = info->ranges.count - ranges_without - counts[i];
         assert_in_range(more, counts[i] >= 24 ? 2 : 1, counts[i] >= 20 ? 2 : 1);
     }
+}
+
+// How many ranges are listed with so many CPUs and such wishes, and as much RAM demoted as can be.
+static uint32_t count_ranges(uint32_t flags) {
+    boot_modules(3, 1);
+    for (uint32_t i = 1; i <= CPUS; i++)
+        fake_add_cpu(100 + i);
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = flags});
+    fake.exit_refusals = 1;
+    fake.before_map = demote;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+    return info->ranges.count;
+}
+
+TEST("limits: guards of stacks in the direct map come to all of these") {
+    // Two of the boot stack, and of the others as many as there are guards and stacks.
+    assert_int_equal(count_ranges(SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT),
+                     count_ranges(SLIPWAY_NOTE_CPUS) + 2 + CPUS + 1 + CPUS);
 }
 
 TEST("limits: with a thousand modules each is what its line says, and a failure gives all back") {

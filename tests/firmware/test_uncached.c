@@ -47,8 +47,8 @@ TEST("a single range of RAM that is not write-back is left out") {
 
 TEST("ranges of RAM that is not write-back stand in order among the loader's own") {
     setup_boot(NULL);
-    add_mtrr(0, MIB(2), KIB(64), MTRR_UC); // below them
-    add_mtrr(1, FAKE_HIGH_PHYS, KIB(64), MTRR_UC);
+    setup_add_mtrr(0, MIB(2), KIB(64), SLIPWAY_MTRR_UC); // below them
+    setup_add_mtrr(1, FAKE_HIGH_PHYS, KIB(64), SLIPWAY_MTRR_UC);
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0)->start_phys, MIB(2));

@@ -287,12 +287,13 @@ TEST("config: a digest belongs to the kernel or module that was named last") {
 
 TEST("config: a digest of no file, a second one, and what is none are refused") {
     refuse("sha256 = " DIGEST, CONFIG_ERR_NO_FILE,
-           "line 1: key 'sha256' has no kernel or module before it");
+           "line 1, column 1: key 'sha256' has no kernel or module before it");
     refuse("log = info\nsha256 = x", CONFIG_ERR_NO_FILE,
-           "line 2: key 'sha256' has no kernel or module before it");
+           "line 2, column 1: key 'sha256' has no kernel or module before it");
     refuse("kernel = a\nsha256 = " DIGEST "\n\nsha256 = " DIGEST, CONFIG_ERR_DUPLICATE,
-           "line 4: key 'sha256' is set a second time, first in line 2");
-    refuse("kernel = a\nsha256 =", CONFIG_ERR_NO_VALUE, "line 2: key 'sha256' has no value");
+           "line 4, column 1: key 'sha256' is set a second time, first in line 2");
+    refuse("kernel = a\nsha256 =", CONFIG_ERR_NO_VALUE,
+           "line 2, column 1: key 'sha256' has no value");
     char text[100] = "module = a\nsha256=" DIGEST;
     for (size_t at = 18; at < 18 + 64; at++) {
         static const char others[] = "/:@G`g ";
@@ -301,13 +302,16 @@ TEST("config: a digest of no file, a second one, and what is none are refused") 
             struct config config;
             char before = text[at];
             text[at] = others[i];
-            assert_int_equal(config_parse(text, strlen(text), &config, &error), CONFIG_ERR_CHOICE);
+            assert_int_equal(
+                config_parse(text, strlen(text), room_for(strlen(text)), &config, &error),
+                CONFIG_ERR_CHOICE);
             text[at] = before;
         }
     }
     refuse("kernel=a\nsha256=0" DIGEST, CONFIG_ERR_CHOICE,
-           "line 2: '0" DIGEST "' is not 64 hexadecimal digits");
-    refuse("kernel=a\nsha256=12", CONFIG_ERR_CHOICE, "line 2: '12' is not 64 hexadecimal digits");
+           "line 2, column 8: '0" DIGEST "' is not 64 hexadecimal digits");
+    refuse("kernel=a\nsha256=12", CONFIG_ERR_CHOICE,
+           "line 2, column 8: '12' is not 64 hexadecimal digits");
 }
 
 TEST("config: a key without a value, a line without '=' and '=' without a key are refused") {
