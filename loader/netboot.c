@@ -47,14 +47,15 @@ static unsigned digit(uint8_t character) {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10U : 16;
 }
 
-// Two bytes of an address, as one to four digits.
+// Two bytes of an address, as one to four digits. A fifth is not what may follow.
 static bool take_group(struct text *text, uint8_t *ret_bytes) {
     unsigned value = 0;
     unsigned digits = 0;
-    for (; text->left != 0 && digit(*text->at) < 16; text->at++, text->left--) {
-        if (++digits > 4)
-            return false;
+    while (digits < 4 && text->left != 0 && digit(*text->at) < 16) {
         value = value << 4 | digit(*text->at);
+        digits++;
+        text->at++;
+        text->left--;
     }
     ret_bytes[0] = (uint8_t)(value >> 8);
     ret_bytes[1] = (uint8_t)value;
@@ -63,7 +64,7 @@ static bool take_group(struct text *text, uint8_t *ret_bytes) {
 
 // An address as in RFC 4291, 2.2, forms 1 and 2, up to the bracket that ends it.
 static bool take_address(struct text *text, uint8_t ret_address[ADDRESS_BYTES]) {
-    uint8_t address[ADDRESS_BYTES] = {0};
+    uint8_t address[ADDRESS_BYTES];
     unsigned used = 0;
     unsigned gap = ADDRESS_BYTES; // where the "::" is
     if (take(text, "::"))
