@@ -100,12 +100,15 @@ static bool read_url(struct text url, uint8_t ret_address[ADDRESS_BYTES]) {
     return take_address(&url, ret_address);
 }
 
+static uint32_t read_big_endian_16(const uint8_t *at) {
+    return (uint32_t)at[0] << 8 | at[1];
+}
+
 bool netboot_server_6(const void *packet, uint64_t bytes, uint8_t ret_address[16]) {
     const uint8_t *start = packet;
     for (uint64_t at = DHCP6_OPTIONS; at + DHCP6_OPTION_BYTES <= bytes;) {
-        const uint8_t *option = start + at;
-        uint32_t code = (uint32_t)option[0] << 8 | option[1];
-        uint32_t length = (uint32_t)option[2] << 8 | option[3];
+        uint32_t code = read_big_endian_16(start + at);
+        uint32_t length = read_big_endian_16(start + at + sizeof(uint16_t));
         at += DHCP6_OPTION_BYTES;
         if (length > bytes - at)
             return false;
