@@ -208,7 +208,7 @@ TEST("tpm log: a digest of no bytes is none, be it named or not") {
         begin_event(EV_ACTION);
         put(1, 4);
         put(is_named ? SHA1 : SHA1 + 1, 2);
-        put(0, 4);
+        put(0, 5); // no data, behind a digest of no bytes or of one
         end_event();
         expect(TPM_LOG_AGILE, made.used, last_event(), made.events[1], true);
     }
