@@ -323,12 +323,7 @@ static void expect_image(struct boot *boot) {
         memcpy(boot_kernel_image + (segment->virt - link), boot_kernel_file + segment->offset,
                segment->file_bytes);
     }
-    for (uint32_t i = 0; i < layout->rela_count; i++) {
-        const struct elf64_rela *rela = &layout->relas[i];
-        uint64_t value = rela->addend + kernel->slide;
-        if (rela->type == ELF_R_X86_64_RELATIVE)
-            memcpy(boot_kernel_image + (rela->target - link), &value, sizeof(value));
-    }
+    kernel_relocate(boot_kernel_image, link, kernel->slide);
 }
 
 static uint64_t random_entry(struct boot *boot) {

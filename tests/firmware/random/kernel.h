@@ -10,6 +10,8 @@
 enum {
     KERNEL_PHDRS_MAX = 128,
     KERNEL_RELAS_MAX = 400,
+    KERNEL_RELRS_MAX = 20,
+    KERNEL_SYMBOLS = 4,
 };
 
 struct kernel_layout {
@@ -21,11 +23,14 @@ struct kernel_layout {
     uint64_t dynamic_link;
     uint64_t dynamic_file;
     uint32_t dynamic_segment;
-    uint64_t table_link; // of the relocations
+    uint64_t table_link; // of the relocations, behind which stand symbols and packed relocations
     uint64_t table_file;
     uint32_t table_segment;
     uint32_t rela_count;
     struct elf64_rela relas[KERNEL_RELAS_MAX];
+    uint32_t relr_count;
+    uint64_t relrs[KERNEL_RELRS_MAX]; // addresses alone
+    struct elf64_symbol symbols[KERNEL_SYMBOLS];
     struct elf64_phdr relro;                   // type 0: none
     uint64_t notes_file;                       // of the notes with the kernel's wishes
     uint64_t notes_bytes;                      // 0: none
@@ -43,6 +48,9 @@ uint64_t kernel_take_file(struct boot *boot, uint64_t bytes, uint64_t align);
 // relocations. Both are written when their addresses are known.
 void kernel_reserve_tables(struct boot *boot);
 void kernel_write_tables(struct boot *boot);
+
+// Relocates the image, of which byte 0 is linked at `link`.
+void kernel_relocate(uint8_t *image, uint64_t link, uint64_t slide);
 
 // One more program header.
 void kernel_add_phdr(struct elf64_phdr phdr);
