@@ -1,5 +1,5 @@
 // What firmware and CPU tell at random: random numbers, a TPM's log that is sound or is not, a
-// label, a server. Nothing of it is needed.
+// label, a server, load options. Nothing of it is needed.
 #include "tests/firmware/random/boot.h"
 
 #include <string.h>
@@ -34,6 +34,26 @@ static void make_log(struct boot *boot) {
     boot_tell(boot, "a TPM's log of %lu bytes, ", used);
 }
 
+// Load options that are a command line, or are none.
+static void make_load_options(struct boot *boot) {
+    static const CHAR16 text[] = L" boot.efi a=b  c";
+    static uint8_t junk[64];
+    if (boot_chance(boot, 50)) {
+        fake.load_options = text;
+        fake.load_options_bytes = sizeof(text) - (boot_chance(boot, 50) ? sizeof(CHAR16) : 0);
+        boot->cmdline = fake.image_path != NULL ? "a=b  c" : "boot.efi a=b  c"; // see files.c
+        boot->pages -= 1;
+        boot_tell(boot, "load options, ");
+        return;
+    }
+    for (unsigned i = 0; i < sizeof(junk); i++)
+        junk[i] = (uint8_t)(1 + boot_below(boot, 31)); // control characters, or foreign ones
+    fake.load_options = junk;
+    fake.load_options_bytes = (uint32_t)boot_below(boot, sizeof(junk));
+    fake.is_shell = boot_chance(boot, 50);
+    boot_tell(boot, "%u bytes of load options that are none, ", fake.load_options_bytes);
+}
+
 void boot_make_told(struct boot *boot) {
     static const uint64_t times[5] = {1, 2, 3, 4, 5};
     static EFI_PXE_BASE_CODE_MODE pxe;
@@ -53,4 +73,6 @@ void boot_make_told(struct boot *boot) {
     fake.pxe = boot_chance(boot, 50) ? &pxe : NULL;
     if (boot_chance(boot, 50))
         make_log(boot);
+    if (boot_chance(boot, 20))
+        make_load_options(boot);
 }
