@@ -84,8 +84,10 @@ static EFI_STATUS open_beside(const struct boot_source *source) {
     struct fmt_buffer buffer = fmt_buffer_make(path, sizeof(path));
     struct sink sink = fmt_buffer_sink(&buffer);
     fmt_print(&sink, "%s%.*s/" NAME, source->path[0] == '\\' ? "" : "/", (int)bytes, source->path);
-    for (uint64_t at = 0; at < buffer.used; at++)
-        path[at] = path[at] == '\\' ? '/' : path[at];
+    for (uint64_t at = 0; at < buffer.used; at++) {
+        if (path[at] == '\\')
+            path[at] = '/';
+    }
     return file_open(&file, (struct config_text){path, buffer.used}, "");
 }
 

@@ -74,8 +74,8 @@ static uint64_t first_word(struct config_text text) {
     return at;
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+static int lower(char c) {
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
 static bool is_before_name(char c) {
