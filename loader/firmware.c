@@ -118,6 +118,19 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
     return EFI_SUCCESS;
 }
 
+EFI_STATUS firmware_alloc_pages_at(uint64_t start, uint64_t bytes, uint32_t purpose) {
+    uint64_t size = align_up(bytes, FRAME_BYTES);
+    EFI_PHYSICAL_ADDRESS address = start;
+    if (range_count == FIRMWARE_RANGES_MAX)
+        return EFI_OUT_OF_RESOURCES;
+    EFI_STATUS status =
+        BS->AllocatePages(AllocateAddress, EfiLoaderData, size >> FRAME_SHIFT, &address);
+    if (!EFI_ERROR(status))
+        ranges[range_count++] =
+            (struct firmware_range){.start = start, .bytes = size, .purpose = purpose};
+    return status;
+}
+
 EFI_STATUS firmware_alloc_code(uint64_t bytes, uint64_t limit, uint32_t purpose,
                                uint64_t *ret_start) {
     EFI_PHYSICAL_ADDRESS start;

@@ -40,6 +40,9 @@ void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 [[nodiscard]] EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose,
                                               uint64_t *ret_start);
 
+// The same at the address `start`, page aligned, if these pages are free.
+[[nodiscard]] EFI_STATUS firmware_alloc_pages_at(uint64_t start, uint64_t bytes, uint32_t purpose);
+
 // The same for memory that is executed, of EfiLoaderCode, below the physical address `limit`: page
 // aligned, whole pages. The firmware maps it executable, in the end.
 [[nodiscard]] EFI_STATUS firmware_alloc_code(uint64_t bytes, uint64_t limit, uint32_t purpose,

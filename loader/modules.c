@@ -8,20 +8,54 @@
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
+#include "loader/memory_map.h"
+#include "loader/room.h"
 
 static struct module *modules;
 
+// Where the memory map has room from `floor` on. None in a map that cannot be read, or is too large
+// for the pages that are allocated for it here.
+static struct room find_room(uint64_t bytes, uint64_t floor) {
+    struct room room = {0};
+    struct memory_map map = {.buffer_bytes = KIB(64)};
+    uint64_t phys;
+    if (EFI_ERROR(firmware_alloc_pages(map.buffer_bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys)))
+        return room;
+    map.buffer = firmware_pointer(phys);
+    if (!EFI_ERROR(memory_map_read(&map)) && map.stride >= EFI_DESCRIPTOR_BYTES) {
+        const struct memmap_efi efi = {
+            .descriptors = map.buffer, .bytes = map.bytes, .stride = map.stride};
+        room = room_find(&efi, bytes, MIB(2), floor);
+    }
+    firmware_free_pages(phys);
+    return room;
+}
+
+// A large module goes above 4 GiB where there is room: what lies below is scarce, and devices may
+// need it. Firmware that is asked for any pages may give those below first, as edk2 does.
+static EFI_STATUS alloc_pages(uint64_t bytes, uint64_t *ret_phys) {
+    if (bytes < MIB(2))
+        return firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_MODULE, ret_phys);
+    uint64_t start = find_room(align_up(bytes, FRAME_BYTES), GIB(4)).start;
+    if (start != 0 && !EFI_ERROR(firmware_alloc_pages_at(start, bytes, SLIPWAY_RANGE_MODULE))) {
+        *ret_phys = start;
+        return EFI_SUCCESS;
+    }
+    return firmware_alloc_pages(bytes, MIB(2), SLIPWAY_RANGE_MODULE, ret_phys);
+}
+
 // Pages for the module, zero behind its last byte. Modules of 2 MiB or more start at a multiple of
-// 2 MiB, so that the kernel can map them with large leaves. An empty one needs none.
+// 2 MiB, so that the kernel can map them with large leaves; 64 small ones would waste 128 MiB so.
+// An empty one needs none.
 static EFI_STATUS alloc_module(const struct file *file, struct module *module) {
     if (file->bytes == 0)
         return EFI_SUCCESS;
-    uint64_t align = file->bytes >= MIB(2) ? MIB(2) : FRAME_BYTES;
-    EFI_STATUS status =
-        firmware_alloc_pages(file->bytes, align, SLIPWAY_RANGE_MODULE, &module->phys);
+    EFI_STATUS status = alloc_pages(file->bytes, &module->phys);
     if (EFI_ERROR(status))
-        return log_fail(status, "%s: no room for the module of %lu bytes (%s)", file->name,
-                        file->bytes, log_status_text(status));
+        return log_fail(
+            status, "%s: no room for the module of %lu bytes (%s); the largest free run has %lu",
+            file->name, file->bytes, log_status_text(status),
+            find_room(FRAME_BYTES, 0).largest_bytes);
     char *end = (char *)firmware_pointer(module->phys) + file->bytes;
     memset(end, 0, align_up(file->bytes, FRAME_BYTES) - file->bytes);
     return EFI_SUCCESS;

@@ -17,8 +17,9 @@ struct module {
     uint8_t digest[32];
 };
 
-// Loads the modules of `config`, which must outlive them. *ret_bytes: of all files. Failures are
-// recorded; the pages are freed by firmware_free_all.
+// Loads the modules of `config`: those of 2 MiB or more to a multiple of 2 MiB, above 4 GiB where
+// there is room. It must outlive them. *ret_bytes: of all files. Failures are recorded; the pages
+// are freed by firmware_free_all.
 [[nodiscard]] EFI_STATUS modules_load(const struct config *config, uint64_t *ret_bytes);
 
 // The modules loaded: config->module_count of them, in pages of the loader's.

@@ -43,11 +43,22 @@ def test_the_lists_of_checks_are_not_empty():
     assert len(ALWAYS) >= 35 and len(FAULTS) >= 5
 
 
+def test_large_modules_lie_above_4_gib_where_there_is_memory_and_small_ones_anywhere(tmp_path):
+    modules = {"large": module_bytes(5 * MIB + 1), "small": module_bytes(5000),
+               "other": module_bytes(2 * MIB)}
+    config = "".join(f"module = /{name}\n" for name in modules)
+    output = boot_contract_kernel(tmp_path, "exec", "", config, modules, boot=qemu.boot, memory="6G")
+    assert output.facts["module.bytes"] == [len(content) for content in modules.values()]
+    large, _, other = output.facts["module.phys"]
+    assert large % (2 * MIB) == other % (2 * MIB) == 0
+    assert min(large, other) >= 4 << 30
+
+
 def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(tmp_path):
     modules = {"boot/first.bin": module_bytes(100003), "boot/second": module_bytes(4096),
                LONG_PATH: module_bytes(3 << 20)}
     kernel = hashlib.sha256((KERNELS / "exec.elf").read_bytes())
-    config = (f"kernel = kernel.elf\nsha256 = {kernel.hexdigest().upper()}\n"
+    config = (f"sha256 = {kernel.hexdigest().upper()}\n"
               "digest = sha256\nmodule = /boot/first.bin  first module's text\n"
               f'module = \\boot\\second\nmodule = "{LONG_PATH}" large\n')
     output = boot_contract_kernel(tmp_path, "exec", CMDLINE, config, modules, boot=qemu.boot,
@@ -62,6 +73,7 @@ def test_a_kernel_finds_every_line_of_the_contract_on_a_machine_with_everything(
     paths = [path.replace("\\", "/").lstrip("/") for path in output.texts["module.path"]]
     assert paths == ["boot/first.bin", "boot/second", LONG_PATH] and len(LONG_PATH) == 254
     assert output.facts["module.bytes"] == [100003, 4096, 3 << 20]
+    assert output.facts["module.phys"][2] % (2 * MIB) == 0
     assert output.facts["module.digest_kind"] == [1, 1, 1]
     assert output.fact("kernel.digest_kind") == 1
     assert bytes(output.facts["kernel.digest"]) == kernel.digest()

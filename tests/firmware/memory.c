@@ -324,6 +324,11 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     EFI_STATUS status = fake_begin_call(FAKE_ALLOCATE_PAGES, NULL);
     if (EFI_ERROR(status))
         return status;
+    if (how == AllocateAddress && type == EfiLoaderData && *address % PAGE_BYTES == 0) {
+        fake.asked_address = *address;
+        fake.asked_pages = pages;
+        return EFI_NOT_FOUND; // there is nothing that could be given there
+    }
     bool is_code = how == AllocateMaxAddress && type == EfiLoaderCode;
     if (!is_code && (how != AllocateAnyPages || type != EfiLoaderData || pages == 0))
         fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);

@@ -169,6 +169,13 @@ static void set_up_slow(void) {
     fake.console_keeps_cr = true;
 }
 
+// With a look at the memory map for a place above 4 GiB.
+static void set_up_large(void) {
+    static uint8_t large[MIB(2) + 1];
+    setup_boot("module = \\large\n");
+    fake_add_file("\\large", large, sizeof(large));
+}
+
 static void set_up_resolution(void) {
     set_up_all();
     fake.files[fake.file_count - 1].contents = "resolution = 800x600\n";
@@ -423,6 +430,11 @@ TEST("a call that fails after a refused exit ends in a message and a stop, or in
 }
 
 // ---- Files
+
+TEST("whichever call fails with a large module, the boot ends cleanly") {
+    fail_every_call_with_displays(set_up_large);
+    assert_int_equal(fake.asked_pages, 512 + 1); // by the last boot, whose last calls fail
+}
 
 TEST("whichever call fails with a digest for every file, the boot ends cleanly") {
     uint64_t runs = 0;

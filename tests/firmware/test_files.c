@@ -34,6 +34,23 @@ TEST("firmware that fails on reads above 4095 bytes is given up with a message")
         "\\boot\\initrd.img: read of 150000 bytes at offset 0 failed (device error)");
 }
 
+TEST("a large module is wanted at the end of free memory above 4 GiB, and taken elsewhere if not") {
+    setup_boot("module = \\large\n");
+    fake_add_file("\\large", large_file, sizeof(large_file));
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(fake.asked_address, FAKE_HIGH_PHYS + FAKE_HIGH_BYTES - MIB(4));
+    assert_int_equal(fake.asked_pages, 512 + 2);
+    const struct slipway_module *module = setup_record(&info->modules, 0);
+    assert_int_equal((module->address - info->hhdm_base) % MIB(2), 0);
+
+    setup_boot("module = \\small\n");
+    fake_add_file("\\small", large_file, MIB(2) - 1);
+    fake_boot();
+    setup_expect_kernel();
+    assert_int_equal(fake.asked_pages, 0);
+}
+
 TEST("firmware that gives less than it was asked for is asked again") {
     setup_boot(SETUP_CONFIG);
     setup_file(INITRD)->gives_at_most = 1000;
@@ -201,5 +218,13 @@ TEST("a module that is missing, a directory or has no room is refused") {
     setup_boot("module = \\huge\n");
     fake_add_file("\\huge", "", GIB(1));
     fake_boot();
-    setup_expect_failure("\\huge: no room for the module of 1073741824 bytes (out of memory)");
+    setup_expect_failure("\\huge: no room for the module of 1073741824 bytes (out of memory); the "
+                         "largest free run has 2147483648");
+
+    setup_boot("module = \\huge\n");
+    fake_add_file("\\huge", "", UINT64_C(0xf9ffffff));
+    fake_add_memory(TIB(1), GIB(3), EfiConventionalMemory);
+    fake_boot();
+    setup_expect_failure("\\huge: no room for the module of 4194303999 bytes (out of memory); the "
+                         "largest free run has 3221225472");
 }

@@ -78,6 +78,7 @@ static void check_module(const struct slipway_module *m) {
     kit_text("module.path", m->path);
     kit_text("module.cmdline", m->cmdline);
     kit_fact("module.bytes", m->bytes);
+    kit_fact("module.phys", m->address - boot->hhdm_base);
     kit_fact("module.digest_kind", m->digest_kind);
     for (unsigned i = 0; i < sizeof(m->digest); i++)
         kit_fact("module.digest", m->digest[i]);
