@@ -14,6 +14,7 @@ from common import qemu
 BOOTS = 3
 MODULE_BYTES = 64 << 20
 KERNEL_BYTES = 16 << 20
+HASHED_BYTES = 1 << 20
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Row:
     figure: str      # "total", or a stage of the loader
     image: str       # which one is booted: a key of images()
     options: dict    # of qemu.boot
-    boots: int = BOOTS
+    minus: str = ""  # the image of a boot that is taken off: what is left is what they differ in
 
 
 ROWS = (
@@ -35,6 +36,8 @@ ROWS = (
     Row("module of 64 MiB, ahci", 100_000_000, "modules", "module", {"disk": "ahci"}),
     Row("module of 64 MiB, nvme", 44_000_000, "modules", "module", {"disk": "nvme"}),
     Row("module of 64 MiB, usb", 60_000_000, "modules", "module", {"disk": "usb"}),
+    # QEMU 7.2 has no instructions for it: this is the portable code.
+    Row("SHA-256 of 1 MiB, apart", 60_000_000, "modules", "hashed", {}, minus="small"),
 )
 
 
@@ -60,7 +63,11 @@ def images(folder, files):
     config = common.find(files, common.CONFIG)
     large = with_segment(common.REFERENCE.read_bytes(), KERNEL_BYTES)
     both = {**files, "large": random.Random(1).randbytes(MODULE_BYTES)}
-    volumes = {"plain": files, "kernel": {**both, kernel: large},
+    small = {**files, config: files[config] + b"\nmodule = /small\n",
+             "small": random.Random(1).randbytes(HASHED_BYTES)}
+    volumes = {"small": small,
+               "hashed": {**small, config: small[config] + b"digest = sha256\n"},
+               "plain": files, "kernel": {**both, kernel: large},
                "module": {**both, config: files[config] + b"\nmodule = /large\n"}}
     return {name: common.write_image(folder / f"{name}.img", content)
             for name, content in volumes.items()}
@@ -79,8 +86,9 @@ def measure(boot, folder, files, rows=ROWS):
     figures = []
     for row in rows:
         options = {"memory": "512M", **row.options}
-        least = min(count(boot(paths[row.image], **options), row.figure)
-                    for _ in range(row.boots))
+        leasts = [min(count(boot(paths[image], **options), row.figure) for _ in range(BOOTS))
+                  for image in (row.image, row.minus) if image]
+        least = leasts[0] - sum(leasts[1:])
         figures.append({"name": row.name, "instructions": least, "goal": row.goal,
                         "met": least <= row.goal})
     return figures

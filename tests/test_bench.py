@@ -96,6 +96,18 @@ def test_a_row_of_boots_is_the_least_of_them_and_its_goal_is_met_up_to_the_last_
         assert booted == [("module.img", {"memory": "512M", "disk": "usb"})] * 3
 
 
+def test_a_row_may_be_what_two_images_differ_in(tmp_path):
+    rows = load_rows()
+    costs = {"hashed.img": iter([900, 700, 800]), "small.img": iter([30, 20, 10])}
+
+    def boot(image, **_):
+        return {"stage.modules": (0, next(costs[Path(image).name]) * rows.qemu.ICOUNT_TICKS, 7)}
+
+    files = {"kernel.elf": rows.common.REFERENCE, "slipway.conf": b"cmdline = x"}
+    row = rows.Row("some", 700, "modules", "hashed", {}, minus="small")
+    assert rows.measure(boot, tmp_path, files, [row])[0]["instructions"] == 690
+
+
 def test_the_rows_have_a_goal_each_and_every_disk_has_one():
     rows = load_rows().ROWS
     assert len({row.name for row in rows}) == len(rows)
