@@ -15,6 +15,7 @@ enum {
     SCRATCH_BYTES = 4096, // for program headers and notes that lie elsewhere
     LISTS_BYTES = 4096,   // for the lists of an image of 50 program headers
     STACK_BYTES_DEFAULT = 64 << 10,
+    RUN_GAP_MAX = 64 << 10, // between segments that are read as one
 };
 
 // The first `bytes` bytes of the file.
@@ -157,20 +158,39 @@ static EFI_STATUS alloc_image(const struct file *file, struct kernel *kernel) {
     return EFI_SUCCESS;
 }
 
+// Where the segments end that can be read together with the one before `next`: they lie in the file
+// as they do in memory, and the gap before each costs less than a read of its own.
+static uint32_t find_run_end(const struct elf_image *elf, uint32_t next) {
+    for (; next < elf->segment_count; next++) {
+        const struct elf_segment *last = &elf->segments[next - 1], *segment = &elf->segments[next];
+        uint64_t gap = segment->virt - (last->virt + last->file_bytes);
+        if (last->file_bytes == 0 || segment->file_bytes == 0 || gap > RUN_GAP_MAX ||
+            segment->file_offset - (last->file_offset + last->file_bytes) != gap)
+            break;
+    }
+    return next;
+}
+
 // Reads the segments. Whatever else there is of the image's pages is zeroed, once.
 static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
+    const struct elf_image *elf = &kernel->elf;
     char *image = firmware_pointer(kernel->phys);
     uint64_t done = 0; // bytes of the image that are final
-    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
-        const struct elf_segment *segment = &kernel->elf.segments[i];
-        uint64_t at = segment->virt - kernel->elf.virt_start;
-        memset(image + done, 0, at - done);
-        EFI_STATUS status = file_read(file, segment->file_offset, image + at, segment->file_bytes);
+    for (uint32_t i = 0, end; i < elf->segment_count; i = end) {
+        end = find_run_end(elf, i + 1);
+        const struct elf_segment *first = &elf->segments[i], *last = &elf->segments[end - 1];
+        uint64_t bytes = last->virt + last->file_bytes - first->virt;
+        EFI_STATUS status =
+            file_read(file, first->file_offset, image + (first->virt - elf->virt_start), bytes);
         if (EFI_ERROR(status))
             return status;
-        done = at + segment->file_bytes;
+        for (; i < end; i++) {
+            uint64_t at = elf->segments[i].virt - elf->virt_start;
+            memset(image + done, 0, at - done);
+            done = at + elf->segments[i].file_bytes;
+        }
     }
-    memset(image + done, 0, kernel->elf.virt_end - kernel->elf.virt_start - done);
+    memset(image + done, 0, elf->virt_end - elf->virt_start - done);
     return EFI_SUCCESS;
 }
 

@@ -69,7 +69,7 @@ TEST("a file that ends before its size is refused: file, offset, bytes wanted an
     setup_boot(SETUP_CONFIG);
     setup_file("\\kernel.elf")->ends_early = 0x3100;
     fake_boot();
-    setup_expect_failure("\\kernel.elf: short read at offset 12288: wanted 6144 bytes, got 256");
+    setup_expect_failure("\\kernel.elf: short read at offset 4096: wanted 14336 bytes, got 8448");
 }
 
 TEST("a bad sector in a module is named by its offset") {
@@ -132,6 +132,64 @@ TEST("a kernel of more than 2 MiB stands at a multiple of 2 MiB, zeroed beyond i
     assert_memory_equal(image + 0x2000, (const uint8_t *)&setup_kernel + 0x3000, 0x1800);
     for (uint64_t i = 0x2000 + 0x1800; i < info->kernel_bytes; i++)
         assert_int_equal(image[i], 0);
+}
+
+static uint64_t read_bytes[8];
+static uint32_t read_count;
+
+static void record_read(uint64_t bytes) {
+    read_bytes[read_count++ % ARRAY_LEN(read_bytes)] = bytes;
+}
+
+// Boots with the data at this offset of the file, and looks at every byte of the image.
+static void expect_image(uint64_t data_offset) {
+    setup_boot(NULL);
+    setup_kernel.phdrs[ELF_FILE_DATA].offset = data_offset;
+    fake.fresh = 0xa5;
+    fake.in_read = record_read;
+    read_count = 0;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    const uint8_t *image = (const uint8_t *)(uintptr_t)info->kernel_phys;
+    const uint8_t *bytes = (const uint8_t *)&setup_kernel;
+    static uint8_t want[0x5000];
+    memset(want, 0, sizeof(want));
+    memcpy(want, bytes + 0x1000, 0x800);
+    memcpy(want + 0x1000, bytes + 0x2000, 0x400);
+    memcpy(want + 0x2000, bytes + data_offset, 0x1800);
+    assert_int_equal(info->kernel_bytes, sizeof(want));
+    assert_memory_equal(image, want, sizeof(want));
+}
+
+TEST("segments that lie in the file as in memory are read as one, and their gaps are zero") {
+    expect_image(0x3000);
+    assert_int_equal(read_count, 2); // the head, and
+    assert_int_equal(read_bytes[1], 0x3800);
+    expect_image(0x4000);
+    assert_int_equal(read_count, 3);
+    assert_int_equal(read_bytes[1], 0x1400);
+    assert_int_equal(read_bytes[2], 0x1800);
+}
+
+// A gap of this size before the data, in memory and in a file that is long enough.
+static uint32_t count_reads(uint64_t gap) {
+    static uint8_t file[0x40000];
+    setup_boot(NULL);
+    setup_kernel.phdrs[ELF_FILE_DATA].offset = 0x2400 + gap;
+    setup_kernel.phdrs[ELF_FILE_DATA].virt = ELF_FILE_BASE + 0x1400 + gap;
+    memcpy(file, &setup_kernel, sizeof(setup_kernel));
+    setup_file("\\kernel.elf")->contents = file;
+    setup_file("\\kernel.elf")->bytes = sizeof(file);
+    fake.in_read = record_read;
+    read_count = 0;
+    fake_boot();
+    setup_expect_kernel();
+    return read_count;
+}
+
+TEST("a gap of 64 KiB between segments is read over, a longer one is not") {
+    assert_int_equal(count_reads(KIB(64)), 2);
+    assert_int_equal(count_reads(KIB(64) + 16), 3);
 }
 
 TEST("without a config the defaults hold") {
