@@ -73,15 +73,31 @@ static EFI_STATUS read_part(struct file *file, const struct head *head, void *sc
     return file_read(file, offset, scratch, bytes);
 }
 
+// Notes nearly always lie in a segment, which was read: there, or null.
+static const void *find_in_image(const struct kernel *kernel, const struct elf_note_range *range) {
+    const char *image = firmware_pointer(kernel->phys);
+    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
+        const struct elf_segment *segment = &kernel->elf.segments[i];
+        uint64_t at = range->file_offset - segment->file_offset; // huge if it lies before
+        if (at <= segment->file_bytes && range->bytes <= segment->file_bytes - at)
+            return image + (segment->virt - kernel->elf.virt_start) + at;
+    }
+    return NULL;
+}
+
 // Looks for the wishes in one PT_NOTE.
-static EFI_STATUS parse_note(struct file *file, const struct head *head, void *scratch,
-                             const struct elf_note_range *range, struct kernel *kernel) {
-    const void *notes;
-    uint64_t phys;
-    EFI_STATUS status =
-        read_part(file, head, scratch, range->file_offset, range->bytes, "notes", &notes, &phys);
-    if (EFI_ERROR(status))
-        return status;
+static EFI_STATUS parse_note(struct file *file, const struct elf_note_range *range,
+                             struct kernel *kernel) {
+    static const struct head none;
+    static char scratch[SCRATCH_BYTES];
+    uint64_t phys = 0;
+    const void *notes = find_in_image(kernel, range);
+    if (notes == NULL) {
+        EFI_STATUS status = read_part(file, &none, scratch, range->file_offset, range->bytes,
+                                      "notes", &notes, &phys);
+        if (EFI_ERROR(status))
+            return status;
+    }
     struct elf_error error;
     if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
         return fail_elf(file, &error, NULL);
@@ -126,7 +142,7 @@ static EFI_STATUS parse_headers(struct file *file, const struct head *head, void
     return EFI_SUCCESS;
 }
 
-// Reads of the file what tells where the kernel goes and what it wishes for.
+// Reads of the file what tells where the kernel goes.
 static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     static struct head head;
     static char scratch[SCRATCH_BYTES];
@@ -134,10 +150,7 @@ static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     EFI_STATUS status = file_read(file, 0, head.text, head.bytes);
     if (EFI_ERROR(status))
         return status;
-    status = parse_headers(file, &head, scratch, &kernel->elf);
-    for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
-        status = parse_note(file, &head, scratch, &kernel->elf.notes[i], kernel);
-    return status;
+    return parse_headers(file, &head, scratch, &kernel->elf);
 }
 
 static void fill_in_defaults(struct slipway_note_wishes *wishes) {
@@ -214,11 +227,13 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     EFI_STATUS status = parse(file, kernel);
     if (EFI_ERROR(status))
         return status;
-    fill_in_defaults(&kernel->wishes);
     status = alloc_image(file, kernel);
     if (EFI_ERROR(status))
         return status;
     status = place(file, kernel);
+    for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
+        status = parse_note(file, &kernel->elf.notes[i], kernel);
+    fill_in_defaults(&kernel->wishes);
     if (!EFI_ERROR(status) && !kernel->has_note)
         status = check_origin(file, kernel);
     if (EFI_ERROR(status))

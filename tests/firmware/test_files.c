@@ -171,6 +171,30 @@ TEST("segments that lie in the file as in memory are read as one, and their gaps
     assert_int_equal(read_bytes[2], 0x1800);
 }
 
+// The note of setup_wishes, moved to this offset of the file; the reads that its kernel takes.
+static uint32_t count_reads_with_note(uint64_t offset) {
+    setup_boot(NULL);
+    setup_wishes(
+        (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .stack_bytes = KIB(128)});
+    struct elf64_phdr *note = &setup_kernel.phdrs[setup_kernel.header.phdr_count - 1];
+    memmove((char *)&setup_kernel + offset, (char *)&setup_kernel + note->offset, note->file_bytes);
+    note->offset = offset;
+    fake.in_read = record_read;
+    read_count = 0;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_int_equal(info->stack_top - info->stack_bottom, KIB(128));
+    return read_count;
+}
+
+TEST("a note in a segment is not read once more, one that begins or ends elsewhere is") {
+    assert_int_equal(count_reads_with_note(0x2000), 2);
+    assert_int_equal(count_reads_with_note(0x2400 - sizeof(struct slipway_note)), 2);
+    assert_int_equal(count_reads_with_note(0x2404 - sizeof(struct slipway_note)), 3);
+    assert_int_equal(count_reads_with_note(0x1ffc), 3);
+    assert_int_equal(count_reads_with_note(0x7000), 3);
+}
+
 // A gap of this size before the data, in memory and in a file that is long enough.
 static uint32_t count_reads(uint64_t gap) {
     static uint8_t file[0x40000];
