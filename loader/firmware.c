@@ -121,13 +121,12 @@ EFI_STATUS firmware_alloc_pages(uint64_t bytes, uint64_t align, uint32_t purpose
 EFI_STATUS firmware_alloc_pages_at(uint64_t start, uint64_t bytes, uint32_t purpose) {
     uint64_t size = align_up(bytes, FRAME_BYTES);
     EFI_PHYSICAL_ADDRESS address = start;
-    if (range_count == FIRMWARE_RANGES_MAX)
-        return EFI_OUT_OF_RESOURCES;
-    EFI_STATUS status =
-        BS->AllocatePages(AllocateAddress, EfiLoaderData, size >> FRAME_SHIFT, &address);
+    EFI_STATUS status = reserve_range();
+    if (EFI_ERROR(status))
+        return status;
+    status = BS->AllocatePages(AllocateAddress, EfiLoaderData, size >> FRAME_SHIFT, &address);
     if (!EFI_ERROR(status))
-        ranges[range_count++] =
-            (struct firmware_range){.start = start, .bytes = size, .purpose = purpose};
+        list_range(start, size, purpose);
     return status;
 }
 

@@ -148,7 +148,7 @@ TEST("digest: a file that is another one is refused: file, both digests, key and
         print_digest(has, file->contents, file->bytes);
         struct fmt_buffer buffer = fmt_buffer_make(want, sizeof(want));
         struct sink sink = fmt_buffer_sink(&buffer);
-        fmt_print(&sink, "%s: its SHA-256 is %s, not %s (key 'sha256', slipway.conf line %u)",
+        fmt_print(&sink, "%s: its SHA-256 is %s, not %s (key 'sha256', /slipway.conf line %u)",
                   names[wrong - 1], has, WRONG_PRINTED, 2 * wrong);
         setup_expect_failure(want);
     }

@@ -82,6 +82,7 @@ static uint32_t count_ranges(uint32_t flags) {
         fake_add_cpu(100 + i);
     setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = flags});
     fake.exit_refusals = 1;
+    fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiReservedMemoryType);
     fake.before_map = demote;
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();

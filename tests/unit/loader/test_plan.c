@@ -301,16 +301,15 @@ TEST("plan: whatever the order of kernel, window and direct map, the manifest ri
     const uint64_t bases[] = {SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_MIN,
                               SLIPWAY_HHDM_BASE + GIB(900), SLIPWAY_WINDOW_BASE + GIB(3),
                               SLIPWAY_WINDOW_END};
-    struct elf_image made = make_kernel();
     for (uint32_t i = 0; i < ARRAY_LEN(bases); i++) {
-        struct elf_image kernel = made;
-        uint64_t by = bases[i] - made.virt_start;
+        struct elf_image kernel = make_kernel();
+        uint64_t by = bases[i] - kernel.virt_start;
         kernel.virt_start += by;
         kernel.virt_end += by;
-        kernel.relro_start += by;
-        kernel.relro_end += by;
-        for (uint32_t j = 0; j < kernel.segment_count; j++)
-            kernel.segments[j].virt += by;
+        for (uint32_t j = 0; j < kernel.run_count; j++) {
+            kernel.runs[j].start += by;
+            kernel.runs[j].end += by;
+        }
         struct plan_input input = make_input(&kernel);
         input.window_base = plan_choose_window(&kernel);
         input.hhdm_base = plan_choose_direct_map(&input, 0, GIB(900), 4);
