@@ -51,39 +51,35 @@ static inline uint32_t next_word(uint32_t w[WORDS], unsigned t) {
     return w[t] += sigma1 + w[(t + 9) % WORDS] + sigma0;
 }
 
-// One round on eight variables that each call names one place further on, so that none is moved.
-#define first_word(w, t) (w[t] = load_big_endian(block + 4 * (t)))
-#define ROUND(a, b, c, d, e, f, g, h, word, t)                                                     \
-    do {                                                                                           \
-        h += sum1(e) + (g ^ (e & (f ^ g))) + k[t] + word(w, t);                                    \
-        d += h;                                                                                    \
-        h += sum0(a) + ((a & b) | (c & (a | b)));                                                  \
-    } while (0)
+// Round `t` on the variables a to h, which begin one place further back in each: so none is moved.
+[[gnu::always_inline]] static inline void take_round(uint32_t v[8], unsigned t, uint32_t input) {
+    uint32_t a = v[(8 - t) % 8], b = v[(9 - t) % 8], c = v[(10 - t) % 8];
+    uint32_t e = v[(12 - t) % 8], f = v[(13 - t) % 8], g = v[(14 - t) % 8];
+    uint32_t t1 = v[(15 - t) % 8] + sum1(e) + (g ^ (e & (f ^ g))) + input;
+    v[(11 - t) % 8] += t1;
+    v[(15 - t) % 8] = t1 + sum0(a) + ((a & b) | (c & (a | b)));
+}
 
-#define ROUNDS_8(word, t)                                                                          \
-    ROUND(a, b, c, d, e, f, g, h, word, (t));                                                      \
-    ROUND(h, a, b, c, d, e, f, g, word, (t) + 1);                                                  \
-    ROUND(g, h, a, b, c, d, e, f, word, (t) + 2);                                                  \
-    ROUND(f, g, h, a, b, c, d, e, word, (t) + 3);                                                  \
-    ROUND(e, f, g, h, a, b, c, d, word, (t) + 4);                                                  \
-    ROUND(d, e, f, g, h, a, b, c, word, (t) + 5);                                                  \
-    ROUND(c, d, e, f, g, h, a, b, word, (t) + 6);                                                  \
-    ROUND(b, c, d, e, f, g, h, a, word, (t) + 7)
+#define ROUND(t) take_round(v, (t) % 8, k[t] + (k == sha256_k ? w[t] : next_word(w, (t))))
+
+// The first 16 words are those of the block.
+[[gnu::always_inline]] static inline void take_16_rounds(uint32_t v[8], uint32_t w[WORDS],
+                                                         const uint32_t *k) {
+    ROUND(0), ROUND(1), ROUND(2), ROUND(3), ROUND(4), ROUND(5), ROUND(6), ROUND(7);
+    ROUND(8), ROUND(9), ROUND(10), ROUND(11), ROUND(12), ROUND(13), ROUND(14), ROUND(15);
+}
 
 static void take_block(uint32_t state[8], const uint8_t *block) {
     uint32_t w[WORDS];
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    const uint32_t *k = sha256_k;
-    ROUNDS_8(first_word, 0);
-    ROUNDS_8(first_word, 8);
-    for (k += WORDS; k != sha256_k + ROUNDS; k += WORDS) {
-        ROUNDS_8(next_word, 0);
-        ROUNDS_8(next_word, 8);
-    }
-    const uint32_t result[8] = {a, b, c, d, e, f, g, h};
+    uint32_t v[8] = {state[0], state[1], state[2], state[3],
+                     state[4], state[5], state[6], state[7]};
+    for (unsigned t = 0; t < WORDS; t++)
+        w[t] = load_big_endian(block + 4 * t);
+    take_16_rounds(v, w, sha256_k);
+    for (unsigned t = WORDS; t < ROUNDS; t += WORDS)
+        take_16_rounds(v, w, sha256_k + t);
     for (unsigned i = 0; i < 8; i++)
-        state[i] += result[i];
+        state[i] += v[i];
 }
 
 void sha256_blocks(uint32_t state[8], const uint8_t *data, uint64_t blocks) {

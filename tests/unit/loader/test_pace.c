@@ -65,8 +65,7 @@ TEST("pace: the first two reads are of 1 MiB, and each after them of eight times
     }
 }
 
-TEST(
-    "pace: 64 MiB cost a sixth more than in the best of chunks at most, and less than in 1 MiB") {
+TEST("pace: 64 MiB cost a sixth more than in the best of chunks at most, and less than in 1 MiB") {
     for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
         struct pace pace = pace_begin();
         uint64_t cost = read_file(devices[i], MIB(64), &pace, 0);
