@@ -239,6 +239,11 @@ struct elf_memory {
 // The piece that holds the byte at `virt`, or null.
 const struct elf_piece *elf_find_piece(const struct elf_memory *memory, uint64_t virt);
 
+// The memory of `virt`, which lies in a piece. *ret_bytes: of `bytes` bytes, not 0, as many as
+// there are from there on in that piece.
+uint8_t *elf_memory_at(const struct elf_memory *memory, uint64_t virt, uint64_t bytes,
+                       uint64_t *ret_bytes);
+
 // Copy [virt, virt + bytes), all of which lies in pieces, out of the image and into it.
 void elf_read_memory(const struct elf_memory *memory, uint64_t virt, void *ret_bytes,
                      uint64_t bytes);

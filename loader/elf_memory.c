@@ -21,8 +21,7 @@ const struct elf_piece *elf_find_piece(const struct elf_memory *memory, uint64_t
     return NULL;
 }
 
-// The memory of `virt`, and how many of `bytes` bytes there are from it on in its piece.
-static uint8_t *run_at(const struct elf_memory *memory, uint64_t virt, uint64_t bytes,
+uint8_t *elf_memory_at(const struct elf_memory *memory, uint64_t virt, uint64_t bytes,
                        uint64_t *ret_bytes) {
     const struct elf_piece *piece = elf_find_piece(memory, virt);
     ASSERT(piece != NULL);
@@ -34,7 +33,7 @@ void elf_read_memory(const struct elf_memory *memory, uint64_t virt, void *ret_b
                      uint64_t bytes) {
     uint64_t part;
     for (uint64_t done = 0; done < bytes; done += part) {
-        const uint8_t *from = run_at(memory, virt + done, bytes - done, &part);
+        const uint8_t *from = elf_memory_at(memory, virt + done, bytes - done, &part);
         memcpy((uint8_t *)ret_bytes + done, from, part);
     }
 }
@@ -43,7 +42,7 @@ void elf_write_memory(const struct elf_memory *memory, uint64_t virt, const void
                       uint64_t bytes) {
     uint64_t part;
     for (uint64_t done = 0; done < bytes; done += part) {
-        uint8_t *to = run_at(memory, virt + done, bytes - done, &part);
+        uint8_t *to = elf_memory_at(memory, virt + done, bytes - done, &part);
         memcpy(to, (const uint8_t *)from + done, part);
     }
 }

@@ -23,7 +23,7 @@ static uint64_t address_limit(struct vmem_cpu cpu) {
 }
 
 static uint64_t mapping_bound(const struct space *space) {
-    return plan_mapping_bound(space->map.region_capacity, space->plan.elf->run_count,
+    return plan_mapping_bound(space->map.region_capacity, plan_kernel_parts(&space->plan),
                               space->plan.other_cpus);
 }
 
@@ -37,7 +37,8 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     space->plan.is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0;
     space->plan.elf = &kernel->elf;
     space->plan.window_base = plan_choose_window(&kernel->elf);
-    space->plan.kernel_phys = kernel->phys;
+    space->plan.pieces = kernel->pieces;
+    space->plan.piece_count = kernel->piece_count;
     space->plan.stack_bytes = kernel->wishes.stack_bytes;
     if (space->features.memory_encrypted)
         return log_fail(EFI_UNSUPPORTED,

@@ -65,6 +65,7 @@ static uint64_t lay_out(struct info *info, uint64_t start, const struct info_cap
     info->mappings = reserve(&at, capacity->mappings * sizeof(*info->mappings));
     info->memory = reserve(&at, capacity->memory * sizeof(*info->memory));
     info->ranges = reserve(&at, capacity->ranges * sizeof(*info->ranges));
+    info->pieces = reserve(&at, known->kernel->piece_count * sizeof(*info->pieces));
     info->modules = reserve(&at, known->config->module_count * sizeof(*info->modules));
     info->framebuffers = reserve(&at, known->displays->count * sizeof(*info->framebuffers));
     info->display_data = reserve(&at, display_bytes(known->displays));
@@ -182,7 +183,7 @@ void info_describe(struct info *info, const struct info_known *known,
     head->kernel_path = copy_text(info, config->kernel.text, config->kernel.bytes);
     head->cmdline = copy_text(info, config->cmdline.text, config->cmdline.bytes);
     head->kernel_virt = kernel->elf.virt_start;
-    head->kernel_phys = kernel->phys;
+    head->kernel_phys = kernel->pieces[0].phys;
     head->kernel_bytes = kernel->elf.virt_end - kernel->elf.virt_start;
     head->kernel_slide = kernel->elf.slide;
     head->kernel_entry = kernel->elf.entry;
@@ -201,6 +202,9 @@ void info_describe(struct info *info, const struct info_known *known,
     head->efi_system_table_phys = devices->system_table_phys;
     head->boot_time = devices->boot_time;
     head->tsc_loader_entry = timeline_entry();
+    memcpy(info->pieces, kernel->pieces, kernel->piece_count * sizeof(*info->pieces));
+    head->kernel_pieces =
+        describe_array(info, info->pieces, kernel->piece_count, sizeof(*info->pieces));
     describe_source(info, known->source);
     describe_modules(info, config);
     describe_framebuffers(info, known->displays, plan);

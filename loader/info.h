@@ -45,6 +45,7 @@ struct info {
     struct slipway_mapping *mappings;
     struct slipway_memory *memory;
     struct slipway_range *ranges;
+    struct slipway_piece *pieces;
     struct slipway_module *modules;
     struct slipway_framebuffer *framebuffers;
     char *display_data; // where the next list of modes or EDID goes

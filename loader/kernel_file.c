@@ -9,6 +9,8 @@
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
+#include "loader/memory_map.h"
+#include "loader/room.h"
 
 enum {
     HEAD_BYTES = 4096,    // one read that holds header and program headers of nearly every file
@@ -73,14 +75,21 @@ static EFI_STATUS read_part(struct file *file, const struct head *head, void *sc
     return file_read(file, offset, scratch, bytes);
 }
 
+static struct elf_memory memory_of(const struct kernel *kernel) {
+    return (struct elf_memory){.pieces = kernel->memory, .count = kernel->piece_count};
+}
+
 // Notes nearly always lie in a segment, which was read: there, or null.
 static const void *find_in_image(const struct kernel *kernel, const struct elf_note_range *range) {
-    const char *image = firmware_pointer(kernel->phys);
+    const struct elf_memory memory = memory_of(kernel);
     for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
         const struct elf_segment *segment = &kernel->elf.segments[i];
         uint64_t at = range->file_offset - segment->file_offset; // huge if it lies before
-        if (at <= segment->file_bytes && range->bytes <= segment->file_bytes - at)
-            return image + (segment->virt - kernel->elf.virt_start) + at;
+        if (at >= segment->file_bytes || range->bytes > segment->file_bytes - at)
+            continue;
+        uint64_t part;
+        const void *notes = elf_memory_at(&memory, segment->virt + at, range->bytes, &part);
+        return part == range->bytes ? notes : NULL; // not if they lie in two pieces
     }
     return NULL;
 }
@@ -158,16 +167,58 @@ static void fill_in_defaults(struct slipway_note_wishes *wishes) {
         wishes->stack_bytes = STACK_BYTES_DEFAULT;
 }
 
+static void add_piece(struct kernel *kernel, uint64_t phys, uint64_t bytes) {
+    uint64_t virt = kernel->elf.virt_start;
+    if (kernel->piece_count != 0) {
+        const struct slipway_piece *last = &kernel->pieces[kernel->piece_count - 1];
+        virt = last->virt + last->bytes;
+    }
+    kernel->pieces[kernel->piece_count] = (struct slipway_piece){virt, phys, bytes};
+    kernel->memory[kernel->piece_count++] =
+        (struct elf_piece){.virt = virt, .bytes = bytes, .memory = firmware_pointer(phys)};
+}
+
+// Nowhere is there room for the image as a whole. `status` is what the firmware said.
+static EFI_STATUS alloc_pieces(const struct file *file, struct kernel *kernel, uint64_t bytes,
+                               uint64_t align, EFI_STATUS status) {
+    struct room_run runs[KERNEL_PIECES_MAX];
+    struct memmap_efi map;
+    uint64_t phys;
+    uint64_t free_bytes = 0;
+    EFI_STATUS read = memory_map_read_apart(&map, &phys);
+    if (EFI_ERROR(read))
+        return log_fail(status,
+                        "%s: no room for the image of %lu bytes (%s); for pieces of it the memory "
+                        "map cannot be read (%s)",
+                        file->name, bytes, log_status_text(status), log_status_text(read));
+    uint32_t count = room_split(&map, bytes, align, runs, ARRAY_LEN(runs), &free_bytes);
+    firmware_free_pages(phys);
+    bool allocated = count != 0;
+    for (uint32_t i = 0; allocated && i < count; i++) {
+        allocated =
+            !EFI_ERROR(firmware_alloc_pages_at(runs[i].start, runs[i].bytes, SLIPWAY_RANGE_KERNEL));
+        if (allocated)
+            add_piece(kernel, runs[i].start, runs[i].bytes);
+    }
+    if (!allocated)
+        return log_fail(
+            status,
+            "%s: no room for the image of %lu bytes (%s); the %d largest free runs have %lu",
+            file->name, bytes, log_status_text(status), KERNEL_PIECES_MAX, free_bytes);
+    return EFI_SUCCESS;
+}
+
 // An image that is linked at a multiple of 2 MiB and has that size goes to such an address, so that
 // its segments can have large leaves.
 static EFI_STATUS alloc_image(const struct file *file, struct kernel *kernel) {
     uint64_t bytes = kernel->elf.virt_end - kernel->elf.virt_start;
     bool large = bytes >= MIB(2) && is_aligned(kernel->elf.virt_start, MIB(2));
     uint64_t align = large ? MIB(2) : FRAME_BYTES;
-    EFI_STATUS status = firmware_alloc_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &kernel->phys);
+    uint64_t phys;
+    EFI_STATUS status = firmware_alloc_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &phys);
     if (EFI_ERROR(status))
-        return log_fail(status, "%s: no room for the image of %lu bytes (%s)", file->name, bytes,
-                        log_status_text(status));
+        return alloc_pieces(file, kernel, bytes, align, status);
+    add_piece(kernel, phys, bytes);
     return EFI_SUCCESS;
 }
 
@@ -184,26 +235,44 @@ static uint32_t find_run_end(const struct elf_image *elf, uint32_t next) {
     return next;
 }
 
+static EFI_STATUS read_to(struct file *file, uint64_t offset, const struct elf_memory *memory,
+                          uint64_t virt, uint64_t bytes) {
+    uint64_t part;
+    for (uint64_t done = 0; done < bytes; done += part) {
+        void *to = elf_memory_at(memory, virt + done, bytes - done, &part);
+        EFI_STATUS status = file_read(file, offset + done, to, part);
+        if (EFI_ERROR(status))
+            return status;
+    }
+    return EFI_SUCCESS;
+}
+
+static void zero(const struct elf_memory *memory, uint64_t start, uint64_t end) {
+    uint64_t part;
+    for (uint64_t at = start; at < end; at += part) {
+        void *to = elf_memory_at(memory, at, end - at, &part);
+        memset(to, 0, part);
+    }
+}
+
 // Reads the segments. Whatever else there is of the image's pages is zeroed, once.
 static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
     const struct elf_image *elf = &kernel->elf;
-    char *image = firmware_pointer(kernel->phys);
-    uint64_t done = 0; // bytes of the image that are final
+    const struct elf_memory memory = memory_of(kernel);
+    uint64_t done = elf->virt_start; // the image is final up to there
     for (uint32_t i = 0, end; i < elf->segment_count; i = end) {
         end = find_run_end(elf, i + 1);
         const struct elf_segment *first = &elf->segments[i], *last = &elf->segments[end - 1];
         uint64_t bytes = last->virt + last->file_bytes - first->virt;
-        EFI_STATUS status =
-            file_read(file, first->file_offset, image + (first->virt - elf->virt_start), bytes);
+        EFI_STATUS status = read_to(file, first->file_offset, &memory, first->virt, bytes);
         if (EFI_ERROR(status))
             return status;
         for (; i < end; i++) {
-            uint64_t at = elf->segments[i].virt - elf->virt_start;
-            memset(image + done, 0, at - done);
-            done = at + elf->segments[i].file_bytes;
+            zero(&memory, done, elf->segments[i].virt);
+            done = elf->segments[i].virt + elf->segments[i].file_bytes;
         }
     }
-    memset(image + done, 0, elf->virt_end - elf->virt_start - done);
+    zero(&memory, done, elf->virt_end);
     return EFI_SUCCESS;
 }
 
@@ -211,13 +280,17 @@ static EFI_STATUS place(struct file *file, const struct kernel *kernel) {
 // kernel has no Slipway note. Its segments are searched before they are relocated, as they are in
 // the file.
 static EFI_STATUS check_origin(const struct file *file, const struct kernel *kernel) {
-    const char *image = firmware_pointer(kernel->phys);
+    const struct elf_memory memory = memory_of(kernel);
     for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
         const struct elf_segment *segment = &kernel->elf.segments[i];
         struct elf_error origin;
-        if (elf_find_origin(image + (segment->virt - kernel->elf.virt_start), segment->file_bytes,
-                            segment->file_offset, &origin))
-            return fail_elf(file, &(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &origin);
+        uint64_t part;
+        for (uint64_t done = 0; done < segment->file_bytes; done += part) {
+            const void *bytes =
+                elf_memory_at(&memory, segment->virt + done, segment->file_bytes - done, &part);
+            if (elf_find_origin(bytes, part, segment->file_offset + done, &origin))
+                return fail_elf(file, &(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &origin);
+        }
     }
     return EFI_SUCCESS;
 }
@@ -239,10 +312,7 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     if (EFI_ERROR(status))
         return status;
     struct elf_error error;
-    const struct elf_piece whole = {.virt = kernel->elf.virt_start,
-                                    .bytes = kernel->elf.virt_end - kernel->elf.virt_start,
-                                    .memory = firmware_pointer(kernel->phys)};
-    const struct elf_memory memory = {.pieces = &whole, .count = 1};
+    const struct elf_memory memory = memory_of(kernel);
     if (elf_relocate(&kernel->elf, &memory, &error) != ELF_OK)
         return fail_elf(file, &error, NULL);
     return EFI_SUCCESS;

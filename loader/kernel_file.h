@@ -8,11 +8,18 @@
 
 #include <stdint.h>
 
+// So many pieces of free memory may make room for an image.
+enum { KERNEL_PIECES_MAX = 64 };
+
 struct kernel {
     struct elf_image elf;              // its lists stay until the kernel runs
     struct slipway_note_wishes wishes; // the kernel's, or defaults
     bool has_note;                     // the kernel has wishes
-    uint64_t phys;                     // of elf.virt_start
+    // Where the image stands, whole: the same pieces by address and, while the firmware's identity
+    // mapping is in force, by pointer. Neighbours in the image rise in memory.
+    struct slipway_piece pieces[KERNEL_PIECES_MAX];
+    struct elf_piece memory[KERNEL_PIECES_MAX];
+    uint32_t piece_count;
     uint64_t file_bytes;
     bool has_digest;
     uint8_t digest[32]; // of the file

@@ -137,7 +137,10 @@ static EFI_STATUS read_kernel(void) {
         progress_forbid();
     log_line(CONFIG_LOG_INFO, "kernel %.*s: %lu bytes at 0x%lx, entry 0x%lx",
              (int)config.kernel.bytes, config.kernel.text,
-             kernel.elf.virt_end - kernel.elf.virt_start, kernel.phys, kernel.elf.entry);
+             kernel.elf.virt_end - kernel.elf.virt_start, kernel.pieces[0].phys, kernel.elf.entry);
+    if (kernel.piece_count > 1)
+        log_line(CONFIG_LOG_INFO, "kernel: in %u pieces, for want of room for one",
+                 kernel.piece_count);
     return EFI_SUCCESS;
 }
 

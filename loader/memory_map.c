@@ -7,6 +7,7 @@
 enum {
     DESCRIPTOR_BYTES_MIN = 40,
     DESCRIPTORS_EXTRA = 64,
+    APART_BYTES = 64 << 10,
     // No machine has a larger map: 64 MiB of descriptors.
     MAP_BYTES_MAX = 64 << 20,
 };
@@ -46,6 +47,26 @@ EFI_STATUS memory_map_read(struct memory_map *map) {
     map->stride = stride;
     map->version = version;
     map->key = key;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS memory_map_read_apart(struct memmap_efi *ret_map, uint64_t *ret_phys) {
+    struct memory_map map = {.buffer_bytes = APART_BYTES};
+    uint64_t phys;
+    EFI_STATUS status =
+        firmware_alloc_pages(map.buffer_bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
+    if (EFI_ERROR(status))
+        return status;
+    map.buffer = firmware_pointer(phys);
+    status = memory_map_read(&map);
+    if (!EFI_ERROR(status) && map.stride < DESCRIPTOR_BYTES_MIN)
+        status = EFI_UNSUPPORTED;
+    if (EFI_ERROR(status)) {
+        firmware_free_pages(phys);
+        return status;
+    }
+    *ret_map = (struct memmap_efi){map.buffer, map.bytes, map.stride};
+    *ret_phys = phys;
     return EFI_SUCCESS;
 }
 

@@ -40,6 +40,10 @@ struct memory_map {
 // outgrown the buffer.
 [[nodiscard]] EFI_STATUS memory_map_read(struct memory_map *map);
 
+// Reads the map into pages of its own, which start at *ret_phys and are the caller's to free.
+// Errors are not recorded, and leave nothing behind: it cannot be read, or is larger than 64 KiB.
+[[nodiscard]] EFI_STATUS memory_map_read_apart(struct memmap_efi *ret_map, uint64_t *ret_phys);
+
 // Normalises the map that was read. Touches no firmware. Errors are those of memmap_normalise.
 [[nodiscard]] enum memmap_status memory_map_normalise(struct memory_map *map,
                                                       const struct memmap_claim *claims,

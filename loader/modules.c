@@ -13,20 +13,13 @@
 
 static struct module *modules;
 
-// Where the memory map has room from `floor` on. None in a map that cannot be read, or is too large
-// for the pages that are allocated for it here.
+// Where the memory map has room from `floor` on. None in a map that cannot be read.
 static struct room find_room(uint64_t bytes, uint64_t floor) {
-    struct room room = {0};
-    struct memory_map map = {.buffer_bytes = KIB(64)};
+    struct memmap_efi map;
     uint64_t phys;
-    if (EFI_ERROR(firmware_alloc_pages(map.buffer_bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys)))
-        return room;
-    map.buffer = firmware_pointer(phys);
-    if (!EFI_ERROR(memory_map_read(&map)) && map.stride >= EFI_DESCRIPTOR_BYTES) {
-        const struct memmap_efi efi = {
-            .descriptors = map.buffer, .bytes = map.bytes, .stride = map.stride};
-        room = room_find(&efi, bytes, MIB(2), floor);
-    }
+    if (EFI_ERROR(memory_map_read_apart(&map, &phys)))
+        return (struct room){0};
+    struct room room = room_find(&map, bytes, MIB(2), floor);
     firmware_free_pages(phys);
     return room;
 }

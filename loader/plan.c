@@ -14,7 +14,6 @@ struct manifest {
     struct slipway_mapping *mappings;
     uint64_t count;
     uint64_t capacity;
-    uint32_t next_run; // the first of the kernel that may lie in RAM that is still to come
 };
 
 // ---- Places
@@ -104,11 +103,15 @@ uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index) {
                             : input->window_base + GIB(64) * (index + 1) + (phys & (GIB(1) - 1));
 }
 
-// The direct map: a region is one mapping, and each read-only run of the kernel in it cuts it at
+// The direct map: a region is one mapping, and each read-only part of the kernel in it cuts it at
 // both ends. A region of RAM cuts at most one range of the firmware's pages in two.
-uint64_t plan_mapping_bound(uint64_t region_count, uint32_t kernel_runs, uint32_t other_cpus) {
-    return 2 * region_count + 2 * (uint64_t)kernel_runs + STACK_MAPPINGS + LOADER_MAPPINGS +
-           other_cpus + PLAN_FRAMEBUFFERS_MAX + PLAN_FIRMWARE_MAX + kernel_runs;
+uint64_t plan_mapping_bound(uint64_t region_count, uint64_t kernel_parts, uint32_t other_cpus) {
+    return 2 * region_count + 2 * kernel_parts + STACK_MAPPINGS + LOADER_MAPPINGS + other_cpus +
+           PLAN_FRAMEBUFFERS_MAX + PLAN_FIRMWARE_MAX + kernel_parts;
+}
+
+uint64_t plan_kernel_parts(const struct plan_input *input) {
+    return (uint64_t)input->elf->run_count + (input->piece_count - 1); // where two pieces meet
 }
 
 // Appends a mapping, or makes the last one longer where the two could be one.
@@ -139,22 +142,64 @@ static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_
                                               .purpose = SLIPWAY_MAP_DIRECT});
 }
 
-// A range of RAM, read-only where read-only pages of the kernel lie in it. Ranges and runs rise.
+// A run of the kernel's pages, as far as it lies in one piece.
+struct kernel_part {
+    uint64_t virt;
+    uint64_t phys;
+    uint64_t bytes;
+    uint32_t rights;
+};
+
+// Where the next part begins: in this run and in this piece. Parts rise, as both lists do.
+struct parts {
+    uint32_t run;
+    uint32_t piece;
+};
+
+// The next part, or false.
+static bool peek_part(const struct plan_input *input, struct parts *parts,
+                      struct kernel_part *ret_part) {
+    if (parts->run == input->elf->run_count)
+        return false;
+    const struct elf_run *run = &input->elf->runs[parts->run];
+    const struct slipway_piece *piece = &input->pieces[parts->piece];
+    for (; piece->virt + piece->bytes <= run->start; piece++)
+        ASSERT(piece < &input->pieces[input->piece_count - 1]); // runs lie in pieces
+    parts->piece = (uint32_t)(piece - input->pieces);
+    uint64_t start = max_u64(run->start, piece->virt);
+    *ret_part = (struct kernel_part){
+        .virt = start,
+        .phys = piece->phys + (start - piece->virt),
+        .bytes = min_u64(run->end, piece->virt + piece->bytes) - start,
+        .rights = run->rights,
+    };
+    return true;
+}
+
+static void pass_part(const struct plan_input *input, struct parts *parts,
+                      const struct kernel_part *part) {
+    if (part->virt + part->bytes == input->elf->runs[parts->run].end)
+        parts->run++;
+    else
+        parts->piece++;
+}
+
+// A range of RAM, read-only where read-only pages of the kernel lie in it. Ranges and parts rise.
 static void append_ram(struct manifest *manifest, const struct plan_input *input,
-                       const struct memmap_region *region) {
+                       const struct memmap_region *region, struct parts *parts) {
     uint64_t at = region->start;
-    uint64_t to_phys = input->kernel_phys - input->elf->virt_start;
-    for (; manifest->next_run < input->elf->run_count; manifest->next_run++) {
-        const struct elf_run *run = &input->elf->runs[manifest->next_run];
-        uint64_t start = max_u64(run->start + to_phys, at);
-        uint64_t end = min_u64(run->end + to_phys, region->end);
-        if (start < end && (run->rights & SLIPWAY_RIGHT_WRITE) == 0) {
+    struct kernel_part part;
+    while (peek_part(input, parts, &part)) {
+        uint64_t start = max_u64(part.phys, at);
+        uint64_t end = min_u64(part.phys + part.bytes, region->end);
+        if (start < end && (part.rights & SLIPWAY_RIGHT_WRITE) == 0) {
             append_direct(manifest, input->hhdm_base, at, start, SLIPWAY_RIGHT_WRITE);
             append_direct(manifest, input->hhdm_base, start, end, 0);
             at = end;
         }
-        if (run->end + to_phys > region->end) // the rest lies in what follows
+        if (part.phys + part.bytes > region->end) // the rest lies in what follows
             break;
+        pass_part(input, parts, &part);
     }
     append_direct(manifest, input->hhdm_base, at, region->end, SLIPWAY_RIGHT_WRITE);
 }
@@ -250,6 +295,7 @@ static void append_screens_below(struct manifest *manifest, uint64_t hhdm_base,
 // RAM and, if they have no window, the framebuffers between.
 static void append_direct_map(struct manifest *manifest, const struct plan_input *input) {
     struct screens screens = {.count = 0};
+    struct parts parts = {0};
     if (input->is_direct)
         list_screens(input, &screens);
     for (uint64_t i = 0; i < input->region_count; i++) {
@@ -257,7 +303,7 @@ static void append_direct_map(struct manifest *manifest, const struct plan_input
         if (!region->direct)
             continue;
         append_screens_below(manifest, input->hhdm_base, &screens, region->start);
-        append_ram(manifest, input, region);
+        append_ram(manifest, input, region, &parts);
     }
     append_screens_below(manifest, input->hhdm_base, &screens, UINT64_MAX);
 }
@@ -310,21 +356,20 @@ static void append_window(struct manifest *manifest, const struct plan_input *in
 }
 
 static void append_kernel(struct manifest *manifest, const struct plan_input *input) {
-    const struct elf_image *elf = input->elf;
-    for (uint32_t i = 0; i < elf->run_count; i++) {
-        const struct elf_run *run = &elf->runs[i];
-        append(manifest,
-               (struct slipway_mapping){.virt = run->start,
-                                        .phys = run->start - elf->virt_start + input->kernel_phys,
-                                        .bytes = run->end - run->start,
-                                        .rights = run->rights,
-                                        .cache = SLIPWAY_CACHE_WB,
-                                        .purpose = SLIPWAY_MAP_KERNEL});
+    struct parts parts = {0};
+    struct kernel_part part;
+    for (; peek_part(input, &parts, &part); pass_part(input, &parts, &part)) {
+        append(manifest, (struct slipway_mapping){.virt = part.virt,
+                                                  .phys = part.phys,
+                                                  .bytes = part.bytes,
+                                                  .rights = part.rights,
+                                                  .cache = SLIPWAY_CACHE_WB,
+                                                  .purpose = SLIPWAY_MAP_KERNEL});
     }
 }
 
-// A part of the upper half.
-struct part {
+// One of the three places of the upper half.
+struct place {
     uint64_t start;
     void (*append)(struct manifest *manifest, const struct plan_input *input);
 };
@@ -333,20 +378,21 @@ uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mappi
     const struct elf_image *elf = input->elf;
     struct manifest manifest = {
         .mappings = mappings,
-        .capacity = plan_mapping_bound(input->region_count, elf->run_count, input->other_cpus)};
+        .capacity =
+            plan_mapping_bound(input->region_count, plan_kernel_parts(input), input->other_cpus)};
     ASSERT(input->framebuffer_count <= PLAN_FRAMEBUFFERS_MAX);
-    struct part parts[] = {{input->hhdm_base, append_direct_map},
-                           {input->window_base, append_window},
-                           {elf->virt_start, append_kernel}};
-    for (uint32_t i = 1; i < ARRAY_LEN(parts); i++) {
-        struct part moving = parts[i];
+    struct place places[] = {{input->hhdm_base, append_direct_map},
+                             {input->window_base, append_window},
+                             {elf->virt_start, append_kernel}};
+    for (uint32_t i = 1; i < ARRAY_LEN(places); i++) {
+        struct place moving = places[i];
         uint32_t to = i;
-        for (; to > 0 && parts[to - 1].start > moving.start; to--)
-            parts[to] = parts[to - 1];
-        parts[to] = moving;
+        for (; to > 0 && places[to - 1].start > moving.start; to--)
+            places[to] = places[to - 1];
+        places[to] = moving;
     }
-    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++)
-        parts[i].append(&manifest, input);
+    for (uint32_t i = 0; i < ARRAY_LEN(places); i++)
+        places[i].append(&manifest, input);
     return manifest.count;
 }
 

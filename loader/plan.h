@@ -59,7 +59,8 @@ struct plan_input {
     uint64_t window_base;
     bool is_direct; // SLIPWAY_NOTE_DIRECT: guards and framebuffers must not be RAM in `regions`
     const struct elf_image *elf;
-    uint64_t kernel_phys;
+    const struct slipway_piece *pieces; // of the kernel's image, rising virtually and physically
+    uint32_t piece_count;
     uint64_t stack_phys;
     uint64_t stack_bytes;
     struct plan_loader_image loader;
@@ -104,8 +105,11 @@ uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index);
 // Where the first byte of framebuffer `index` is mapped.
 uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index);
 
-// Upper bound of the number of mappings for this many regions, runs of the kernel and other CPUs.
-uint64_t plan_mapping_bound(uint64_t region_count, uint32_t kernel_runs, uint32_t other_cpus);
+// Upper bound of the number of parts that runs and pieces cut the kernel into.
+uint64_t plan_kernel_parts(const struct plan_input *input);
+
+// Upper bound of the number of mappings for this many regions, parts of the kernel and other CPUs.
+uint64_t plan_mapping_bound(uint64_t region_count, uint64_t kernel_parts, uint32_t other_cpus);
 
 // Writes the manifest to `mappings` (room for plan_mapping_bound) and returns its length.
 // Neighbours that could be one mapping are one.

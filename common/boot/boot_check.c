@@ -72,6 +72,7 @@ static bool check_arrays(info_t info, uint64_t *ret_index) {
         {&info->framebuffers, sizeof(struct slipway_framebuffer)},
         {&info->stages, sizeof(struct slipway_stage)},
         {&info->mtrrs, sizeof(struct slipway_mtrr)},
+        {&info->kernel_pieces, sizeof(struct slipway_piece)},
     };
     for (unsigned i = 0; i < ARRAY_LEN(arrays); i++) {
         *ret_index = (uint64_t)((const char *)arrays[i].array - (const char *)info);
@@ -317,25 +318,50 @@ static bool is_claimed(info_t info, uint64_t start, uint64_t bytes, uint32_t pur
     return bytes == 0;
 }
 
+static const struct slipway_piece *piece_at(info_t info, uint64_t index) {
+    return record(&info->kernel_pieces, index);
+}
+
+// The pieces are the image, whole and in order, in memory that is claimed for it.
+static bool check_pieces(info_t info) {
+    uint64_t virt = info->kernel_virt;
+    uint64_t previous_end = 0;
+    for (uint64_t i = 0; i < info->kernel_pieces.count; i++) {
+        const struct slipway_piece *piece = piece_at(info, i);
+        if (piece->virt != virt || !frames_ok(virt, piece->bytes, SLIPWAY_KERNEL_MAX) ||
+            !frames_ok(piece->phys, piece->bytes, PHYS_END) || piece->phys < previous_end ||
+            !is_claimed(info, piece->phys, piece->bytes, SLIPWAY_RANGE_KERNEL))
+            return false;
+        virt += piece->bytes;
+        previous_end = piece->phys + piece->bytes;
+    }
+    return info->kernel_pieces.count != 0 && piece_at(info, 0)->phys == info->kernel_phys &&
+           virt - info->kernel_virt == info->kernel_bytes;
+}
+
+// Every kernel mapping is of this image. Both lists rise.
 static bool check_image(info_t info) {
-    if (!frames_ok(info->kernel_virt, info->kernel_bytes, SLIPWAY_KERNEL_MAX) ||
-        !frames_ok(info->kernel_phys, info->kernel_bytes, PHYS_END) ||
-        !is_claimed(info, info->kernel_phys, info->kernel_bytes, SLIPWAY_RANGE_KERNEL))
+    uint64_t next = 0;
+    if (!check_pieces(info))
         return false;
-    // Every kernel mapping is of this image.
     for (uint64_t i = 0; i < info->mappings.count; i++) {
         const struct slipway_mapping *mapping = mapping_at(info, i);
         if (mapping->purpose != SLIPWAY_MAP_KERNEL)
             continue;
-        uint64_t offset = mapping->virt - info->kernel_virt;
-        if (offset >= info->kernel_bytes || mapping->bytes > info->kernel_bytes - offset ||
-            mapping->phys - info->kernel_phys != offset)
+        while (next < info->kernel_pieces.count &&
+               mapping->virt >= piece_at(info, next)->virt + piece_at(info, next)->bytes)
+            next++;
+        if (next == info->kernel_pieces.count)
+            return false;
+        const struct slipway_piece *piece = piece_at(info, next);
+        uint64_t offset = mapping->virt - piece->virt; // huge if it lies below
+        if (offset >= piece->bytes || mapping->bytes > piece->bytes - offset ||
+            mapping->phys - piece->phys != offset)
             return false;
     }
     return true;
 }
 
-// A stack in the direct map has guards there: so its mapping is one of its own, too.
 static bool check_stack(info_t info) {
     uint64_t bottom = info->stack_bottom;
     uint64_t top = info->stack_top;

@@ -28,12 +28,12 @@ enum boot_check {
     BOOT_CHECK_RANGES,     // loader's ranges unsorted, overlapping, unaligned, of unknown purpose,
                            // wrongly reclaimable, or listed as usable memory too
     BOOT_CHECK_EFI_MAP,    // stride below 40, or size not a multiple of it, or outside the block
-    BOOT_CHECK_KERNEL,     // image, entry or stack not covered by the manifest as the contract says,
-                           // or thread-local data outside the image
-    BOOT_CHECK_PLACES,     // the window's base is not aligned or not in the upper half, or two of
-                           // direct map, window and kernel share addresses
-    BOOT_CHECK_TABLES,     // the root or the number of tables does not fit the page-table ranges
-    BOOT_CHECK_MODULES,    // a module outside the direct map or its range, or its texts outside
+    BOOT_CHECK_KERNEL,  // image, entry or stack not covered by the manifest as the contract says,
+                        // or thread-local data outside the image
+    BOOT_CHECK_PLACES,  // the window's base is not aligned or not in the upper half, or two of
+                        // direct map, window and kernel share addresses
+    BOOT_CHECK_TABLES,  // the root or the number of tables does not fit the page-table ranges
+    BOOT_CHECK_MODULES, // a module outside the direct map or its range, or its texts outside
     BOOT_CHECK_FRAMEBUFFERS, // a framebuffer without a mapping of its own, too small for itself,
                              // not of a mode in its list, or whose EDID or modes lie outside the
                              // block

@@ -349,6 +349,13 @@ struct slipway_range {
     uint32_t reclaimable; /* 1: free for use once the kernel needs its contents no more */
 };
 
+/* A part of the kernel's image that is one in physical memory. */
+struct slipway_piece {
+    uint64_t virt;
+    uint64_t phys;
+    uint64_t bytes;
+};
+
 struct slipway_module {
     struct slipway_text path;
     struct slipway_text cmdline;
@@ -467,7 +474,7 @@ struct slipway_boot_info {
     uint32_t efi_map_version;
 
     uint64_t kernel_virt; /* lowest page of the image */
-    uint64_t kernel_phys;
+    uint64_t kernel_phys; /* of that page; for the others see kernel_pieces */
     uint64_t kernel_bytes;
     uint64_t kernel_slide; /* run address minus link address */
     uint64_t kernel_entry;
@@ -548,6 +555,10 @@ struct slipway_boot_info {
     uint32_t kernel_digest_kind; /* SLIPWAY_DIGEST_... */
     uint32_t reserved_4;
     uint8_t kernel_digest[32];
+
+    /* struct slipway_piece: the whole image, rising and without a gap in virtual addresses, rising
+     * in physical ones. One, unless no free memory had room for the image as a whole. */
+    struct slipway_array kernel_pieces;
 };
 
 /* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
@@ -591,6 +602,7 @@ SLIPWAY_ASSERT(sizeof(struct slipway_array) == 16);
 SLIPWAY_ASSERT(sizeof(struct slipway_mapping) == 32);
 SLIPWAY_ASSERT(sizeof(struct slipway_memory) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_range) == 24);
+SLIPWAY_ASSERT(sizeof(struct slipway_piece) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_module) == 88);
 SLIPWAY_ASSERT(sizeof(struct slipway_display_mode) == 32);
 SLIPWAY_ASSERT(sizeof(struct slipway_framebuffer) == 96);
@@ -630,7 +642,8 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, stack_phys) == 664);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, window_base) == 696);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tls_address) == 704);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_digest_kind) == 736);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 776);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_pieces) == 776);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 792);
 
 #endif /* !__ASSEMBLER__ */
 #endif

@@ -61,6 +61,14 @@ void *space_pointer(paddr_t phys, uint64_t bytes) {
     return (void *)(uintptr_t)virt;
 }
 
+uint64_t space_direct_alias(uint64_t address) {
+    struct vmem_translation translation;
+    enum vmem_status status = vmem_translate(space_kernel(), vaddr(address), &translation);
+    if (status != VMEM_OK)
+        panic("0x%lx is not mapped: %s", address, vmem_status_text(status));
+    return boot->hhdm_base + translation.phys.value;
+}
+
 bool space_is_direct(uint64_t address) {
     return boot != NULL && direct_mapping(address, 1) != NULL;
 }

@@ -28,6 +28,9 @@ const struct vmem *space_kernel(void);
 // The pointer to `bytes` bytes at `phys` through the direct map; null if not all of them are in it.
 void *space_pointer(paddr_t phys, uint64_t bytes);
 
+// Where the direct map has the frame that `address`, which is mapped, leads to.
+uint64_t space_direct_alias(uint64_t address);
+
 // True if `address` is in a mapped part of the direct map.
 bool space_is_direct(uint64_t address);
 

@@ -35,10 +35,6 @@ static uint64_t overflow(uint64_t depth) {
     return overflow(depth + 1) + ballast[depth % 32];
 }
 
-static uint64_t direct_address(const struct slipway_boot_info *info, uint64_t image_address) {
-    return info->hhdm_base + info->kernel_phys + (image_address - info->kernel_virt);
-}
-
 // What the last CPU does while the others wait for it in vain.
 static void fail_on_last(void *failure) {
     if (this_cpu() != cpus_started() - 1) {
@@ -77,13 +73,13 @@ void provoke_failure(enum cmdline_test test) {
         write_at(text);
         break;
     case CMDLINE_TEST_WRITE_TEXT_ALIAS:
-        write_at(direct_address(info, text));
+        write_at(space_direct_alias(text));
         break;
     case CMDLINE_TEST_EXEC_DATA:
         execute_at((uint64_t)(uintptr_t)&data_word);
         break;
     case CMDLINE_TEST_EXEC_DIRECT:
-        execute_at(direct_address(info, text));
+        execute_at(space_direct_alias(text));
         break;
     case CMDLINE_TEST_STACK_OVERFLOW:
         (void)overflow(0);

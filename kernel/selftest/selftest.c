@@ -178,7 +178,7 @@ static void test_clone(void) {
 
 static void test_rights(const struct slipway_boot_info *info) {
     uint64_t text = layout_address(_text_start);
-    uint64_t text_alias = info->hhdm_base + info->kernel_phys + (text - info->kernel_virt);
+    uint64_t text_alias = space_direct_alias(text);
     check(!probe_read(0), "the first page is absent");
     check(!probe_write(text), "text is read-only");
     check(!probe_write(text_alias), "the alias of text in the direct map is read-only");

@@ -342,8 +342,8 @@ struct fake {
     uint8_t kinds[FAKE_CALLS_RECORDED];  // of each call, by its number
     const struct fake_file *failed_file; // that the failing call was about
     uint32_t allocations;                // calls of AllocatePages
-    uint64_t asked_address;              // of AllocatePages at an address, which always fails:
-    uint64_t asked_pages;                // none above the arena is there
+    uint64_t asked_address;              // of AllocatePages at an address, which fails outside of
+    uint64_t asked_pages;                // the arena: nothing is there
     uint32_t exits;                      // calls of ExitBootServices
     uint32_t readings;                   // of the map
     uint64_t reads;                      // calls of a file's Read

@@ -319,16 +319,39 @@ static uint64_t find_room(const struct piece *piece, uint64_t pages) {
     return 0;
 }
 
+static void take(struct piece *piece, uint64_t first, uint64_t pages, EFI_MEMORY_TYPE type) {
+    memset(piece->types + first, (int)type, pages);
+    memset(piece->allocated + first, true, pages);
+    for (uint64_t page = first; page < first + pages; page++)
+        piece->rights[page] = fake.attributes;
+    ASAN_UNPOISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
+    memset(at(piece, first), fake.fresh, pages * PAGE_BYTES);
+}
+
+// Nothing could be given outside of the arena.
+static EFI_STATUS allocate_at(uint64_t address, uint64_t pages) {
+    uint64_t first;
+    struct piece *piece = find_piece(address, pages, &first);
+    fake.asked_address = address;
+    fake.asked_pages = pages;
+    if (piece != arena)
+        return EFI_NOT_FOUND;
+    for (uint64_t page = first; page < first + pages; page++) {
+        if (page < piece->first || piece->types[page] != EfiConventionalMemory)
+            return EFI_NOT_FOUND;
+    }
+    key++;
+    take(piece, first, pages, EfiLoaderData);
+    return EFI_SUCCESS;
+}
+
 EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
                                       EFI_PHYSICAL_ADDRESS *address) {
     EFI_STATUS status = fake_begin_call(FAKE_ALLOCATE_PAGES, NULL);
     if (EFI_ERROR(status))
         return status;
-    if (how == AllocateAddress && type == EfiLoaderData && *address % PAGE_BYTES == 0) {
-        fake.asked_address = *address;
-        fake.asked_pages = pages;
-        return EFI_NOT_FOUND; // there is nothing that could be given there
-    }
+    if (how == AllocateAddress && type == EfiLoaderData && *address % PAGE_BYTES == 0)
+        return allocate_at(*address, pages);
     bool is_code = how == AllocateMaxAddress && type == EfiLoaderCode;
     if (!is_code && (how != AllocateAnyPages || type != EfiLoaderData || pages == 0))
         fake_record_breach("AllocatePages(%d, %d, %lu)", (int)how, (int)type, pages);
@@ -348,12 +371,7 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
     uint64_t first = pages < piece->pages ? find_room(piece, pages) : 0;
     if (first == 0)
         return is_code ? EFI_NOT_FOUND : EFI_OUT_OF_RESOURCES;
-    memset(piece->types + first, (int)type, pages);
-    memset(piece->allocated + first, true, pages);
-    for (uint64_t page = first; page < first + pages; page++)
-        piece->rights[page] = fake.attributes;
-    ASAN_UNPOISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
-    memset(at(piece, first), fake.fresh, pages * PAGE_BYTES);
+    take(piece, first, pages, type);
     *address = piece->start + first * PAGE_BYTES;
     return EFI_SUCCESS;
 }

@@ -52,7 +52,7 @@ struct page_check {
 static bool check_run(void *argument, const struct vmem_run *run) {
     struct page_check *check = argument;
     uint64_t offset = run->virt.value - check->info->kernel_virt;
-    assert_int_equal(run->phys.value - check->info->kernel_phys, offset);
+    assert_int_equal(run->phys.value, setup_image_phys(check->info, run->virt.value));
     for (uint64_t at = 0; at < run->bytes; at += FRAME_BYTES) {
         unsigned want = boot_kernel_rights[(offset + at) / FRAME_BYTES];
         if (run->rights != want)
@@ -71,10 +71,10 @@ static void check_image(const struct boot *boot, const struct slipway_boot_info 
     assert_int_equal(info->kernel_entry, kernel->entry);
     if (info->kernel_bytes >= MIB(2) && is_aligned(kernel->virt, MIB(2)))
         assert_true(is_aligned(info->kernel_phys, MIB(2)));
-    const uint8_t *image = (const uint8_t *)(uintptr_t)info->kernel_phys;
     for (uint64_t i = 0; i < info->kernel_bytes; i += FRAME_BYTES) {
-        if (memcmp(image + i, boot_kernel_image + i, FRAME_BYTES) != 0)
-            assert_memory_equal(image + i, boot_kernel_image + i, FRAME_BYTES);
+        const void *page = (const void *)(uintptr_t)setup_image_phys(info, info->kernel_virt + i);
+        if (memcmp(page, boot_kernel_image + i, FRAME_BYTES) != 0)
+            assert_memory_equal(page, boot_kernel_image + i, FRAME_BYTES);
     }
     struct vmem space;
     struct page_check check = {boot, info, 0};

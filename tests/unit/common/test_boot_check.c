@@ -425,6 +425,37 @@ TEST("boot_check: the image is one piece, claimed, and all kernel mappings are o
     EXPECT_OK(b->info.mappings.count--; b->mappings[BLOCK_MAP_DATA].phys += 0x1000);
 }
 
+TEST("boot_check: the image's pieces are the whole image, in order, claimed and mapped") {
+    EXPECT_OK(b->info.kernel_pieces.count = 1; b->pieces[0].bytes = 2 * MIB_1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_pieces.count = 1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_pieces.count = 0;
+           b->info.kernel_pieces.address = 0);
+    EXPECT(BOOT_CHECK_ARRAY, offsetof(struct slipway_boot_info, kernel_pieces),
+           b->info.kernel_pieces.stride -= 8);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[0].virt += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[1].virt -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[0].bytes -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[1].bytes += 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[1].bytes -= 1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[1].phys -= 0x1000);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[1].phys += 0x1000);
+    // Elsewhere, both claimed: a neighbour in the image need be none in memory.
+    EXPECT_OK(
+        b->ranges[BLOCK_RANGE_KERNEL].start_phys -= MIB_1; b->memory[BLOCK_MEM_MAIN].bytes -= MIB_1;
+        b->memory[BLOCK_MEM_KERNEL].start_phys -= MIB_1; b->memory[BLOCK_MEM_KERNEL].bytes += MIB_1;
+        b->ranges[BLOCK_RANGE_KERNEL].bytes += MIB_1; b->info.kernel_phys -= MIB_1;
+        b->pieces[0].phys -= MIB_1; b->mappings[BLOCK_MAP_TEXT].phys -= MIB_1);
+    // In falling order.
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->pieces[0].phys += MIB_1; b->pieces[1].phys -= MIB_1;
+           b->info.kernel_phys += MIB_1; b->mappings[BLOCK_MAP_TEXT].phys += MIB_1;
+           b->mappings[BLOCK_MAP_DATA].phys -= MIB_1);
+    // A mapping that begins behind the last piece, and one that goes on in the next.
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_pieces.count = 1; b->info.kernel_bytes = MIB_1);
+    EXPECT(BOOT_CHECK_KERNEL, 0, b->mappings[BLOCK_MAP_TEXT].bytes += 0x1000;
+           b->mappings[BLOCK_MAP_DATA].bytes -= 0x1000; b->mappings[BLOCK_MAP_DATA].virt += 0x1000;
+           b->mappings[BLOCK_MAP_DATA].phys += 0x1000);
+}
+
 TEST("boot_check: the entry point is in an executable kernel mapping") {
     EXPECT_OK(b->info.kernel_entry = BLOCK_IMAGE + MIB_1 - 1);
     EXPECT(BOOT_CHECK_KERNEL, 0, b->info.kernel_entry = BLOCK_IMAGE + MIB_1);

@@ -35,6 +35,9 @@ static const struct memmap_region ram[] = {
     {0x100000, 0x40000000, SLIPWAY_MEM_USABLE, true},
 };
 
+// The image in one piece.
+static const struct slipway_piece whole[] = {{SLIPWAY_KERNEL_DEFAULT, 0x200000, 0x8000}};
+
 static struct plan_input make_input(const struct elf_image *kernel) {
     return (struct plan_input){
         .regions = ram,
@@ -42,7 +45,8 @@ static struct plan_input make_input(const struct elf_image *kernel) {
         .hhdm_base = SLIPWAY_HHDM_BASE,
         .window_base = SLIPWAY_WINDOW_BASE,
         .elf = kernel,
-        .kernel_phys = 0x200000,
+        .pieces = whole,
+        .piece_count = 1,
         .stack_phys = 0x300000,
         .stack_bytes = KIB(64),
         .loader = {.phys = 0x400000, .bytes = 0x8000, .text_start = 0x1000, .text_end = 0x4000},
@@ -112,7 +116,8 @@ static struct plan_input make_direct_input(const struct elf_image *kernel) {
     input.is_direct = true;
     input.regions = guarded_ram;
     input.region_count = ARRAY_LEN(guarded_ram);
-    input.kernel_phys = 0x900000;
+    static const struct slipway_piece elsewhere[] = {{SLIPWAY_KERNEL_DEFAULT, 0x900000, 0x8000}};
+    input.pieces = elsewhere;
     input.other_cpus = 2;
     input.other_stacks_phys = 0x800000;
     return input;
@@ -297,6 +302,39 @@ TEST("plan: the direct map's room ends at what comes next, or after 64 TiB") {
     assert_int_equal(plan_direct_map_room(&input), GIB(1024) * 64);
 }
 
+TEST("plan: an image in pieces is mapped as one, and sealed where each of them lies") {
+    // Cut within the read-only data, within a gap, and within the data.
+    static const struct slipway_piece pieces[] = {
+        {SLIPWAY_KERNEL_DEFAULT, 0x110000, 0x2000},
+        {SLIPWAY_KERNEL_DEFAULT + 0x2000, 0x120000, 0x1000},
+        {SLIPWAY_KERNEL_DEFAULT + 0x3000, 0x130000, 0x4000},
+        {SLIPWAY_KERNEL_DEFAULT + 0x7000, 0x3fff0000, 0x1000},
+    };
+    struct elf_image kernel = make_kernel();
+    kernel.runs[1].start = SLIPWAY_KERNEL_DEFAULT + 0x1000; // it begins in the first piece
+    kernel.runs[0].end = SLIPWAY_KERNEL_DEFAULT + 0x1000;
+    struct plan_input input = make_input(&kernel);
+    input.pieces = pieces;
+    input.piece_count = ARRAY_LEN(pieces);
+    const uint64_t base = SLIPWAY_KERNEL_DEFAULT;
+    uint64_t count = plan_make_manifest(&input, mappings);
+    assert_true(count <= plan_mapping_bound(input.region_count, plan_kernel_parts(&input), 0));
+    expect_direct(1, 0x100000, 0x110000, 1);
+    expect_direct(2, 0x110000, 0x112000, 0);
+    expect_direct(3, 0x112000, 0x120000, 1);
+    expect_direct(4, 0x120000, 0x121000, 0);
+    expect_direct(5, 0x121000, 0x131000, 1);
+    expect_direct(6, 0x131000, 0x132000, 0);
+    expect_direct(7, 0x132000, 0x40000000, 1);
+    const uint64_t first = count - 6;
+    expect_mapping(first, base, 0x110000, 0x1000, 2, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(first + 1, base + 0x1000, 0x111000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(first + 2, base + 0x2000, 0x120000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(first + 3, base + 0x4000, 0x131000, 0x1000, 0, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(first + 4, base + 0x5000, 0x132000, 0x2000, 1, 0, SLIPWAY_MAP_KERNEL);
+    expect_mapping(first + 5, base + 0x7000, 0x3fff0000, 0x1000, 1, 0, SLIPWAY_MAP_KERNEL);
+}
+
 TEST("plan: whatever the order of kernel, window and direct map, the manifest rises") {
     const uint64_t bases[] = {SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_MIN,
                               SLIPWAY_HHDM_BASE + GIB(900), SLIPWAY_WINDOW_BASE + GIB(3),
@@ -311,6 +349,8 @@ TEST("plan: whatever the order of kernel, window and direct map, the manifest ri
             kernel.runs[j].end += by;
         }
         struct plan_input input = make_input(&kernel);
+        const struct slipway_piece piece = {bases[i], 0x200000, 0x8000};
+        input.pieces = &piece;
         input.window_base = plan_choose_window(&kernel);
         input.hhdm_base = plan_choose_direct_map(&input, 0, GIB(900), 4);
         assert_int_not_equal(input.hhdm_base, 0);
@@ -393,6 +433,8 @@ TEST("plan: the largest manifest is as large as its bound") {
     for (uint32_t i = 1; i < PLAN_FIRMWARE_MAX; i++)
         firmware[i] = (struct plan_firmware){0x50000000 + i * 0x2000, 0x50001000 + i * 0x2000, 0};
     struct plan_input input = make_input(&kernel);
+    const struct slipway_piece piece = {kernel.virt_start, 0x200000, virt - kernel.virt_start};
+    input.pieces = &piece;
     input.regions = two;
     input.region_count = 2;
     input.framebuffers = framebuffers;
@@ -400,7 +442,8 @@ TEST("plan: the largest manifest is as large as its bound") {
     input.firmware = firmware;
     input.firmware_count = PLAN_FIRMWARE_MAX;
     input.other_cpus = 20;
-    uint64_t bound = plan_mapping_bound(input.region_count, kernel.run_count, input.other_cpus);
+    uint64_t bound =
+        plan_mapping_bound(input.region_count, plan_kernel_parts(&input), input.other_cpus);
     uint64_t count = plan_make_manifest(&input, mappings);
     // RAM cut by every read-only run, stacks, loader, screens, firmware's pages cut by RAM, and all
     // runs.
@@ -526,7 +569,7 @@ static void expect_count_is_exact(const struct plan_input *input, struct vmem_cp
     struct vmem_translation translation;
     assert_int_equal(vmem_translate(&space, vaddr(SLIPWAY_KERNEL_DEFAULT + 0x5123), &translation),
                      VMEM_OK);
-    assert_int_equal(translation.phys.value, input->kernel_phys + 0x5123);
+    assert_int_equal(translation.phys.value, input->pieces[0].phys + 0x5123);
     assert_int_equal(translation.rights, VMEM_READ | VMEM_WRITE);
     assert_true(vmem_translation_is_global(&translation));
 }

@@ -59,3 +59,56 @@ TEST("room: only memory that is free for any use") {
     assert_int_equal(room.start, 0);
     assert_int_equal(room.largest_bytes, 0);
 }
+
+static struct room_run runs[3];
+
+static uint32_t split(uint64_t bytes, uint64_t align, uint64_t *ret_bytes) {
+    const struct memmap_efi efi = {map, count * STRIDE, STRIDE};
+    return room_split(&efi, bytes, align, runs, ARRAY_LEN(runs), ret_bytes);
+}
+
+static void expect_run(uint32_t index, uint64_t start, uint64_t bytes) {
+    assert_int_equal(runs[index].start, start);
+    assert_int_equal(runs[index].bytes, bytes);
+}
+
+TEST("room: several runs are the largest ones, few, in rising order, and only the last is cut") {
+    uint64_t bytes;
+    count = 0;
+    add(EFI_TYPE_CONVENTIONAL, GIB(4), GIB(2), EFI_ATTRIBUTE_WB);
+    add(EFI_TYPE_CONVENTIONAL, 0, MIB(3), EFI_ATTRIBUTE_WB); // 1 MiB of it
+    add(EFI_TYPE_CONVENTIONAL, MIB(16), GIB(1), EFI_ATTRIBUTE_WB);
+    add(EFI_TYPE_CONVENTIONAL, GIB(2) + 0x1000, GIB(1), EFI_ATTRIBUTE_WB);
+    add(EFI_TYPE_CONVENTIONAL, GIB(8), MIB(1), EFI_ATTRIBUTE_WB);
+    assert_int_equal(split(GIB(2), MIB(2), &bytes), 1);
+    expect_run(0, GIB(4), GIB(2));
+    assert_int_equal(bytes, GIB(4) - MIB(2));
+    assert_int_equal(split(GIB(2) + 0x1000, MIB(2), &bytes), 2);
+    expect_run(0, MIB(16), 0x1000);
+    expect_run(1, GIB(4), GIB(2));
+    assert_int_equal(split(GIB(4) - MIB(2), MIB(2), &bytes), 3);
+    expect_run(0, MIB(16), GIB(1));
+    expect_run(1, GIB(2) + MIB(2), GIB(1) - MIB(2));
+    expect_run(2, GIB(4), GIB(2));
+    assert_int_equal(split(GIB(4) - MIB(2) + 0x1000, MIB(2), &bytes), 0);
+    assert_int_equal(bytes, GIB(4) - MIB(2));
+    assert_int_equal(split(GIB(4), 0x1000, &bytes), 3);
+    expect_run(1, GIB(2) + 0x1000, GIB(1));
+}
+
+TEST("room: several runs begin at 1 MiB, and are of memory that is free for any use") {
+    uint64_t bytes;
+    count = 0;
+    add(EFI_TYPE_CONVENTIONAL, 0, MIB(3), EFI_ATTRIBUTE_WB);
+    add(EFI_TYPE_BOOT_SERVICES_DATA, MIB(3), MIB(1), EFI_ATTRIBUTE_WB);
+    add(EFI_TYPE_CONVENTIONAL, MIB(4), MIB(1), EFI_ATTRIBUTE_UC);
+    add(EFI_TYPE_CONVENTIONAL, MIB(8), MIB(1), EFI_ATTRIBUTE_WB | EFI_ATTRIBUTE_SP);
+    add(EFI_TYPE_CONVENTIONAL, UINT64_C(1) << 52, MIB(1), EFI_ATTRIBUTE_WB); // nobody has it
+    assert_int_equal(split(MIB(2), 0x1000, &bytes), 1);
+    expect_run(0, MIB(1), MIB(2));
+    assert_int_equal(bytes, MIB(2));
+    assert_int_equal(split(MIB(2) + 0x1000, 0x1000, &bytes), 0);
+    count = 0;
+    assert_int_equal(split(0x1000, 0x1000, &bytes), 0);
+    assert_int_equal(bytes, 0);
+}

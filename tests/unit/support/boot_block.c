@@ -102,6 +102,9 @@ static void fill_extras(struct boot_block *block) {
         };
     block->stages[0] = (struct slipway_stage){"config", 100, 200, 10};
     block->stages[1] = (struct slipway_stage){"kernel", 200, 300, 20};
+    // Two that happen to be neighbours.
+    block->pieces[0] = (struct slipway_piece){BLOCK_IMAGE, 32 * MIB_1, MIB_1};
+    block->pieces[1] = (struct slipway_piece){BLOCK_IMAGE + MIB_1, 33 * MIB_1, MIB_1};
     memcpy(block->text, "text", 5);
 }
 
@@ -134,6 +137,7 @@ static void fill_header(struct boot_block *block) {
         .kernel_phys = 32 * MIB_1,
         .kernel_bytes = 2 * MIB_1,
         .kernel_entry = BLOCK_IMAGE + 0x10,
+        .kernel_pieces = array(block->pieces, 2, sizeof(block->pieces[0])),
         .kernel_path = text,
         .cmdline = text,
         .stack_bottom = BLOCK_STACK,

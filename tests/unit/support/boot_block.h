@@ -54,6 +54,7 @@ struct boot_block {
     struct slipway_display_mode modes[3]; // of both
     uint64_t edid[128 / 8];               // of the first
     struct slipway_stage stages[2];
+    struct slipway_piece pieces[2];
     uint64_t efi_map[2 * 48 / 8]; // two descriptors of 48 bytes
     char text[16];                // "text", which all texts are
 };
