@@ -110,7 +110,7 @@
  * What the loader takes: an ELF64 file, ET_EXEC or ET_DYN, of any number of segments and notes, up
  * to 65534 program headers in any order, each segment aligned as its p_align says; relocations of
  * the types RELATIVE, 64, GLOB_DAT and JUMP_SLOT, and packed ones (DT_RELR), in which a weak symbol
- * that is undefined is 0; and up to 64 modules. Into a segment that is not writable nothing is
+ * that is undefined is 0; and any number of modules. Into a segment that is not writable nothing is
  * relocated. What the loader cannot take, or give of what the note asks for, it refuses with the
  * reason.
  *

@@ -102,6 +102,7 @@ def test_every_kind_of_kernel_finds_the_contract_and_its_faults(tmp_path, name):
     # Direct map and window give way to the kernel.
     assert output.fact("hhdm.base") == 0xFFFF800000000000 + (name == "lowest") * (512 << 30)
     assert output.fact("window.base") == 0xFFFFC00000000000 + (name == "window") * (16 << 40)
+    assert output.fact("kernel.pieces") == 1
     assert output.fact("kernel.file_bytes") == (KERNELS / f"{name}.elf").stat().st_size
     assert output.texts["kernel.path"][0].replace("\\", "/").lstrip("/") == "kernel.elf"
     assert output.fact("stack.bytes") == 64 << 10
@@ -152,6 +153,13 @@ def test_memory_above_4_gib_is_mapped_with_the_largest_leaves(tmp_path, cpu, hug
     # second is cut up by the loader's and the firmware's own memory.
     assert output.fact("leaves_1g") in ((huge, huge + 1) if huge else (0,))
     assert output.fact("hhdm.end") == output.fact("hhdm.base") + (7 << 30)
+
+
+def test_a_kernel_of_3_gib_stands_in_two_pieces_of_5_gib(tmp_path):
+    """q35 puts 2 GiB of the 5 below 4 GiB and 3 above: no run has room for the image as a whole."""
+    output = boot_contract_kernel(tmp_path, "huge", memory="5G")
+    assert_checked(output, ALWAYS + sentences("task_huge.c"))
+    assert output.fact("kernel.pieces") == 2
 
 
 def test_all_usable_and_then_all_reclaimable_memory_may_be_overwritten(tmp_path):

@@ -75,6 +75,18 @@ void check_image(void) {
     struct leaf leaf;
     CHECK(pages_translate(start, &leaf), start);
     CHECK_EQUAL(boot->kernel_phys, leaf.phys + (start - leaf.virt));
+    uint64_t virt = start;
+    for (uint32_t i = 0; i < boot->kernel_pieces.count; i++) {
+        const struct slipway_piece *piece = kit_record(boot->kernel_pieces, i);
+        CHECK_EQUAL(piece->virt, virt);
+        for (uint64_t at = 0; at < piece->bytes; at += PAGE_BYTES) {
+            bool is_mapped = pages_translate(virt + at, &leaf);
+            CHECK(!is_mapped || piece->phys + at == leaf.phys + (virt + at - leaf.virt), virt + at);
+        }
+        virt += piece->bytes;
+    }
+    CHECK_EQUAL(virt, (uint64_t)link_image_end);
+    kit_fact("kernel.pieces", boot->kernel_pieces.count);
     CHECK(manifest_in_range(start, (uint64_t)link_text_end - start, SLIPWAY_RANGE_KERNEL), start);
     kit_fact("kernel.virt", boot->kernel_virt);
     kit_fact("kernel.file_bytes", boot->kernel_file_bytes);

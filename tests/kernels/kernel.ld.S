@@ -62,6 +62,7 @@ SECTIONS
     link_relro_end = .;
     .data : { *(.data .data.*) } :data
     .bss : { *(.bss .bss.* COMMON) } :data
+    .huge : { *(.huge) } :data
     . = ALIGN(4096);
     link_image_end = .;
     . = DATA_SEGMENT_END(.);

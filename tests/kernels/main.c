@@ -49,6 +49,7 @@ void kernel_main(const struct slipway_boot_info *info) {
         check_finish();
     task_check_contract();
     task_check_large();
+    task_check_huge();
     task_check_tls();
     if (kit_cmdline_has("own-tables"))
         task_switch_tables();
