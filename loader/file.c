@@ -31,7 +31,8 @@ static const char too_long[] =
 _Static_assert(PATH_CHARACTERS_SAFE == 255, "as the text says");
 
 static EFI_FILE *own_volume;
-static struct pace pace; // of the volume
+static struct pace pace;
+static const EFI_FILE *paced; // the volume that it is of: the one read last
 static EFI_LOADED_IMAGE *own_image;
 
 EFI_STATUS file_open_volume(void) {
@@ -48,7 +49,7 @@ EFI_STATUS file_open_volume(void) {
     if (EFI_ERROR(status))
         return log_fail(status, "boot device: cannot open the volume (%s)",
                         log_status_text(status));
-    pace = pace_begin();
+    paced = NULL;
     return EFI_SUCCESS;
 }
 
@@ -218,6 +219,9 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
 static EFI_STATUS read_all(struct file *file, uint64_t offset, char *to, uint64_t bytes,
                            struct progress *progress) {
     uint64_t done = 0;
+    if (file->volume != paced)
+        pace = pace_begin(); // another device, perhaps
+    paced = file->volume;
     while (done != bytes) {
         uint64_t at = offset + done;
         UINTN asked = min_u64(bytes - done, pace.chunk);

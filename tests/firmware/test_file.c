@@ -117,6 +117,29 @@ TEST(
     assert_memory_equal(asked, want, sizeof(want));
 }
 
+TEST("file: what reads of one volume have shown says nothing of another") {
+    static const uint64_t want[] = {MIB(1), MIB(1), MIB(8), MIB(1), MIB(1), MIB(7), MIB(1), MIB(1)};
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    uint32_t other = fake_add_volume(NULL, L"other");
+    fake_add_file("\\file", NULL, MIB(10));
+    fake_add_file("\\there", NULL, MIB(9));
+    fake.files[fake.file_count - 1].volume = other;
+    fake_boot(); // which leaves the firmware's tables known
+    assert_int_equal(file_open_volume(), EFI_SUCCESS);
+    static const char *const paths[] = {"\\file", "label(other)/there", "\\file"};
+    asked_count = 0;
+    fake.in_read = record;
+    for (uint32_t i = 0; i < ARRAY_LEN(paths); i++) {
+        assert_int_equal(open_path(paths[i], strlen(paths[i])), EFI_SUCCESS);
+        assert_int_equal(file_read(&file, 0, &asked, i < 2 ? file.bytes : MIB(2)), EFI_SUCCESS);
+        file_close(&file);
+    }
+    file_close_volume();
+    assert_int_equal(asked_count, ARRAY_LEN(want));
+    assert_memory_equal(asked, want, sizeof(want));
+}
+
 TEST("file: where a chunk fails it is halved for good, until the volume is opened again") {
     read_file(KIB(2000), KIB(300));
     const uint64_t want[] = {MIB(1),   KIB(512), KIB(256), KIB(256), KIB(256),
