@@ -42,15 +42,14 @@ EFI_STATUS acpi_find_controllers(uint64_t rsdp_phys, struct controllers *ret_con
     const struct acpi_memory memory = acpi_identity_memory();
     ret_controllers->count = 0;
     for (enum controller_kind kind = 0; kind < CONTROLLER_KINDS; kind++) {
-        enum controllers_status status = controllers_add(ret_controllers, kind, &memory, rsdp_phys);
-        if (status == CONTROLLERS_ERR_TOO_MANY)
+        enum acpi_status status = controllers_add(ret_controllers, kind, &memory, rsdp_phys);
+        if (status == ACPI_ERR_TOO_MANY)
             return log_fail(EFI_UNSUPPORTED,
                             "ACPI: more than %d interrupt controllers and IOMMUs, at the %s",
                             CONTROLLERS_MAX, controllers_signature(kind));
-        if (status != CONTROLLERS_OK && status != CONTROLLERS_ERR_NO_RSDP &&
-            status != CONTROLLERS_ERR_ABSENT)
+        if (status != ACPI_OK && status != ACPI_ERR_NO_RSDP && status != ACPI_ERR_ABSENT)
             log_line(CONFIG_LOG_INFO, "ACPI: the %s is not believed: %s",
-                     controllers_signature(kind), controllers_status_text(status));
+                     controllers_signature(kind), acpi_status_text(status));
     }
     return EFI_SUCCESS;
 }

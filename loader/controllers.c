@@ -28,30 +28,6 @@ static const struct table {
     [CONTROLLER_AMD_VI] = {"IVRS", 48, 2, 2, 0xff, {0x10, 0x11, 0x40}, 24, 8, true},
 };
 
-const char *controllers_status_text(enum controllers_status status) {
-    switch (status) {
-    case CONTROLLERS_OK:
-        return "ok";
-    case CONTROLLERS_ERR_NO_RSDP:
-        return "there is no RSDP";
-    case CONTROLLERS_ERR_UNREACHABLE:
-        return "a table on the way cannot be read";
-    case CONTROLLERS_ERR_SIGNATURE:
-        return "a table on the way has the wrong signature";
-    case CONTROLLERS_ERR_LENGTH:
-        return "its length, or that of a table on the way, is impossible";
-    case CONTROLLERS_ERR_CHECKSUM:
-        return "its checksum, or that of a table on the way, is wrong";
-    case CONTROLLERS_ERR_ABSENT:
-        return "there is none";
-    case CONTROLLERS_ERR_ENTRY:
-        return "an entry has an impossible length";
-    case CONTROLLERS_ERR_TOO_MANY:
-        return "it lists too many";
-    }
-    return "unknown";
-}
-
 const char *controllers_signature(enum controller_kind kind) {
     ASSERT(kind < CONTROLLER_KINDS);
     return tables[kind].signature;
@@ -66,13 +42,13 @@ static bool is_known(const struct controllers *controllers, const struct control
     return false;
 }
 
-static enum controllers_status add(struct controllers *controllers, struct controller controller) {
+static enum acpi_status add(struct controllers *controllers, struct controller controller) {
     if (is_known(controllers, &controller))
-        return CONTROLLERS_OK;
+        return ACPI_OK;
     if (controllers->count == CONTROLLERS_MAX)
-        return CONTROLLERS_ERR_TOO_MANY;
+        return ACPI_ERR_TOO_MANY;
     controllers->list[controllers->count++] = controller;
-    return CONTROLLERS_OK;
+    return ACPI_OK;
 }
 
 static bool is_of_kind(const struct table *table, const uint8_t *entry) {
@@ -84,9 +60,8 @@ static bool is_of_kind(const struct table *table, const uint8_t *entry) {
     return false;
 }
 
-static enum controllers_status add_entries(struct controllers *controllers,
-                                           enum controller_kind kind,
-                                           const struct acpi_table *found) {
+static enum acpi_status add_entries(struct controllers *controllers, enum controller_kind kind,
+                                    const struct acpi_table *found) {
     const struct table *table = &tables[kind];
     struct acpi_entries entries = {
         .next = found->bytes + table->bytes_min,
@@ -99,24 +74,24 @@ static enum controllers_status add_entries(struct controllers *controllers,
         if (!is_of_kind(table, entry))
             continue;
         if (length < table->entry_bytes_min)
-            return CONTROLLERS_ERR_ENTRY;
+            return ACPI_ERR_ENTRY;
         const uint8_t *at = entry + table->address_at;
         uint64_t phys = table->has_wide_address ? acpi_read64(at) : acpi_read32(at);
-        enum controllers_status status = add(controllers, (struct controller){phys, kind});
-        if (status != CONTROLLERS_OK)
+        enum acpi_status status = add(controllers, (struct controller){phys, kind});
+        if (status != ACPI_OK)
             return status;
     }
-    return entries.left == 0 ? CONTROLLERS_OK : CONTROLLERS_ERR_ENTRY;
+    return entries.left == 0 ? ACPI_OK : ACPI_ERR_ENTRY;
 }
 
-enum controllers_status controllers_add(struct controllers *controllers, enum controller_kind kind,
-                                        const struct acpi_memory *memory, uint64_t rsdp) {
+enum acpi_status controllers_add(struct controllers *controllers, enum controller_kind kind,
+                                 const struct acpi_memory *memory, uint64_t rsdp) {
     ASSERT(kind < CONTROLLER_KINDS);
     struct acpi_table found;
     enum acpi_status status =
         acpi_find_table(memory, rsdp, tables[kind].signature, tables[kind].bytes_min, &found);
     if (status != ACPI_OK)
-        return (enum controllers_status)status;
+        return status;
     if (kind == CONTROLLER_HPET)
         return add(controllers, (struct controller){acpi_read64(found.bytes + HPET_ADDRESS), kind});
     return add_entries(controllers, kind, &found);

@@ -32,28 +32,11 @@ struct controllers {
     struct controller list[CONTROLLERS_MAX];
 };
 
-// What is wrong on the way to a table, with the values of enum acpi_status; or in it.
-enum controllers_status {
-    CONTROLLERS_OK = ACPI_OK,
-    CONTROLLERS_ERR_NO_RSDP = ACPI_ERR_NO_RSDP,
-    CONTROLLERS_ERR_UNREACHABLE = ACPI_ERR_UNREACHABLE,
-    CONTROLLERS_ERR_SIGNATURE = ACPI_ERR_SIGNATURE,
-    CONTROLLERS_ERR_LENGTH = ACPI_ERR_LENGTH,
-    CONTROLLERS_ERR_CHECKSUM = ACPI_ERR_CHECKSUM,
-    CONTROLLERS_ERR_ABSENT = ACPI_ERR_ABSENT,
-    CONTROLLERS_ERR_ENTRY = ACPI_STATUSES, // an entry is shorter than its kind, or ends outside
-    CONTROLLERS_ERR_TOO_MANY,              // more than CONTROLLERS_MAX of all kinds
-};
-
-// A few words on `status`, for people; static text.
-const char *controllers_status_text(enum controllers_status status);
-
 // The signature of the table that lists controllers of this kind, NUL-terminated.
 const char *controllers_signature(enum controller_kind kind);
 
 // Appends those of one kind, through the RSDP at the physical address `rsdp` (0: there is none).
 // One that is listed twice counts once. What was found before an entry that is wrong is kept.
-[[nodiscard]] enum controllers_status controllers_add(struct controllers *controllers,
-                                                      enum controller_kind kind,
-                                                      const struct acpi_memory *memory,
-                                                      uint64_t rsdp);
+[[nodiscard]] enum acpi_status controllers_add(struct controllers *controllers,
+                                               enum controller_kind kind,
+                                               const struct acpi_memory *memory, uint64_t rsdp);

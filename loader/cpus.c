@@ -33,8 +33,9 @@ static struct park_table table;
 // ---- Before the exit
 
 // Without a list of the machine's CPUs there is this one.
-static void list_boot_cpu_alone(struct madt_cpus *found, enum madt_status status) {
-    log_line(CONFIG_LOG_INFO, "the other CPUs are left out: %s", madt_status_text(status));
+static void list_boot_cpu_alone(struct madt_cpus *found, enum acpi_status status) {
+    log_line(CONFIG_LOG_INFO, "the other CPUs are left out: the MADT is not believed: %s",
+             acpi_status_text(status));
     found->cpus[0] = (struct madt_cpu){.apic_id = lapic_id_by_cpuid()};
     found->kept = 1;
     found->found = 1;
@@ -43,8 +44,8 @@ static void list_boot_cpu_alone(struct madt_cpus *found, enum madt_status status
 static struct madt_cpus list(struct madt_cpu *cpus, uint64_t rsdp_phys) {
     struct madt_cpus found = {.cpus = cpus, .capacity = CPUS_MAX};
     struct acpi_memory memory = acpi_identity_memory();
-    enum madt_status status = madt_find_cpus(&memory, rsdp_phys, lapic_id_by_cpuid(), &found);
-    if (status != MADT_OK)
+    enum acpi_status status = madt_find_cpus(&memory, rsdp_phys, lapic_id_by_cpuid(), &found);
+    if (status != ACPI_OK)
         list_boot_cpu_alone(&found, status);
     if (found.kept < found.found)
         log_line(CONFIG_LOG_INFO, "%u of %u CPUs are left out: more than %d",

@@ -22,6 +22,32 @@ enum {
     FACS_BYTES_MIN = 64,
 };
 
+const char *acpi_status_text(enum acpi_status status) {
+    switch (status) {
+    case ACPI_OK:
+        return "ok";
+    case ACPI_ERR_NO_RSDP:
+        return "there is no RSDP";
+    case ACPI_ERR_UNREACHABLE:
+        return "a table on the way cannot be read";
+    case ACPI_ERR_SIGNATURE:
+        return "a table on the way has the wrong signature";
+    case ACPI_ERR_LENGTH:
+        return "its length, or that of a table on the way, is impossible";
+    case ACPI_ERR_CHECKSUM:
+        return "its checksum, or that of a table on the way, is wrong";
+    case ACPI_ERR_ABSENT:
+        return "there is none";
+    case ACPI_ERR_ENTRY:
+        return "an entry has an impossible length";
+    case ACPI_ERR_BOOT_CPU:
+        return "it does not list the CPU that boots";
+    case ACPI_ERR_TOO_MANY:
+        return "it lists too many";
+    }
+    return "unknown";
+}
+
 static bool adds_up(const uint8_t *bytes, uint32_t count) {
     uint8_t sum = 0;
     for (uint32_t i = 0; i < count; i++)

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+// What is wrong on the way to a table, or in it.
 enum acpi_status {
     ACPI_OK,
     ACPI_ERR_NO_RSDP,     // there is no RSDP
@@ -19,8 +20,13 @@ enum acpi_status {
     ACPI_ERR_LENGTH,      // a table is shorter than its kind, or longer than ACPI_TABLE_BYTES_MAX
     ACPI_ERR_CHECKSUM,    // the bytes of a table do not add up to 0
     ACPI_ERR_ABSENT,      // no table has the signature
-    ACPI_STATUSES,        // how many there are; a table's own errors may follow
+    ACPI_ERR_ENTRY,       // an entry is shorter than its kind, or ends outside the table
+    ACPI_ERR_BOOT_CPU,    // the CPU that asks is not listed
+    ACPI_ERR_TOO_MANY,    // there is no room for all that it lists
 };
+
+// A few words on `status`, for people, of the table that was looked for; static text.
+const char *acpi_status_text(enum acpi_status status);
 
 // Far more than any machine's lists, or the tables that are searched for, need.
 #define ACPI_TABLE_BYTES_MAX (UINT32_C(1) << 20)

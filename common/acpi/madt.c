@@ -26,30 +26,6 @@ enum {
 #define APIC_ID_ALL   UINT32_C(0xff)
 #define X2APIC_ID_ALL UINT32_C(0xffffffff)
 
-const char *madt_status_text(enum madt_status status) {
-    switch (status) {
-    case MADT_OK:
-        return "ok";
-    case MADT_ERR_NO_RSDP:
-        return "the firmware gives no ACPI tables";
-    case MADT_ERR_UNREACHABLE:
-        return "an ACPI table lies outside of RAM";
-    case MADT_ERR_SIGNATURE:
-        return "an ACPI table has the wrong signature";
-    case MADT_ERR_LENGTH:
-        return "an ACPI table has an impossible length";
-    case MADT_ERR_CHECKSUM:
-        return "an ACPI table has a wrong checksum";
-    case MADT_ERR_ABSENT:
-        return "there is no MADT among the ACPI tables";
-    case MADT_ERR_ENTRY:
-        return "an entry of the MADT has an impossible length";
-    case MADT_ERR_BOOT_CPU:
-        return "the MADT does not list the CPU that boots";
-    }
-    return "unknown";
-}
-
 // The CPU that an entry lists; false if it lists none that could be started.
 static bool entry_cpu(const uint8_t *entry, struct madt_cpu *ret_cpu) {
     if (entry[ENTRY_TYPE] == ENTRY_LOCAL_APIC) {
@@ -81,7 +57,7 @@ static bool is_kept(const struct madt_cpus *cpus, uint32_t kept, uint32_t id) {
     return false;
 }
 
-static enum madt_status read_entries(const struct acpi_table *madt, uint32_t own_id,
+static enum acpi_status read_entries(const struct acpi_table *madt, uint32_t own_id,
                                      struct madt_cpus *cpus) {
     bool has_own = false;
     uint32_t kept = 0;
@@ -95,7 +71,7 @@ static enum madt_status read_entries(const struct acpi_table *madt, uint32_t own
     uint32_t length;
     for (const uint8_t *entry; (entry = acpi_next_entry(&entries, &length)) != NULL;) {
         if (length < entry_least(entry[ENTRY_TYPE]))
-            return MADT_ERR_ENTRY;
+            return ACPI_ERR_ENTRY;
         struct madt_cpu cpu;
         if (!entry_cpu(entry, &cpu) || is_kept(cpus, kept, cpu.apic_id))
             continue;
@@ -106,17 +82,17 @@ static enum madt_status read_entries(const struct acpi_table *madt, uint32_t own
             cpus->cpus[kept++] = cpu;
     }
     if (entries.left != 0)
-        return MADT_ERR_ENTRY;
+        return ACPI_ERR_ENTRY;
     if (!has_own)
-        return MADT_ERR_BOOT_CPU;
+        return ACPI_ERR_BOOT_CPU;
     cpus->kept = kept;
     cpus->found = found;
-    return MADT_OK;
+    return ACPI_OK;
 }
 
-enum madt_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp, uint32_t own_id,
+enum acpi_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp, uint32_t own_id,
                                 struct madt_cpus *cpus) {
     struct acpi_table madt;
     enum acpi_status status = acpi_find_table(memory, rsdp, "APIC", MADT_ENTRIES, &madt);
-    return status == ACPI_OK ? read_entries(&madt, own_id, cpus) : (enum madt_status)status;
+    return status == ACPI_OK ? read_entries(&madt, own_id, cpus) : status;
 }

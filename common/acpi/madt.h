@@ -9,22 +9,6 @@
 
 #include <stdint.h>
 
-// What is wrong on the way to the MADT, with the values of enum acpi_status; or in the MADT.
-enum madt_status {
-    MADT_OK = ACPI_OK,
-    MADT_ERR_NO_RSDP = ACPI_ERR_NO_RSDP,
-    MADT_ERR_UNREACHABLE = ACPI_ERR_UNREACHABLE,
-    MADT_ERR_SIGNATURE = ACPI_ERR_SIGNATURE,
-    MADT_ERR_LENGTH = ACPI_ERR_LENGTH,
-    MADT_ERR_CHECKSUM = ACPI_ERR_CHECKSUM,
-    MADT_ERR_ABSENT = ACPI_ERR_ABSENT,
-    MADT_ERR_ENTRY = ACPI_STATUSES, // an entry is shorter than its kind, or ends outside
-    MADT_ERR_BOOT_CPU,              // the CPU that asks is not listed
-};
-
-// A few words on `status`, for people; static text.
-const char *madt_status_text(enum madt_status status);
-
 struct madt_cpu {
     uint32_t processor_id; // by which ACPI's other tables and objects name it
     uint32_t apic_id;
@@ -40,5 +24,5 @@ struct madt_cpus {
 
 // Finds the enabled CPUs, through the RSDP at the physical address `rsdp` (0: there is none).
 // `own_id`: the local APIC of the CPU that asks. On failure `kept` and `found` are untouched.
-[[nodiscard]] enum madt_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp,
+[[nodiscard]] enum acpi_status madt_find_cpus(const struct acpi_memory *memory, uint64_t rsdp,
                                               uint32_t own_id, struct madt_cpus *cpus);

@@ -318,16 +318,18 @@ static void expect_alone(const char *message) {
 
 TEST("cpus: where ACPI does not tell of them the boot CPU is alone, and the log says why") {
     make(0);
-    expect_alone("the other CPUs are left out: there is no MADT among the ACPI tables");
+    expect_alone("the other CPUs are left out: the MADT is not believed: there is none");
     make(2);
     fake.madt_is_broken = true;
-    expect_alone("the other CPUs are left out: an ACPI table has a wrong checksum");
+    expect_alone(
+        "the other CPUs are left out: the MADT is not believed: its checksum, or that of a table on the way, is wrong");
     make(2);
     fake.boot_cpu_unlisted = true;
-    expect_alone("the other CPUs are left out: the MADT does not list the CPU that boots");
+    expect_alone(
+        "the other CPUs are left out: the MADT is not believed: it does not list the CPU that boots");
     make(2);
     fake.has_pm_timer = false;
-    expect_alone("the other CPUs are left out: the firmware gives no ACPI tables");
+    expect_alone("the other CPUs are left out: the MADT is not believed: there is no RSDP");
 }
 
 TEST("cpus: a machine of one CPU starts nothing") {

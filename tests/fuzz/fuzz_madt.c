@@ -42,9 +42,9 @@ static void find_cpus(struct acpi_fake *tables, uint32_t capacity) {
     struct madt_cpu *list = malloc(capacity * sizeof(*list));
     struct madt_cpus cpus = {.cpus = list, .capacity = capacity};
     struct acpi_memory memory = acpi_fake_memory(tables);
-    enum madt_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, BOOT_ID, &cpus);
-    require(strcmp(madt_status_text(status), "unknown") != 0);
-    if (status == MADT_OK)
+    enum acpi_status status = madt_find_cpus(&memory, ACPI_BASE + ACPI_RSDP, BOOT_ID, &cpus);
+    require(strcmp(acpi_status_text(status), "unknown") != 0);
+    if (status == ACPI_OK)
         check_found(&cpus);
     else
         require(cpus.kept == 0 && cpus.found == 0);
@@ -69,9 +69,8 @@ static void find_controllers(struct acpi_fake *tables) {
     struct acpi_memory memory = acpi_fake_memory(tables);
     found->count = 0;
     for (enum controller_kind kind = 0; kind < CONTROLLER_KINDS; kind++) {
-        enum controllers_status status =
-            controllers_add(found, kind, &memory, ACPI_BASE + ACPI_RSDP);
-        require(strcmp(controllers_status_text(status), "unknown") != 0);
+        enum acpi_status status = controllers_add(found, kind, &memory, ACPI_BASE + ACPI_RSDP);
+        require(strcmp(acpi_status_text(status), "unknown") != 0);
         require(found->count <= CONTROLLERS_MAX);
     }
     for (uint32_t i = 0; i < found->count; i++) {

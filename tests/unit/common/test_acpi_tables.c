@@ -259,3 +259,13 @@ TEST("acpi tables: an entry that ends outside, or within its own length, is the 
         free(bytes);
     }
 }
+
+TEST("acpi: every status has words of its own") {
+    for (int i = ACPI_OK; i <= ACPI_ERR_TOO_MANY; i++) {
+        assert_string_not_equal(acpi_status_text((enum acpi_status)i), "unknown");
+        for (int j = ACPI_OK; j < i; j++)
+            assert_string_not_equal(acpi_status_text((enum acpi_status)i),
+                                    acpi_status_text((enum acpi_status)j));
+    }
+    assert_string_equal(acpi_status_text((enum acpi_status)99), "unknown");
+}

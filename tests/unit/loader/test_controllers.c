@@ -17,17 +17,17 @@ static void fill(const char *signature, uint32_t bytes) {
     acpi_fake_add(&tables, nothing, bytes - ACPI_MADT_ENTRIES);
 }
 
-static enum controllers_status find(enum controller_kind kind) {
+static enum acpi_status find(enum controller_kind kind) {
     memset(&found, 0xee, sizeof(found));
     found.count = 0;
     struct acpi_memory memory = acpi_fake_memory(&tables);
-    enum controllers_status status = controllers_add(&found, kind, &memory, ACPI_BASE + ACPI_RSDP);
+    enum acpi_status status = controllers_add(&found, kind, &memory, ACPI_BASE + ACPI_RSDP);
     acpi_fake_forget(&tables);
     return status;
 }
 
 static void expect(enum controller_kind kind, uint32_t count, const uint64_t *phys) {
-    assert_int_equal(find(kind), CONTROLLERS_OK);
+    assert_int_equal(find(kind), ACPI_OK);
     assert_int_equal(found.count, count);
     for (uint32_t i = 0; i < count; i++) {
         assert_int_equal(found.list[i].kind, kind);
@@ -57,7 +57,7 @@ TEST("controllers: the HPET's table has its address") {
     acpi_fake_sum(&tables, ACPI_MADT);
     expect(CONTROLLER_HPET, 1, (const uint64_t[]){0x12000000fed00000});
     fill("HPET", 55);
-    assert_int_equal(find(CONTROLLER_HPET), CONTROLLERS_ERR_LENGTH);
+    assert_int_equal(find(CONTROLLER_HPET), ACPI_ERR_LENGTH);
 }
 
 TEST("controllers: units of VT-d are the entries of type 0, which has two bytes") {
@@ -68,7 +68,7 @@ TEST("controllers: units of VT-d are the entries of type 0, which has two bytes"
     ADD(0, 0, 18, 0, 0, 0, 0, 0, 0, 0x10, 0xd9, 0xfe, 0, 0, 0, 0, 0, 0);
     expect(CONTROLLER_VTD, 2, (const uint64_t[]){0x12000000fed90000, 0xfed91000});
     fill("DMAR", 47);
-    assert_int_equal(find(CONTROLLER_VTD), CONTROLLERS_ERR_LENGTH);
+    assert_int_equal(find(CONTROLLER_VTD), ACPI_ERR_LENGTH);
 }
 
 TEST("controllers: an AMD IOMMU is found by each of its three types, whatever its flags") {
@@ -105,11 +105,11 @@ TEST("controllers: entries of four bytes, and of many, lie between those of both
 TEST("controllers: the same address may be that of two kinds") {
     fill("APIC", 44);
     ADD(1, 12, 7, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0);
-    assert_int_equal(find(CONTROLLER_IO_APIC), CONTROLLERS_OK);
+    assert_int_equal(find(CONTROLLER_IO_APIC), ACPI_OK);
     found.list[0].kind = CONTROLLER_HPET;
     struct acpi_memory memory = acpi_fake_memory(&tables);
     assert_int_equal(controllers_add(&found, CONTROLLER_IO_APIC, &memory, ACPI_BASE + ACPI_RSDP),
-                     CONTROLLERS_OK);
+                     ACPI_OK);
     acpi_fake_forget(&tables);
     assert_int_equal(found.count, 2);
 }
@@ -119,18 +119,18 @@ TEST("controllers: an entry too short for its kind, or that ends outside, ends t
     ADD(1, 12, 7, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0);
     ADD(1, 11, 8, 0, 0, 0x10, 0xc8, 0xfe, 0, 0, 0);
     ADD(1, 12, 9, 0, 0, 0x20, 0xc8, 0xfe, 0, 0, 0, 0);
-    assert_int_equal(find(CONTROLLER_IO_APIC), CONTROLLERS_ERR_ENTRY);
+    assert_int_equal(find(CONTROLLER_IO_APIC), ACPI_ERR_ENTRY);
     assert_int_equal(found.count, 1);
     fill("APIC", 44);
     ADD(7, 3, 0);
     ADD(7, 3);
-    assert_int_equal(find(CONTROLLER_IO_APIC), CONTROLLERS_ERR_ENTRY);
+    assert_int_equal(find(CONTROLLER_IO_APIC), ACPI_ERR_ENTRY);
     fill("DMAR", 48);
     ADD(0, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    assert_int_equal(find(CONTROLLER_VTD), CONTROLLERS_ERR_ENTRY);
+    assert_int_equal(find(CONTROLLER_VTD), ACPI_ERR_ENTRY);
     fill("IVRS", 48);
     ADD(0x10, 0, 23, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    assert_int_equal(find(CONTROLLER_AMD_VI), CONTROLLERS_ERR_ENTRY);
+    assert_int_equal(find(CONTROLLER_AMD_VI), ACPI_ERR_ENTRY);
     assert_int_equal(found.count, 0);
 }
 
@@ -142,11 +142,11 @@ TEST("controllers: there is room for 256, and one more is told") {
         found.list[i] = (struct controller){i, CONTROLLER_VTD};
     found.count = CONTROLLERS_MAX - 1;
     assert_int_equal(controllers_add(&found, CONTROLLER_IO_APIC, &memory, ACPI_BASE + ACPI_RSDP),
-                     CONTROLLERS_OK);
+                     ACPI_OK);
     assert_int_equal(found.count, CONTROLLERS_MAX);
     ADD(1, 12, 7, 0, 0, 0x10, 0xc0, 0xfe, 0, 0, 0, 0);
     assert_int_equal(controllers_add(&found, CONTROLLER_IO_APIC, &memory, ACPI_BASE + ACPI_RSDP),
-                     CONTROLLERS_ERR_TOO_MANY);
+                     ACPI_ERR_TOO_MANY);
     assert_int_equal(found.count, CONTROLLERS_MAX);
     acpi_fake_forget(&tables);
 }
@@ -154,22 +154,12 @@ TEST("controllers: there is room for 256, and one more is told") {
 TEST("controllers: what is wrong on the way to a table is told") {
     for (enum controller_kind kind = 0; kind < CONTROLLER_KINDS; kind++) {
         fill("????", 60);
-        assert_int_equal(find(kind), CONTROLLERS_ERR_ABSENT);
+        assert_int_equal(find(kind), ACPI_ERR_ABSENT);
         fill(controllers_signature(kind), 60);
         tables.bytes[ACPI_MADT + 59]++;
-        assert_int_equal(find(kind), CONTROLLERS_ERR_CHECKSUM);
+        assert_int_equal(find(kind), ACPI_ERR_CHECKSUM);
         struct acpi_memory memory = acpi_fake_memory(&tables);
-        assert_int_equal(controllers_add(&found, kind, &memory, 0), CONTROLLERS_ERR_NO_RSDP);
+        assert_int_equal(controllers_add(&found, kind, &memory, 0), ACPI_ERR_NO_RSDP);
         acpi_fake_forget(&tables);
     }
-}
-
-TEST("controllers: every status has words of its own") {
-    for (int i = CONTROLLERS_OK; i <= CONTROLLERS_ERR_TOO_MANY; i++) {
-        assert_string_not_equal(controllers_status_text((enum controllers_status)i), "unknown");
-        for (int j = CONTROLLERS_OK; j < i; j++)
-            assert_string_not_equal(controllers_status_text((enum controllers_status)i),
-                                    controllers_status_text((enum controllers_status)j));
-    }
-    assert_string_equal(controllers_status_text((enum controllers_status)99), "unknown");
 }
