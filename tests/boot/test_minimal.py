@@ -47,7 +47,7 @@ def test_the_documented_commands_build_and_boot_it(example, documented):
     *build, qemu = documented
     assert qemu.startswith("qemu-system-x86_64 ") and " -m 256M " in qemu
     assert not run("sh", "-ec", "\n".join(build), cwd=example).count("warning")
-    process = subprocess.Popen(f"exec timeout 40 {qemu} -display none", shell=True, cwd=example,
+    process = subprocess.Popen(f"exec timeout 150 {qemu} -display none", shell=True, cwd=example,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     said = ""
     for line in process.stdout:

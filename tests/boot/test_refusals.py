@@ -125,7 +125,7 @@ def segment_kernels():
     kernel = with_segment(2, mem_bytes=1 << 30)
     bytes_needed = (1 << 30) + 4 * PAGE
     yield ("larger-than-ram", kernel.bytes(),
-           f"no room for the image of {bytes_needed} bytes (out of memory)")
+           f"no room for the image of {bytes_needed} bytes (out of memory); the 64 largest free runs have N")
 
 
 # Wishes in the kernel's note that no loader can grant
@@ -242,7 +242,8 @@ def pages(said_of_case, when):
 @pytest.mark.xdist_group("cases")
 @pytest.mark.parametrize("name", CASES)
 def test_the_loader_says_why_gives_everything_back_and_returns(said, name):
-    text, message = said[name], f"slipway: {CASES[name][1]}"
+    # How much memory the firmware has left is its own affair.
+    text, message = re.sub(r"(runs have )\d+", r"\1N", said[name]), f"slipway: {CASES[name][1]}"
     on_serial = [line for line in text.splitlines() if line.startswith("slipway: ")]
     assert on_serial == [message], text
     on_console = [line.replace("console: ", "") for line in text.splitlines()
