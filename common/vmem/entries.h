@@ -32,6 +32,12 @@ static inline uint64_t entry_summary_any(struct entry_summary summary) {
     return summary.sample | summary.apart;
 }
 
+// What the entries together grant (see entry_grants): NX takes away only if all have it.
+static inline uint64_t entry_summary_grants(struct entry_summary summary) {
+    uint64_t none = entry_summary_all(summary) & ENTRY_NX;
+    return entry_grants((entry_summary_any(summary) & ~ENTRY_NX) | none);
+}
+
 // Fills `count` entries from `cell` on. Each is `step` more than the one before: leaves that map
 // memory without a gap.
 static inline void entry_fill(uint64_t *cell, uint64_t count, uint64_t leaf, uint64_t step) {

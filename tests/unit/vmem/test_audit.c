@@ -131,6 +131,27 @@ TEST("vmem: the audit finds writable and executable leaves of every size, by eff
     }
 }
 
+TEST("vmem: the audit finds one bad leaf among many, wherever it stands, and none in sound ones") {
+    struct rig rig;
+    rig_make(&rig, RIG_CPU, 4);
+    map(&rig, rig_mapping(HHDM, 0, MIB(2) - 0x1000));
+    uint64_t *first = rig_slot(&rig, HHDM, 1);
+    for (unsigned page = 100; page < 200; page++) // code among data
+        first[page] = (first[page] & ~(NX | 2)) | 1;
+    assert_int_equal(rig_audit(&rig).result.violations, 0);
+    for (unsigned page = 0; page < 512; page++) {
+        uint64_t virt = HHDM + page * UINT64_C(0x1000);
+        uint64_t phys = page * UINT64_C(0x1000);
+        expect_violation(&rig, virt, 1, phys | 3, VMEM_BAD_WRITE_EXECUTE);
+        expect_violation(&rig, virt, 1, NX | UINT64_C(1) << 50 | 3, VMEM_BAD_RESERVED_BITS);
+        uint64_t sound = first[page];
+        first[page] = 0;
+        assert_int_equal(rig_audit(&rig).result.violations, 0);
+        first[page] = sound;
+    }
+    rig_destroy(&rig);
+}
+
 TEST("vmem: the audit finds tables that are foreign, reached twice, or their own parents") {
     for (unsigned levels = 4; levels <= 5; levels++) {
         struct rig rig;
