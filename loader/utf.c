@@ -50,6 +50,10 @@ unsigned utf8_decode(const char *text, uint64_t bytes, uint32_t *ret_code_point)
 uint64_t utf8_find_invalid(const char *text, uint64_t bytes) {
     uint64_t at = 0;
     while (at < bytes) {
+        if ((uint8_t)text[at] < 0x80) { // nearly all of a text
+            at++;
+            continue;
+        }
         uint32_t code_point;
         unsigned length = utf8_decode(text + at, bytes - at, &code_point);
         if (length == 0)

@@ -49,10 +49,12 @@ TEST("utf: of all sequences of two and three bytes only the shortest forms are v
 
 static void expect_invalid_at(const char *text, uint64_t offset) {
     uint64_t bytes = strlen(text);
-    char *copy = malloc(bytes + 1); // exact, but for a terminator that must not be needed
+    char *copy = malloc(bytes + 1); // exact, but for a byte that must not be looked at
     memcpy(copy, text, bytes);
-    copy[bytes] = (char)0x80;
-    assert_int_equal(utf8_find_invalid(copy, bytes), offset);
+    for (unsigned i = 0; i < 2; i++) {
+        copy[bytes] = "\x80z"[i];
+        assert_int_equal(utf8_find_invalid(copy, bytes), offset);
+    }
     free(copy);
 }
 
