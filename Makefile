@@ -144,7 +144,7 @@ include $(sort $(wildcard tests/*/*.mk))
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)
 export CC
-export MEM SMP CPU ACCEL CMDLINE DISPLAY_MODE MACHINE DISK LIMIT KERNEL GDB_ARGS
+export MEM SMP CPU ACCEL CMDLINE DISPLAY_MODE MACHINE DISK LIMIT KERNEL GDB_ARGS LIMINE
 
 # Before the programs are built, not after.
 ifneq ($(SECONDS),)

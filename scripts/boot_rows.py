@@ -2,9 +2,14 @@
 
 A disk's driver that polls counts instructions while the host reads: on a busy host many times as many.
 So a row that reads much is the least of three boots, one after the other.
+
+Beside a row stands, if LIMINE names a BOOTX64.EFI of Limine 8, what that loader takes on the same
+machine with the same files: from the firmware's StartImage to the first instruction of a kernel of its
+protocol (tests/bench/limine.S), which is as large as the row's.
 """
 
 import random
+import re
 import struct
 from dataclasses import dataclass
 
@@ -14,13 +19,19 @@ from common import qemu
 BOOTS = 3
 MODULE_BYTES = 64 << 20
 KERNEL_BYTES = 16 << 20
-HASHED_BYTES = 1 << 20
+MEDIUM_BYTES = 8 << 20
+SMALL_BYTES = 1 << 20
+APPLICATIONS = common.BUILD / "tests" / "apps"
+LIMINE_KERNEL = common.BUILD / "bench" / "limine.elf"
+LIMINE_EXIT = 0x10               # what its kernel writes to port 0xf4
+LOADER = "EFI/BOOT/BOOTX64.EFI"
+STARTED = "EFI/BOOT/LOADER.EFI"  # by an application in the loader's place
 
 
 @dataclass
 class Row:
     name: str
-    goal: int        # instructions at most
+    goal: int        # instructions at most; None: there is none, the row shows how cost grows
     figure: str      # "total", or a stage of the loader
     image: str       # which one is booted: a key of images()
     options: dict    # of qemu.boot
@@ -31,7 +42,10 @@ ROWS = (
     Row("reference kernel, 256 MiB", 1_600_000, "total", "plain", {"memory": "256M"}),
     Row("with a VGA display", 1_800_000, "total", "plain", {"memory": "256M", "display": True}),
     Row("64 GiB without 1 GiB pages", 3_600_000, "total", "plain", {"memory": "64G"}),
+    Row("1000 memory descriptors more", None, "total", "fragments", {"memory": "256M"}),
     Row("kernel of 16 MiB, virtio", 8_000_000, "kernel", "kernel", {}),
+    Row("module of 1 MiB, virtio", None, "modules", "small", {}),
+    Row("module of 8 MiB, virtio", None, "modules", "medium", {}),
     Row("module of 64 MiB, virtio", 24_000_000, "modules", "module", {}),
     Row("module of 64 MiB, ahci", 100_000_000, "modules", "module", {"disk": "ahci"}),
     Row("module of 64 MiB, nvme", 44_000_000, "modules", "module", {"disk": "nvme"}),
@@ -56,21 +70,52 @@ def with_segment(kernel, size):
     return bytes(result) + random.Random(1).randbytes(size)
 
 
-def images(folder, files):
-    """Volumes with the reference kernel: alone, with a large segment, with a large module. The last
-    two have clusters of the same size, 1 KiB, which is what most of their cost comes from."""
+def images(files):
+    """Volumes with the reference kernel: alone, with a large segment, with modules. Those with a large
+    file have clusters of the same size, 1 KiB, which is what most of their cost comes from."""
     kernel = next(name for name, content in files.items() if content == common.REFERENCE)
     config = common.find(files, common.CONFIG)
-    large = with_segment(common.REFERENCE.read_bytes(), KERNEL_BYTES)
-    both = {**files, "large": random.Random(1).randbytes(MODULE_BYTES)}
-    small = {**files, config: files[config] + b"\nmodule = /small\n",
-             "small": random.Random(1).randbytes(HASHED_BYTES)}
-    volumes = {"small": small,
-               "hashed": {**small, config: small[config] + b"digest = sha256\n"},
-               "plain": files, "kernel": {**both, kernel: large},
-               "module": {**both, config: files[config] + b"\nmodule = /large\n"}}
-    return {name: common.write_image(folder / f"{name}.img", content)
-            for name, content in volumes.items()}
+    loader = common.find(files, LOADER)
+    content = random.Random(1).randbytes(MODULE_BYTES)
+
+    def with_module(size):
+        return {**files, config: files[config] + b"\nmodule = /large\n", "large": content[:size],
+                **({"rest": content[size:]} if size < MODULE_BYTES else {})}
+
+    small = with_module(SMALL_BYTES)
+    return {"plain": files,
+            "fragments": {**files, loader: APPLICATIONS / "fragments.efi", STARTED: files.get(loader)},
+            "small": small,
+            "hashed": {**small, config: small[config] + b"digest = sha256\n"},
+            "medium": with_module(MEDIUM_BYTES),
+            "kernel": {**files, kernel: with_segment(common.REFERENCE.read_bytes(), KERNEL_BYTES),
+                       "large": content},
+            "module": with_module(MODULE_BYTES)}
+
+
+# Limine has no report; so an application says when it starts.
+LIMINE_CONFIG = b"""timeout: 0
+quiet: yes
+serial: no
+
+/bench
+    protocol: limine
+    kernel_path: boot():/kernel.elf
+    path: boot():/kernel.elf
+"""
+
+
+def limine_images(limine):
+    """The same for Limine, where there is the same."""
+    content = random.Random(1).randbytes(MODULE_BYTES)
+    reference = common.REFERENCE.stat().st_size
+    kernel = LIMINE_KERNEL.read_bytes()
+    files = {LOADER: APPLICATIONS / "timed.efi", STARTED: limine, "limine.conf": LIMINE_CONFIG,
+             "kernel.elf": with_segment(kernel, reference)}
+    return {"plain": files,
+            "kernel": {**files, "kernel.elf": with_segment(kernel, KERNEL_BYTES), "large": content},
+            "module": {**files, "large": content,
+                       "limine.conf": LIMINE_CONFIG + b"    module_path: boot():/large\n"}}
 
 
 def count(report, figure):
@@ -79,23 +124,47 @@ def count(report, figure):
     return (end - start) // qemu.ICOUNT_TICKS
 
 
-def measure(boot, folder, files, rows=ROWS):
-    """A list of objects: name, instructions (the least), goal, met. boot(image, memory, **options)
-    boots under -icount and returns the report."""
-    paths = images(folder, files)
+def count_limine(serial, has_module):
+    start = re.search("^START (0x[0-9a-f]+)$", serial, re.M)
+    end = re.search("^LIMINE-KERNEL ([0-9a-f]{16}) ([0-9a-f]{16})$", serial, re.M)
+    if not (start and end and int(end[2], 16) == MODULE_BYTES * has_module):
+        raise qemu.BootError("Limine did not start its kernel with all that it was to load", serial)
+    return (int(end[1], 16) - int(start[1], 16)) // qemu.ICOUNT_TICKS
+
+
+def write(folder, volumes, wanted):
+    """The paths of the images that are wanted."""
+    return {name: common.write_image(folder / f"{name}.img", volumes[name])
+            for name in wanted if name in volumes}
+
+
+def measure(boot, folder, files, rows=ROWS, limine=None):
+    """A list of objects: name, instructions (the least), goal, met, limine (null: not measured).
+    boot(image, memory, **options) boots under -icount and returns the result; `limine` is a BOOTX64.EFI
+    of that loader, or None."""
+    wanted = {image: None for row in rows for image in (row.image, row.minus) if image}
+    paths = write(folder, images(files), wanted)
+    limine_paths = write(folder / "limine", limine_images(limine), wanted) if limine else {}
     figures = []
     for row in rows:
         options = {"memory": "512M", **row.options}
-        leasts = [min(count(boot(paths[image], **options), row.figure) for _ in range(BOOTS))
-                  for image in (row.image, row.minus) if image]
+        leasts = [min(count(boot(paths[image], **options).report(), row.figure)
+                      for _ in range(BOOTS)) for image in (row.image, row.minus) if image]
         least = leasts[0] - sum(leasts[1:])
+        other = min(count_limine(boot(limine_paths[row.image], debug_exit=True, **options).serial,
+                                 row.image == "module") for _ in range(BOOTS)) \
+            if row.image in limine_paths else None
         figures.append({"name": row.name, "instructions": least, "goal": row.goal,
-                        "met": least <= row.goal})
+                        "met": None if row.goal is None else least <= row.goal, "limine": other})
     return figures
 
 
 def show(figures):
-    print(f"{f'least of {BOOTS} boots':32}{'instructions':>14}{'goal':>14}  met")
+    print(f"{f'least of {BOOTS} boots':32}{'instructions':>14}{'goal':>14}  {'met':3}{'Limine 8':>16}")
     for row in figures:
-        print(f"{row['name']:32}{row['instructions']:>14,}{row['goal']:>14,}  "
-              f"{'yes' if row['met'] else 'NO'}")
+        goal, limine = (f"{value:,}" if value is not None else "-"
+                        for value in (row["goal"], row["limine"]))
+        met = {True: "yes", False: "NO", None: "-"}[row["met"]]
+        print(f"{row['name']:32}{row['instructions']:>14,}{goal:>14}  {met:3}{limine:>16}")
+    if all(row["limine"] is None for row in figures):
+        print("Limine: not measured (LIMINE= is not set)")

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "bench-vmem"
 PROGRAM = ROOT / os.environ.get("SLIPWAY_BUILD", "build") / "bench" / "bench_vmem"
@@ -73,6 +75,14 @@ def test_the_cost_of_a_span_may_grow_with_the_entries_and_no_faster():
         assert bench.make_rows(times, counts)[-1]["met"] is met
 
 
+class Booted:
+    """A result of a boot, as far as rows look at it."""
+
+    def __init__(self, report=None, serial=""):
+        self.report = lambda: report
+        self.serial = serial
+
+
 def load_rows():
     sys.path.insert(0, str(ROOT / "scripts"))
     return importlib.import_module("boot_rows")
@@ -88,11 +98,12 @@ def test_a_row_of_boots_is_the_least_of_them_and_its_goal_is_met_up_to_the_last_
 
         def boot(image, **options):
             booted.append((Path(image).name, options))
-            return {"stage.modules": (50, 50 + next(costs) * ticks + ticks - 1, 7)}
+            return Booted({"stage.modules": (50, 50 + next(costs) * ticks + ticks - 1, 7)})
 
         row = rows.Row("some", 100, "modules", "module", {"disk": "usb"})
         figures = rows.measure(boot, tmp_path, files, [row])
-        assert figures == [{"name": "some", "instructions": least, "goal": 100, "met": met}]
+        assert figures == [{"name": "some", "instructions": least, "goal": 100, "met": met,
+                            "limine": None}]
         assert booted == [("module.img", {"memory": "512M", "disk": "usb"})] * 3
 
 
@@ -101,16 +112,79 @@ def test_a_row_may_be_what_two_images_differ_in(tmp_path):
     costs = {"hashed.img": iter([900, 700, 800]), "small.img": iter([30, 20, 10])}
 
     def boot(image, **_):
-        return {"stage.modules": (0, next(costs[Path(image).name]) * rows.qemu.ICOUNT_TICKS, 7)}
+        return Booted({"stage.modules": (0, next(costs[Path(image).name]) * rows.qemu.ICOUNT_TICKS, 7)})
 
     files = {"kernel.elf": rows.common.REFERENCE, "slipway.conf": b"cmdline = x"}
     row = rows.Row("some", 700, "modules", "hashed", {}, minus="small")
     assert rows.measure(boot, tmp_path, files, [row])[0]["instructions"] == 690
 
 
-def test_the_rows_have_a_goal_each_and_every_disk_has_one():
+def test_a_row_without_a_goal_is_neither_met_nor_missed(tmp_path, capsys):
+    rows = load_rows()
+    files = {"kernel.elf": rows.common.REFERENCE, "slipway.conf": b"cmdline = x"}
+    row = rows.Row("some", None, "total", "plain", {})
+    figures = rows.measure(
+        lambda image, **_: Booted({"tsc.loader_entry": 0, "tsc.kernel_entry": 70 * rows.qemu.ICOUNT_TICKS}),
+        tmp_path, files, [row])
+    assert figures == [{"name": "some", "instructions": 70, "goal": None, "met": None, "limine": None}]
+    rows.show(figures)
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split() == ["some", "70", "-", "-", "-"]
+    assert said[2] == "Limine: not measured (LIMINE= is not set)"
+
+
+def test_limine_is_measured_from_its_start_to_its_kernel_on_files_of_the_same_size(tmp_path, capsys):
+    rows = load_rows()
+    limine = tmp_path / "limine.efi"
+    limine.write_bytes(b"a loader")
+    files = {"kernel.elf": rows.common.REFERENCE, "slipway.conf": b"cmdline = x"}
+    costs = iter([9, 5, 7, 30, 10, 20])
+    sizes = {}
+
+    def boot(image, debug_exit=False, **options):
+        assert options == {"memory": "512M", "disk": "nvme"}
+        if not debug_exit:
+            return Booted({"stage.modules": (0, 0, 0)})
+        assert Path(image).parent.name == "limine"
+        sizes[Path(image).name] = Path(image).stat().st_size
+        bytes_ = rows.MODULE_BYTES if "module" in image.name else 0
+        end = 0x100 + next(costs) * rows.qemu.ICOUNT_TICKS
+        return Booted(serial=f"START 0x100\nLIMINE-KERNEL {end:016x} {bytes_:016x}\n")
+
+    wanted = [rows.Row(name, 1, "modules", name, {"disk": "nvme"}) for name in ("plain", "module", "small")]
+    figures = rows.measure(boot, tmp_path, files, wanted, limine=limine)
+    assert [row["limine"] for row in figures] == [5, 10, None]
+    assert sizes["module.img"] == (tmp_path / "module.img").stat().st_size
+    rows.show(figures)
+    assert "not measured" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("serial", ["START 0x100\n", f"START 0x100\nLIMINE-KERNEL {9:016x} {5:016x}\n"])
+def test_a_limine_that_did_not_do_all_is_no_figure(serial):
+    rows = load_rows()
+    with pytest.raises(rows.qemu.BootError):
+        rows.count_limine(serial, has_module=True)
+
+
+def test_the_kernel_for_limine_asks_it_as_its_protocol_wants(tmp_path):
+    rows = load_rows()
+    kernel = rows.LIMINE_KERNEL.read_bytes()
+    for first in (0xf9562b2d5c95a6c8, 0xc7b1dd30df4c8b88):  # the base revision's tag, requests
+        assert kernel.find(first.to_bytes(8, "little")) % 8 == 0
+    large = tmp_path / "large.elf"
+    large.write_bytes(rows.with_segment(kernel, 1 << 20))
+    said = subprocess.run(["readelf", "-lW", large], capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    loads = [line.split() for line in said.stdout.splitlines() if line.startswith("  LOAD")]
+    assert len(loads) == 5
+    assert all(int(load[2], 0) >= 0xffffffff80000000 for load in loads)
+
+
+def test_the_rows_have_names_and_every_disk_has_one():
     rows = load_rows().ROWS
     assert len({row.name for row in rows}) == len(rows)
+    assert {row.name for row in rows if row.goal is None} == {
+        "1000 memory descriptors more", "module of 1 MiB, virtio", "module of 8 MiB, virtio"}
     disks = [row.options.get("disk", "virtio") for row in rows if row.image == "module"]
     assert sorted(disks) == ["ahci", "nvme", "usb", "virtio"]
 

@@ -17,7 +17,7 @@ from qemu import boot, parse_report
 COMMANDS = ["all", "run", "test", "test-unit", "test-boot", "fuzz", "bench", "check", "image",
             "install", "debug", "clean", "help"]
 VARIABLES = ["MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE", "CMDLINE", "LIMIT",
-             "KERNEL"]
+             "KERNEL", "LIMINE"]
 # Commands that the Makefile, the scripts and the tests run, and that a bare Debian lacks.
 TOOLS = ["gcc", "g++", "clang", "clang++", "clang-format", "clang-tidy", "ld", "objcopy", "ar", "nm",
          "make", "mformat", "mcopy", "mmd", "qemu-system-x86_64", "gdb", "shellcheck", "pyflakes3",

@@ -1,4 +1,4 @@
-# The programs that measure common/vmem and the frame allocator. What they measure has the flags that
+# The programs that measure common/vmem and the frame allocator, and what boots beside the loader. What they measure has the flags that
 # a kernel gives it, as far as a host program can have them.
 BENCH_CFLAGS   := $(filter-out -mcmodel=kernel,$(KERNEL_CFLAGS))
 BENCH_VMEM_OBJ := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c common/base/fmt*.c))) \
@@ -6,6 +6,7 @@ BENCH_VMEM_OBJ := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c
 BENCH_FRAMES_OBJ := $(call objects,bench/library,$(sort $(wildcard common/frames/*.c common/base/fmt*.c \
                         common/memmap/*.c))) $(call objects,bench/program,tests/bench/bench_frames.c)
 BENCH_PROGRAM  := $(BUILD)/bench/bench_vmem $(BUILD)/bench/bench_frames
+BENCH_BOOT     := $(BUILD)/bench/limine.elf $(TA)/timed.efi $(TA)/fragments.efi
 $(eval $(call compile,bench/library,$$(CC) $$(BENCH_CFLAGS)))
 $(eval $(call compile,bench/program,$$(CC) $$(BASE) -fno-pie -falign-loops=64 -falign-functions=64))
 
@@ -15,9 +16,19 @@ $(BENCH_PROGRAM):
 	@echo '  LINK    $@'
 	$(Q)$(CC) -no-pie $(filter %.o,$^) -lpthread -o $@
 
+# A kernel for another loader, which wants it in the last 2 GiB.
+$(BUILD)/bench/limine.o: tests/bench/limine.S tests/bench/bench.mk
+	@mkdir -p $(@D); echo '  AS      $@'
+	$(Q)$(CC) $(ASM_FLAGS) -c $< -o $@
+$(BUILD)/bench/limine.elf: $(BUILD)/bench/limine.o
+	@echo '  LINK    $@'
+	$(Q)$(LD) $(KERNEL_LFLAGS) -Ttext-segment=0xffffffff80000000 $< -o $@.sym
+	$(Q)$(OBJCOPY) --strip-all $@.sym $@
+
 .PHONY: bench-vmem bench-frames
 bench-vmem: $(BUILD)/bench/bench_vmem ## what the operations of common/vmem cost, against their goals
 	@scripts/bench-vmem
 bench-frames: $(BUILD)/bench/bench_frames ## what the frame allocator costs, against its goals
 	@scripts/bench-frames
-test: $(BENCH_PROGRAM)
+bench: $(BENCH_BOOT)
+test: $(BENCH_PROGRAM) $(BENCH_BOOT)
