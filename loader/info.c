@@ -80,7 +80,6 @@ static uint64_t lay_out(struct info *info, uint64_t start, const struct info_cap
 
 EFI_STATUS info_make(struct info *info, const struct info_capacity *capacity,
                      const struct info_known *known) {
-    *info = (struct info){0};
     info->bytes = align_up(lay_out(info, 0, capacity, known), FRAME_BYTES); // for the size alone
     EFI_STATUS status =
         firmware_alloc_pages(info->bytes, FRAME_BYTES, SLIPWAY_RANGE_BOOT_INFO, &info->phys);

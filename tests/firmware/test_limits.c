@@ -180,6 +180,20 @@ TEST("limits: the parts of the hand-over follow one another, with nothing betwee
     assert_int_equal(info->framebuffers.address, info->modules.address + 3 * info->modules.stride);
 }
 
+TEST("limits: behind the last region of memory and behind the log's NUL nothing is written") {
+    struct slipway_memory fresh;
+    boot_modules(3, 1);
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    memset(&fresh, fake.fresh, sizeof(fresh));
+    uint64_t end = info->memory.address + info->memory.count * sizeof(fresh);
+    assert_true(end + sizeof(fresh) <= info->ranges.address); // there is room
+    assert_memory_equal((const void *)(uintptr_t)end, &fresh, sizeof(fresh));
+    const uint8_t *log = (const uint8_t *)(uintptr_t)info->log.address;
+    assert_int_equal(log[info->log.bytes], 0);
+    assert_int_equal(log[info->log.bytes + 1], fake.fresh);
+}
+
 TEST("limits: when page 0 is given and no other run is left, nothing is allocated and it is said") {
     setup_boot(NULL);
     fake_boot();
