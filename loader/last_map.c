@@ -178,11 +178,10 @@ static EFI_STATUS check_ranges(const struct space *space) {
 
 // True when RAM of the map is exactly what the tables map as RAM.
 static bool ram_is_unchanged(const struct space *space) {
-    struct plan_range difference[1];
-    return plan_find_unmapped(&space->plan, space->info->mappings, space->mapping_count, difference,
-                              1) == 0 &&
-           plan_find_stale(&space->plan, space->info->mappings, space->mapping_count, difference,
-                           1) == 0;
+    const struct slipway_mapping *mappings = space->info->mappings;
+    uint64_t count = space->mapping_count;
+    return plan_find_unmapped(&space->plan, mappings, count, NULL, 0) == 0 &&
+           plan_find_stale(&space->plan, mappings, count, NULL, 0) == 0;
 }
 
 // ---- Where RAM has changed

@@ -231,6 +231,7 @@ struct fake {
     bool has_attributes;       // the firmware changes those that are rights, if it is asked to,
     uint64_t attributes;       // which pages have when they are allocated
     uint8_t fresh;             // fills pages that were just allocated
+    bool leaves_no_gaps;       // between runs of pages
     bool has_no_room_for_code; // AllocatePages has no page below a limit
     uint32_t gives_page_0;     // the AllocatePages of this number, from 1, returns address 0
     uint64_t fail_at;          // the call of this number, from 1, fails with fail_status

@@ -308,13 +308,15 @@ uint64_t fake_allocated_pages(void) {
     return count;
 }
 
-// From the top, with a page to spare on both sides; 0, which is never free, if there is no room.
+// From the top, with a page to spare on both sides unless the test wants none; 0, which is never
+// free, if there is no room.
 static uint64_t find_room(const struct piece *piece, uint64_t pages) {
     uint64_t run = 0;
+    uint64_t guards = fake.leaves_no_gaps ? 0 : GUARDS;
     for (uint64_t page = piece->pages; page-- != piece->first;) {
         run = piece->types[page] == EfiConventionalMemory ? run + 1 : 0;
-        if (run == pages + GUARDS)
-            return page + GUARDS / 2;
+        if (run == pages + guards)
+            return page + guards / 2;
     }
     return 0;
 }

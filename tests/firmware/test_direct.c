@@ -81,6 +81,26 @@ TEST("other CPUs have their stacks there, each between two guards, parked or not
     }
 }
 
+// Boots with a large module, above which the rest of its alignment is free, and a stack there. How
+// much is left between the two.
+static uint64_t boot_above_module(uint64_t stack_bytes) {
+    setup_boot("module = \\large\n");
+    fake_add_file("\\large", NULL, MIB(2));
+    fake.leaves_no_gaps = true;
+    wish((struct slipway_note_wishes){.stack_bytes = stack_bytes});
+    fake_boot();
+    const struct slipway_boot_info *info = expect_direct();
+    const struct slipway_range *module = setup_find_range(info, SLIPWAY_RANGE_MODULE, 0);
+    const struct slipway_range *guard = setup_find_range(info, SLIPWAY_RANGE_GUARD, 0);
+    return guard->start_phys - (module->start_phys + module->bytes);
+}
+
+TEST("a guard that begins where another run of pages ends is told apart from it") {
+    uint64_t left = boot_above_module(FRAME_BYTES);
+    assert_in_range(left, FRAME_BYTES, MIB(2));
+    assert_int_equal(boot_above_module(FRAME_BYTES + left), 0);
+}
+
 TEST("a framebuffer for which the direct map has no room is left out, and another is not") {
     const uint64_t bases[] = {SLIPWAY_WINDOW_BASE - GIB(512), UINT64_C(0xff00000000000000)};
     const uint64_t rooms[] = {GIB(512), SLIPWAY_HHDM_MAX_BYTES};
