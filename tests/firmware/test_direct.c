@@ -227,3 +227,21 @@ TEST("RAM that appears in a framebuffer ends the boot, after a refused exit the 
         picture_unmap(pixels, 640, 480);
     }
 }
+
+TEST("RAM in any framebuffer that is mapped ends the boot, and in one that is left out does not") {
+    setup_boot(NULL);
+    fake_add_display(LOW_SCREEN, 640, 480);
+    fake_add_display(0x60000000, 640, 480);
+    fake.before_map = add_ram_under_screen;
+    when = READING_FIRST;
+    wish((struct slipway_note_wishes){0});
+    fake_boot();
+    setup_expect_failure(
+        "memory map: RAM has appeared in the framebuffer at 0x60000000, 1228800 bytes");
+    setup_boot(NULL);
+    fake_add_display(LOW_SCREEN, 640, 480);
+    fake_add_display(FAKE_HIGH_PHYS, 640, 480);
+    wish((struct slipway_note_wishes){0});
+    fake_boot();
+    assert_int_equal(expect_direct()->framebuffers.count, 1);
+}

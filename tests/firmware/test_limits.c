@@ -38,11 +38,9 @@ static void demote(uint32_t reading) {
         fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES, EfiConventionalMemory);
 }
 
-static void boot_many_modules(uint32_t count) {
-    boot_modules(count, 1);
-    fake_add_cpu(1); // for the CPUs' memory and a startup page
-    setup_wishes(
-        (struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS});
+// With all the RAM demoted that can be.
+static void boot_demoted(uint32_t flags) {
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = flags});
     fake.mtrr_cap = MTRR_CAP_FIXED | DEMOTED;
     for (uint32_t i = 0; i < DEMOTED; i++)
         setup_add_mtrr(i, FAKE_HIGH_PHYS + i * MIB(4), MIB(2), SLIPWAY_MTRR_UC);
@@ -50,6 +48,12 @@ static void boot_many_modules(uint32_t count) {
     fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiReservedMemoryType);
     fake.before_map = demote;
     fake_boot();
+}
+
+static void boot_many_modules(uint32_t count) {
+    boot_modules(count, 1);
+    fake_add_cpu(1); // for the CPUs' memory and a startup page
+    boot_demoted(SLIPWAY_NOTE_CPUS);
 }
 
 TEST(
@@ -75,25 +79,28 @@ TEST(
     }
 }
 
-// How many ranges are listed with so many CPUs and such wishes, and as much RAM demoted as can be.
-static uint32_t count_ranges(uint32_t flags) {
+// How many ranges are listed with CPUs and such wishes, and for how many more there is room.
+static uint32_t count_ranges(uint32_t flags, uint64_t *ret_room) {
     boot_modules(3, 1);
     for (uint32_t i = 1; i <= CPUS; i++)
         fake_add_cpu(100 + i);
-    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION, .flags = flags});
-    fake.exit_refusals = 1;
-    fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiReservedMemoryType);
-    fake.before_map = demote;
-    fake_boot();
+    boot_demoted(flags);
     const struct slipway_boot_info *info = setup_expect_kernel();
-    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, DEMOTED - 1));
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2 * DEMOTED - 1));
+    uint64_t capacity = (info->modules.address - info->ranges.address) / info->ranges.stride;
+    *ret_room = capacity - info->ranges.count;
     return info->ranges.count;
 }
 
 TEST("limits: guards of stacks in the direct map come to all of these") {
     // Two of the boot stack, and of the others as many as there are guards and stacks.
-    assert_int_equal(count_ranges(SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT),
-                     count_ranges(SLIPWAY_NOTE_CPUS) + 2 + CPUS + 1 + CPUS);
+    uint64_t room, room_without;
+    uint32_t without = count_ranges(SLIPWAY_NOTE_CPUS, &room_without);
+    assert_int_equal(count_ranges(SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT, &room),
+                     without + 2 + CPUS + 1 + CPUS);
+    // The list has not moved; three guards cut nothing: they are at the ends of their runs.
+    assert_int_equal(room_without, 1);
+    assert_int_equal(room, 1 + 3);
 }
 
 TEST("limits: with a thousand modules each is what its line says, and a failure gives all back") {
@@ -317,12 +324,14 @@ TEST("limits: the audit has a bit for every table, however many there are, and n
     }
 }
 
-// What the loader takes for its scratch memory when the map has so many descriptors more.
-static uint64_t scratch_bytes(uint64_t more) {
+// What the loader takes for its scratch memory with so many modules, and when the map has so many
+// descriptors more. Modules bring none: there are no gaps between runs.
+static uint64_t scratch_bytes(uint64_t more, uint32_t modules) {
     static const char want[] = "scratch memory: no room for ";
     const char *found = NULL;
     for (uint64_t call = 1; found == NULL; call++) {
-        setup_boot(NULL);
+        boot_modules(modules, 1);
+        fake.leaves_no_gaps = true;
         for (uint64_t i = 0; i < more; i++)
             fake_add_memory(UINT64_C(0x1000000000) + i * GIB(1), FRAME_BYTES,
                             EfiReservedMemoryType);
@@ -335,9 +344,12 @@ static uint64_t scratch_bytes(uint64_t more) {
     return strtoull(found + strlen(want), NULL, 10);
 }
 
-TEST("limits: scratch memory has room for regions, mappings and events of a map twice as large") {
+TEST("limits: scratch memory has room for a map twice as large, and for all that is claimed") {
     enum { MORE = 8 };
-    uint64_t each = 4 * (sizeof(struct memmap_region) + 2 * sizeof(struct slipway_mapping)) +
-                    2 * 6 * sizeof(uint64_t);
-    assert_int_equal(scratch_bytes(MORE) - scratch_bytes(0), 2 * MORE * each);
+    const uint64_t of_region = sizeof(struct memmap_region) + 2 * sizeof(struct slipway_mapping);
+    const uint64_t of_events = 2 * sizeof(uint64_t); // sorted from one array into another
+    uint64_t before = scratch_bytes(0, 1);
+    assert_int_equal(scratch_bytes(MORE, 1) - before, 2 * MORE * (4 * of_region + 6 * of_events));
+    assert_int_equal(scratch_bytes(0, 1 + MORE) - before,
+                     MORE * (2 * of_region + 2 * of_events + sizeof(struct memmap_claim)));
 }

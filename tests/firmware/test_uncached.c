@@ -45,6 +45,25 @@ TEST("a single range of RAM that is not write-back is left out") {
     assert_non_null(strstr(fake.com1, "\nslipway: RAM at 0x100300000, 65536 bytes, is not "));
 }
 
+// The first hole splits a leaf of 1 GiB and one of 2 MiB: together they need all spare tables.
+static void punch_holes(uint32_t reading) {
+    for (uint64_t i = 0; reading == 3 && i < 15; i++)
+        fake_add_memory(FAKE_HIGH_PHYS + MIB(2) * i, FRAME_BYTES, EfiReservedMemoryType);
+}
+
+TEST(
+    "all RAM that is not write-back is planned for: after a refused exit all spare tables are there") {
+    setup_boot(NULL);
+    for (uint32_t i = 0; i < 3; i++)
+        setup_add_mtrr(i, FAKE_HIGH_PHYS + GIB(1) + i * MIB(4), FRAME_BYTES, SLIPWAY_MTRR_UC);
+    fake.exit_refusals = 1;
+    fake.before_map = punch_holes;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2));
+    assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 3));
+}
+
 TEST("ranges of RAM that is not write-back stand in order among the loader's own") {
     setup_boot(NULL);
     setup_add_mtrr(0, MIB(2), KIB(64), SLIPWAY_MTRR_UC); // below them
