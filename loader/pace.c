@@ -3,7 +3,7 @@
 
 #include "common/base/arith.h"
 
-enum { GROWTH = 8 };
+enum { DOUBLINGS = 3 }; // of a chunk after a read
 
 struct pace pace_begin(void) {
     return (struct pace){.chunk = PACE_FIRST, .best = PACE_FIRST};
@@ -12,7 +12,7 @@ struct pace pace_begin(void) {
 // The next chunk, as far as it is expected to take no longer than a read should.
 static void grow(struct pace *pace, uint64_t cost) {
     uint64_t chunk = pace->chunk;
-    for (unsigned factor = 1; factor < GROWTH && chunk < PACE_MOST; factor *= 2) {
+    for (unsigned i = 0; i < DOUBLINGS && chunk < PACE_MOST; i++) {
         if (2 * (chunk / PACE_FIRST) > PACE_COUNTS_MOST / cost)
             break;
         chunk *= 2;
@@ -48,11 +48,10 @@ void pace_note(struct pace *pace, uint64_t asked, uint64_t got, uint64_t counts)
 }
 
 bool pace_shrink(struct pace *pace, uint64_t asked) {
-    if (asked <= PACE_LEAST)
+    if (asked <= PACE_LEAST) // which is a power of two, as chunks are
         return false;
     while (pace->chunk >= asked)
         pace->chunk /= 2;
-    pace->chunk = max_u64(pace->chunk, PACE_LEAST);
     pace->is_settled = true;
     return true;
 }

@@ -116,7 +116,21 @@ TEST("pace: it grows to what should take 10^9 counts, as far as that is known, a
         for (int reads = 0; reads < 6; reads++)
             note(&pace, costs[i][0]);
         assert_int_equal(pace.chunk, MIB(1) * costs[i][1]);
+        note(&pace, UINT64_C(1) << 40); // it stays there
+        assert_int_equal(pace.chunk, MIB(1) * costs[i][1]);
     }
+}
+
+TEST(
+    "pace: less than a count a MiB counts as one, and of chunks that cost as much the first is best") {
+    struct pace pace = pace_begin();
+    note(&pace, 1);
+    note(&pace, 1);
+    pace_note(&pace, pace.chunk, pace.chunk, 1);
+    assert_int_equal(pace.chunk, MIB(64));
+    note(&pace, 2);
+    assert_int_equal(pace.chunk, MIB(1));
+    assert_true(pace.is_settled);
 }
 
 TEST("pace: a short read, one of less than a chunk, and one that took no time say nothing") {
