@@ -36,7 +36,7 @@ EFI_STATUS digest_read_file(struct file *file, void *destination,
     sha256_end(&hash, ret_digest);
     if (wanted->line == 0 || memcmp(ret_digest, wanted->bytes, SHA256_BYTES) == 0)
         return EFI_SUCCESS;
-    char text[2 * (2 * SHA256_BYTES + 8)];
+    char text[2 * 2 * SHA256_BYTES + sizeof(", not ")];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
     print_digest(&sink, ret_digest);

@@ -21,9 +21,9 @@ static bool host_has_sha(void) {
 
 static uint32_t leaves, has_ssse3, has_sha;
 
-static struct cpuid answer(uint32_t leaf, [[maybe_unused]] uint32_t subleaf) {
+static struct cpuid answer(uint32_t leaf, uint32_t subleaf) {
     return (struct cpuid){.eax = leaf == 0 ? leaves : 0,
-                          .ebx = leaf == 7 ? has_sha << 29 : 0,
+                          .ebx = leaf == 7 && subleaf == 0 ? has_sha << 29 : 0,
                           .ecx = leaf == 1 ? has_ssse3 << 9 : 0};
 }
 
@@ -171,6 +171,29 @@ TEST("digest: one bit anywhere in a file, and short reads, make no difference bu
     fake_boot();
     setup_expect_return(&line);
     assert_non_null(strstr(line, "\\boot\\initrd.img: its SHA-256 is "));
+}
+
+TEST(
+    "digest: what is read of a file later is in no digest, whether the first reading failed or not") {
+    static struct file file;
+    static uint8_t bytes[SETUP_MODULE_BYTES];
+    const struct config_digest any = {0};
+    uint8_t digest[SHA256_BYTES];
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot(); // which leaves the firmware's tables known
+    for (uint32_t fails = 0; fails < 2; fails++) {
+        fake_add_file("\\file", setup_module, SETUP_MODULE_BYTES);
+        assert_int_equal(file_open_volume(), EFI_SUCCESS);
+        assert_int_equal(file_open(&file, (struct config_text){"\\file", 5}, ""), EFI_SUCCESS);
+        fake.refused = fails ? FAKE_READ : FAKE_NONE;
+        fake.fail_status = EFI_DEVICE_ERROR;
+        assert_int_equal(digest_read_file(&file, bytes, &any, digest),
+                         fails ? EFI_DEVICE_ERROR : EFI_SUCCESS);
+        assert_null(file.hash);
+        file_close(&file);
+        file_close_volume();
+    }
 }
 
 TEST("digest: a kernel that there is no room to check is refused") {
