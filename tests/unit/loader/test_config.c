@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 // A text in a heap block of exactly its size.
 static char *exact(const char *text, uint64_t bytes) {
@@ -138,6 +139,7 @@ TEST("config: a resolution is two numbers of 1 to 65535, and anything else is no
         "1024x-768",  "65536x768",      "1024x65536",
         "Native",     "+1024x768",      "1024",
         "1024x768 ,", "4294968320x768", "1024x18446744073709552384",
+        "1024x76:",   "1024x76/",
     };
     for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char text[80], message[160];
@@ -407,6 +409,12 @@ TEST("config: a file of 2 GiB or more is refused by its size") {
     struct sink sink = fmt_buffer_sink(&buffer);
     config_error_print(&sink, &error);
     assert_string_equal(printed, "2147483648 bytes, more than 2147483647");
+    char *text = mmap(NULL, bytes - 1, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(text, MAP_FAILED);
+    memcpy(text, "\a\n", 2); // all that is read of it
+    assert_int_equal(config_parse(text, bytes - 1, NULL, &config, &error), CONFIG_ERR_CONTROL);
+    munmap(text, bytes - 1);
 }
 
 TEST("config: a text cut at any byte is accepted or refused, and never read past its end") {
