@@ -241,13 +241,11 @@ TEST("limits: sizes near 2^64, and none, are refused without asking the firmware
                      EFI_OUT_OF_RESOURCES);
 }
 
-TEST("limits: the list of runs grows with them, has itself in it, and is given back with them") {
-    enum { RUNS = 2000 };
+// Allocates runs and gives them back, all at once.
+static void allocate_runs(uint64_t runs) {
     uint64_t start, count;
-    setup_boot(NULL);
-    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
-    fake_boot(); // which leaves the firmware's tables known
-    for (uint64_t i = 0; i < RUNS; i++) {
+    uint64_t list_pages = 0;
+    for (uint64_t i = 0; i < runs; i++) {
         assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, SLIPWAY_RANGE_MODULE, &start),
                          EFI_SUCCESS);
         const struct firmware_range *ranges = firmware_ranges(&count);
@@ -260,12 +258,42 @@ TEST("limits: the list of runs grows with them, has itself in it, and is given b
         assert_int_equal(modules, i + 1);
         assert_true(count - modules <= 1);
         assert_int_equal(fake_allocated_pages(), pages);
+        if (pages - modules != list_pages) // twice as large each time
+            assert_int_equal(pages - modules, list_pages == 0 ? 1 : 2 * list_pages);
+        list_pages = pages - modules;
     }
-    assert_int_equal(count, RUNS + 1);
-    assert_true(fake.allocations < RUNS + 10);
+    assert_int_equal(count, runs + 1);
     firmware_free_all();
     assert_int_equal(fake_allocated_pages(), 0);
     assert_string_equal(fake.breach, "");
+}
+
+TEST("limits: the list of runs grows with them, has itself in it, and is given back with them") {
+    enum { RUNS = 2000 };
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot(); // which leaves the firmware's tables known
+    allocate_runs(RUNS);
+    assert_true(fake.allocations < RUNS + 10);
+    allocate_runs(50); // with a list as at first
+}
+
+TEST("limits: any run can be given back alone, the first of the list too") {
+    enum { RUNS = 3 };
+    uint64_t starts[RUNS];
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot();
+    for (uint64_t freed = 0; freed < RUNS; freed++) {
+        for (uint64_t i = 0; i < RUNS; i++)
+            assert_int_equal(firmware_alloc_pages(1, FRAME_BYTES, SLIPWAY_RANGE_MODULE, &starts[i]),
+                             EFI_SUCCESS);
+        firmware_free_pages(starts[freed]);
+        assert_int_equal(fake_allocated_pages(), RUNS - 1);
+        firmware_free_all();
+        assert_int_equal(fake_allocated_pages(), 0);
+        assert_string_equal(fake.breach, "");
+    }
 }
 
 TEST("limits: when the list of runs cannot grow nothing is allocated, and nothing lost") {
@@ -292,6 +320,18 @@ TEST("limits: when the list of runs cannot grow nothing is allocated, and nothin
     }
     firmware_free_all();
     assert_int_equal(fake_allocated_pages(), 0);
+}
+
+TEST("limits: the last of the firmware's tables is found, and what lies behind it is none") {
+    static const EFI_GUID guid = {0x12345678, 0x9abc, 0xdef0, {1, 2, 3, 4, 5, 6, 7, 8}};
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake.tables[0] = (EFI_CONFIGURATION_TABLE){guid, config};
+    fake.table_count = 1;
+    fake_boot();
+    assert_ptr_equal(firmware_table(&guid), config);
+    ST->NumberOfTableEntries--;
+    assert_null(firmware_table(&guid));
 }
 
 // Each hole needs a table of its own: together all the spare ones.
