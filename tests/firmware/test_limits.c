@@ -87,7 +87,7 @@ static uint32_t count_ranges(uint32_t flags, uint64_t *ret_room) {
     boot_demoted(flags);
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_non_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 2 * DEMOTED - 1));
-    uint64_t capacity = (info->modules.address - info->ranges.address) / info->ranges.stride;
+    uint64_t capacity = (info->kernel_pieces.address - info->ranges.address) / info->ranges.stride;
     *ret_room = capacity - info->ranges.count;
     return info->ranges.count;
 }
