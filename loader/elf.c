@@ -68,6 +68,10 @@ enum elf_status elf_parse_header(const void *head, uint64_t head_bytes, uint64_t
         .phdrs_bytes = (uint64_t)raw.phdr_count * raw.phdr_bytes,
         .phdr_count = raw.phdr_count,
         .phdr_bytes = raw.phdr_bytes,
+        .shdrs_offset = raw.shdrs_offset,
+        .shdr_count = raw.shdr_count,
+        .shdr_bytes = raw.shdr_bytes,
+        .names_index = raw.names_index,
     };
     return ELF_OK;
 }

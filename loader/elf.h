@@ -38,6 +38,7 @@ enum elf_status {
     ELF_ERR_PHDRS_NONE,
     ELF_ERR_PHDRS_MANY,
     ELF_ERR_PHDRS_OUTSIDE, // a: offset, b: bytes, c: bytes of the file
+    ELF_ERR_READ,          // a: offset, b: bytes; of elf_reader, which knows why
     // the segments
     ELF_ERR_TWICE, // index, other; a: p_type of both
     ELF_ERR_SEGMENTS_NONE,
@@ -89,7 +90,6 @@ enum elf_status {
     ELF_IS_MULTIBOOT,
     ELF_IS_MULTIBOOT2,
     ELF_IS_LIMINE,
-    ELF_IS_UNLISTED, // a kernel with a Slipway note, but in no PT_NOTE
 };
 
 // Why a file was refused, with the numbers of the message. Their meaning stands with each status.
@@ -118,6 +118,11 @@ struct elf_header_view {
     uint64_t phdrs_bytes;  // all of them: phdr_count * phdr_bytes
     uint32_t phdr_count;   // 1 to 65534
     uint32_t phdr_bytes;
+    // Of the section headers, unchecked: elf_find_sections does that.
+    uint64_t shdrs_offset;
+    uint32_t shdr_count;
+    uint32_t shdr_bytes;
+    uint32_t names_index;
 };
 
 // Checks the first `head_bytes` bytes of a file of `file_bytes` bytes (any number, 0 included; the
@@ -155,7 +160,8 @@ struct elf_tls {
     uint64_t align; // a power of two
 };
 
-struct elf_note_range {
+// A part of the file.
+struct elf_range {
     uint64_t file_offset;
     uint64_t bytes;
 };
@@ -184,7 +190,7 @@ struct elf_image {
     uint64_t relro_start;
     uint64_t relro_end;
     struct elf_tls tls;
-    struct elf_note_range *notes; // non-empty, inside the file
+    struct elf_range *notes; // non-empty, inside the file
     uint32_t note_count;
 };
 
@@ -217,8 +223,8 @@ uint64_t elf_lists_bytes(uint32_t phdr_count);
 // ELF_IS_... status), and the signature's offset in the file as a.
 //
 // It has two uses. Where the headers are refused, the origin in the first ELF_ORIGIN_BYTES explains
-// why. A kernel without a Slipway note is refused if one of its segments has an origin: it would
-// wait for another loader's answers.
+// why. A kernel without a Slipway note (elf_find_wishes) is refused if one of its segments has an
+// origin: it would wait for another loader's answers.
 [[nodiscard]] bool elf_find_origin(const void *bytes, uint64_t count, uint64_t offset,
                                    struct elf_error *ret_origin);
 
@@ -256,3 +262,54 @@ void elf_write_memory(const struct elf_memory *memory, uint64_t virt, const void
 [[nodiscard]] enum elf_status elf_relocate(const struct elf_image *image,
                                            const struct elf_memory *memory,
                                            struct elf_error *ret_error);
+
+// Reads of the file what the image does not have.
+struct elf_reader {
+    // Returns the `bytes` bytes, not 0, at `offset`, all in the file, called `what` in messages.
+    // They are valid until the next call. Null if they cannot be read, which `read` reports.
+    const void *(*read)(void *context, uint64_t offset, uint64_t bytes, const char *what);
+    void *context;
+    uint64_t file_bytes;
+};
+
+// The section headers: ELF_SECTION_BYTES each, the first is no section's.
+struct elf_sections {
+    struct elf_range headers;
+    uint32_t count;
+    uint32_t names_index; // of the section with their names; 0: there is none
+};
+#define ELF_SECTION_BYTES 64
+#define ELF_SYMBOL_BYTES  24
+
+// Finds the section headers, which a kernel need not have. Where they do not lie in the file, or
+// are of another size, it has none, and all of the result is 0. Fails by ELF_ERR_READ alone.
+[[nodiscard]] enum elf_status elf_find_sections(const struct elf_header_view *header,
+                                                const struct elf_reader *reader,
+                                                struct elf_sections *ret_sections,
+                                                struct elf_error *ret_error);
+
+// Finds the kernel's wishes where linker scripts leave them: in every PT_NOTE; if they are in none,
+// in every section of type SHT_NOTE; and else, at multiples of 4, in the file's bytes of the
+// segments, as they stand in `memory`, not yet relocated. Results are those of elf_parse_note, with
+// *found false before. In the first of the three places with wishes they may be but once. Section
+// headers are read only without wishes in a PT_NOTE, and the image is searched only without them in
+// both.
+[[nodiscard]] enum elf_status
+elf_find_wishes(const struct elf_header_view *header, const struct elf_image *image,
+                const struct elf_memory *memory, const struct elf_reader *reader,
+                struct slipway_note_wishes *wishes, bool *found, struct elf_error *ret_error);
+
+// What of the file SLIPWAY_NOTE_SYMBOLS brings. A part that the file does not have, or has
+// wrongly, has 0 bytes. Symbols without names are none. The contents are not looked at.
+struct elf_symbols {
+    struct elf_range sections;      // whole entries of ELF_SECTION_BYTES,
+    struct elf_range section_names; // 0 without sections
+    struct elf_range symbols;       // whole entries of ELF_SYMBOL_BYTES: of the first SHT_SYMTAB,
+    struct elf_range symbol_names;  // 0 without symbols
+};
+
+// Finds these parts by the section headers. Fails by ELF_ERR_READ alone.
+[[nodiscard]] enum elf_status elf_find_symbols(const struct elf_header_view *header,
+                                               const struct elf_reader *reader,
+                                               struct elf_symbols *ret_symbols,
+                                               struct elf_error *ret_error);

@@ -25,6 +25,7 @@ static const char *const templates[] = {
         "65535 or more program headers (PN_XNUM), of which 65534 are supported; put more sections into a segment",
     [ELF_ERR_PHDRS_OUTSIDE] =
         "the program headers, $B bytes at offset $a, lie outside the file of $C bytes",
+    [ELF_ERR_READ] = "cannot read $B bytes at offset $a",
 
     [ELF_ERR_TWICE] = "program header $i: a second $n, the first is $o",
     [ELF_ERR_SEGMENTS_NONE] = "nothing to load",
@@ -50,7 +51,7 @@ static const char *const templates[] = {
     [ELF_ERR_TLS_ALIGN] =
         "the thread-local data (program header $i) at $a is not aligned to $b, a power of two up to 1 GiB",
 
-    [ELF_ERR_NOTE_NONE] = "no PT_NOTE holds a SLIPWAY_KERNEL_NOTE",
+    [ELF_ERR_NOTE_NONE] = "no SLIPWAY_KERNEL_NOTE",
     [ELF_ERR_NOTE_TRUNCATED] =
         "the Slipway note, $C bytes at byte $A, runs past the end of its $B bytes of notes",
     [ELF_ERR_NOTE_TWICE] = "a second Slipway note (at byte $A of its $B bytes of notes)",
@@ -96,8 +97,6 @@ static const char *const templates[] = {
         "made for the Multiboot2 protocol (its magic is at offset $a): use a loader of that protocol",
     [ELF_IS_LIMINE] =
         "made for the Limine protocol (its magic is at offset $a): use a loader of that protocol",
-    [ELF_IS_UNLISTED] =
-        "the one at offset $a lies outside: add a PT_NOTE to the PHDRS of the linker script",
 };
 
 struct number_name {

@@ -26,6 +26,28 @@ enum {
     ELF_PN_XNUM = 0xffff, // the real number is elsewhere
 };
 
+// e_shstrndx; sh_type
+enum {
+    ELF_SHN_XINDEX = 0xffff, // the real index is sh_link of the first section header
+    ELF_SHT_SYMTAB = 2,
+    ELF_SHT_STRTAB = 3,
+    ELF_SHT_NOTE = 7,
+};
+
+struct elf64_shdr {
+    uint32_t name;
+    uint32_t type;
+    uint64_t flags;
+    uint64_t virt;
+    uint64_t offset;
+    uint64_t bytes;
+    uint32_t link;
+    uint32_t info;
+    uint64_t align;
+    uint64_t entry_bytes;
+};
+_Static_assert(sizeof(struct elf64_shdr) == 64);
+
 struct elf64_header {
     uint8_t ident[ELF_IDENT_BYTES];
     uint16_t type;

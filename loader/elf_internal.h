@@ -15,6 +15,15 @@ static inline enum elf_status elf_fail(struct elf_error *ret_error, struct elf_e
 // True if the `bytes` bytes at `at` (any number) begin with the head of a Slipway note.
 bool elf_is_note(const uint8_t *at, uint64_t bytes);
 
+// Reads this part, called `what` in messages. Fails by ELF_ERR_READ.
+enum elf_status elf_read_part(const struct elf_reader *reader, struct elf_range range,
+                              const char *what, const void **ret_part, struct elf_error *ret_error);
+
+// True, with its range, if section `index` is of this type and has bytes, all of them in the file.
+// `headers` are all section headers.
+bool elf_section_range(const struct elf_reader *reader, const uint8_t *headers, uint32_t index,
+                       uint32_t type, struct elf_range *ret_range);
+
 // The segment with all of [virt, virt + bytes) in its memory (run addresses), or null.
 const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,
                                            uint64_t bytes);

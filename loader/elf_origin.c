@@ -8,19 +8,13 @@
 #include "common/base/arith.h"
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "loader/elf_internal.h"
 
 #define LIMINE_REQUEST UINT64_C(0xc7b1dd30df4c8b88)
 #define LIMINE_MARKER  UINT64_C(0xf6b8f4b39de7d1ae)
 
-// Words of the Slipway note: its type with the first half of its name, and its name. The note is
-// aligned to 4, so one of the two words is aligned to 8.
-#define NOTE_TYPE_NAME UINT64_C(0x70696c5300000001)
-#define NOTE_NAME      UINT64_C(0x0079617770696c53)
-
-// The bits in which these four agree. One comparison rules out 99 of 100 words of a real kernel.
-#define ALL_SET   (LIMINE_REQUEST & LIMINE_MARKER & NOTE_TYPE_NAME & NOTE_NAME)
-#define ALL_CLEAR (~(LIMINE_REQUEST | LIMINE_MARKER | NOTE_TYPE_NAME | NOTE_NAME))
+// The bits in which these two agree. One comparison rules out nearly all words of a real kernel.
+#define ALL_SET   (LIMINE_REQUEST & LIMINE_MARKER)
+#define ALL_CLEAR (~(LIMINE_REQUEST | LIMINE_MARKER))
 
 // Bytes of a file, and a place among them.
 struct place {
@@ -41,7 +35,7 @@ static uint64_t read_u64(const uint8_t *at) {
     return value;
 }
 
-static enum elf_status identify_pe(struct place *place) {
+static enum elf_status identify_pe(const struct place *place) {
     const uint64_t field = place->at + 0x3c; // where the PE header's offset stands
     if (place->count < field + 4)
         return ELF_OK;
@@ -60,39 +54,22 @@ static bool sum_is_zero(const struct place *place, uint64_t words) {
     return sum == 0;
 }
 
-static enum elf_status identify_multiboot(struct place *place) {
+static enum elf_status identify_multiboot(const struct place *place) {
     return sum_is_zero(place, 3) ? ELF_IS_MULTIBOOT : ELF_OK;
 }
 
-static enum elf_status identify_multiboot2(struct place *place) {
+static enum elf_status identify_multiboot2(const struct place *place) {
     return sum_is_zero(place, 4) ? ELF_IS_MULTIBOOT2 : ELF_OK;
 }
 
-static bool is_limine(const struct place *place) {
+static enum elf_status identify_limine(const struct place *place) {
     if (place->count - place->at < 16)
-        return false;
+        return ELF_OK;
     uint64_t first = read_u64(place->bytes + place->at);
     uint64_t second = read_u64(place->bytes + place->at + 8);
-    return (first == LIMINE_REQUEST && second == UINT64_C(0x0a82e883a194f07b)) ||
-           (first == LIMINE_MARKER && second == UINT64_C(0xfab91a6940fcb9cf));
-}
-
-// A note begins 8 or 12 bytes before the words that were found. `place` moves to its start.
-static bool is_note(struct place *place) {
-    for (uint64_t back = 8; back <= 12 && back <= place->at; back += 4) {
-        uint64_t at = place->at - back;
-        if (elf_is_note(place->bytes + at, place->count - at)) {
-            place->at = at;
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum elf_status identify_anywhere(struct place *place) {
-    if (is_limine(place))
-        return ELF_IS_LIMINE;
-    return is_note(place) ? ELF_IS_UNLISTED : ELF_OK;
+    bool is_limine = (first == LIMINE_REQUEST && second == UINT64_C(0x0a82e883a194f07b)) ||
+                     (first == LIMINE_MARKER && second == UINT64_C(0xfab91a6940fcb9cf));
+    return is_limine ? ELF_IS_LIMINE : ELF_OK;
 }
 
 // A signature is 8 bytes whose bits `mask` are `value`, at a multiple of `step` from `first` to
@@ -102,7 +79,7 @@ static const struct signature {
     uint64_t mask, value;
     uint64_t first, last, step;
     enum elf_status status;
-    enum elf_status (*identify)(struct place *place);
+    enum elf_status (*identify)(const struct place *place);
 } signatures[] = {
     {0xffffff, 0x088b1f, 0, 0, 8, ELF_IS_GZIP, NULL},
     {0xffffffffffff, 0x005a587a37fd, 0, 0, 8, ELF_IS_XZ, NULL},
@@ -112,7 +89,7 @@ static const struct signature {
     {0xffff, 0x5a4d, 0, 0, 8, ELF_OK, identify_pe},
     {0xffffffff, 0x1badb002, 0, 8192 - 12, 4, ELF_OK, identify_multiboot},
     {0xffffffff, 0xe85250d6, 0, 32768 - 16, 8, ELF_OK, identify_multiboot2},
-    {ALL_SET | ALL_CLEAR, ALL_SET, 0, UINT64_MAX, 8, ELF_OK, identify_anywhere},
+    {ALL_SET | ALL_CLEAR, ALL_SET, 0, UINT64_MAX, 8, ELF_OK, identify_limine},
 };
 
 // The first signature of this kind in `bytes`, which stand at `offset` in the file. Every word of a

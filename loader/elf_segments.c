@@ -106,7 +106,7 @@ static enum elf_status take_note(struct scan *scan, const struct elf64_phdr *phd
     if (status != ELF_OK)
         return status;
     scan->image.notes[scan->image.note_count++] =
-        (struct elf_note_range){.file_offset = phdr->offset, .bytes = phdr->file_bytes};
+        (struct elf_range){.file_offset = phdr->offset, .bytes = phdr->file_bytes};
     return ELF_OK;
 }
 
@@ -355,7 +355,7 @@ static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
 }
 
 uint64_t elf_lists_bytes(uint32_t phdr_count) {
-    return phdr_count * (sizeof(struct elf_segment) + sizeof(struct elf_note_range)) +
+    return phdr_count * (sizeof(struct elf_segment) + sizeof(struct elf_range)) +
            (phdr_count + UINT64_C(2)) * sizeof(struct elf_run);
 }
 
@@ -363,7 +363,7 @@ uint64_t elf_lists_bytes(uint32_t phdr_count) {
 static void lay_out_lists(struct elf_image *image, void *lists, uint32_t phdr_count) {
     ASSERT(is_aligned((uintptr_t)lists, _Alignof(struct elf_segment)));
     image->segments = lists;
-    image->notes = (struct elf_note_range *)(image->segments + phdr_count);
+    image->notes = (struct elf_range *)(image->segments + phdr_count);
     image->runs = (struct elf_run *)(image->notes + phdr_count);
 }
 

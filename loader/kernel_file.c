@@ -8,15 +8,15 @@
 #include "loader/elf_format.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
+#include "loader/kernel_note.h"
 #include "loader/log.h"
 #include "loader/memory_map.h"
 #include "loader/room.h"
 
 enum {
-    HEAD_BYTES = 4096,    // one read that holds header and program headers of nearly every file
-    SCRATCH_BYTES = 4096, // for program headers and notes that lie elsewhere
-    LISTS_BYTES = 4096,   // for the lists of an image of 50 program headers
-    STACK_BYTES_DEFAULT = 64 << 10,
+    HEAD_BYTES = 4096,      // one read that holds header and program headers of nearly every file
+    SCRATCH_BYTES = 4096,   // for program headers that lie elsewhere
+    LISTS_BYTES = 4096,     // for the lists of an image of 50 program headers
     RUN_GAP_MAX = 64 << 10, // between segments that are read as one
 };
 
@@ -26,9 +26,8 @@ struct head {
     char text[HEAD_BYTES];
 };
 
-// `origin` is null, or what the file is instead of a kernel for this loader.
-static EFI_STATUS fail_elf(const struct file *file, const struct elf_error *error,
-                           const struct elf_error *origin) {
+EFI_STATUS kernel_refuse(const struct file *file, const struct elf_error *error,
+                         const struct elf_error *origin) {
     char text[384];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
@@ -50,68 +49,35 @@ static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error)
                                                  SLIPWAY_RANGE_LOADER, &phys)) &&
                  !EFI_ERROR(file_read(file, 0, firmware_pointer(phys), bytes)) &&
                  elf_find_origin(firmware_pointer(phys), bytes, 0, &origin);
-    return fail_elf(file, error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
+    return kernel_refuse(file, error, found ? &origin : NULL);
 }
 
-// Bytes [offset, offset + bytes) of the file, called `what` in messages: in the head if they are
-// there, else read to `scratch`. What is too much for that goes to pages: *ret_phys, else 0.
-static EFI_STATUS read_part(struct file *file, const struct head *head, void *scratch,
-                            uint64_t offset, uint64_t bytes, const char *what,
-                            const void **ret_part, uint64_t *ret_phys) {
+// The program headers, `bytes` bytes at `offset`: in the head if they are there, else read to
+// `scratch`. What is too much for that goes to pages: *ret_phys, else 0.
+static EFI_STATUS read_phdrs(struct file *file, const struct head *head, uint64_t offset,
+                             uint64_t bytes, const void **ret_phdrs, uint64_t *ret_phys) {
+    static char scratch[SCRATCH_BYTES];
+    void *phdrs = scratch;
     *ret_phys = 0;
     if (offset <= head->bytes && bytes <= head->bytes - offset) {
-        *ret_part = head->text + offset;
+        *ret_phdrs = head->text + offset;
         return EFI_SUCCESS;
     }
     if (bytes > SCRATCH_BYTES) {
         EFI_STATUS status =
             firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, ret_phys);
         if (EFI_ERROR(status))
-            return log_fail(status, "%s: no room for %lu bytes of %s at offset %lu (%s)",
-                            file->name, bytes, what, offset, log_status_text(status));
-        scratch = firmware_pointer(*ret_phys);
+            return log_fail(status,
+                            "%s: no room for %lu bytes of program headers at offset %lu (%s)",
+                            file->name, bytes, offset, log_status_text(status));
+        phdrs = firmware_pointer(*ret_phys);
     }
-    *ret_part = scratch;
-    return file_read(file, offset, scratch, bytes);
+    *ret_phdrs = phdrs;
+    return file_read(file, offset, phdrs, bytes);
 }
 
 static struct elf_memory memory_of(const struct kernel *kernel) {
     return (struct elf_memory){.pieces = kernel->memory, .count = kernel->piece_count};
-}
-
-// Notes nearly always lie in a segment, which was read: there, or null.
-static const void *find_in_image(const struct kernel *kernel, const struct elf_note_range *range) {
-    const struct elf_memory memory = memory_of(kernel);
-    for (uint32_t i = 0; i < kernel->elf.segment_count; i++) {
-        const struct elf_segment *segment = &kernel->elf.segments[i];
-        uint64_t at = range->file_offset - segment->file_offset; // huge if it lies before
-        if (at >= segment->file_bytes || range->bytes > segment->file_bytes - at)
-            continue;
-        uint64_t part;
-        const void *notes = elf_memory_at(&memory, segment->virt + at, range->bytes, &part);
-        return part == range->bytes ? notes : NULL; // not if they lie in two pieces
-    }
-    return NULL;
-}
-
-// Looks for the wishes in one PT_NOTE.
-static EFI_STATUS parse_note(struct file *file, const struct elf_note_range *range,
-                             struct kernel *kernel) {
-    static const struct head none;
-    static char scratch[SCRATCH_BYTES];
-    uint64_t phys = 0;
-    const void *notes = find_in_image(kernel, range);
-    if (notes == NULL) {
-        EFI_STATUS status = read_part(file, &none, scratch, range->file_offset, range->bytes,
-                                      "notes", &notes, &phys);
-        if (EFI_ERROR(status))
-            return status;
-    }
-    struct elf_error error;
-    if (elf_parse_note(notes, range->bytes, &kernel->wishes, &kernel->has_note, &error) != ELF_OK)
-        return fail_elf(file, &error, NULL);
-    firmware_free_pages(phys);
-    return EFI_SUCCESS;
 }
 
 // Memory for the lists of an image of so many program headers: pages only where they are many.
@@ -130,22 +96,20 @@ static EFI_STATUS alloc_lists(const struct file *file, uint32_t phdr_count, void
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS parse_headers(struct file *file, const struct head *head, void *scratch,
-                                struct elf_image *ret_elf) {
+static EFI_STATUS parse_headers(struct file *file, const struct head *head, struct kernel *kernel) {
     struct elf_error error;
-    struct elf_header_view header;
-    const void *phdrs;
+    struct elf_header_view *header = &kernel->header;
+    const void *phdrs = NULL;
     uint64_t phys;
     void *lists;
-    if (elf_parse_header(head->text, head->bytes, file->bytes, &header, &error) != ELF_OK)
+    if (elf_parse_header(head->text, head->bytes, file->bytes, header, &error) != ELF_OK)
         return fail_headers(file, &error);
-    EFI_STATUS status = alloc_lists(file, header.phdr_count, &lists);
+    EFI_STATUS status = alloc_lists(file, header->phdr_count, &lists);
     if (!EFI_ERROR(status))
-        status = read_part(file, head, scratch, header.phdrs_offset, header.phdrs_bytes,
-                           "program headers", &phdrs, &phys);
+        status = read_phdrs(file, head, header->phdrs_offset, header->phdrs_bytes, &phdrs, &phys);
     if (EFI_ERROR(status))
         return status;
-    if (elf_parse_segments(&header, phdrs, file->bytes, lists, ret_elf, &error) != ELF_OK)
+    if (elf_parse_segments(header, phdrs, file->bytes, lists, &kernel->elf, &error) != ELF_OK)
         return fail_headers(file, &error);
     firmware_free_pages(phys);
     return EFI_SUCCESS;
@@ -154,17 +118,11 @@ static EFI_STATUS parse_headers(struct file *file, const struct head *head, void
 // Reads of the file what tells where the kernel goes.
 static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
     static struct head head;
-    static char scratch[SCRATCH_BYTES];
     head.bytes = min_u64(sizeof(head.text), file->bytes);
     EFI_STATUS status = file_read(file, 0, head.text, head.bytes);
     if (EFI_ERROR(status))
         return status;
-    return parse_headers(file, &head, scratch, &kernel->elf);
-}
-
-static void fill_in_defaults(struct slipway_note_wishes *wishes) {
-    if (wishes->stack_bytes == 0)
-        wishes->stack_bytes = STACK_BYTES_DEFAULT;
+    return parse_headers(file, &head, kernel);
 }
 
 static void add_piece(struct kernel *kernel, uint64_t phys, uint64_t bytes) {
@@ -289,7 +247,8 @@ static EFI_STATUS check_origin(const struct file *file, const struct kernel *ker
             const void *bytes =
                 elf_memory_at(&memory, segment->virt + done, segment->file_bytes - done, &part);
             if (elf_find_origin(bytes, part, segment->file_offset + done, &origin))
-                return fail_elf(file, &(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &origin);
+                return kernel_refuse(file, &(struct elf_error){.status = ELF_ERR_NOTE_NONE},
+                                     &origin);
         }
     }
     return EFI_SUCCESS;
@@ -303,18 +262,17 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     status = alloc_image(file, kernel);
     if (EFI_ERROR(status))
         return status;
+    struct elf_error error;
+    const struct elf_memory memory = memory_of(kernel);
     status = place(file, kernel);
-    for (uint32_t i = 0; i < kernel->elf.note_count && !EFI_ERROR(status); i++)
-        status = parse_note(file, &kernel->elf.notes[i], kernel);
-    fill_in_defaults(&kernel->wishes);
+    if (!EFI_ERROR(status))
+        status = kernel_find_wishes(file, &memory, kernel);
     if (!EFI_ERROR(status) && !kernel->has_note)
         status = check_origin(file, kernel);
     if (EFI_ERROR(status))
         return status;
-    struct elf_error error;
-    const struct elf_memory memory = memory_of(kernel);
     if (elf_relocate(&kernel->elf, &memory, &error) != ELF_OK)
-        return fail_elf(file, &error, NULL);
+        return kernel_refuse(file, &error, NULL);
     return EFI_SUCCESS;
 }
 

@@ -3,6 +3,7 @@
 
 #include "loader/config.h"
 #include "loader/elf.h"
+#include "loader/file.h"
 
 #include <efi.h>
 
@@ -12,6 +13,7 @@
 enum { KERNEL_PIECES_MAX = 64 };
 
 struct kernel {
+    struct elf_header_view header;
     struct elf_image elf;              // its lists stay until the kernel runs
     struct slipway_note_wishes wishes; // the kernel's, or defaults
     bool has_note;                     // the kernel has wishes
@@ -28,3 +30,7 @@ struct kernel {
 // Loads the kernel that `config` names into pages of purpose SLIPWAY_RANGE_KERNEL. Failures are
 // recorded; the pages are freed by firmware_free_all.
 [[nodiscard]] EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel);
+
+// Records why the ELF reader refuses the file, and what it is instead unless `origin` is null.
+EFI_STATUS kernel_refuse(const struct file *file, const struct elf_error *error,
+                         const struct elf_error *origin);

@@ -217,8 +217,8 @@
 #define SLIPWAY_RANGE_BOOT_INFO   5 /* this block; reclaimable */
 #define SLIPWAY_RANGE_LOADER      6 /* its image (GDT, TSS, IDT) and scratch; reclaimable */
 #define SLIPWAY_RANGE_DEMOTED     7 /* RAM that came too late to be mapped, or not WB by the MTRRs */
-#define SLIPWAY_RANGE_CPUS        8 /* what parked CPUs use; reclaimable, once none is parked */
-#define SLIPWAY_RANGE_GUARD       9 /* a frame beside a stack (SLIPWAY_NOTE_DIRECT): not mapped */
+#define SLIPWAY_RANGE_CPUS        8  /* what parked CPUs use; reclaimable, once none is parked */
+#define SLIPWAY_RANGE_GUARD       9  /* a frame beside a stack (SLIPWAY_NOTE_DIRECT): not mapped */
 
 /* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
  * larger number wins. 1 is free at hand-over, 2 to 4 may be reclaimed, 5 to 7 are allocated, 8 and
@@ -305,7 +305,29 @@
 #define SLIPWAY_CPU_OFFSET_ENTRY    0
 #define SLIPWAY_CPU_OFFSET_ARGUMENT 8
 
-#ifndef __ASSEMBLER__
+/* Makes the linker complain when it discards the wishes: see struct slipway_note_wishes. The empty
+ * section goes where .note.slipway goes, by SHF_LINK_ORDER. Without it there is no __start_ symbol,
+ * which is referred to by what SHF_GNU_RETAIN keeps. */
+/* clang-format off */
+#define SLIPWAY_KEEP_NOTE                                                                          \
+    .pushsection .note.slipway,"a",@note; .Lslipway_wishes: .popsection;                           \
+    .pushsection slipway_wishes_kept,"ao",@progbits,.Lslipway_wishes; .popsection;                 \
+    .pushsection .rodata.slipway,"aR",@progbits; .balign 4;                                        \
+    .hidden __start_slipway_wishes_kept; .long __start_slipway_wishes_kept - .; .popsection
+/* clang-format on */
+
+#ifdef __ASSEMBLER__
+
+/* A kernel's note in assembler. The wishes are those of struct slipway_note_wishes, all of them. */
+/* clang-format off */
+#define SLIPWAY_KERNEL_NOTE(flags, stack_bytes, hhdm_base, ram_floor_bytes, paging_levels)         \
+    SLIPWAY_KEEP_NOTE;                                                                             \
+    .pushsection .note.slipway,"a",@note; .balign 4;                                               \
+    .long 8, 40, SLIPWAY_NOTE_TYPE; .asciz "Slipway"; .long SLIPWAY_BOOT_VERSION, flags;           \
+    .quad stack_bytes, hhdm_base, ram_floor_bytes; .long paging_levels, 0; .popsection
+/* clang-format on */
+
+#else /* C and C++ */
 
 #include <stdint.h>
 
@@ -561,9 +583,24 @@ struct slipway_boot_info {
     struct slipway_array kernel_pieces;
 };
 
-/* What a kernel may ask for. Zero means: no wish. Put one in a section of its own with
- * SLIPWAY_KERNEL_NOTE; a kernel without the note gets the defaults. A linker script must keep
- * .note.slipway: many discard .note.*, and with it the wishes, without a word. */
+/* What a kernel may ask for. Zero means: no wish. SLIPWAY_KERNEL_NOTE puts one into a section of
+ * its own, .note.slipway; a kernel without the note gets the defaults.
+ *
+ * No linker script needs a line for it, nor a PT_NOTE, unless it discards notes, as many do. Then
+ * the link fails: `__start_slipway_wishes_kept` is undefined. The remedy is one line, before what
+ * discards:
+ *
+ *     .rodata : { *(.rodata .rodata.*) KEEP(*(.note.slipway)) }
+ *
+ * The loader looks for the wishes in every PT_NOTE; if they are in none, in every section of type
+ * SHT_NOTE; and else in what the file has of the loaded segments, at multiples of 4. In the first
+ * of these in which they are they may be but once.
+ *
+ * Besides, the macro makes a section without contents, slipway_wishes_kept, which a linker discards
+ * with .note.slipway alone, and a word in .rodata.slipway that refers to it. A script that refuses
+ * or discards all sections that it does not name has to name this one, too:
+ *
+ *     slipway_wishes_kept : { *(slipway_wishes_kept) } */
 struct slipway_note_wishes {
     uint32_t version;     /* SLIPWAY_BOOT_VERSION that the kernel was built for */
     uint32_t flags;       /* SLIPWAY_NOTE_... */
@@ -586,9 +623,12 @@ struct slipway_note {
 } __attribute__((packed, aligned(4)));
 
 #define SLIPWAY_KERNEL_NOTE(...)                                                                   \
+    __asm__(SLIPWAY_QUOTE(SLIPWAY_KEEP_NOTE));                                                     \
     __attribute__((used, section(".note.slipway"),                                                 \
                    aligned(4))) static const struct slipway_note slipway_kernel_note = {           \
         8, sizeof(struct slipway_note_wishes), SLIPWAY_NOTE_TYPE, "Slipway", {__VA_ARGS__}}
+#define SLIPWAY_QUOTE(...)         SLIPWAY_QUOTE_(__VA_ARGS__)
+#define SLIPWAY_QUOTE_(...)        #__VA_ARGS__
 
 /* The layout is the protocol: checked wherever the header is compiled. */
 #define SLIPWAY_ASSERT_NAME_(line) slipway_layout_assert_##line
@@ -645,5 +685,5 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_digest_kind) == 736);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_pieces) == 776);
 SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 792);
 
-#endif /* !__ASSEMBLER__ */
+#endif /* C and C++ */
 #endif

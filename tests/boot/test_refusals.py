@@ -155,7 +155,7 @@ def foreign_kernels():
     yield ("multiboot2", kernel.bytes(), "not a 64-bit ELF file (class 1); "
            + made_for.format("Multiboot2", kernel.offsets()[1]))
     kernel = elf.with_words(LIMINE)
-    yield ("limine", kernel.bytes(), "no PT_NOTE holds a SLIPWAY_KERNEL_NOTE; "
+    yield ("limine", kernel.bytes(), "no SLIPWAY_KERNEL_NOTE; "
            + made_for.format("Limine", kernel.offsets()[1]))
 
 

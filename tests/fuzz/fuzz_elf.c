@@ -127,7 +127,7 @@ static void read_notes(const struct elf_image *image, const uint8_t *file) {
     struct elf_error error = {0};
     bool found = false;
     for (uint32_t i = 0; i < image->note_count; i++) {
-        const struct elf_note_range *note = &image->notes[i];
+        const struct elf_range *note = &image->notes[i];
         uint8_t *copy = malloc(note->bytes); // exact, so that ASan sees a read beyond it
         memcpy(copy, file + note->file_offset, note->bytes);
         if (elf_parse_note(copy, note->bytes, &wishes, &found, &error) != ELF_OK)
@@ -174,7 +174,7 @@ static void find_origin(const uint8_t *file, uint64_t offset, uint64_t bytes) {
     memcpy(copy, file + offset, bytes);
     if (elf_find_origin(copy, bytes, offset, &origin)) {
         check_error(&origin);
-        require(origin.status >= ELF_IS_GZIP && origin.status <= ELF_IS_UNLISTED);
+        require(origin.status >= ELF_IS_GZIP && origin.status <= ELF_IS_LIMINE);
         require(origin.a >= offset && origin.a - offset < bytes);
     }
     free(copy);

@@ -29,7 +29,7 @@ static void refuse_headers(const struct elf_error *error, const uint8_t *file, u
     struct elf_error origin;
     bool found =
         elf_find_origin(file, bytes < ELF_ORIGIN_BYTES ? bytes : ELF_ORIGIN_BYTES, 0, &origin);
-    refuse(error, found && origin.status != ELF_IS_UNLISTED ? &origin : NULL);
+    refuse(error, found ? &origin : NULL);
 }
 
 static uint8_t *read_file(const char *path, uint64_t *ret_bytes) {
@@ -63,45 +63,74 @@ static void print_image(const struct elf_image *image) {
     }
 }
 
-static void print_wishes(const struct elf_image *image, const uint8_t *file) {
+struct contents {
+    const uint8_t *bytes;
+    uint64_t count;
+};
+
+static const void *read_part(void *context, uint64_t offset, uint64_t bytes, const char *what) {
+    const struct contents *file = context;
+    (void)what;
+    if (bytes == 0 || offset > file->count || bytes > file->count - offset)
+        abort();
+    return file->bytes + offset;
+}
+
+static void print_wishes(const struct elf_header_view *header, const struct elf_image *image,
+                         const struct elf_memory *memory, const struct elf_reader *reader) {
+    const struct contents *file = reader->context;
     struct slipway_note_wishes wishes;
     struct elf_error error;
     bool found = false;
-    for (uint32_t i = 0; i < image->note_count; i++) {
-        const struct elf_note_range *note = &image->notes[i];
-        if (elf_parse_note(file + note->file_offset, note->bytes, &wishes, &found, &error) !=
-            ELF_OK)
-            refuse(&error, NULL);
-    }
+    if (elf_find_wishes(header, image, memory, reader, &wishes, &found, &error) != ELF_OK)
+        refuse(&error, NULL);
     for (uint32_t i = 0; !found && i < image->segment_count; i++) {
         const struct elf_segment *segment = &image->segments[i];
-        if (elf_find_origin(file + segment->file_offset, segment->file_bytes, segment->file_offset,
-                            &error))
+        if (elf_find_origin(file->bytes + segment->file_offset, segment->file_bytes,
+                            segment->file_offset, &error))
             refuse(&(struct elf_error){.status = ELF_ERR_NOTE_NONE}, &error);
     }
     if (found)
         printf("wishes=%u %#x %lu\n", wishes.version, wishes.flags, wishes.stack_bytes);
 }
 
-static void place(const struct elf_image *image, const uint8_t *file, const char *path) {
-    uint64_t bytes = image->virt_end - image->virt_start;
-    uint8_t *placed = calloc(1, bytes);
+static void print_part(const char *name, struct elf_range range) {
+    printf("%s=%lu %lu\n", name, range.file_offset, range.bytes);
+}
+
+static void print_symbols(const struct elf_header_view *header, const struct elf_reader *reader) {
+    struct elf_symbols symbols;
+    struct elf_error error;
+    if (elf_find_symbols(header, reader, &symbols, &error) != ELF_OK)
+        refuse(&error, NULL);
+    print_part("sections", symbols.sections);
+    print_part("section_names", symbols.section_names);
+    print_part("symbols", symbols.symbols);
+    print_part("symbol_names", symbols.symbol_names);
+}
+
+static uint8_t *place(const struct elf_image *image, const uint8_t *file) {
+    uint8_t *placed = calloc(1, image->virt_end - image->virt_start);
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *segment = &image->segments[i];
         memcpy(placed + (segment->virt - image->virt_start), file + segment->file_offset,
                segment->file_bytes);
     }
-    const struct elf_piece whole = {image->virt_start, bytes, placed};
-    const struct elf_memory memory = {&whole, 1};
+    return placed;
+}
+
+static void relocate(const struct elf_image *image, const struct elf_memory *memory,
+                     const char *path) {
+    const struct elf_piece *whole = memory->pieces;
     struct elf_error error;
-    if (elf_relocate(image, &memory, &error) != ELF_OK)
+    if (elf_relocate(image, memory, &error) != ELF_OK)
         refuse(&error, NULL);
     FILE *out = fopen(path, "wb");
-    if (out == NULL || fwrite(placed, 1, bytes, out) != bytes || fclose(out) != 0) {
+    if (out == NULL || fwrite(whole->memory, 1, whole->bytes, out) != whole->bytes ||
+        fclose(out) != 0) {
         perror(path);
         exit(2);
     }
-    free(placed);
 }
 
 int main(int argc, char **argv) {
@@ -121,8 +150,15 @@ int main(int argc, char **argv) {
         ELF_OK)
         refuse_headers(&error, file, bytes);
     print_image(&image);
-    print_wishes(&image, file);
-    place(&image, file, argv[2]);
+    struct contents contents = {file, bytes};
+    const struct elf_reader reader = {read_part, &contents, bytes};
+    const struct elf_piece whole = {image.virt_start, image.virt_end - image.virt_start,
+                                    place(&image, file)};
+    const struct elf_memory memory = {&whole, 1};
+    print_wishes(&header, &image, &memory, &reader);
+    print_symbols(&header, &reader);
+    relocate(&image, &memory, argv[2]);
+    free(whole.memory);
     free(lists);
     free(file);
     return 0;

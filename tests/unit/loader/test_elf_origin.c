@@ -23,7 +23,6 @@ struct bytes {
 #define LIMINE_MARKER  "\xae\xd1\xe7\x9d\xb3\xf4\xb8\xf6\xcf\xb9\xfc\x40\x69\x1a\xb9\xfa"
 #define MULTIBOOT      "\x02\xb0\xad\x1b\x03\x00\x00\x00\xfb\x4f\x52\xe4"
 #define MULTIBOOT2     "\xd6\x50\x52\xe8\x00\x00\x00\x00\x18\x00\x00\x00\x12\xaf\xad\x17"
-#define NOTE           "\x08\0\0\0\x28\0\0\0\x01\0\0\0Slipway\0"
 
 // What is found in `count` bytes that stand at `offset` in a file. They are copied to a block of
 // their size, so that ASan sees every byte read too many.
@@ -170,29 +169,6 @@ TEST("elf origin: a request or a marker of Limine's is found anywhere, aligned t
     expect_words(
         ELF_IS_LIMINE, 0x3000,
         "made for the Limine protocol (its magic is at offset 0x3000): use a loader of that protocol");
-}
-
-TEST("elf origin: a Slipway note that no PT_NOTE lists is found anywhere, aligned to 4") {
-    static uint8_t file[FILE_BYTES];
-    const struct bytes note = BYTES(NOTE);
-    for (uint64_t at = 0; at < 20; at++) {
-        memset(file, FILLING, sizeof(file));
-        memcpy(file + at, note.bytes, note.count);
-        assert_int_equal(find(file, sizeof(file), 0, at), at % 4 == 0 ? ELF_IS_UNLISTED : ELF_OK);
-        assert_int_equal(find(file, at + 19, 0, 0), ELF_OK);
-    }
-    for (uint64_t i = 0; i < note.count; i++) {
-        char changed[] = NOTE;
-        changed[i]++;
-        // The size of the wishes is no part of the head.
-        enum elf_status want = i / 4 == 1 ? ELF_IS_UNLISTED : ELF_OK;
-        memset(file, FILLING, sizeof(file));
-        memcpy(file + 0x100, changed, note.count);
-        assert_int_equal(find(file, sizeof(file), 0, 0x100), want);
-    }
-    expect_words(
-        ELF_IS_UNLISTED, 0x3000,
-        "the one at offset 0x3000 lies outside: add a PT_NOTE to the PHDRS of the linker script");
 }
 
 TEST("elf origin: where a signature stands is said, and judged, by its offset in the file") {

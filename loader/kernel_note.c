@@ -1,0 +1,71 @@
+// See kernel_note.h.
+#include "loader/kernel_note.h"
+
+#include "common/base/arith.h"
+#include "common/base/mem.h"
+#include "loader/firmware.h"
+#include "loader/log.h"
+
+enum {
+    SCRATCH_BYTES = 4096, // for notes and section headers that lie outside of the image
+    STACK_BYTES_DEFAULT = 64 << 10,
+};
+
+// The file, as the ELF reader reads it: a part goes to scratch memory, or to pages if it is too
+// much for that. `phys` are those of the last part, or 0.
+struct file_reader {
+    struct file *file;
+    uint64_t phys;
+    EFI_STATUS status;
+    char scratch[SCRATCH_BYTES];
+};
+
+static const void *read_part(void *context, uint64_t offset, uint64_t bytes, const char *what) {
+    struct file_reader *reader = context;
+    void *part = reader->scratch;
+    firmware_free_pages(reader->phys);
+    reader->phys = 0;
+    if (bytes > sizeof(reader->scratch)) {
+        reader->status =
+            firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &reader->phys);
+        if (EFI_ERROR(reader->status)) {
+            reader->status =
+                log_fail(reader->status, "%s: no room for %lu bytes of %s at offset %lu (%s)",
+                         reader->file->name, bytes, what, offset, log_status_text(reader->status));
+            return NULL;
+        }
+        part = firmware_pointer(reader->phys);
+    }
+    reader->status = file_read(reader->file, offset, part, bytes);
+    return EFI_ERROR(reader->status) ? NULL : part;
+}
+
+// A reader that has read nothing, to be ended with end_reading.
+static struct elf_reader begin_reading(struct file *file) {
+    static struct file_reader reader;
+    reader.file = file;
+    reader.phys = 0;
+    reader.status = EFI_SUCCESS;
+    return (struct elf_reader){read_part, &reader, file->bytes};
+}
+
+// What came of it: `error` is that of the ELF reader if `status` says that there is one.
+static EFI_STATUS end_reading(const struct elf_reader *elf_reader, enum elf_status status,
+                              const struct elf_error *error) {
+    const struct file_reader *reader = elf_reader->context;
+    firmware_free_pages(reader->phys);
+    if (status == ELF_ERR_READ)
+        return reader->status;
+    return status == ELF_OK ? EFI_SUCCESS : kernel_refuse(reader->file, error, NULL);
+}
+
+EFI_STATUS kernel_find_wishes(struct file *file, const struct elf_memory *memory,
+                              struct kernel *kernel) {
+    struct elf_error error;
+    const struct elf_reader reader = begin_reading(file);
+    enum elf_status status = elf_find_wishes(&kernel->header, &kernel->elf, memory, &reader,
+                                             &kernel->wishes, &kernel->has_note, &error);
+    if (kernel->wishes.stack_bytes == 0)
+        kernel->wishes.stack_bytes = STACK_BYTES_DEFAULT;
+    return end_reading(&reader, status, &error);
+}
