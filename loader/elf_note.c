@@ -14,7 +14,7 @@ _Static_assert(HEAD_BYTES == sizeof(struct elf64_note) + NAME_BYTES);
 
 #define FLAGS_KNOWN                                                                                \
     ((uint32_t)(SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT |               \
-                SLIPWAY_NOTE_KEEP_SCREEN))
+                SLIPWAY_NOTE_KEEP_SCREEN | SLIPWAY_NOTE_SYMBOLS))
 
 #define HHDM_ALIGN         GIB(512)
 #define UPPER_HALF_4LEVELS UINT64_C(0xffff800000000000)

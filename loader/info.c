@@ -168,6 +168,25 @@ static void describe_tpm_log(struct info *info, const struct tpm_log *log) {
     };
 }
 
+// An array of parts that are `stride` bytes each.
+static struct slipway_array describe_part(const struct info *info, const struct kernel_part *part,
+                                          uint64_t stride) {
+    return describe_array(info, firmware_pointer(part->phys), part->bytes / stride, stride);
+}
+
+static void describe_symbols(struct info *info, const struct kernel_symbols *symbols) {
+    const struct kernel_part *section_names = &symbols->section_names;
+    const struct kernel_part *symbol_names = &symbols->symbol_names;
+    info->head->symbols = (struct slipway_symbols){
+        .sections = describe_part(info, &symbols->sections, ELF_SECTION_BYTES),
+        .symbols = describe_part(info, &symbols->symbols, ELF_SYMBOL_BYTES),
+        .section_names = section_names->bytes == 0 ? 0 : info->hhdm_base + section_names->phys,
+        .section_names_bytes = section_names->bytes,
+        .symbol_names = symbol_names->bytes == 0 ? 0 : info->hhdm_base + symbol_names->phys,
+        .symbol_names_bytes = symbol_names->bytes,
+    };
+}
+
 void info_describe(struct info *info, const struct info_known *known,
                    const struct plan_input *plan) {
     struct slipway_boot_info *head = info->head;
@@ -206,6 +225,7 @@ void info_describe(struct info *info, const struct info_known *known,
         describe_array(info, info->pieces, kernel->piece_count, sizeof(*info->pieces));
     describe_source(info, known->source);
     describe_modules(info, config);
+    describe_symbols(info, &kernel->symbols);
     describe_framebuffers(info, known->displays, plan);
     describe_tpm_log(info, known->tpm_log);
     head->entropy_sources = entropy_gather(head->entropy);

@@ -269,6 +269,8 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
         status = kernel_find_wishes(file, &memory, kernel);
     if (!EFI_ERROR(status) && !kernel->has_note)
         status = check_origin(file, kernel);
+    if (!EFI_ERROR(status))
+        status = kernel_read_symbols(file, kernel);
     if (EFI_ERROR(status))
         return status;
     if (elf_relocate(&kernel->elf, &memory, &error) != ELF_OK)

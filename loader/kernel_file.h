@@ -12,6 +12,20 @@
 // So many pieces of free memory may make room for an image.
 enum { KERNEL_PIECES_MAX = 64 };
 
+// A part of the kernel's file in memory; 0 bytes: there is none.
+struct kernel_part {
+    uint64_t phys; // a multiple of 8
+    uint64_t bytes;
+};
+
+// See struct slipway_symbols.
+struct kernel_symbols {
+    struct kernel_part sections;
+    struct kernel_part symbols;
+    struct kernel_part section_names;
+    struct kernel_part symbol_names;
+};
+
 struct kernel {
     struct elf_header_view header;
     struct elf_image elf;              // its lists stay until the kernel runs
@@ -23,6 +37,7 @@ struct kernel {
     struct elf_piece memory[KERNEL_PIECES_MAX];
     uint32_t piece_count;
     uint64_t file_bytes;
+    struct kernel_symbols symbols;
     bool has_digest;
     uint8_t digest[32]; // of the file
 };

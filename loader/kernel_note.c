@@ -69,3 +69,58 @@ EFI_STATUS kernel_find_wishes(struct file *file, const struct elf_memory *memory
         kernel->wishes.stack_bytes = STACK_BYTES_DEFAULT;
     return end_reading(&reader, status, &error);
 }
+
+// A table of names is one only if a NUL ends it.
+static bool is_sound(const struct kernel_part *part, bool has_names) {
+    const char *bytes = firmware_pointer(part->phys);
+    return part->bytes != 0 && (!has_names || bytes[part->bytes - 1] == '\0');
+}
+
+static void check_parts(const struct file *file, struct kernel_symbols *symbols) {
+    const struct kernel_part none = {0};
+    if (!is_sound(&symbols->section_names, true))
+        symbols->section_names = none;
+    if (!is_sound(&symbols->symbol_names, true))
+        symbols->symbol_names = symbols->symbols = none;
+    if (symbols->symbols.bytes == 0)
+        log_line(CONFIG_LOG_INFO, "%s: has no %s, which its note asks for", file->name,
+                 symbols->sections.bytes == 0 ? "section headers and symbols" : "symbols");
+}
+
+EFI_STATUS kernel_read_symbols(struct file *file, struct kernel *kernel) {
+    struct elf_error error;
+    struct elf_symbols found;
+    struct kernel_symbols *symbols = &kernel->symbols;
+    if ((kernel->wishes.flags & SLIPWAY_NOTE_SYMBOLS) == 0)
+        return EFI_SUCCESS;
+    const struct elf_reader reader = begin_reading(file);
+    enum elf_status elf_status = elf_find_symbols(&kernel->header, &reader, &found, &error);
+    EFI_STATUS status = end_reading(&reader, elf_status, &error);
+    if (EFI_ERROR(status))
+        return status;
+    const struct {
+        const struct elf_range *from;
+        struct kernel_part *to;
+    } parts[] = {{&found.sections, &symbols->sections},
+                 {&found.symbols, &symbols->symbols},
+                 {&found.section_names, &symbols->section_names},
+                 {&found.symbol_names, &symbols->symbol_names}};
+    uint64_t bytes = 0, phys = 0;
+    for (uint32_t i = 0; i < ARRAY_LEN(parts); i++)
+        bytes += align_up(parts[i].from->bytes, 8);
+    if (bytes != 0)
+        status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_SYMBOLS, &phys);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room for %lu bytes of symbols (%s)", file->name, bytes,
+                        log_status_text(status));
+    for (uint32_t i = 0; i < ARRAY_LEN(parts) && !EFI_ERROR(status); i++) {
+        *parts[i].to = (struct kernel_part){phys, parts[i].from->bytes};
+        if (parts[i].from->bytes != 0)
+            status = file_read(file, parts[i].from->file_offset, firmware_pointer(phys),
+                               parts[i].from->bytes);
+        phys += align_up(parts[i].from->bytes, 8);
+    }
+    if (!EFI_ERROR(status))
+        check_parts(file, symbols);
+    return status;
+}

@@ -1,4 +1,4 @@
-// What the kernel asks for: its wishes, found in its file.
+// What the kernel asks for: its wishes, found in its file, and the symbols that it may wish for.
 #pragma once
 
 #include "loader/file.h"
@@ -10,3 +10,8 @@
 // the defaults: kernel->wishes, kernel->has_note. Failures are recorded.
 [[nodiscard]] EFI_STATUS kernel_find_wishes(struct file *file, const struct elf_memory *memory,
                                             struct kernel *kernel);
+
+// Reads what SLIPWAY_NOTE_SYMBOLS brings, if the kernel wishes for it, into pages of purpose
+// SLIPWAY_RANGE_SYMBOLS: kernel->symbols. Parts that the file does not have are in the log.
+// Failures are recorded.
+[[nodiscard]] EFI_STATUS kernel_read_symbols(struct file *file, struct kernel *kernel);

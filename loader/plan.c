@@ -143,7 +143,7 @@ static void append_direct(struct manifest *manifest, uint64_t hhdm_base, uint64_
 }
 
 // A run of the kernel's pages, as far as it lies in one piece.
-struct kernel_part {
+struct image_part {
     uint64_t virt;
     uint64_t phys;
     uint64_t bytes;
@@ -158,7 +158,7 @@ struct parts {
 
 // The next part, or false.
 static bool peek_part(const struct plan_input *input, struct parts *parts,
-                      struct kernel_part *ret_part) {
+                      struct image_part *ret_part) {
     if (parts->run == input->elf->run_count)
         return false;
     const struct elf_run *run = &input->elf->runs[parts->run];
@@ -167,7 +167,7 @@ static bool peek_part(const struct plan_input *input, struct parts *parts,
         ASSERT(piece < &input->pieces[input->piece_count - 1]); // runs lie in pieces
     parts->piece = (uint32_t)(piece - input->pieces);
     uint64_t start = max_u64(run->start, piece->virt);
-    *ret_part = (struct kernel_part){
+    *ret_part = (struct image_part){
         .virt = start,
         .phys = piece->phys + (start - piece->virt),
         .bytes = min_u64(run->end, piece->virt + piece->bytes) - start,
@@ -177,7 +177,7 @@ static bool peek_part(const struct plan_input *input, struct parts *parts,
 }
 
 static void pass_part(const struct plan_input *input, struct parts *parts,
-                      const struct kernel_part *part) {
+                      const struct image_part *part) {
     if (part->virt + part->bytes == input->elf->runs[parts->run].end)
         parts->run++;
     else
@@ -188,7 +188,7 @@ static void pass_part(const struct plan_input *input, struct parts *parts,
 static void append_ram(struct manifest *manifest, const struct plan_input *input,
                        const struct memmap_region *region, struct parts *parts) {
     uint64_t at = region->start;
-    struct kernel_part part;
+    struct image_part part;
     while (peek_part(input, parts, &part)) {
         uint64_t start = max_u64(part.phys, at);
         uint64_t end = min_u64(part.phys + part.bytes, region->end);
@@ -357,7 +357,7 @@ static void append_window(struct manifest *manifest, const struct plan_input *in
 
 static void append_kernel(struct manifest *manifest, const struct plan_input *input) {
     struct parts parts = {0};
-    struct kernel_part part;
+    struct image_part part;
     for (; peek_part(input, &parts, &part); pass_part(input, &parts, &part)) {
         append(manifest, (struct slipway_mapping){.virt = part.virt,
                                                   .phys = part.phys,

@@ -12,6 +12,8 @@
 #define WINDOW_BYTES         (SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE)
 #define EFI_DESCRIPTOR_BYTES 40
 #define EDID_LIMIT_BYTES     KIB(32) // a base block and 255 extensions
+#define SECTION_BYTES        64      // Elf64_Shdr, Elf64_Sym
+#define SYMBOL_BYTES         24
 #define LEGACY_HOLE_START    UINT64_C(0xa0000)
 #define LEGACY_HOLE_END      UINT64_C(0x100000)
 
@@ -271,7 +273,7 @@ static bool range_ok(const struct slipway_range *range) {
         range->purpose == SLIPWAY_RANGE_KERNEL || range->purpose == SLIPWAY_RANGE_PAGE_TABLES ||
         range->purpose == SLIPWAY_RANGE_DEMOTED || range->purpose == SLIPWAY_RANGE_GUARD;
     return frames_ok(range->start_phys, range->bytes, PHYS_END) &&
-           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_GUARD &&
+           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_SYMBOLS &&
            range->reclaimable <= (never_reclaimed ? 0U : 1U);
 }
 
@@ -598,6 +600,31 @@ static bool check_facts(info_t info, [[maybe_unused]] uint64_t *ret_index) {
            info->partition_id_kind <= SLIPWAY_PARTITION_GPT && server_ok && tpm_log_ok(info);
 }
 
+// A part of the kernel's file. What it holds is not read.
+static bool symbol_part_ok(info_t info, uint64_t address, uint64_t bytes) {
+    uint64_t phys = address - info->hhdm_base;
+    if (bytes == 0)
+        return address == 0;
+    return is_aligned(address, 8) && bytes <= PHYS_END &&
+           is_direct_view(info, address, phys, bytes) &&
+           is_claimed(info, phys, bytes, SLIPWAY_RANGE_SYMBOLS);
+}
+
+static bool symbol_array_ok(info_t info, const struct slipway_array *array, uint32_t stride) {
+    return (array->count == 0 || array->stride >= stride) && array->stride % 8 == 0 &&
+           symbol_part_ok(info, array->address, (uint64_t)array->count * array->stride);
+}
+
+static bool check_symbols(info_t info, [[maybe_unused]] uint64_t *ret_index) {
+    const struct slipway_symbols *symbols = &info->symbols;
+    bool has_names = symbols->symbol_names_bytes != 0;
+    return symbol_array_ok(info, &symbols->sections, SECTION_BYTES) &&
+           symbol_array_ok(info, &symbols->symbols, SYMBOL_BYTES) &&
+           symbol_part_ok(info, symbols->section_names, symbols->section_names_bytes) &&
+           symbol_part_ok(info, symbols->symbol_names, symbols->symbol_names_bytes) &&
+           has_names == (symbols->symbols.count != 0);
+}
+
 static enum boot_check check_size(info_t info) {
     uint64_t end;
     bool too_small = info->header_bytes < sizeof(*info) || info->total_bytes < info->header_bytes;
@@ -648,6 +675,7 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         {check_mtrrs, BOOT_CHECK_MTRRS},
         {check_apic, BOOT_CHECK_APIC},
         {check_facts, BOOT_CHECK_FACTS},
+        {check_symbols, BOOT_CHECK_SYMBOLS},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -686,6 +714,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_CPUS] = "the list of CPUs is not where it should be",
         [BOOT_CHECK_APIC] = "the local APIC is in no mode that there is",
         [BOOT_CHECK_FACTS] = "a fact that the firmware told is of no known kind",
+        [BOOT_CHECK_SYMBOLS] = "the kernel's symbols are not where they should be",
     };
     return (unsigned)result < ARRAY_LEN(texts) ? texts[result] : "unknown";
 }

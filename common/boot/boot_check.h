@@ -43,6 +43,8 @@ enum boot_check {
     BOOT_CHECK_CPUS,         // the records of the CPUs outside the direct map or their range
     BOOT_CHECK_APIC,         // the local APIC is in a mode that there is not
     BOOT_CHECK_FACTS,        // a fact of an unknown kind, or the TPM's log outside the block
+    BOOT_CHECK_SYMBOLS,      // symbols or section headers outside the direct map or their range, or
+                             // symbols without names
 };
 
 // Checks `info`. `ret_index`, if not null, receives the index of the offending record where the

@@ -152,8 +152,9 @@
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys, or 0 where there is nothing: an empty module has no address.
  * Fields named _end or _top are the end of something, outside of it. Sizes are in bytes. Nothing
- * here needs a relocation or a free: the whole block, all but the records of `cpus`, is one range
- * of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel reclaims that range.
+ * here needs a relocation or a free: the whole block, all but the records of `cpus` and what
+ * `symbols` leads to, is one range of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel
+ * reclaims that range.
  */
 #ifndef SLIPWAY_BOOT_H
 #define SLIPWAY_BOOT_H
@@ -219,6 +220,7 @@
 #define SLIPWAY_RANGE_DEMOTED     7 /* RAM that came too late to be mapped, or not WB by the MTRRs */
 #define SLIPWAY_RANGE_CPUS        8  /* what parked CPUs use; reclaimable, once none is parked */
 #define SLIPWAY_RANGE_GUARD       9  /* a frame beside a stack (SLIPWAY_NOTE_DIRECT): not mapped */
+#define SLIPWAY_RANGE_SYMBOLS     10 /* what SLIPWAY_NOTE_SYMBOLS brings; reclaimable */
 
 /* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
  * larger number wins. 1 is free at hand-over, 2 to 4 may be reclaimed, 5 to 7 are allocated, 8 and
@@ -227,7 +229,7 @@
 #define SLIPWAY_MEM_BOOT_SERVICES 2 /* EfiBootServicesCode, EfiBootServicesData */
 #define SLIPWAY_MEM_LOADER        3 /* EfiLoaderCode, EfiLoaderData; boot info, stack, GDT, IDT */
 #define SLIPWAY_MEM_ACPI_RECLAIM  4 /* after the ACPI tables are parsed */
-#define SLIPWAY_MEM_MODULE        5 /* and what parked CPUs use */
+#define SLIPWAY_MEM_MODULE        5 /* and what parked CPUs use, and parts of the kernel's file */
 #define SLIPWAY_MEM_KERNEL        6
 #define SLIPWAY_MEM_PAGE_TABLES   7
 #define SLIPWAY_MEM_ACPI_NVS      8
@@ -295,6 +297,7 @@
 #define SLIPWAY_NOTE_CPUS        2 /* flag: start all CPUs */
 #define SLIPWAY_NOTE_DIRECT      4 /* flag: stacks, GDT, TSS, IDT, framebuffers in the direct map */
 #define SLIPWAY_NOTE_KEEP_SCREEN 8 /* flag: do not clear the framebuffers */
+#define SLIPWAY_NOTE_SYMBOLS     16 /* flag: bring symbols and section headers (slipway_symbols) */
 
 /* slipway_cpu.state, at entry */
 #define SLIPWAY_CPU_BOOT   1 /* the one that boots */
@@ -469,6 +472,20 @@ struct slipway_firmware_times {
     uint64_t exit_end;     /* ExitBootServicesExit */
 };
 
+/* Parts of the kernel's file, if its note asks for them (SLIPWAY_NOTE_SYMBOLS; else all is 0), as
+ * they stand there (System V gABI, chapter 4). They are copies in the direct map, in one range of
+ * purpose SLIPWAY_RANGE_SYMBOLS. Addresses in them are link addresses: kernel_slide is to be added.
+ * What the file does not have, as one that has been stripped, or has wrongly, is 0, with a line in
+ * the log. Each table of names ends with a NUL, so that a name that begins in it ends in it. */
+struct slipway_symbols {
+    struct slipway_array sections; /* Elf64_Shdr, with the first, which is no section's */
+    struct slipway_array symbols;  /* Elf64_Sym: .symtab, with the first, which is no symbol */
+    uint64_t section_names;        /* of sh_name */
+    uint64_t section_names_bytes;
+    uint64_t symbol_names; /* .strtab, of st_name */
+    uint64_t symbol_names_bytes;
+};
+
 struct slipway_boot_info {
     uint64_t magic;        /* SLIPWAY_BOOT_MAGIC */
     uint32_t version;      /* SLIPWAY_BOOT_VERSION */
@@ -581,6 +598,8 @@ struct slipway_boot_info {
     /* struct slipway_piece: the whole image, rising and without a gap in virtual addresses, rising
      * in physical ones. One, unless no free memory had room for the image as a whole. */
     struct slipway_array kernel_pieces;
+
+    struct slipway_symbols symbols;
 };
 
 /* What a kernel may ask for. Zero means: no wish. SLIPWAY_KERNEL_NOTE puts one into a section of
@@ -683,7 +702,9 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, window_base) == 696);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, tls_address) == 704);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_digest_kind) == 736);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_pieces) == 776);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 792);
+SLIPWAY_ASSERT(sizeof(struct slipway_symbols) == 64);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, symbols) == 792);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 856);
 
 #endif /* C and C++ */
 #endif

@@ -5,6 +5,7 @@
 #include "common/hash/sha256.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup.h"
+#include "tests/unit/support/elf_parts.h"
 
 #include <string.h>
 
@@ -222,6 +223,26 @@ static void set_up_direct(void) {
     set_up_cpus_with(SLIPWAY_NOTE_DIRECT);
 }
 
+// With section headers, one section of which is read, and symbols.
+static void set_up_symbols(void) {
+    static const struct elf64_shdr sections[] = {
+        {.type = ELF_SHT_NOTE, .offset = 0x7800, .bytes = sizeof(struct slipway_note)},
+        {.type = ELF_SHT_SYMTAB, .offset = 0x5000, .bytes = 0x900, .link = 3, .entry_bytes = 24},
+        {.type = ELF_SHT_STRTAB, .offset = 0x6000, .bytes = 0x10},
+    };
+    setup_boot(SETUP_CONFIG);
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION,
+                                              .flags = SLIPWAY_NOTE_SYMBOLS});
+    setup_kernel.header.phdr_count--;
+    memmove((char *)&setup_kernel + 0x7800, (char *)&setup_kernel + 0x2000,
+            sizeof(struct slipway_note));
+    memset((char *)&setup_kernel + 0x2000, 0, sizeof(struct slipway_note));
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+        elf_parts_add_section(&setup_kernel, 0x7000, sections[i]);
+    setup_kernel.header.names_index = 3;
+    ((char *)&setup_kernel)[0x600f] = 0;
+}
+
 static void set_up_no_cpus(void) {
     setup_boot(SETUP_CONFIG);
     setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION});
@@ -304,6 +325,16 @@ TEST("whichever call fails with a kernel in pieces, the boot ends cleanly") {
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_true(fail_every_call(set_up_pieces, statuses[i]) > calls + 4);
     assert_int_equal(setup_expect_kernel()->kernel_pieces.count, 2);
+}
+
+TEST("whichever call fails with symbols and wishes in a section, the boot ends cleanly") {
+    set_up_plain();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        assert_true(fail_every_call(set_up_symbols, statuses[i]) > calls + 7);
+        assert_int_equal(setup_expect_kernel()->symbols.symbols.count, 0x900 / 24);
+    }
 }
 
 TEST("whichever call fails with many program headers, the boot ends cleanly") {

@@ -71,6 +71,7 @@ static uint32_t kind_of_purpose(uint32_t purpose) {
         return SLIPWAY_MEM_KERNEL;
     case SLIPWAY_RANGE_MODULE:
     case SLIPWAY_RANGE_CPUS:
+    case SLIPWAY_RANGE_SYMBOLS:
         return SLIPWAY_MEM_MODULE;
     case SLIPWAY_RANGE_PAGE_TABLES:
         return SLIPWAY_MEM_PAGE_TABLES;
@@ -205,6 +206,7 @@ static bool reclaimable_is_right(const struct slipway_range *r) {
     case SLIPWAY_RANGE_BOOT_INFO:
     case SLIPWAY_RANGE_LOADER:
     case SLIPWAY_RANGE_CPUS:
+    case SLIPWAY_RANGE_SYMBOLS:
         return r->reclaimable == 1;
     case SLIPWAY_RANGE_KERNEL:
     case SLIPWAY_RANGE_PAGE_TABLES:

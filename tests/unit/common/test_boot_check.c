@@ -347,7 +347,7 @@ TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes += 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes = UINT64_C(1) << 52);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 0);
-        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = SLIPWAY_RANGE_GUARD + 1);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = SLIPWAY_RANGE_SYMBOLS + 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].reclaimable = 2);
     }
     for (unsigned i = 1; i < BLOCK_RANGES; i++)
@@ -830,6 +830,41 @@ TEST("boot_check: the TPM's log has a format and lies in the block, or there are
     EXPECT(BOOT_CHECK_FACTS, 0, b->info.tpm_log.bytes = UINT64_MAX);
 }
 
+TEST("boot_check: symbols, sections and names lie in their range, and symbols have names") {
+#define SYMBOLS(result, change)                                                                    \
+    EXPECT(result, 0, struct slipway_symbols *symbols = &b->info.symbols;                          \
+           boot_block_add_symbols(b); change)
+    SYMBOLS(BOOT_CHECK_OK, (void)symbols);
+    SYMBOLS(BOOT_CHECK_OK, *symbols = (struct slipway_symbols){0});
+    SYMBOLS(BOOT_CHECK_OK, symbols->sections = (struct slipway_array){0});
+    SYMBOLS(BOOT_CHECK_OK, symbols->section_names = symbols->section_names_bytes = 0);
+    SYMBOLS(BOOT_CHECK_OK, symbols->sections.stride = 72);
+    SYMBOLS(BOOT_CHECK_OK, symbols->symbol_names_bytes = 0x1000 - BLOCK_SYMBOL_NAMES_OFFSET);
+    SYMBOLS(BOOT_CHECK_SYMBOLS,
+            symbols->symbol_names_bytes = 0x1000 - BLOCK_SYMBOL_NAMES_OFFSET + 1);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbol_names_bytes = UINT64_MAX);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbol_names_bytes = 0);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbol_names_bytes = symbols->symbol_names = 0);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols = (struct slipway_array){0});
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols.count = 0);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols.stride = 16);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols.stride = 28);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols.count = UINT32_MAX);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols.address += 1);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->symbols.address = (uint64_t)(uintptr_t)b);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->sections.stride = 56);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->sections.address -= 8);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->sections.count = 65);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->section_names = 0);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->section_names_bytes = 0);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, symbols->section_names = BLOCK_SYMBOLS);
+    SYMBOLS(BOOT_CHECK_SYMBOLS,
+            symbols->section_names_bytes = 0x1000 - BLOCK_SECTION_NAMES_OFFSET + 1);
+    SYMBOLS(BOOT_CHECK_SYMBOLS, b->ranges[BLOCK_SYMBOLS_RANGE].purpose = SLIPWAY_RANGE_LOADER;
+            (void)symbols);
+#undef SYMBOLS
+}
+
 // No change of the block, however wild, may make the check read outside it, or never end.
 TEST("boot_check: every word of the block, whatever it is changed to, is checked within bounds") {
     const uint64_t changes[] = {0,
@@ -866,12 +901,12 @@ TEST("boot_check: every bit of the header, flipped, is checked within bounds") {
 }
 
 TEST("boot_check: every result has words of its own") {
-    for (unsigned i = 0; i <= BOOT_CHECK_FACTS; i++) {
+    for (unsigned i = 0; i <= BOOT_CHECK_SYMBOLS; i++) {
         assert_non_null(boot_check_text((enum boot_check)i));
         for (unsigned other = 0; other < i; other++)
             assert_string_not_equal(boot_check_text((enum boot_check)i),
                                     boot_check_text((enum boot_check)other));
     }
-    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_FACTS + 1)), "unknown");
+    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_SYMBOLS + 1)), "unknown");
     assert_string_equal(boot_check_text((enum boot_check) - 1), "unknown");
 }

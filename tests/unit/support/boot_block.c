@@ -200,3 +200,19 @@ void boot_block_fill_direct(struct boot_block *block) {
     block->info.stack_top = BLOCK_HHDM + above;
     block->info.stack_phys = stack;
 }
+
+void boot_block_add_symbols(struct boot_block *block) {
+    const uint64_t symbols = BLOCK_HHDM + BLOCK_SYMBOLS;
+    struct slipway_range *range = &block->ranges[BLOCK_SYMBOLS_RANGE];
+    memmove(range + 1, range, (BLOCK_RANGES - BLOCK_SYMBOLS_RANGE) * sizeof(*range));
+    *range = (struct slipway_range){BLOCK_SYMBOLS, 0x1000, SLIPWAY_RANGE_SYMBOLS, 1};
+    block->info.ranges.count++;
+    block->info.symbols = (struct slipway_symbols){
+        .sections = {symbols, 4, 64},
+        .symbols = {symbols + BLOCK_SYMBOLS_OFFSET, 8, 24},
+        .section_names = symbols + BLOCK_SECTION_NAMES_OFFSET,
+        .section_names_bytes = 64,
+        .symbol_names = symbols + BLOCK_SYMBOL_NAMES_OFFSET,
+        .symbol_names_bytes = 100,
+    };
+}

@@ -10,6 +10,13 @@
 #define BLOCK_IMAGE SLIPWAY_KERNEL_DEFAULT
 #define BLOCK_CPUS  UINT64_C(0x2220000) // where the records of two CPUs lie, in a page
 
+// The page with what SLIPWAY_NOTE_SYMBOLS brings: section headers, their names, symbols, and
+// theirs.
+#define BLOCK_SYMBOLS              (BLOCK_CPUS + 0x1000)
+#define BLOCK_SECTION_NAMES_OFFSET 256
+#define BLOCK_SYMBOLS_OFFSET       320
+#define BLOCK_SYMBOL_NAMES_OFFSET  512
+
 // Indices of the records below.
 enum {
     BLOCK_MAP_LOW, // direct map: below the legacy hole, up to the kernel, its text, the rest
@@ -48,7 +55,7 @@ struct boot_block {
     struct slipway_boot_info info;
     struct slipway_mapping mappings[BLOCK_MAPS];
     struct slipway_memory memory[BLOCK_MEMS];
-    struct slipway_range ranges[BLOCK_RANGES];
+    struct slipway_range ranges[BLOCK_RANGES + 1];
     struct slipway_module modules[2];
     struct slipway_framebuffer framebuffers[2];
     struct slipway_display_mode modes[3]; // of both
@@ -76,3 +83,8 @@ enum {
 
 // The same as with SLIPWAY_NOTE_DIRECT: stack and framebuffers are in the direct map.
 void boot_block_fill_direct(struct boot_block *block);
+
+enum { BLOCK_SYMBOLS_RANGE = BLOCK_RANGE_MODULE }; // with symbols; those behind move on
+
+// Adds what SLIPWAY_NOTE_SYMBOLS brings.
+void boot_block_add_symbols(struct boot_block *block);
