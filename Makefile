@@ -51,14 +51,14 @@ SUPPORT    := $(call objects,host,$(sort $(wildcard tests/unit/support/*.c)))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_OBJ := $(call objects,host,tests/programs/replay.c)
-HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h kernel/*/*.h $(addprefix tests/,unit/support/*.h programs/*.h \
+HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h loader/host/*.h kernel/*/*.h $(addprefix tests/,unit/support/*.h programs/*.h \
               firmware/*.h firmware/random/*.h firmware/machine/common/x86/*.h)))
 
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)
 	@scripts/stage put $(BUILD)
-programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf
-host: $(UNIT_BIN) $(BUILD)/host/replay
+programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/host/loadcheck
+host: $(UNIT_BIN) $(BUILD)/host/replay $(BUILD)/host/loadcheck-checked
 fuzzers: $(FUZZ_BIN)
 headers: $(HEADERS:%=$(BUILD)/headers/%.o)
 buildable: programs host headers test-firmware test-kernels test-apps
@@ -139,7 +139,7 @@ $(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
 	@mkdir -p $(@D); echo '  HEADER  $<'
 	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
 
-include $(sort $(wildcard tests/*/*.mk))
+include loader/host/loadcheck.mk $(sort $(wildcard tests/*/*.mk))
 
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)

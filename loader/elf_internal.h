@@ -1,4 +1,5 @@
-// What the files of the ELF reader share. Nobody else includes this.
+// What the files of the ELF reader share. Nobody else includes this but loader/host/relocations.c,
+// which counts what they apply.
 #pragma once
 
 #include "loader/elf.h"
