@@ -170,7 +170,8 @@ check: buildable fuzzers ## both compilers, format, linters, layers; boots nothi
 	@scripts/check
 image: all ## BUILD/slipway.img, a FAT file system with the tree of esp/
 	@scripts/make-image $(BUILD)/slipway.img
-install: programs ## loader, header and symbols into DESTDIR/PREFIX (/usr/local)
+install: programs ## loader, loadcheck, header and symbols into DESTDIR/PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/host/loadcheck $(DESTDIR)$(PREFIX)/bin/slipway-loadcheck
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/slipway $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.debug
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include common/boot/slipway_boot.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/slipway LICENSE README.md esp/slipway.conf

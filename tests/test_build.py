@@ -95,10 +95,12 @@ def test_install_puts_loader_header_and_documents_where_it_is_told(root, build, 
     prefix = tmp_path / "opt/slipway"
     installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
     assert installed == {
-        "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug", "include/slipway_boot.h",
+        "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
+        "include/slipway_boot.h",
         "share/doc/slipway/LICENSE", "share/doc/slipway/README.md", "share/doc/slipway/slipway.conf"}
     assert (prefix / "lib/slipway/BOOTX64.EFI").read_bytes() == \
         (build / "BOOTX64.EFI").read_bytes()
+    run(prefix / "bin/slipway-loadcheck", build / "kernel.elf")
     user = tmp_path / "user.c"
     user.write_text("#include <slipway_boot.h>\nunsigned version = SLIPWAY_BOOT_VERSION;\n")
     run("gcc", "-std=c99", "-Wall", "-Werror", f"-I{prefix}/include", "-c", user, "-o",
