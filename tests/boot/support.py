@@ -10,6 +10,7 @@ from paths import BUILD, ROOT
 from qemu import make_image
 
 LOADER = BUILD / "BOOTX64.EFI"
+LOADCHECK = BUILD / "host/loadcheck-checked"
 KERNEL = BUILD / "kernel.elf"
 KERNELS = BUILD / "tests/kernels"
 NEXT_APP = BUILD / "tests/apps/next.efi"

@@ -6,14 +6,16 @@ outside knows: the files, the machine, the screen.
 """
 
 import hashlib
+import json
 import re
+import subprocess
 
 import pytest
 
 import qemu
 from qemu import make_image
 from snapshots import boot
-from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADER, MIB, USERMAP, KernelOutput,
+from support import (EXIT_GOOD, KERNELS, LAUNCHER, LOADCHECK, LOADER, MIB, USERMAP, KernelOutput,
                      boot_contract_kernel, sentences)
 
 CONTRACT = {source: sentences(source) for source in (
@@ -93,6 +95,19 @@ KINDS = {"exec": (0xFFFFFFFF80000000, "128M"), "pie": (0xFFFFFFFF80000000, "256M
          "tls": (0xFFFFFFFF80000000, "256M")}
 
 
+def assert_said_before(output, name, memory):
+    """loadcheck, which has seen the file alone, has said where everything is."""
+    done = subprocess.run([LOADCHECK, "--json", "--ram", memory, KERNELS / f"{name}.elf"],
+                          capture_output=True, timeout=60, check=True)
+    said = json.loads(done.stdout)
+    kernel, space = said["kernel"], said["space"]
+    assert kernel["start"] == hex(output.fact("kernel.virt"))
+    assert kernel["file_bytes"] == output.fact("kernel.file_bytes")
+    assert kernel["wishes"]["stack_bytes"] == output.fact("stack.bytes")
+    assert space["direct_map_start"] == hex(output.fact("hhdm.base"))
+    assert space["window"] == hex(output.fact("window.base"))
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_kernel_finds_the_contract_and_its_faults(tmp_path, name):
     virt, memory = KINDS[name]
@@ -106,6 +121,7 @@ def test_every_kind_of_kernel_finds_the_contract_and_its_faults(tmp_path, name):
     assert output.fact("kernel.file_bytes") == (KERNELS / f"{name}.elf").stat().st_size
     assert output.texts["kernel.path"][0].replace("\\", "/").lstrip("/") == "kernel.elf"
     assert output.fact("stack.bytes") == 64 << 10
+    assert_said_before(output, name, memory)
     assert output.fact("framebuffers") == 0 and output.fact("modules") == 0
     # The CPU of these boots, qemu64, has none of the three.
     assert not output.fact("cr4") & (CR4_SMEP | CR4_SMAP | CR4_UMIP)

@@ -7,6 +7,7 @@ to its next boot option is shown by boots with a second disk. Cold boots, but fo
 
 import gzip
 import re
+import subprocess
 
 import pytest
 
@@ -14,7 +15,8 @@ from fixtures import elf
 from fixtures.elf import BASE, PAGE, Elf, R, Segment, W, X
 import snapshots
 from qemu import Machine, boot, make_image
-from support import EXIT_CASES_DONE, EXIT_NEXT, LAUNCHER, LOADER, MIB, NEXT_APP, volume
+from support import (EXIT_CASES_DONE, EXIT_NEXT, LAUNCHER, LOADCHECK, LOADER, MIB, NEXT_APP,
+                     volume)
 
 KEY = "slipway: press a key to go back to the firmware, which goes on in 10 seconds"
 WINDOW = "[0xffff800000000000, 0xfffffffffffff000)"
@@ -260,6 +262,19 @@ def test_the_loader_says_why_gives_everything_back_and_returns(said, name):
     assert after[4] - before[4] <= 16
     unchanged = [0, 3, 5, 6, 8, 9, 10, 11, 12, 13]
     assert [after[i] for i in unchanged] == [before[i] for i in unchanged]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loadcheck_says_the_same(tmp_path, name):
+    """Without a machine: over the files, with the RAM and the paging levels that the machine has."""
+    files, message = CASES[name]
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    machine = ["--ram", str(256 * MIB - (896 << 10)), "--levels", "4"]
+    done = subprocess.run([LOADCHECK, "--quiet", *machine, "--esp", tmp_path], capture_output=True,
+                          text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, f"{message}\n", "")
 
 
 @pytest.mark.parametrize("name, disk", [("kernel-missing", "virtio"), ("cut-after-header", "ahci"),
