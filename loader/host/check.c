@@ -90,10 +90,8 @@ static bool read_kernel(struct check *check, int file) {
     if (EFI_ERROR(status))
         return false;
     const struct elf_image *elf = &check->kernel.elf;
-    const struct elf_piece whole = {.virt = elf->virt_start,
-                                    .bytes = elf->virt_end - elf->virt_start,
-                                    .memory = firmware_pointer(check->kernel.phys)};
-    const struct elf_memory memory = {.pieces = &whole, .count = 1};
+    const struct elf_memory memory = {.pieces = check->kernel.memory,
+                                      .count = check->kernel.piece_count};
     check->has_kernel = true;
     check->relocations = relocations_count(elf, &memory);
     for (unsigned i = 0; i < 4; i++)

@@ -26,6 +26,7 @@ struct plan {
     struct memory_map map;
     struct slipway_framebuffer framebuffer;
     struct plan_firmware firmware;
+    struct slipway_piece image;
 };
 
 static void *must_have(void *memory) {
@@ -110,9 +111,12 @@ static void make_plan(struct plan *plan, uint64_t ram_bytes, const struct kernel
     };
     uint64_t stack_bytes = kernel->wishes.stack_bytes + GUARDS_MAX * FRAME_BYTES;
     plan->input.stack_phys = take(&end, stack_bytes, FRAME_BYTES) + FRAME_BYTES;
-    plan->input.kernel_phys = image_bytes < end - MIB(1)
-                                  ? take(&end, image_bytes, is_large ? MIB(2) : FRAME_BYTES)
-                                  : HIGH_START;
+    uint64_t image_phys = image_bytes < end - MIB(1)
+                              ? take(&end, image_bytes, is_large ? MIB(2) : FRAME_BYTES)
+                              : HIGH_START;
+    plan->image = (struct slipway_piece){elf->virt_start, image_phys, image_bytes};
+    plan->input.pieces = &plan->image;
+    plan->input.piece_count = 1;
     normalise(plan, ram_bytes);
 }
 
