@@ -42,6 +42,7 @@ ROWS = (
     Row("reference kernel, 256 MiB", 1_600_000, "total", "plain", {"memory": "256M"}),
     Row("with a VGA display", 1_800_000, "total", "plain", {"memory": "256M", "display": True}),
     Row("64 GiB without 1 GiB pages", 3_600_000, "total", "plain", {"memory": "64G"}),
+    # Nearly all of it is edk2's GetMemoryMap, whose cost grows with the square, twice.
     Row("1000 memory descriptors more", None, "total", "fragments", {"memory": "256M"}),
     Row("kernel of 16 MiB, virtio", 8_000_000, "kernel", "kernel", {}),
     Row("module of 1 MiB, virtio", None, "modules", "small", {}),
