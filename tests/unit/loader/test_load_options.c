@@ -28,6 +28,7 @@ static enum load_options_status parse(bool is_shell, const char *loader, char *r
     memcpy(start + 1, bytes, used);
     const struct load_options options = {start + 1, used, is_shell, {loader, strlen(loader)}};
     char *room = malloc(load_options_room(used));
+    memset(room, ' ', load_options_room(used)); // no part of the text
     struct config_text cmdline = {"untouched", 9};
     enum load_options_status status = load_options_parse(&options, room, &cmdline);
     if (status == LOAD_OPTIONS_OK)
@@ -74,7 +75,21 @@ TEST("load options: blanks and ends of line around the text do not count, within
     refuse(LOAD_OPTIONS_NONE);
 }
 
-TEST("load options: characters of every length become UTF-8") {
+TEST("load options: nothing but such is no text, however little") {
+    static const char *const texts[] = {"", " ", "\t", "\r\n"};
+    for (unsigned i = 0; i < 4; i++) {
+        put_ascii(texts[i]);
+        refuse(LOAD_OPTIONS_NONE);
+        put_ascii(texts[i]);
+        put(0);
+        refuse(LOAD_OPTIONS_NONE);
+    }
+}
+
+TEST("load options: characters of every length become UTF-8, for which there is room") {
+    assert_int_equal(load_options_room(0), 1);
+    assert_int_equal(load_options_room(2), 3 + 1);
+    assert_int_equal(load_options_room(LOAD_OPTIONS_BYTES_MAX), 98304 + 1);
     put_ascii("x=");
     put(0xe9);
     put(0x20ac);
@@ -86,6 +101,9 @@ TEST("load options: characters of every length become UTF-8") {
 }
 
 TEST("load options: half a pair of surrogates is no text, wherever it stands") {
+    put_ascii("  ");
+    put(0xd800);
+    refuse(LOAD_OPTIONS_ERR_SURROGATE); // behind blanks, too
     static const uint16_t halves[] = {0xd800, 0xdbff, 0xdc00, 0xdfff};
     for (unsigned i = 0; i < 4; i++) {
         put_ascii("ab");
@@ -197,6 +215,19 @@ TEST("load options: a first word that ends in the name of the loader's file is l
     for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         put_ascii(others[i]);
         expect(others[i]);
+    }
+}
+
+TEST("load options: letters from A to Z alone have two cases") {
+    char text[400];
+    put_ascii("az[@.efi a");
+    assert_int_equal(parse(false, "AZ[@.EFI", text), LOAD_OPTIONS_OK);
+    assert_string_equal(text, "a");
+    static const char *const others[] = {"az{@.efi a", "az[`.efi a"};
+    for (unsigned i = 0; i < 2; i++) {
+        put_ascii(others[i]);
+        assert_int_equal(parse(false, "AZ[@.EFI", text), LOAD_OPTIONS_OK);
+        assert_string_equal(text, others[i]);
     }
 }
 

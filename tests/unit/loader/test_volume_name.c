@@ -115,6 +115,8 @@ TEST("volume name: what begins like one and is none is refused, by what is wrong
         "deadbeef-g1",
         "deadbeef01",
         "deadbee-01",
+        "deadbe-01",
+        "01234567-89ab-cdef-0123-456789ABCD",
     };
     for (unsigned i = 0; i < sizeof(guids) / sizeof(guids[0]); i++) {
         char path[80] = "guid(";
