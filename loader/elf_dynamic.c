@@ -74,8 +74,8 @@ static void take_symbols(const struct elf_image *image, const struct entries *en
     }
 }
 
-// Puts the string at `offset` of DT_STRTAB into a message: all of it that has room and can be
-// printed.
+// Puts the string at `offset` of DT_STRTAB into a message that has no name: all of it that has room
+// and can be printed.
 static enum elf_status fail_named(const struct elf_memory *memory,
                                   const struct elf_dynamic *dynamic, uint64_t offset,
                                   struct elf_error error, struct elf_error *ret_error) {
@@ -83,7 +83,6 @@ static enum elf_status fail_named(const struct elf_memory *memory,
     uint64_t bytes = offset < dynamic->strings_bytes ? dynamic->strings_bytes - offset : 0;
     bytes = min_u64(bytes, sizeof(error.name) - 1);
     elf_read_memory(memory, dynamic->strings + offset, error.name, bytes);
-    error.name[bytes] = '\0';
     for (char *at = error.name; *at != '\0'; at++)
         if (*at < ' ' || *at > '~')
             *at = '?';

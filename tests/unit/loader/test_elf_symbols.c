@@ -37,6 +37,8 @@ TEST("elf symbols: 64 is symbol + addend, GLOB_DAT and JUMP_SLOT the symbol, sli
         program, "far",
         (struct elf64_symbol){.info = GLOBAL_OBJECT, .section = 0xffff, .value = 0x789});
     uint32_t weak = program_add_symbol(program, "weak", (struct elf64_symbol){.info = WEAK_NONE});
+    uint32_t weak_any =
+        program_add_symbol(program, "weak_any", (struct elf64_symbol){.info = WEAK_NONE + 15});
     uint32_t weak_own = program_add_symbol(
         program, "weak_own", (struct elf64_symbol){.info = WEAK_NONE, .section = 1, .value = 9});
     const struct {
@@ -51,6 +53,7 @@ TEST("elf symbols: 64 is symbol + addend, GLOB_DAT and JUMP_SLOT the symbol, sli
         {ELF_R_X86_64_GLOB_DAT, fixed, 1, 0x456},
         {ELF_R_X86_64_GLOB_DAT, far, 0, SLIPWAY_KERNEL_DEFAULT + 0x789},
         {ELF_R_X86_64_64, weak, 3, 3},
+        {ELF_R_X86_64_64, weak_any, 3, 3},
         {ELF_R_X86_64_GLOB_DAT, weak, 3, 0},
         {ELF_R_X86_64_64, weak_own, 3, SLIPWAY_KERNEL_DEFAULT + 12},
         {ELF_R_X86_64_64, 0, 0x20, 0x20},                                // STN_UNDEF
@@ -346,6 +349,17 @@ TEST("elf RELR: a bitmap without an address and targets that cannot be are refus
         program_add_relrs(program);
         program_refuse(program, cases[i].status, cases[i].text);
     }
+}
+
+TEST("elf RELR: a word that ends a byte behind an odd segment is refused") {
+    struct elf_program *program = program_make();
+    program->file.phdrs[2].mem_bytes--; // to 0x4fff
+    program->relrs[0] = PROGRAM_TARGET;
+    program->relrs[1] = 0x4ff8;
+    program->relr_count = 2;
+    program_add_relrs(program);
+    program_refuse(program, ELF_ERR_RELOCATION_TARGET,
+                   "relocation 1 of DT_RELR: target 0x4ff8 lies in no segment");
 }
 
 TEST("elf RELR: malformed tables of each kind are refused by name") {
