@@ -75,7 +75,6 @@ static enum elf_status walk_table(struct relocator *self, const struct elf_table
 static enum elf_status walk_tables(struct relocator *self, visit_entries *relas,
                                    visit_entries *relrs) {
     const struct elf_table *tables = self->dynamic.tables;
-    self->has_relr_base = false;
     enum elf_status status = walk_table(self, &tables[ELF_TABLE_RELA], relas);
     if (status == ELF_OK)
         status = walk_table(self, &tables[ELF_TABLE_JMPREL], relas);
@@ -281,9 +280,8 @@ static enum elf_status apply_relrs(struct relocator *self, const uint8_t *entrie
 // Only when all symbols are known that relocations name can a target be one of them. Linkers put
 // symbols where nothing is written.
 static enum elf_status check_symbols(struct relocator *self) {
-    if (self->symbols_used == 0)
-        return ELF_OK;
-    const struct elf_segment *segment = elf_find_segment(self->image, self->dynamic.symbols, 1);
+    const struct elf_segment *segment =
+        elf_find_segment(self->image, self->dynamic.symbols, sizeof(struct elf64_symbol));
     if (segment == NULL || !segment->write)
         return ELF_OK;
     self->targets = (struct window){0};

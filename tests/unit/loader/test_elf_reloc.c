@@ -174,6 +174,56 @@ TEST("elf relocate: a target in a table of relocations is refused, next to it ac
     }
 }
 
+static void refuse_second(struct elf_program *program, enum elf_status want, const char *what) {
+    char text[120];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    fmt_print(&sink, "relocation 1 of DT_RELA: target 0x%lx %s", program->relas[1].target, what);
+    program_refuse(program, want, text);
+}
+
+TEST("elf relocate: a table of the other kinds is no target, after one that lies beside it") {
+    const uint64_t table = 0x2400; // in the data
+    for (int packed = 0; packed < 2; packed++) {
+        struct elf_program *program = program_make();
+        const uint64_t bytes = packed ? sizeof(uint64_t) : sizeof(struct elf64_rela);
+        program_add_rela(program, PROGRAM_TARGET, ELF_R_X86_64_RELATIVE, 1);
+        program_add_rela(program, table, ELF_R_X86_64_RELATIVE, 1);
+        program_add_table(program);
+        program_add_dynamic(program, packed ? ELF_DT_RELR : ELF_DT_JMPREL, table);
+        program_add_dynamic(program, packed ? ELF_DT_RELRSZ : ELF_DT_PLTRELSZ, bytes);
+        if (packed)
+            program_add_dynamic(program, ELF_DT_RELRENT, bytes);
+        refuse_second(program, ELF_ERR_RELOCATION_SELF,
+                      "lies in a table that the relocations need");
+    }
+}
+
+TEST("elf relocate: symbols that nobody uses may be a target") {
+    struct elf_program *program = program_make();
+    program_add_rela(program, PROGRAM_TARGET, ELF_R_X86_64_RELATIVE, 1);
+    program_add_table(program);
+    program_add_dynamic(program, ELF_DT_SYMTAB, PROGRAM_TARGET + 4);
+    program_add_dynamic(program, ELF_DT_SYMENT, sizeof(struct elf64_symbol));
+    program_accept(program);
+    assert_int_equal(program_word_at(program, PROGRAM_TARGET), SLIPWAY_KERNEL_DEFAULT + 1);
+    program_destroy(program);
+}
+
+TEST("elf relocate: a target twice as far as the image is slid, to either side, is none") {
+    const uint64_t targets[] = {
+        PROGRAM_TARGET + 2 * SLIPWAY_KERNEL_DEFAULT,
+        UINT64_C(0) + PROGRAM_TARGET - 2 * PROGRAM_DYNAMIC - 2 * SLIPWAY_KERNEL_DEFAULT,
+    };
+    for (int i = 0; i < 2; i++) {
+        struct elf_program *program = program_make();
+        program_add_rela(program, PROGRAM_TARGET, ELF_R_X86_64_RELATIVE, 1);
+        program_add_rela(program, targets[i], ELF_R_X86_64_RELATIVE, 1);
+        program_add_table(program);
+        refuse_second(program, ELF_ERR_RELOCATION_TARGET, "lies in no segment");
+    }
+}
+
 TEST("elf relocate: other kinds of relocation, libraries and text relocations are refused") {
     const struct {
         uint64_t tag, value;
