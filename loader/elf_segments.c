@@ -354,9 +354,10 @@ static enum elf_status check_image(struct scan *scan, uint64_t link_entry) {
     return status;
 }
 
+// RELRO cuts the pages of one segment in three at most, and has a header, too.
 uint64_t elf_lists_bytes(uint32_t phdr_count) {
     return phdr_count * (sizeof(struct elf_segment) + sizeof(struct elf_range)) +
-           (phdr_count + UINT64_C(2)) * sizeof(struct elf_run);
+           (phdr_count + UINT64_C(1)) * sizeof(struct elf_run);
 }
 
 // The lists are as long as they can become.

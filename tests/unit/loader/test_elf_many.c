@@ -53,6 +53,39 @@ static void expect_sorted(const struct elf64_phdr *phdrs, const uint32_t *number
     free(lists);
 }
 
+TEST("elf many: the lists have room for one run more than there are headers, and for no other") {
+    const uint64_t each = sizeof(struct elf_segment) + sizeof(struct elf_note_range);
+    assert_int_equal(elf_lists_bytes(0), sizeof(struct elf_run));
+    assert_int_equal(elf_lists_bytes(2), 2 * each + 3 * sizeof(struct elf_run));
+    const struct elf64_phdr phdrs[] = {
+        {.type = ELF_PT_LOAD, .flags = ELF_PF_X, .virt = ELF_FILE_BASE, .mem_bytes = 1},
+        {.type = ELF_PT_LOAD,
+         .flags = ELF_PF_W,
+         .virt = ELF_FILE_BASE + FRAME_BYTES,
+         .mem_bytes = 3 * FRAME_BYTES},
+        {.type = ELF_PT_GNU_RELRO,
+         .virt = ELF_FILE_BASE + 2 * FRAME_BYTES,
+         .mem_bytes = FRAME_BYTES},
+    };
+    const struct elf_header_view header = {
+        .type = ELF_TYPE_EXEC,
+        .entry = ELF_FILE_BASE,
+        .phdrs_bytes = sizeof(phdrs),
+        .phdr_count = ARRAY_LEN(phdrs),
+        .phdr_bytes = sizeof(phdrs[0]),
+    };
+    struct elf_image image;
+    struct elf_error error;
+    void *lists = malloc(elf_lists_bytes(header.phdr_count));
+    assert_int_equal(elf_parse_segments(&header, phdrs, 0, lists, &image, &error), ELF_OK);
+    assert_int_equal(image.run_count, header.phdr_count + 1);
+    for (uint32_t i = 1; i < 4; i++) {
+        assert_int_equal(image.runs[i].start, ELF_FILE_BASE + i * FRAME_BYTES);
+        assert_int_equal(image.runs[i].rights, i == 2 ? 0 : SLIPWAY_RIGHT_WRITE);
+    }
+    free(lists);
+}
+
 static void expect_any_order(uint32_t count) {
     struct elf64_phdr *phdrs = calloc(count, sizeof(*phdrs));
     uint32_t *numbers = calloc(count, sizeof(*numbers));

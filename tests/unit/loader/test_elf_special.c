@@ -32,6 +32,8 @@ TEST("elf: of thread-local data the template and the size of a block are handed 
     tls->file_bytes = 0; // zeros alone, wherever they lie
     tls->virt = 0x4801;
     expect_tls(&file, (struct elf_tls){0, 0, 0x40, 0x40});
+    tls->align = UINT64_C(1) << 30; // the largest
+    expect_tls(&file, (struct elf_tls){0, 0, 0x40, UINT64_C(1) << 30});
     tls->mem_bytes = 0; // none, after all
     tls->align = 3;
     expect_tls(&file, (struct elf_tls){0});

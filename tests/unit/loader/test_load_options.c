@@ -28,7 +28,6 @@ static enum load_options_status parse(bool is_shell, const char *loader, char *r
     memcpy(start + 1, bytes, used);
     const struct load_options options = {start + 1, used, is_shell, {loader, strlen(loader)}};
     char *room = malloc(load_options_room(used));
-    memset(room, ' ', load_options_room(used)); // no part of the text
     struct config_text cmdline = {"untouched", 9};
     enum load_options_status status = load_options_parse(&options, room, &cmdline);
     if (status == LOAD_OPTIONS_OK)
