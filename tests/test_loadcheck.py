@@ -154,6 +154,9 @@ def test_page_tables_are_those_that_the_layout_takes(loadcheck, kernels):
     # the firmware's tables and of the kernel three each.
     assert tables(loadcheck(kernels["exec"])) == {
         (4, False): 14, (4, True): 14, (5, False): 15, (5, True): 15}
+    # Placed at a multiple of 2 MiB as it is linked, it has large leaves: four tables of level 1 for it and
+    # three where its read-only pages lie in the direct map, instead of one and one.
+    assert tables(loadcheck(kernels["large"]))[4, False] == 14 + 3 + 2
     # 64 GiB in one table of level 3 and 64 of level 2, or 1 for the GiB with the kernel in it.
     said = tables(loadcheck("--ram", "64G", kernels["exec"]))
     assert said[4, False] == 14 + 63 and said[5, False] == 15 + 63
@@ -222,6 +225,68 @@ def test_people_read_the_same(program, run, kernels, loadcheck):
     assert text.splitlines()[-1] == "boots         with 512 MiB of RAM"
 
 
+def kernel_with_all_wishes():
+    """With a template of thread-local data, too."""
+    note = struct.pack("<III8sIIQQQII", 8, 40, 1, b"Slipway\0", 1, 15, 32 << 10, 0xFFFF810000000000, 1 << 20, 4, 0)
+    file = header(2, DEFAULT + 16, [
+        (1, 5, PAGE, DEFAULT, 100, 100), (1, 4, 2 * PAGE, DEFAULT + PAGE, 60, 60),
+        (1, 6, 3 * PAGE, DEFAULT + 2 * PAGE, 8, 3 * PAGE), (4, 4, 2 * PAGE, DEFAULT + PAGE, 60, 60),
+        (7, 4, 3 * PAGE, DEFAULT + 2 * PAGE, 8, 24)])
+    return (file.ljust(PAGE, b"\0") + b"\xf4" * 100).ljust(2 * PAGE, b"\0") + note.ljust(PAGE, b"\0") + b"template"
+
+
+WHOLE_TEXT = """\
+config        /slipway.conf
+  kernel      /kernel.elf
+  cmdline     root=/dev/sda  quiet
+  module      /initrd, 5 bytes, of this SHA-256
+  module      label(DATA)/more: lies on another volume, which cannot be looked at here
+kernel        /kernel.elf, 12296 bytes, ET_EXEC
+linked        [0xffffffff80000000, 0xffffffff80005000)
+runs          [0xffffffff80000000, 0xffffffff80005000), 20480 bytes
+slide         0x0, no other
+entry         0xffffffff80000010
+segment 0     [0xffffffff80000000, 0xffffffff80000064) r-x, 100 bytes at offset 0x1000
+segment 1     [0xffffffff80001000, 0xffffffff8000103c) r--, 60 bytes at offset 0x2000
+segment 2     [0xffffffff80002000, 0xffffffff80005000) rw-, 8 bytes at offset 0x3000
+pages         [0xffffffff80000000, 0xffffffff80001000) r-x
+pages         [0xffffffff80001000, 0xffffffff80002000) r--
+pages         [0xffffffff80002000, 0xffffffff80005000) rw-
+thread-local  8 bytes at 0xffffffff80002000, a block of 24, aligned to 4096
+relocations   none
+note          version 1
+  stack       32 KiB
+  direct map  at 0xffff810000000000
+  RAM         1048576 bytes at least
+  paging      4 levels
+  screen      a framebuffer, or no boot
+  screen      as the firmware left it
+  CPUs        all, started
+  places      stacks, descriptor tables, framebuffers in the direct map
+direct map    [0xffff810000000000, 0xffff810030004000)
+window        0xffffc00000000000
+page tables   4 levels: 15, with 1 GiB pages 15 (chosen)
+boots         with 786448 KiB of RAM
+"""
+
+
+def test_people_read_all_that_was_found(program, run, esp):
+    module = hashlib.sha256(b"12345").hexdigest()
+    tree = esp({"kernel.elf": kernel_with_all_wishes(), "initrd": b"12345", "slipway.conf":
+                f"kernel = /kernel.elf\ncmdline = root=/dev/sda  quiet\nmodule = /initrd\nsha256 = {module}\n"
+                "module = label(DATA)/more\n"})
+    assert run(program, "--ram", "786448K", "--esp", tree).stdout == WHOLE_TEXT
+    (tree / "slipway.conf").unlink()
+    (tree / "kernel.elf").write_bytes(small_kernel())
+    lines = run(program, "--esp", tree).stdout.splitlines()
+    assert lines[:2] == ["config        none: the defaults hold", "  kernel      \\kernel.elf"]
+    assert lines[-7:-4] == ["note          none: the defaults hold", "  stack       64 KiB",
+                            "direct map    [0xffff800000000000, 0xffff800020000000)"]
+    (tree / "kernel.elf").write_bytes(b"x" * 64)
+    lines = run(program, "--esp", tree, status=1).stdout.splitlines()
+    assert lines[2:] == ["refused       \\kernel.elf: not an ELF file"]
+
+
 def test_the_status_is_the_worst_of_all_and_every_file_is_looked_at(program, run, kernels, tmp_path):
     bad = tmp_path / "bad"
     bad.write_text("text")
@@ -279,17 +344,16 @@ def esp(tmp_path):
 def test_a_tree_is_read_as_the_loader_reads_it(esp, loadcheck, build):
     initrd = b"initrd" * 1000
     digest = hashlib.sha256(initrd).hexdigest()
-    config = ("kernel = /boot/KERNEL.elf\ncmdline = root=/dev/sda\n"
-              f"module = \\Boot\\initrd.img  some text\nsha256 = {digest}\n"
-              "module = label(DATA)/other\n")
+    config = ("kernel = /boot/KERNEL.elf\ncmdline = root=/dev/sda\nmodule = label(DATA)/other\n"
+              f"module = \\Boot\\initrd.img  some text\nsha256 = {digest}\n")
     said = loadcheck("--esp", esp({"EFI/Boot/SLIPWAY.CONF": config, "slipway.conf": "nonsense",
                                    "Boot/kernel.ELF": (build / "kernel.elf").read_bytes(),
                                    "Boot/initrd.img": initrd}))
     assert said["config"] == {
         "path": "/EFI/BOOT/slipway.conf", "kernel": "/boot/KERNEL.elf", "cmdline": "root=/dev/sda",
         "modules": [
-            {"path": "\\Boot\\initrd.img", "cmdline": "some text", "seen": True, "bytes": 6000, "sha256": digest},
-            {"path": "label(DATA)/other", "cmdline": "", "seen": False, "bytes": None, "sha256": None}]}
+            {"path": "label(DATA)/other", "cmdline": "", "seen": False, "bytes": None, "sha256": None},
+            {"path": "\\Boot\\initrd.img", "cmdline": "some text", "seen": True, "bytes": 6000, "sha256": digest}]}
     assert said["kernel"]["file_bytes"] == (build / "kernel.elf").stat().st_size
 
 
@@ -349,6 +413,13 @@ def test_modules_must_fit_into_the_machine(esp, loadcheck):
     said = loadcheck("--esp", tree, "--ram", "16M", status=1)
     assert said["reason"].startswith(f"large: no room for the module of {20 << 20} bytes (out of memory); "
                                      "the largest free run has ")
+
+
+def test_no_file_of_the_host_stays_open(esp, program, run):
+    tree = esp({"a/kernel.elf": small_kernel(), "a/file": b"x",
+                "slipway.conf": "kernel = /a/kernel.elf\n" + "module = /a/../a/file\n" * 100})
+    run("sh", "-c", 'ulimit -n 12; exec "$0" "$@"', program, "-q", "--esp", tree)
+    run("sh", "-c", 'ulimit -n 12; exec "$0" "$@"', program, "-q", *[tree / "a/kernel.elf"] * 100)
 
 
 # Anything

@@ -54,7 +54,7 @@ static void expect_sorted(const struct elf64_phdr *phdrs, const uint32_t *number
 }
 
 TEST("elf many: the lists have room for one run more than there are headers, and for no other") {
-    const uint64_t each = sizeof(struct elf_segment) + sizeof(struct elf_note_range);
+    const uint64_t each = sizeof(struct elf_segment) + sizeof(struct elf_range);
     assert_int_equal(elf_lists_bytes(0), sizeof(struct elf_run));
     assert_int_equal(elf_lists_bytes(2), 2 * each + 3 * sizeof(struct elf_run));
     const struct elf64_phdr phdrs[] = {
