@@ -54,6 +54,16 @@ def make(run, build):
     return make
 
 
+@pytest.fixture(scope="session")
+def elf_load(tmp_path_factory):
+    """The loader's own ELF reader, as a program."""
+    program = tmp_path_factory.mktemp("elf_load") / "elf_load"
+    sources = [ROOT / "tests/programs/elf_load.c", *sorted(ROOT.glob("loader/elf*.c")), ROOT / "common/base/fmt.c"]
+    flags = "-std=gnu2x -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+    subprocess.run(["gcc", *flags, f"-I{ROOT}", *sources, "-o", program], check=True, timeout=120)
+    return program
+
+
 @pytest.fixture
 def small_tree(tmp_path):
     """scripts/ and the QEMU rig, with nothing to build or to test but what the test puts there."""

@@ -38,15 +38,6 @@ PIE = "-fpie -static-pie".split()
 LINKERS = {"bfd": "-Wl,-Ttext-segment=0xffffffff80000000", "lld": "-Wl,--image-base=0xffffffff80000000"}
 
 
-@pytest.fixture(scope="session")
-def elf_load(tmp_path_factory):
-    program = tmp_path_factory.mktemp("elf_load") / "elf_load"
-    sources = [ROOT / "tests/programs/elf_load.c", *sorted(ROOT.glob("loader/elf*.c")), ROOT / "common/base/fmt.c"]
-    flags = "-std=gnu2x -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
-    subprocess.run(["gcc", *flags, f"-I{ROOT}", *sources, "-o", program], check=True, timeout=120)
-    return program
-
-
 @pytest.fixture
 def link(tmp_path):
     """link(compiler, flags..., source=KERNEL): the path of what was linked."""

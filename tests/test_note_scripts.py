@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from test_elf_files import LINKERS, ROOT, elf_load, load  # a fixture among them
+from test_elf_files import LINKERS, ROOT, load
 
 C = """
 #include "common/boot/slipway_boot.h"

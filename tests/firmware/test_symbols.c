@@ -48,6 +48,11 @@ static void set_up(uint32_t flags) {
     fake.in_read = count_read;
 }
 
+static struct elf64_shdr *section(uint32_t index) {
+    struct elf64_shdr *sections = (void *)((char *)&setup_kernel + SECTIONS_AT);
+    return &sections[index];
+}
+
 static const struct slipway_symbols *boot(const struct slipway_boot_info **ret_info) {
     fake_boot();
     *ret_info = setup_expect_kernel();
@@ -127,7 +132,7 @@ TEST("symbols: a kernel that has been stripped boots without them, and the log s
     setup_expect_logged(
         "\\kernel.elf: has no section headers and symbols, which its note asks for");
     set_up(SLIPWAY_NOTE_SYMBOLS);
-    ((struct elf64_shdr *)((char *)&setup_kernel + SECTIONS_AT))[1].type = ELF_SHT_NOTE;
+    section(1)->type = ELF_SHT_NOTE;
     boot(&info);
     expect_sections(info);
     expect_no_symbols(info);
@@ -154,7 +159,7 @@ TEST("symbols: names without a NUL at their end are none, and symbols without na
 
 TEST("symbols: where there is no room for them the boot ends, with their size") {
     set_up(SLIPWAY_NOTE_SYMBOLS);
-    ((struct elf64_shdr *)((char *)&setup_kernel + SECTIONS_AT))[2].bytes = MIB(64);
+    section(2)->bytes = MIB(64);
     setup_file("\\kernel.elf")->bytes = MIB(65);
     fake_boot();
     setup_expect_failure("\\kernel.elf: no room for 67111560 bytes of symbols (out of memory)");

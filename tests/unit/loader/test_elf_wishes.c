@@ -178,6 +178,16 @@ TEST("elf wishes: in the image they lie in what the file has of one segment, to 
         put_note(&file, at, 0x1000);
         assert_int_equal(find(&file), at == DATA_AT ? 0x1000 : 0);
     }
+    // Where segments touch, a note in two of them is none.
+    for (uint64_t at = DATA_AT - 56; at < DATA_AT; at += 4) {
+        struct elf_file file = elf_file_make();
+        file.phdrs[ELF_FILE_RODATA].file_bytes = file.phdrs[ELF_FILE_RODATA].mem_bytes = 0x1000;
+        put_note(&file, at, 0x1000);
+        if (at + 20 > DATA_AT)
+            assert_int_equal(find(&file), 0);
+        else
+            refuse(&file, ELF_ERR_NOTE_TRUNCATED, NULL);
+    }
     // A segment need not begin at a multiple of 4.
     for (uint64_t by = 0; by < 8; by++) {
         struct elf_file file = elf_file_make();
@@ -205,8 +215,11 @@ TEST("elf wishes: names alone, however many, do not hide the note") {
     struct elf_file file = elf_file_make();
     for (uint64_t at = DATA_AT; at < DATA_AT + 0x1000; at += 4)
         memcpy((uint8_t *)&file + at, "Slip", 4);
-    put_note(&file, DATA_AT + 0x804, 0x1000);
-    assert_int_equal(find(&file), 0x1000);
+    for (uint64_t at = DATA_AT + 0x804; at <= DATA_AT + 0x808; at += 4) {
+        struct elf_file with_note = file;
+        put_note(&with_note, at, 0x1000);
+        assert_int_equal(find(&with_note), 0x1000);
+    }
 }
 
 TEST("elf wishes: twice in one place is refused, twice in two places is not") {

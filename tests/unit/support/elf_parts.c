@@ -58,7 +58,7 @@ void elf_parts_end(struct elf_parts *parts) {
 }
 
 void elf_parts_add_section(struct elf_file *file, uint64_t at, struct elf64_shdr section) {
-    struct elf64_shdr *headers = (struct elf64_shdr *)((uint8_t *)file + at);
+    struct elf64_shdr *headers = (void *)((uint8_t *)file + at);
     if (file->header.shdr_count == 0) {
         file->header.shdrs_offset = at;
         file->header.shdr_bytes = sizeof(section);
