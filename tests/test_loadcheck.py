@@ -178,7 +178,9 @@ def test_a_tebibyte_of_zeroes_takes_no_memory(build, tmp_path, run):
     kernel.write_bytes(header(2, 0xFFFFA00000000000, [
         (1, 5, PAGE, 0xFFFFA00000000000, PAGE, PAGE),
         (1, 6, 2 * PAGE, 0xFFFFA00000000000 + PAGE, PAGE, 1 << 40)]).ljust(3 * PAGE, b"\xf4"))
-    process = subprocess.Popen([build / "host/loadcheck", "-q", "--ram", "2T", kernel], stdout=subprocess.PIPE)
+    # Should it be touched after all, that is to end before the host has no more.
+    command = ["sh", "-c", 'ulimit -t 2; exec "$0" "$@"', build / "host/loadcheck", "-q", "--ram", "2T", kernel]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -375,7 +377,8 @@ def test_digests_are_checked(esp, loadcheck):
     said = loadcheck("--esp", esp({"slipway.conf": f"kernel = k\nsha256 = {wrong}\n"}), status=1)
     assert said["reason"] == f"k: its SHA-256 is {right}, not {wrong} (key 'sha256', /slipway.conf line 2)"
     empty = hashlib.sha256(b"").hexdigest()
-    said = loadcheck("--esp", esp({"slipway.conf": f"kernel = k\nmodule = empty\nsha256 = {right}\n", "empty": b""}), status=1)
+    config = f"kernel = k\nmodule = empty\nsha256 = {right}\n"
+    said = loadcheck("--esp", esp({"slipway.conf": config, "empty": b""}), status=1)
     assert said["reason"] == f"empty: its SHA-256 is {empty}, not {right} (key 'sha256', /slipway.conf line 3)"
 
 
