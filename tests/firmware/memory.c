@@ -24,7 +24,7 @@ extern const char _text[];
 extern const char _etext[];
 
 // RAM by pages. From page `first` on it is really there.
-struct piece {
+struct bank {
     uint64_t start;
     uint64_t pages;
     uint64_t first;
@@ -35,12 +35,12 @@ struct piece {
 static uint8_t arena_types[PAGES], low_types[LOW_PAGES];
 static bool arena_allocated[PAGES], low_allocated[LOW_PAGES];
 static uint64_t arena_rights[PAGES], low_rights[LOW_PAGES];
-static struct piece pieces[] = {
+static struct bank banks[] = {
     {FAKE_ARENA_START, PAGES, 0, arena_types, arena_allocated, arena_rights},
     {0, LOW_PAGES, FAKE_LOW_START / PAGE_BYTES, low_types, low_allocated, low_rights},
 };
-static struct piece *const arena = &pieces[0];
-static struct piece *const low = &pieces[1];
+static struct bank *const arena = &banks[0];
+static struct bank *const low = &banks[1];
 
 static bool has_refused_rights;                    // a call that was to change them failed
 static uint64_t page_0_allocated;                  // pages of the run at address 0
@@ -67,8 +67,8 @@ static const struct {
     {0x5ff, 0x601, EfiUnusableMemory},     {0x1ff0, PAGES, EfiRuntimeServicesCode},
 };
 
-static void *at(const struct piece *piece, uint64_t page) {
-    return (void *)(uintptr_t)(piece->start + page * PAGE_BYTES);
+static void *at(const struct bank *bank, uint64_t page) {
+    return (void *)(uintptr_t)(bank->start + page * PAGE_BYTES);
 }
 
 void fake_map(uint64_t start, uint64_t bytes) {
@@ -82,8 +82,8 @@ void fake_map(uint64_t start, uint64_t bytes) {
 }
 
 // Real rights: what is not allowed faults.
-static void protect(const struct piece *piece, uint64_t first, uint64_t pages, int rights_of_host) {
-    if (mprotect(at(piece, first), pages * PAGE_BYTES, rights_of_host) != 0) {
+static void protect(const struct bank *bank, uint64_t first, uint64_t pages, int rights_of_host) {
+    if (mprotect(at(bank, first), pages * PAGE_BYTES, rights_of_host) != 0) {
         perror("no rights for a part of the arena");
         abort();
     }
@@ -100,31 +100,31 @@ static void map_pieces(void) {
     static bool are_mapped;
     if (are_mapped)
         return;
-    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
-        const struct piece *piece = &pieces[i];
-        uint64_t bytes = (piece->pages - piece->first) * PAGE_BYTES;
-        fake_map((uintptr_t)at(piece, piece->first), bytes);
-        ASAN_POISON_MEMORY_REGION(at(piece, piece->first), bytes);
+    for (size_t i = 0; i < ARRAY_LEN(banks); i++) {
+        const struct bank *bank = &banks[i];
+        uint64_t bytes = (bank->pages - bank->first) * PAGE_BYTES;
+        fake_map((uintptr_t)at(bank, bank->first), bytes);
+        ASAN_POISON_MEMORY_REGION(at(bank, bank->first), bytes);
     }
     protect_image();
     are_mapped = true;
 }
 
-static void release(struct piece *piece, uint64_t first, uint64_t pages) {
+static void release(struct bank *bank, uint64_t first, uint64_t pages) {
     for (uint64_t page = first; page < first + pages; page++) {
-        if (piece->rights[page] != FAKE_XP)
-            protect(piece, page, 1, PROT_READ | PROT_WRITE);
-        piece->rights[page] = 0;
+        if (bank->rights[page] != FAKE_XP)
+            protect(bank, page, 1, PROT_READ | PROT_WRITE);
+        bank->rights[page] = 0;
     }
-    memset(piece->allocated + first, false, pages);
-    ASAN_POISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
+    memset(bank->allocated + first, false, pages);
+    ASAN_POISON_MEMORY_REGION(at(bank, first), pages * PAGE_BYTES);
 }
 
 // What the loader had still allocated at the end of the last boot.
-static void release_all(struct piece *piece) {
-    for (uint64_t page = 0; page < piece->pages; page++) {
-        if (piece->allocated[page])
-            release(piece, page, 1);
+static void release_all(struct bank *bank) {
+    for (uint64_t page = 0; page < bank->pages; page++) {
+        if (bank->allocated[page])
+            release(bank, page, 1);
     }
 }
 
@@ -194,25 +194,25 @@ void fake_add_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
     fake_add_descriptor(&descriptor);
 }
 
-// The piece that has all of these pages, and the index of the first; or null.
-static struct piece *find_piece(uint64_t start, uint64_t pages, uint64_t *ret_first) {
-    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
-        struct piece *piece = &pieces[i];
-        uint64_t first = (start - piece->start) / PAGE_BYTES; // huge below
+// The bank that has all of these pages, and the index of the first; or null.
+static struct bank *find_bank(uint64_t start, uint64_t pages, uint64_t *ret_first) {
+    for (size_t i = 0; i < ARRAY_LEN(banks); i++) {
+        struct bank *bank = &banks[i];
+        uint64_t first = (start - bank->start) / PAGE_BYTES; // huge below
         *ret_first = first;
-        if (start % PAGE_BYTES == 0 && first < piece->pages && pages != 0 &&
-            pages <= piece->pages - first)
-            return piece;
+        if (start % PAGE_BYTES == 0 && first < bank->pages && pages != 0 &&
+            pages <= bank->pages - first)
+            return bank;
     }
     return NULL;
 }
 
 void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
     uint64_t first;
-    struct piece *piece = find_piece(start, bytes / PAGE_BYTES, &first);
+    struct bank *bank = find_bank(start, bytes / PAGE_BYTES, &first);
     key++;
-    if (piece != NULL) {
-        memset(piece->types + first, (int)type, bytes / PAGE_BYTES);
+    if (bank != NULL) {
+        memset(bank->types + first, (int)type, bytes / PAGE_BYTES);
         return;
     }
     for (uint64_t i = 0; i < foreign_count; i++) {
@@ -225,13 +225,13 @@ void fake_set_memory(uint64_t start, uint64_t bytes, EFI_MEMORY_TYPE type) {
 }
 
 // The run of pages of one type that starts at page `first`.
-static EFI_MEMORY_DESCRIPTOR find_run(const struct piece *piece, uint64_t first) {
+static EFI_MEMORY_DESCRIPTOR find_run(const struct bank *bank, uint64_t first) {
     uint64_t end = first + 1;
-    while (end < piece->pages && piece->types[end] == piece->types[first])
+    while (end < bank->pages && bank->types[end] == bank->types[first])
         end++;
     EFI_MEMORY_DESCRIPTOR run =
-        describe(piece->start + first * PAGE_BYTES, piece->start + end * PAGE_BYTES,
-                 (EFI_MEMORY_TYPE)piece->types[first]);
+        describe(bank->start + first * PAGE_BYTES, bank->start + end * PAGE_BYTES,
+                 (EFI_MEMORY_TYPE)bank->types[first]);
     run.Attribute |= run.Type == EfiMemoryMappedIO ? 0 : fake.ram_attributes;
     return run;
 }
@@ -256,9 +256,9 @@ static void shuffle_list(void) {
     }
 }
 
-static void list_piece(const struct piece *piece) {
-    for (uint64_t page = 0; page < piece->pages;) {
-        list[list_count] = find_run(piece, page);
+static void list_bank(const struct bank *bank) {
+    for (uint64_t page = 0; page < bank->pages;) {
+        list[list_count] = find_run(bank, page);
         page += list[list_count++].NumberOfPages;
     }
 }
@@ -268,8 +268,8 @@ static void list_memory(void) {
     if (listed_key == key)
         return;
     list_count = 0;
-    list_piece(arena);
-    list_piece(low);
+    list_bank(arena);
+    list_bank(low);
     memcpy(list + list_count, foreign, foreign_count * sizeof(*foreign));
     list_count += foreign_count;
     leave_out_below(fake.map_start);
@@ -310,40 +310,40 @@ uint64_t fake_allocated_pages(void) {
 
 // From the top, with a page to spare on both sides unless the test wants none; 0, which is never
 // free, if there is no room.
-static uint64_t find_room(const struct piece *piece, uint64_t pages) {
+static uint64_t find_room(const struct bank *bank, uint64_t pages) {
     uint64_t run = 0;
     uint64_t guards = fake.leaves_no_gaps ? 0 : GUARDS;
-    for (uint64_t page = piece->pages; page-- != piece->first;) {
-        run = piece->types[page] == EfiConventionalMemory ? run + 1 : 0;
+    for (uint64_t page = bank->pages; page-- != bank->first;) {
+        run = bank->types[page] == EfiConventionalMemory ? run + 1 : 0;
         if (run == pages + guards)
             return page + guards / 2;
     }
     return 0;
 }
 
-static void take(struct piece *piece, uint64_t first, uint64_t pages, EFI_MEMORY_TYPE type) {
-    memset(piece->types + first, (int)type, pages);
-    memset(piece->allocated + first, true, pages);
+static void take(struct bank *bank, uint64_t first, uint64_t pages, EFI_MEMORY_TYPE type) {
+    memset(bank->types + first, (int)type, pages);
+    memset(bank->allocated + first, true, pages);
     for (uint64_t page = first; page < first + pages; page++)
-        piece->rights[page] = fake.attributes;
-    ASAN_UNPOISON_MEMORY_REGION(at(piece, first), pages * PAGE_BYTES);
-    memset(at(piece, first), fake.fresh, pages * PAGE_BYTES);
+        bank->rights[page] = fake.attributes;
+    ASAN_UNPOISON_MEMORY_REGION(at(bank, first), pages * PAGE_BYTES);
+    memset(at(bank, first), fake.fresh, pages * PAGE_BYTES);
 }
 
 // Nothing could be given outside of the arena.
 static EFI_STATUS allocate_at(uint64_t address, uint64_t pages) {
     uint64_t first;
-    struct piece *piece = find_piece(address, pages, &first);
+    struct bank *bank = find_bank(address, pages, &first);
     fake.asked_address = address;
     fake.asked_pages = pages;
-    if (piece != arena)
+    if (bank != arena)
         return EFI_NOT_FOUND;
     for (uint64_t page = first; page < first + pages; page++) {
-        if (page < piece->first || piece->types[page] != EfiConventionalMemory)
+        if (page < bank->first || bank->types[page] != EfiConventionalMemory)
             return EFI_NOT_FOUND;
     }
     key++;
-    take(piece, first, pages, EfiLoaderData);
+    take(bank, first, pages, EfiLoaderData);
     return EFI_SUCCESS;
 }
 
@@ -363,35 +363,35 @@ EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE typ
         fake.code_limit = *address;
     if (is_code && fake.has_no_room_for_code)
         return EFI_NOT_FOUND;
-    struct piece *piece = is_code && *address < FAKE_ARENA_END ? low : arena;
+    struct bank *bank = is_code && *address < FAKE_ARENA_END ? low : arena;
     key++;
     if (++fake.allocations == fake.gives_page_0) {
         page_0_allocated = pages;
         *address = 0;
         return EFI_SUCCESS;
     }
-    uint64_t first = pages < piece->pages ? find_room(piece, pages) : 0;
+    uint64_t first = pages < bank->pages ? find_room(bank, pages) : 0;
     if (first == 0)
         return is_code ? EFI_NOT_FOUND : EFI_OUT_OF_RESOURCES;
-    take(piece, first, pages, type);
-    *address = piece->start + first * PAGE_BYTES;
+    take(bank, first, pages, type);
+    *address = bank->start + first * PAGE_BYTES;
     return EFI_SUCCESS;
 }
 
 static bool is_allocated(uint64_t start, uint64_t pages) {
     uint64_t first;
-    const struct piece *piece = find_piece(start, pages, &first);
-    for (uint64_t i = 0; piece != NULL && i < pages; i++) {
-        if (!piece->allocated[first + i])
+    const struct bank *bank = find_bank(start, pages, &first);
+    for (uint64_t i = 0; bank != NULL && i < pages; i++) {
+        if (!bank->allocated[first + i])
             return false;
     }
-    return piece != NULL;
+    return bank != NULL;
 }
 
 bool fake_is_code(uint64_t start) {
     uint64_t first;
-    const struct piece *piece = find_piece(start, 1, &first);
-    return piece != NULL && piece->allocated[first] && piece->types[first] == EfiLoaderCode;
+    const struct bank *bank = find_bank(start, 1, &first);
+    return bank != NULL && bank->allocated[first] && bank->types[first] == EfiLoaderCode;
 }
 
 // A part of an allocation may go back before the rest (edk2 allows it). A call that is to fail
@@ -408,14 +408,14 @@ EFI_STATUS EFIAPI fake_free_pages(EFI_PHYSICAL_ADDRESS address, UINTN pages) {
         return EFI_NOT_FOUND;
     }
     uint64_t first;
-    struct piece *piece = find_piece(address, pages, &first);
+    struct bank *bank = find_bank(address, pages, &first);
     for (uint64_t page = first; page < first + pages; page++) {
-        if (piece->rights[page] != fake.attributes && !has_refused_rights)
+        if (bank->rights[page] != fake.attributes && !has_refused_rights)
             fake_record_breach("FreePages(0x%lx, %lu): rights are not those of data", address,
                                pages);
     }
-    memset(piece->types + first, EfiConventionalMemory, pages);
-    release(piece, first, pages);
+    memset(bank->types + first, EfiConventionalMemory, pages);
+    release(bank, first, pages);
     return status;
 }
 
@@ -442,12 +442,12 @@ static EFI_STATUS begin_attributes(enum fake_call call, const void *self, uint64
 }
 
 // No page becomes writable and executable that was not.
-static void change_rights(struct piece *piece, uint64_t page, uint64_t set, uint64_t clear) {
-    uint64_t rights = (piece->rights[page] & ~clear) | set;
-    piece->rights[page] = rights;
+static void change_rights(struct bank *bank, uint64_t page, uint64_t set, uint64_t clear) {
+    uint64_t rights = (bank->rights[page] & ~clear) | set;
+    bank->rights[page] = rights;
     if (rights == 0 && fake.attributes != 0)
-        fake_record_breach("page 0x%lx: writable and executable", (uintptr_t)at(piece, page));
-    protect(piece, page, 1,
+        fake_record_breach("page 0x%lx: writable and executable", (uintptr_t)at(bank, page));
+    protect(bank, page, 1,
             PROT_READ | (rights & FAKE_RO ? 0 : PROT_WRITE) | (rights & FAKE_XP ? 0 : PROT_EXEC));
 }
 
@@ -459,15 +459,15 @@ static EFI_STATUS change_attributes(enum fake_call call, const void *self, uint6
     if ((set | clear) != FAKE_XP && (set | clear) != FAKE_RO)
         fake_record_breach("attributes 0x%lx are not one right", set | clear);
     uint64_t first;
-    struct piece *piece = find_piece(start, bytes / PAGE_BYTES, &first);
+    struct bank *bank = find_bank(start, bytes / PAGE_BYTES, &first);
     for (uint64_t page = first; page < first + bytes / PAGE_BYTES; page++)
-        change_rights(piece, page, set, clear);
+        change_rights(bank, page, set, clear);
     return EFI_SUCCESS;
 }
 
 static uint64_t rights_at(uint64_t start) {
     uint64_t page;
-    return find_piece(start, 1, &page)->rights[page];
+    return find_bank(start, 1, &page)->rights[page];
 }
 
 static EFI_STATUS EFIAPI get_attributes(void *self, EFI_PHYSICAL_ADDRESS start, UINT64 bytes,

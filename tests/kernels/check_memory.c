@@ -1,7 +1,7 @@
 // Physical memory: what the raw EFI map and the loader's ranges say of every byte, computed here
 // anew, against the memory map and the direct map that were handed over.
 //
-// The address space is cut at every edge of every list, so that each piece is of one kind all over.
+// The address space is cut at every edge of every list, so that each band is of one kind all over.
 #include "checks.h"
 #include "image.h"
 #include "kit.h"
@@ -83,63 +83,63 @@ static uint32_t kind_of_purpose(uint32_t purpose) {
     }
 }
 
-// What is true of a piece of physical memory. Kind 0: nothing is said of it.
-struct piece {
+// What is true of a band of physical memory. Kind 0: nothing is said of it.
+struct band {
     uint64_t start, end;
     uint32_t kind;
     bool covered; // by a descriptor
     bool direct;  // belongs in the direct map
 };
 
-static void cut(struct piece *piece, uint64_t edge) {
-    if (edge > piece->start && edge < piece->end)
-        piece->end = edge;
+static void cut(struct band *band, uint64_t edge) {
+    if (edge > band->start && edge < band->end)
+        band->end = edge;
 }
 
-// Cuts the piece at the range's edges; true if what remains is inside.
-static bool overlay(struct piece *piece, uint64_t start, uint64_t bytes) {
-    cut(piece, start);
-    cut(piece, start + bytes);
-    return piece->start >= start && piece->start < start + bytes;
+// Cuts the band at the range's edges; true if what remains is inside.
+static bool overlay(struct band *band, uint64_t start, uint64_t bytes) {
+    cut(band, start);
+    cut(band, start + bytes);
+    return band->start >= start && band->start < start + bytes;
 }
 
-static void worsen(struct piece *piece, uint32_t kind) {
-    if (kind > piece->kind)
-        piece->kind = kind;
+static void worsen(struct band *band, uint32_t kind) {
+    if (kind > band->kind)
+        band->kind = kind;
 }
 
-// The piece that begins at `start`; ends at UINT64_MAX when nothing lies above.
-static struct piece piece_at(uint64_t start) {
-    struct piece piece = {.start = start, .end = UINT64_MAX, .direct = true};
+// The band that begins at `start`; ends at UINT64_MAX when nothing lies above.
+static struct band band_at(uint64_t start) {
+    struct band band = {.start = start, .end = UINT64_MAX, .direct = true};
     for (uint32_t i = 0; i < descriptor_count(); i++) {
         struct efi_descriptor d = descriptor(i);
-        if (overlay(&piece, d.start, d.pages * PAGE_BYTES)) {
-            worsen(&piece, kind_of_descriptor(&d));
-            piece.covered = true;
-            piece.direct = piece.direct && is_ram(&d);
+        if (overlay(&band, d.start, d.pages * PAGE_BYTES)) {
+            worsen(&band, kind_of_descriptor(&d));
+            band.covered = true;
+            band.direct = band.direct && is_ram(&d);
         }
     }
-    piece.direct = piece.direct && piece.covered;
+    band.direct = band.direct && band.covered;
     for (uint32_t i = 0; i < boot->ranges.count; i++) {
         const struct slipway_range *r = manifest_range(i);
-        if (overlay(&piece, r->start_phys, r->bytes)) {
-            worsen(&piece, kind_of_purpose(r->purpose));
+        if (overlay(&band, r->start_phys, r->bytes)) {
+            worsen(&band, kind_of_purpose(r->purpose));
             if (r->purpose == SLIPWAY_RANGE_DEMOTED || r->purpose == SLIPWAY_RANGE_GUARD)
-                piece.direct = false;
+                band.direct = false;
         }
     }
-    bool frame_0 = overlay(&piece, 0, PAGE_BYTES);
-    bool legacy = overlay(&piece, LEGACY_HOLE_START, LEGACY_HOLE_END - LEGACY_HOLE_START);
+    bool frame_0 = overlay(&band, 0, PAGE_BYTES);
+    bool legacy = overlay(&band, LEGACY_HOLE_START, LEGACY_HOLE_END - LEGACY_HOLE_START);
     if (frame_0 || legacy)
-        worsen(&piece, SLIPWAY_MEM_RESERVED);
-    return piece;
+        worsen(&band, SLIPWAY_MEM_RESERVED);
+    return band;
 }
 
-static const struct slipway_memory *memory_at(struct piece *piece) {
+static const struct slipway_memory *memory_at(struct band *band) {
     const struct slipway_memory *found = NULL;
     for (uint32_t i = 0; i < boot->memory.count; i++) {
         const struct slipway_memory *m = manifest_memory(i);
-        if (overlay(piece, m->start_phys, m->bytes))
+        if (overlay(band, m->start_phys, m->bytes))
             found = m;
     }
     return found;
@@ -149,19 +149,19 @@ static void check_pieces(uint64_t totals[SLIPWAY_MEM_KINDS]) {
     check_begin("the memory map agrees with the EFI map and the loader's ranges, byte for byte");
     uint64_t next = 0;
     while (next != UINT64_MAX) {
-        struct piece piece = piece_at(next);
-        const struct slipway_memory *m = memory_at(&piece);
-        next = piece.end;
-        if (piece.covered) {
-            CHECK(m, piece.start);
-            totals[piece.kind] += piece.end - piece.start;
+        struct band band = band_at(next);
+        const struct slipway_memory *m = memory_at(&band);
+        next = band.end;
+        if (band.covered) {
+            CHECK(m, band.start);
+            totals[band.kind] += band.end - band.start;
         }
         if (!m)
             continue;
         // Where no descriptor is a region can only say that the legacy hole is reserved.
-        CHECK(piece.covered || m->kind == SLIPWAY_MEM_RESERVED, piece.start);
-        CHECK_EQUAL(m->kind, piece.kind);
-        CHECK_EQUAL(m->in_direct, piece.direct);
+        CHECK(band.covered || m->kind == SLIPWAY_MEM_RESERVED, band.start);
+        CHECK_EQUAL(m->kind, band.kind);
+        CHECK_EQUAL(m->in_direct, band.direct);
     }
 }
 
@@ -255,9 +255,9 @@ void check_direct_map(void) {
     check_begin("the direct map holds all RAM and nothing else");
     uint64_t ram = 0;
     for (uint64_t next = 0; next != UINT64_MAX;) {
-        struct piece piece = piece_at(next);
-        next = piece.end;
-        ram += piece.direct ? piece.end - piece.start : 0;
+        struct band band = band_at(next);
+        next = band.end;
+        ram += band.direct ? band.end - band.start : 0;
     }
     uint64_t mapped = 0;
     for (uint32_t i = 0; i < boot->mappings.count; i++) {
@@ -266,9 +266,9 @@ void check_direct_map(void) {
             continue;
         mapped += m->bytes;
         for (uint64_t at = m->phys; at < m->phys + m->bytes;) {
-            struct piece piece = piece_at(at);
-            CHECK(piece.direct, at);
-            at = piece.end;
+            struct band band = band_at(at);
+            CHECK(band.direct, at);
+            at = band.end;
         }
     }
     CHECK_EQUAL(mapped, ram);
