@@ -11,7 +11,8 @@ enum {
 };
 
 static struct boot *current;
-static uint64_t next_piece; // no two changes in one place
+static uint32_t modules_readings; // of the memory map, for modules: they do not count
+static uint64_t next_piece;       // no two changes in one place
 
 // Each of them needs tables of its own.
 static void add_ram(uint64_t count) {
@@ -54,7 +55,8 @@ static void make_changes(bool in_exit, uint32_t when) {
 }
 
 static void before_map(uint32_t reading) {
-    make_changes(false, reading);
+    if (reading > modules_readings)
+        make_changes(false, reading - modules_readings);
 }
 
 static void in_exit(uint32_t attempt) {
@@ -126,8 +128,17 @@ static void change_little(struct boot *boot) {
     }
 }
 
+// Each large module looks for room in the map, before the plan reads it.
+static uint32_t count_modules_readings(const struct boot *boot) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < boot->module_count; i++)
+        count += boot->modules[i].bytes >= MIB(2);
+    return count;
+}
+
 void boot_make_changes(struct boot *boot) {
     current = boot;
+    modules_readings = count_modules_readings(boot);
     next_piece = 0;
     fake.before_map = before_map;
     fake.in_exit = in_exit;
