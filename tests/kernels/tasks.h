@@ -33,8 +33,8 @@ void task_check_faults(void);
 // descriptors are in force: the loader's report must follow. False if none is named.
 bool task_fault_into_loader(void);
 
-// Checks what large.S put into the large kernel, and what huge.S made of the huge one; nothing in the
-// others.
+// Checks what large.S put into the large kernel, and what huge.S made of the huge one; nothing in
+// the others.
 void task_check_large(void);
 void task_check_huge(void);
 
