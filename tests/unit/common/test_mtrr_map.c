@@ -163,6 +163,17 @@ TEST("mtrr map: the fixed ranges are the first MiB, whatever else is said of it"
     EXPECT({0, GIB(1), UC}, {GIB(1), LIMIT, WB});
 }
 
+TEST("mtrr map: ranges that end or begin below 1 MiB count from there on alone") {
+    begin(WB);
+    registers.has_fixed = true;
+    memset(registers.fixed, WB, sizeof(registers.fixed));
+    add(0, KIB(512), UC);
+    add(KIB(768), KIB(256), UC);
+    EXPECT({0, LIMIT, WB});
+    add(MIB(1), MIB(1), UC);
+    EXPECT({0, MIB(1), WB}, {MIB(1), MIB(2), UC}, {MIB(2), LIMIT, WB});
+}
+
 TEST("mtrr map: ranges of a page, all of them apart, have room") {
     begin(WB);
     registers.has_fixed = true;
