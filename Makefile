@@ -139,7 +139,7 @@ $(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
 	@mkdir -p $(@D); echo '  HEADER  $<'
 	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
 
-include loader/host/loadcheck.mk $(sort $(wildcard tests/*/*.mk))
+include $(wildcard loader/host/loadcheck.mk) $(sort $(wildcard tests/*/*.mk))
 
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)
