@@ -11,6 +11,7 @@
 #include "loader/kernel_note.h"
 #include "loader/log.h"
 #include "loader/memory_map.h"
+#include "loader/plan.h"
 #include "loader/room.h"
 
 enum {
@@ -173,6 +174,9 @@ static EFI_STATUS alloc_image(const struct file *file, struct kernel *kernel) {
     bool large = bytes >= MIB(2) && is_aligned(kernel->elf.virt_start, MIB(2));
     uint64_t align = large ? MIB(2) : FRAME_BYTES;
     uint64_t phys;
+    if (bytes > PLAN_IMAGE_BYTES_MAX)
+        return log_fail(EFI_UNSUPPORTED, "%s: the image has %lu bytes, more than %lu", file->name,
+                        bytes, PLAN_IMAGE_BYTES_MAX);
     EFI_STATUS status = firmware_alloc_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &phys);
     if (EFI_ERROR(status))
         return alloc_pieces(file, kernel, bytes, align, status);

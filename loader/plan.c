@@ -18,9 +18,8 @@ struct manifest {
 
 // ---- Places
 
-// An image of less than 8 TiB meets at most one of the two.
-#define WINDOW_BYTES     (SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE)
-#define WINDOW_ELSEWHERE (SLIPWAY_WINDOW_BASE + 2 * WINDOW_BYTES)
+// As far from the default place as the window is large.
+#define WINDOW_ELSEWHERE (SLIPWAY_WINDOW_BASE + 2 * PLAN_WINDOW_BYTES)
 
 #define DIRECT_MAP_ALIGN   GIB(512)
 #define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
@@ -30,7 +29,7 @@ static bool meets(uint64_t start, uint64_t bytes, uint64_t other_start, uint64_t
 }
 
 uint64_t plan_choose_window(const struct elf_image *elf) {
-    bool is_taken = meets(SLIPWAY_WINDOW_BASE, WINDOW_BYTES, elf->virt_start, elf->virt_end);
+    bool is_taken = meets(SLIPWAY_WINDOW_BASE, PLAN_WINDOW_BYTES, elf->virt_start, elf->virt_end);
     return is_taken ? WINDOW_ELSEWHERE : SLIPWAY_WINDOW_BASE;
 }
 
@@ -46,7 +45,7 @@ uint64_t plan_direct_map_room(const struct plan_input *input) {
 
 static bool is_free(const struct plan_input *input, uint64_t base, uint64_t bytes) {
     return bytes <= SLIPWAY_HHDM_MAX_BYTES && bytes <= SLIPWAY_KERNEL_MAX - base &&
-           !meets(base, bytes, input->window_base, input->window_base + WINDOW_BYTES) &&
+           !meets(base, bytes, input->window_base, input->window_base + PLAN_WINDOW_BYTES) &&
            !meets(base, bytes, input->elf->virt_start, input->elf->virt_end);
 }
 

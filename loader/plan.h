@@ -29,6 +29,10 @@
 
 #define PLAN_FRAMEBUFFERS_MAX 7
 
+// The window has so many bytes. A larger image could meet both of the window's places.
+#define PLAN_WINDOW_BYTES    ((uint64_t)(SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE))
+#define PLAN_IMAGE_BYTES_MAX PLAN_WINDOW_BYTES
+
 // A framebuffer of this size ends below the next one, whatever its offset within 1 GiB.
 #define PLAN_FRAMEBUFFER_BYTES_MAX (UINT64_C(63) << 30)
 
@@ -74,8 +78,8 @@ struct plan_input {
     uint32_t firmware_count; // PLAN_FIRMWARE_MAX at most
 };
 
-// Where the window lies, by the kernel's image alone: at its default place if the image leaves it
-// free.
+// Where the window lies, by the kernel's image alone, of PLAN_IMAGE_BYTES_MAX at most: at its
+// default place if the image leaves it free.
 uint64_t plan_choose_window(const struct elf_image *elf);
 
 // Where a direct map of `bytes` lies, by the kernel's image and the window: at the place `wish`, or

@@ -193,6 +193,17 @@ def test_a_tebibyte_of_zeroes_takes_no_memory(build, tmp_path, run):
                            "the 64 largest free runs have ")
 
 
+def test_an_image_that_could_leave_no_place_for_the_window_is_refused(build, tmp_path, run):
+    kernel, start, window = tmp_path / "kernel.elf", 0xFFFFC7FFFF000000, 8 << 40
+    for size in (window, window + PAGE):
+        kernel.write_bytes(header(2, start, [
+            (1, 5, PAGE, start, PAGE, PAGE),
+            (1, 6, 2 * PAGE, start + PAGE, PAGE, size - PAGE)]).ljust(3 * PAGE, b"\xf4"))
+        said = run(build / "host/loadcheck-checked", "-q", "--ram", "32T", kernel, status=int(size > window)).stdout
+        assert said == f"{kernel}: " + ("boots" if size <= window else
+                                        f"the image has {size} bytes, more than {window}") + "\n"
+
+
 def test_files_that_claim_much_are_soon_done_with(loadcheck, tmp_path):
     """As many segments as there can be, and tables of relocations that are larger than the file."""
     kernel, bss = tmp_path / "kernel.elf", 48 << 20
