@@ -1,6 +1,7 @@
 // The kernel's wishes: see elf.h.
 #include "loader/elf.h"
 
+#include "common/base/addr.h"
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "loader/elf_format.h"
@@ -15,10 +16,6 @@ _Static_assert(HEAD_BYTES == sizeof(struct elf64_note) + NAME_BYTES);
 #define FLAGS_KNOWN                                                                                \
     ((uint32_t)(SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT |               \
                 SLIPWAY_NOTE_KEEP_SCREEN | SLIPWAY_NOTE_SYMBOLS))
-
-#define HHDM_ALIGN         GIB(512)
-#define UPPER_HALF_4LEVELS UINT64_C(0xffff800000000000)
-#define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
 
 // A kernel built against a newer header may wish for more than is known here. Such a wish must not
 // be ignored.
@@ -46,8 +43,8 @@ static enum elf_status check_hhdm(const struct slipway_note_wishes *wishes,
                                   struct elf_error *ret_error) {
     uint64_t base = wishes->hhdm_base;
     uint64_t min = wishes->paging_levels == 5 ? UPPER_HALF_5LEVELS : UPPER_HALF_4LEVELS;
-    uint64_t max = SLIPWAY_WINDOW_BASE - HHDM_ALIGN;
-    if (base != 0 && (!is_aligned(base, HHDM_ALIGN) || base < min || base > max))
+    uint64_t max = SLIPWAY_WINDOW_BASE - SLIPWAY_HHDM_ALIGN;
+    if (base != 0 && (!is_aligned(base, SLIPWAY_HHDM_ALIGN) || base < min || base > max))
         return ELF_FAIL(ret_error, ELF_ERR_NOTE_HHDM, .a = base, .b = min, .c = max);
     return ELF_OK;
 }

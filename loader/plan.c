@@ -19,17 +19,15 @@ struct manifest {
 // ---- Places
 
 // As far from the default place as the window is large.
-#define WINDOW_ELSEWHERE (SLIPWAY_WINDOW_BASE + 2 * PLAN_WINDOW_BYTES)
-
-#define DIRECT_MAP_ALIGN   GIB(512)
-#define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
+#define WINDOW_ELSEWHERE (SLIPWAY_WINDOW_BASE + 2 * SLIPWAY_WINDOW_BYTES)
 
 static bool meets(uint64_t start, uint64_t bytes, uint64_t other_start, uint64_t other_end) {
     return start < other_end && other_start < start + bytes;
 }
 
 uint64_t plan_choose_window(const struct elf_image *elf) {
-    bool is_taken = meets(SLIPWAY_WINDOW_BASE, PLAN_WINDOW_BYTES, elf->virt_start, elf->virt_end);
+    bool is_taken =
+        meets(SLIPWAY_WINDOW_BASE, SLIPWAY_WINDOW_BYTES, elf->virt_start, elf->virt_end);
     return is_taken ? WINDOW_ELSEWHERE : SLIPWAY_WINDOW_BASE;
 }
 
@@ -45,7 +43,7 @@ uint64_t plan_direct_map_room(const struct plan_input *input) {
 
 static bool is_free(const struct plan_input *input, uint64_t base, uint64_t bytes) {
     return bytes <= SLIPWAY_HHDM_MAX_BYTES && bytes <= SLIPWAY_KERNEL_MAX - base &&
-           !meets(base, bytes, input->window_base, input->window_base + PLAN_WINDOW_BYTES) &&
+           !meets(base, bytes, input->window_base, input->window_base + SLIPWAY_WINDOW_BYTES) &&
            !meets(base, bytes, input->elf->virt_start, input->elf->virt_end);
 }
 
@@ -53,8 +51,8 @@ uint64_t plan_choose_direct_map(const struct plan_input *input, uint64_t wish, u
                                 unsigned levels) {
     if (wish != 0)
         return is_free(input, wish, bytes) ? wish : 0;
-    const uint64_t last = UINT64_C(0) - DIRECT_MAP_ALIGN;
-    for (uint64_t base = SLIPWAY_HHDM_BASE; base != last; base += DIRECT_MAP_ALIGN) {
+    const uint64_t last = UINT64_C(0) - SLIPWAY_HHDM_ALIGN;
+    for (uint64_t base = SLIPWAY_HHDM_BASE; base != last; base += SLIPWAY_HHDM_ALIGN) {
         if (is_free(input, base, bytes))
             return base;
     }

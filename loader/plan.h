@@ -29,9 +29,8 @@
 
 #define PLAN_FRAMEBUFFERS_MAX 7
 
-// The window has so many bytes. A larger image could meet both of the window's places.
-#define PLAN_WINDOW_BYTES    ((uint64_t)(SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE))
-#define PLAN_IMAGE_BYTES_MAX PLAN_WINDOW_BYTES
+// A larger image could meet both of the window's places.
+#define PLAN_IMAGE_BYTES_MAX ((uint64_t)SLIPWAY_WINDOW_BYTES)
 
 // A framebuffer of this size ends below the next one, whatever its offset within 1 GiB.
 #define PLAN_FRAMEBUFFER_BYTES_MAX (UINT64_C(63) << 30)

@@ -1,9 +1,8 @@
 // See room.h.
 #include "loader/room.h"
 
+#include "common/base/addr.h"
 #include "common/base/arith.h"
-
-#define PHYS_END (UINT64_C(1) << 52) // no physical address is wider
 
 // Whether the memory of a descriptor is free for any use, and then its end.
 static bool is_free(const struct memmap_descriptor *descriptor, uint64_t *ret_end) {

@@ -23,6 +23,12 @@ typedef struct vaddr {
 #define FRAME_BYTES UINT64_C(4096)
 #define FRAME_SHIFT 12
 
+// No CPU has wider physical addresses (Intel SDM 3A, 4.1.4); where the upper half begins (there,
+// 4.5: canonical addresses).
+#define PHYS_END           (UINT64_C(1) << 52)
+#define UPPER_HALF_4LEVELS UINT64_C(0xffff800000000000)
+#define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
+
 static inline paddr_t paddr(uint64_t value) {
     return (paddr_t){value};
 }

@@ -5,11 +5,6 @@
 #include "common/base/arith.h"
 
 #define TOTAL_MAX_BYTES      MIB(256)
-#define HHDM_ALIGN           GIB(512)
-#define PHYS_END             (UINT64_C(1) << 52) // no physical address is wider
-#define UPPER_HALF_4LEVELS   UINT64_C(0xffff800000000000)
-#define UPPER_HALF_5LEVELS   UINT64_C(0xff00000000000000)
-#define WINDOW_BYTES         (SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE)
 #define EFI_DESCRIPTOR_BYTES 40
 #define EDID_LIMIT_BYTES     KIB(32) // a base block and 255 extensions
 #define SECTION_BYTES        64      // Elf64_Shdr, Elf64_Sym
@@ -110,7 +105,7 @@ static uint64_t upper_half(info_t info) {
 static bool check_direct_map(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     uint64_t base = info->hhdm_base;
     uint64_t end = info->hhdm_end;
-    return is_aligned(base, HHDM_ALIGN) && base >= upper_half(info) && end > base &&
+    return is_aligned(base, SLIPWAY_HHDM_ALIGN) && base >= upper_half(info) && end > base &&
            end - base <= SLIPWAY_HHDM_MAX_BYTES && end <= SLIPWAY_KERNEL_MAX;
 }
 
@@ -126,7 +121,7 @@ static bool within(uint64_t start, uint64_t bytes, uint64_t low, uint64_t high) 
 
 static bool is_in_window(info_t info, const struct slipway_mapping *mapping) {
     return within(mapping->virt, mapping->bytes, info->window_base,
-                  info->window_base + WINDOW_BYTES);
+                  info->window_base + SLIPWAY_WINDOW_BYTES);
 }
 
 // In the window or, as SLIPWAY_NOTE_DIRECT has it, at its place in the direct map's room, which
@@ -412,10 +407,10 @@ static bool meets(uint64_t start, uint64_t end, uint64_t other_start, uint64_t o
 // Window, kernel and direct map are three places.
 static bool check_places(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     uint64_t window = info->window_base;
-    uint64_t window_end = window + WINDOW_BYTES;
+    uint64_t window_end = window + SLIPWAY_WINDOW_BYTES;
     uint64_t kernel_end = info->kernel_virt + info->kernel_bytes;
-    return is_aligned(window, HHDM_ALIGN) && window >= upper_half(info) && window_end > window &&
-           !meets(info->kernel_virt, kernel_end, window, window_end) &&
+    return is_aligned(window, SLIPWAY_HHDM_ALIGN) && window >= upper_half(info) &&
+           window_end > window && !meets(info->kernel_virt, kernel_end, window, window_end) &&
            !meets(info->kernel_virt, kernel_end, info->hhdm_base, info->hhdm_end) &&
            !meets(window, window_end, info->hhdm_base, info->hhdm_end);
 }

@@ -184,6 +184,8 @@
 #define SLIPWAY_HHDM_MAX_BYTES SLIPWAY_U64(0x400000000000)     /* its window: 2^46, 64 TiB */
 #define SLIPWAY_WINDOW_BASE    SLIPWAY_U64(0xffffc00000000000) /* all but direct map and kernel */
 #define SLIPWAY_WINDOW_END     SLIPWAY_U64(0xffffc80000000000) /* of its default place */
+#define SLIPWAY_WINDOW_BYTES   SLIPWAY_U64(0x80000000000)      /* 8 TiB, wherever it is */
+#define SLIPWAY_HHDM_ALIGN     SLIPWAY_U64(0x8000000000)       /* of both bases: 512 GiB */
 #define SLIPWAY_KERNEL_MIN     SLIPWAY_U64(0xffff800000000000) /* lowest kernel segment */
 #define SLIPWAY_KERNEL_MAX     SLIPWAY_U64(0xfffffffffffff000) /* end of the highest, exclusive */
 #define SLIPWAY_KERNEL_DEFAULT SLIPWAY_U64(0xffffffff80000000) /* of an ET_DYN kernel at 0 */

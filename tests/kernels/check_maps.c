@@ -64,7 +64,6 @@ static bool is_continued_by(const struct slipway_mapping *a, const struct slipwa
 
 // Where a mapping of this purpose may lie.
 static bool is_in_window(const struct slipway_mapping *m) {
-    const uint64_t window_bytes = SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE;
     uint64_t last = m->virt + (m->bytes - 1);
     switch (m->purpose) {
     case SLIPWAY_MAP_DIRECT:
@@ -82,7 +81,7 @@ static bool is_in_window(const struct slipway_mapping *m) {
 #endif
     case SLIPWAY_MAP_LOADER:
     case SLIPWAY_MAP_FIRMWARE:
-        return m->virt >= boot->window_base && last - boot->window_base < window_bytes;
+        return m->virt >= boot->window_base && last - boot->window_base < SLIPWAY_WINDOW_BYTES;
     default:
         return false;
     }

@@ -94,7 +94,6 @@ static bool meets(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end) {
 
 // Direct map and window are where they are always, unless the kernel is there.
 static void check_places(const struct boot *boot, const struct slipway_boot_info *info) {
-    const uint64_t window_bytes = SLIPWAY_WINDOW_END - SLIPWAY_WINDOW_BASE;
     uint64_t kernel_end = info->kernel_virt + info->kernel_bytes;
     uint64_t wish = boot->kernel.wishes.hhdm_base;
     uint64_t direct_bytes = info->hhdm_end - info->hhdm_base;
@@ -104,11 +103,11 @@ static void check_places(const struct boot *boot, const struct slipway_boot_info
     assert_int_equal(info->window_base == SLIPWAY_WINDOW_BASE, window_is_free);
     assert_int_equal(info->hhdm_base == base,
                      !meets(info->kernel_virt, kernel_end, base, base + direct_bytes));
-    assert_false(
-        meets(info->kernel_virt, kernel_end, info->window_base, info->window_base + window_bytes));
+    assert_false(meets(info->kernel_virt, kernel_end, info->window_base,
+                       info->window_base + SLIPWAY_WINDOW_BYTES));
     assert_false(meets(info->kernel_virt, kernel_end, info->hhdm_base, info->hhdm_end));
     assert_false(meets(info->hhdm_base, info->hhdm_end, info->window_base,
-                       info->window_base + window_bytes));
+                       info->window_base + SLIPWAY_WINDOW_BYTES));
 }
 
 static void check_wishes(const struct boot *boot, const struct slipway_boot_info *info) {

@@ -112,3 +112,19 @@ TEST("room: several runs begin at 1 MiB, and are of memory that is free for any 
     assert_int_equal(split(0x1000, 0x1000, &bytes), 0);
     assert_int_equal(bytes, 0);
 }
+
+TEST("room: of runs that are equal those are taken that the map has first, to the end of memory") {
+    uint64_t bytes;
+    count = 0;
+    for (uint64_t i = 0; i < 4; i++)
+        add(EFI_TYPE_CONVENTIONAL, (8 - i) * GIB(1), MIB(2), EFI_ATTRIBUTE_WB);
+    assert_int_equal(split(MIB(2), MIB(2), &bytes), 1);
+    expect_run(0, GIB(8), MIB(2));
+    assert_int_equal(split(MIB(6), MIB(2), &bytes), 3);
+    for (uint32_t i = 0; i < 3; i++)
+        expect_run(i, (6 + i) * GIB(1), MIB(2));
+    assert_int_equal(bytes, MIB(6));
+    add(EFI_TYPE_CONVENTIONAL, (UINT64_C(1) << 52) - MIB(4), MIB(4), EFI_ATTRIBUTE_WB);
+    assert_int_equal(split(MIB(4), MIB(2), &bytes), 1);
+    expect_run(0, (UINT64_C(1) << 52) - MIB(4), MIB(4));
+}
