@@ -3,7 +3,11 @@
 
 #include "common/base/arith.h"
 
-enum { DOUBLINGS = 3 }; // of a chunk after a read
+// Some devices are slow already at a few MiB, where a larger read costs more than it tells: so
+// chunks double at first. From here on they grow faster, since each step is walked along twice, see
+// below.
+#define PROBED (PACE_FIRST << 2)
+enum { DOUBLINGS_MOST = 4 };
 
 struct pace pace_begin(void) {
     return (struct pace){.chunk = PACE_FIRST, .best = PACE_FIRST};
@@ -12,7 +16,8 @@ struct pace pace_begin(void) {
 // The next chunk, as far as it is expected to take no longer than a read should.
 static void grow(struct pace *pace, uint64_t cost) {
     uint64_t chunk = pace->chunk;
-    for (unsigned i = 0; i < DOUBLINGS && chunk < PACE_MOST; i++) {
+    unsigned doublings = chunk < PROBED ? 1 : DOUBLINGS_MOST;
+    for (unsigned i = 0; i < doublings && chunk < PACE_MOST; i++) {
         if (2 * (chunk / PACE_FIRST) > PACE_COUNTS_MOST / cost)
             break;
         chunk *= 2;

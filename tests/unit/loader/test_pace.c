@@ -55,11 +55,11 @@ static void expect_asked(const uint64_t *mibs, uint32_t count) {
         assert_int_equal(asked[i], mibs[i] * MIB(1));
 }
 
-TEST("pace: the first two reads are of 1 MiB, and each after them of eight times as much") {
+TEST("pace: the first two reads are of 1 MiB, then they double to 4 MiB, then grow by 16") {
     for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
         struct pace pace = pace_begin();
         read_file(devices[i], MIB(64), &pace, 0);
-        expect_asked((uint64_t[]){1, 1, 8, 54}, 4);
+        expect_asked((uint64_t[]){1, 1, 2, 4, 56}, 5);
         read_file(devices[i], MIB(100), &pace, 0); // the next file of the volume
         expect_asked((uint64_t[]){64, 36}, 2);
     }
@@ -80,14 +80,14 @@ TEST("pace: 64 MiB cost a sixth more than in the best of chunks at most, and les
 TEST("pace: where larger reads are slower it goes back to the best for good, after one of them") {
     const struct device slow = {480000, 1760000, 1760000, MIB(1), 23000000};
     struct pace pace = pace_begin();
-    read_file(&slow, MIB(13), &pace, 0);
-    expect_asked((uint64_t[]){1, 1, 8, 1, 1, 1}, 6);
+    read_file(&slow, MIB(7), &pace, 0);
+    expect_asked((uint64_t[]){1, 1, 2, 1, 1, 1}, 6);
     read_file(&slow, MIB(3), &pace, 0);
     expect_asked((uint64_t[]){1, 1, 1}, 3);
-    const struct device slow_later = {480000, 1760000, 1760000, MIB(8), 23000000};
+    const struct device slow_later = {480000, 1760000, 1760000, MIB(4), 23000000};
     pace = pace_begin();
-    read_file(&slow_later, MIB(92), &pace, 0);
-    expect_asked((uint64_t[]){1, 1, 8, 64, 8, 8, 2}, 7);
+    read_file(&slow_later, MIB(82), &pace, 0);
+    expect_asked((uint64_t[]){1, 1, 2, 4, 64, 4, 4, 2}, 8);
 }
 
 // One read of a chunk that takes so many counts a MiB.
@@ -102,7 +102,7 @@ TEST("pace: a read that costs an eighth more than the best is no reason to go ba
         note(&pace, 8000);
         note(&pace, 7200);
         note(&pace, 8100 + more);
-        assert_int_equal(pace.chunk, more ? MIB(8) : MIB(512));
+        assert_int_equal(pace.chunk, more ? MIB(2) : MIB(64));
         assert_int_equal(pace.is_settled, more);
     }
 }
@@ -127,7 +127,7 @@ TEST(
     note(&pace, 1);
     note(&pace, 1);
     pace_note(&pace, pace.chunk, pace.chunk, 1);
-    assert_int_equal(pace.chunk, MIB(64));
+    assert_int_equal(pace.chunk, MIB(4));
     note(&pace, 2);
     assert_int_equal(pace.chunk, MIB(1));
     assert_true(pace.is_settled);
