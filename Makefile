@@ -36,7 +36,7 @@ ASM_FLAGS     := -g $(PATHS)
 
 COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
 KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S kernel/*/*.c kernel/*/*.S))
-LOADER_SRC := $(filter-out common/frames/%,$(COMMON)) $(sort $(wildcard loader/*.c loader/*.S))
+LOADER_SRC := $(filter-out common/frames/%,$(COMMON)) $(sort $(wildcard loader/*.c loader/*.S loader/protocol/*.c))
 # Pure code: compiled for the target and, from the same file, for the host.
 PURE_SRC   := $(filter %.c,$(sort $(wildcard $(shell sed 's/\#.*//' scripts/pure.txt))))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
@@ -51,7 +51,7 @@ SUPPORT    := $(call objects,host,$(sort $(wildcard tests/unit/support/*.c)))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_OBJ := $(call objects,host,tests/programs/replay.c)
-HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h loader/host/*.h kernel/*/*.h $(addprefix tests/,unit/support/*.h programs/*.h \
+HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h loader/host/*.h loader/protocol/*.h kernel/*/*.h $(addprefix tests/,unit/support/*.h programs/*.h \
               firmware/*.h firmware/random/*.h firmware/machine/common/x86/*.h)))
 
 .PHONY: all programs host fuzzers headers buildable

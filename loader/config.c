@@ -21,6 +21,8 @@ enum key {
     KEY_PAGING,
     KEY_RESOLUTION,
     KEY_CLEAR,
+    KEY_PROTOCOL,
+    KEY_STRICT,
     KEYS,
 };
 
@@ -28,13 +30,14 @@ static const char *const key_names[KEYS] = {
     [KEY_KERNEL] = "kernel",         [KEY_CMDLINE] = "cmdline", [KEY_LOG] = "log",
     [KEY_MODULE] = "module",         [KEY_DIGEST] = "digest",   [KEY_PAGING] = "paging",
     [KEY_RESOLUTION] = "resolution", [KEY_CLEAR] = "clear",     [KEY_SHA256] = "sha256",
+    [KEY_PROTOCOL] = "protocol",     [KEY_STRICT] = "strict",
 };
 
 // The words of a value that is a choice; the index of a word is what it stands for.
 struct choices {
     const char *text; // for messages
     unsigned count;
-    const char *words[3];
+    const char *words[4];
 };
 
 static const struct choices log_choices = {
@@ -63,12 +66,21 @@ static const struct choices resolution_choices = {
     {[CONFIG_RESOLUTION_FIRMWARE] = "firmware", [CONFIG_RESOLUTION_NATIVE] = "native"},
 };
 
-enum clear { CLEAR_OFF, CLEAR_ON };
+enum { SWITCH_OFF, SWITCH_ON };
 
-static const struct choices clear_choices = {
+static const struct choices switch_choices = {
     "on or off",
     2,
-    {[CLEAR_OFF] = "off", [CLEAR_ON] = "on"},
+    {[SWITCH_OFF] = "off", [SWITCH_ON] = "on"},
+};
+
+static const struct choices protocol_choices = {
+    "slipway, limine, efi or linux",
+    4,
+    {[CONFIG_PROTOCOL_SLIPWAY] = "slipway",
+     [CONFIG_PROTOCOL_LIMINE] = "limine",
+     [CONFIG_PROTOCOL_EFI] = "efi",
+     [CONFIG_PROTOCOL_LINUX] = "linux"},
 };
 
 struct parser {
@@ -307,9 +319,19 @@ static enum config_status set(struct parser *parser, enum key key, struct config
         status = set_resolution(parser, value);
         break;
     case KEY_CLEAR:
-        status = choose(parser, &clear_choices, value, &choice);
+        status = choose(parser, &switch_choices, value, &choice);
         if (status == CONFIG_OK)
-            config->keeps_screen = choice == CLEAR_OFF;
+            config->keeps_screen = choice == SWITCH_OFF;
+        break;
+    case KEY_PROTOCOL:
+        status = choose(parser, &protocol_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->protocol = (enum config_protocol)choice;
+        break;
+    case KEY_STRICT:
+        status = choose(parser, &switch_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->is_lax = choice == SWITCH_OFF;
         break;
     case KEYS:
         break;
@@ -401,8 +423,10 @@ static enum config_status parse_file(struct parser *parser, struct config_text r
 }
 
 struct config config_default(void) {
-    return (struct config){
-        .kernel = text_of("\\kernel.elf"), .cmdline = text_of(""), .paging = CONFIG_PAGING_UNSET};
+    return (struct config){.kernel = text_of("\\kernel.elf"),
+                           .cmdline = text_of(""),
+                           .paging = CONFIG_PAGING_UNSET,
+                           .protocol = CONFIG_PROTOCOL_UNSET};
 }
 
 // `module=x` is the shortest line of one, and the last line needs no ending.

@@ -28,6 +28,11 @@
 //                                of every display that has such a mode; native: what the display
 //                                itself prefers; default firmware, as the firmware has set it
 //   clear   = on|off             whether the kernel finds its displays black; default on
+//   protocol = slipway|limine|efi|linux
+//                                how the kernel is entered and what it is handed; default what the
+//                                file is made for
+//   strict  = on|off             of the Limine protocol: off gives the kernel the rights that the
+//                                protocol says, where on is stricter; default on
 //
 // Each key may appear once, `module` any number of times, `sha256` once for each file. A path may
 // name another volume than the loader's (see volume_name.h): guid(PARTUUID)/path, label(NAME)/path.
@@ -68,6 +73,14 @@ enum config_resolution {
     CONFIG_RESOLUTION_SIZE, // see width and height
 };
 
+enum config_protocol {
+    CONFIG_PROTOCOL_SLIPWAY,
+    CONFIG_PROTOCOL_LIMINE,
+    CONFIG_PROTOCOL_EFI,
+    CONFIG_PROTOCOL_LINUX,
+    CONFIG_PROTOCOL_UNSET, // that which the kernel's file is made for
+};
+
 // What a file's SHA-256 must be.
 struct config_digest {
     uint32_t line; // of the file, from 1; 0: none is given
@@ -93,6 +106,8 @@ struct config {
     uint32_t width; // of a CONFIG_RESOLUTION_SIZE, in pixels, 1 to 65535; else 0
     uint32_t height;
     bool keeps_screen; // displays are not cleared
+    enum config_protocol protocol;
+    bool is_lax; // strict = off
     uint32_t module_count;
     const struct config_module *modules; // in the caller's memory
 };

@@ -73,6 +73,8 @@ static void expect_default(const struct config *config) {
     assert_int_equal(config->width, 0);
     assert_int_equal(config->height, 0);
     assert_false(config->keeps_screen);
+    assert_int_equal(config->protocol, CONFIG_PROTOCOL_UNSET);
+    assert_false(config->is_lax);
 }
 
 TEST("config: without a line that says something the defaults hold") {
@@ -123,6 +125,12 @@ TEST("config: every choice has its word") {
     assert_int_equal(accept("resolution=native").resolution, CONFIG_RESOLUTION_NATIVE);
     assert_false(accept("clear=on").keeps_screen);
     assert_true(accept("clear=off").keeps_screen);
+    assert_int_equal(accept("protocol=slipway").protocol, CONFIG_PROTOCOL_SLIPWAY);
+    assert_int_equal(accept("protocol=limine").protocol, CONFIG_PROTOCOL_LIMINE);
+    assert_int_equal(accept("protocol=efi").protocol, CONFIG_PROTOCOL_EFI);
+    assert_int_equal(accept("protocol=linux").protocol, CONFIG_PROTOCOL_LINUX);
+    assert_false(accept("strict=on").is_lax);
+    assert_true(accept("strict=off").is_lax);
 }
 
 TEST("config: a resolution is two numbers of 1 to 65535, and anything else is no choice") {
@@ -336,6 +344,9 @@ TEST("config: a value that is no choice is refused with the choices") {
     refuse("paging = 3", CONFIG_ERR_CHOICE, "line 1, column 10: '3' is not 4, 5 or max");
     refuse("digest = md5", CONFIG_ERR_CHOICE, "line 1, column 10: 'md5' is not none or sha256");
     refuse("clear = no", CONFIG_ERR_CHOICE, "line 1, column 9: 'no' is not on or off");
+    refuse("strict = yes", CONFIG_ERR_CHOICE, "line 1, column 10: 'yes' is not on or off");
+    refuse("protocol = multiboot", CONFIG_ERR_CHOICE,
+           "line 1, column 12: 'multiboot' is not slipway, limine, efi or linux");
 }
 
 TEST("config: a line may have any number of bytes") {
