@@ -86,9 +86,9 @@ static void read_file(uint64_t bytes, uint64_t fails_above) {
     file_close_volume();
 }
 
-TEST("file: it is read in chunks of 1 MiB at first, then of eight times as much, up to 1 GiB") {
-    static const uint64_t want[] = {MIB(1),   MIB(1), MIB(8), MIB(64),
-                                    MIB(512), GIB(1), GIB(1), MIB(438) + 5};
+TEST("file: it is read in chunks of 1 MiB at first, then of 2 and 4, then of up to 1 GiB") {
+    static const uint64_t want[] = {MIB(1),  MIB(1), MIB(2), MIB(4),
+                                    MIB(64), GIB(1), GIB(1), MIB(952) + 5};
     read_file(GIB(3) + 5, 0);
     assert_int_equal(asked_count, ARRAY_LEN(want));
     assert_memory_equal(asked, want, sizeof(want));
@@ -102,8 +102,8 @@ static void record_slowly(uint64_t bytes) {
 
 TEST(
     "file: where larger chunks cost more it goes back to 1 MiB, for the volume's other files too") {
-    static const uint64_t want[] = {MIB(1), MIB(1), MIB(8), MIB(1), MIB(1), 7, MIB(1), 1};
-    open_volume(MIB(12) + 7);
+    static const uint64_t want[] = {MIB(1), MIB(1), MIB(2), MIB(1), MIB(1), 7, MIB(1), 1};
+    open_volume(MIB(6) + 7);
     fake_add_file("\\other", NULL, MIB(1) + 1);
     asked_count = 0;
     fake.in_read = record_slowly;
@@ -118,12 +118,13 @@ TEST(
 }
 
 TEST("file: what reads of one volume have shown says nothing of another") {
-    static const uint64_t want[] = {MIB(1), MIB(1), MIB(8), MIB(1), MIB(1), MIB(7), MIB(1), MIB(1)};
+    static const uint64_t want[] = {MIB(1), MIB(1), MIB(2), MIB(4), MIB(1),
+                                    MIB(1), MIB(2), MIB(4), MIB(1), MIB(1)}; // 8, 8 and 2 MiB
     setup_boot(NULL);
     setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
     uint32_t other = fake_add_volume(NULL, L"other");
-    fake_add_file("\\file", NULL, MIB(10));
-    fake_add_file("\\there", NULL, MIB(9));
+    fake_add_file("\\file", NULL, MIB(8));
+    fake_add_file("\\there", NULL, MIB(8));
     fake.files[fake.file_count - 1].volume = other;
     fake_boot(); // which leaves the firmware's tables known
     assert_int_equal(file_open_volume(), EFI_SUCCESS);
