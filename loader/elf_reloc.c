@@ -114,8 +114,8 @@ static enum elf_status check_target(struct relocator *self, uint64_t link, uint6
     uint64_t symbols_bytes = self->symbols_used * sizeof(struct elf64_symbol);
     bool is_free = cut_off(self->dynamic.symbols, symbols_bytes, target, &start, &end);
     for (uint32_t i = 0; i < ELF_TABLES; i++) {
-        const struct elf_table *table = &self->dynamic.tables[i];
-        is_free &= cut_off(table->virt, table->count * table->each, target, &start, &end);
+        const struct elf_table table = self->dynamic.tables[i];
+        is_free &= cut_off(table.virt, table.count * table.each, target, &start, &end);
     }
     if (!is_free)
         return FAIL_ENTRY(self, index, ELF_ERR_RELOCATION_SELF, .a = link);

@@ -53,6 +53,22 @@ TEST("a direct map where the kernel itself lies is refused, without a wish it is
                          "0x180000000 has no room");
 }
 
+TEST(
+    "a direct map with room on neither side of the kernel is refused, but has room with 5 levels") {
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        setup_boot(NULL);
+        fake.paging_levels = levels;
+        fake_add_memory(SLIPWAY_HHDM_MAX_BYTES - FRAME_BYTES, FRAME_BYTES, EfiConventionalMemory);
+        elf_file_move(&setup_kernel, SLIPWAY_HHDM_BASE + GIB(512) - ELF_FILE_BASE);
+        fake_boot();
+        if (levels == 4)
+            setup_expect_failure(
+                "a direct map of RAM up to 0x400000000000 has no room beside the kernel's image from 0xffff808000000000 to 0xffff808000005000");
+        else
+            assert_int_equal(setup_expect_kernel()->hhdm_base, UINT64_C(0xff00000000000000));
+    }
+}
+
 TEST("a kernel that wants a framebuffer boots with one and is refused without") {
     setup_boot(NULL);
     boot_with((struct slipway_note_wishes){.flags = SLIPWAY_NOTE_FRAMEBUFFER});

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct elf64_phdr segment(uint32_t flags, uint64_t virt, uint64_t offset,
                                  uint64_t file_bytes, uint64_t mem_bytes) {
@@ -78,6 +79,7 @@ enum elf_status elf_file_parse(const struct elf_file *file, uint64_t file_bytes,
     static void *lists; // exact, so that ASan sees a write beyond them
     free(lists);
     lists = malloc(elf_lists_bytes(header.phdr_count));
+    memset(lists, 0xff, elf_lists_bytes(header.phdr_count)); // firmware leaves anything there
     return elf_parse_segments(&header, bytes + header.phdrs_offset, file_bytes, lists, ret_image,
                               ret_error);
 }
