@@ -142,8 +142,7 @@ static EFI_STATUS alloc_pieces(const struct file *file, struct kernel *kernel, u
                                uint64_t align, EFI_STATUS status) {
     struct room_run runs[KERNEL_PIECES_MAX];
     struct memmap_efi map;
-    uint64_t phys;
-    uint64_t free_bytes = 0;
+    uint64_t phys, free_bytes;
     EFI_STATUS read = memory_map_read_apart(&map, &phys);
     if (EFI_ERROR(read))
         return log_fail(status,

@@ -171,6 +171,29 @@ TEST("segments that lie in the file as in memory are read as one, and their gaps
     assert_int_equal(read_bytes[2], 0x1800);
 }
 
+TEST("a segment without bytes in the file is read with none, be its offset before or behind it") {
+    for (uint32_t i = ELF_FILE_RODATA; i <= ELF_FILE_DATA; i++) {
+        setup_boot(NULL);
+        struct elf64_phdr *rodata = &setup_kernel.phdrs[ELF_FILE_RODATA];
+        struct elf64_phdr *data = &setup_kernel.phdrs[ELF_FILE_DATA];
+        rodata->offset = i == ELF_FILE_RODATA ? UINT64_C(0) - 0x1000 : 0x7000;
+        data->offset = rodata->offset + 0x2000; // as far from there as in memory
+        data->virt = rodata->virt + 0x2000;
+        setup_kernel.phdrs[i].file_bytes = 0;
+        fake.fresh = 0xa5;
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        const uint8_t *bytes = (const uint8_t *)&setup_kernel;
+        static uint8_t want[0x6000];
+        memset(want, 0, sizeof(want));
+        memcpy(want, bytes + 0x1000, 0x800);
+        memcpy(want + 0x1000, bytes + 0x7000, rodata->file_bytes);
+        memcpy(want + 0x3000, bytes + 0x1000, data->file_bytes);
+        assert_int_equal(info->kernel_bytes, sizeof(want));
+        assert_memory_equal((const void *)(uintptr_t)info->kernel_phys, want, sizeof(want));
+    }
+}
+
 // The note of setup_wishes, moved to this offset of the file; the reads that its kernel takes.
 static uint32_t count_reads_with_note(uint64_t offset) {
     setup_boot(NULL);

@@ -177,6 +177,21 @@ TEST("an image that is linked at a multiple of 2 MiB and as large lies at one, n
     }
 }
 
+TEST("an image of more than 8 TiB is refused for its size, one of 8 TiB has no room") {
+    for (uint64_t more = 0; more <= FRAME_BYTES; more += FRAME_BYTES) {
+        setup_boot(NULL);
+        elf_file_move(&setup_kernel, SLIPWAY_KERNEL_MIN - ELF_FILE_BASE);
+        setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = GIB(8192) - 0x2000 + more;
+        fake_boot();
+        if (more == 0)
+            setup_expect_failure(
+                "\\kernel.elf: no room for the image of 8796093022208 bytes (out of memory); the 64 largest free runs have 2436890624");
+        else
+            setup_expect_failure(
+                "\\kernel.elf: the image has 8796093026304 bytes, more than 8796093022208");
+    }
+}
+
 // A kernel of `count` segments, each in a page of its own, that stand in falling order in the file.
 // Every second may be written.
 static void set_up_segments(uint32_t count, uint64_t phdrs_offset) {
