@@ -63,11 +63,11 @@ static enum elf_status look_in_segments_of_notes(const struct search *search) {
 // The headers are read again after a section that has been read: nearly always there is none.
 static enum elf_status look_in_sections(const struct search *search,
                                         const struct elf_header_view *header) {
-    struct elf_sections sections = {0};
+    struct elf_sections sections;
     enum elf_status status =
         elf_find_sections(header, search->reader, &sections, search->ret_error);
     const void *headers = NULL;
-    for (uint32_t i = 0; i < sections.count && status == ELF_OK; i++) {
+    for (uint32_t i = 0; status == ELF_OK && i < sections.count; i++) {
         struct elf_range range;
         if (headers == NULL && elf_read_part(search->reader, sections.headers, "section headers",
                                              &headers, search->ret_error) != ELF_OK)

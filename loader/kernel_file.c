@@ -285,7 +285,7 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
 // kernel comes from these bytes, which nothing can exchange after they were checked.
 static EFI_STATUS load_checked(struct file *file, const struct config_digest *wanted,
                                struct kernel *kernel) {
-    uint64_t phys = 0;
+    uint64_t phys;
     EFI_STATUS status =
         firmware_alloc_pages(max_u64(file->bytes, 1), FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
     if (EFI_ERROR(status))

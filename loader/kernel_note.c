@@ -45,7 +45,6 @@ static struct elf_reader begin_reading(struct file *file) {
     static struct file_reader reader;
     reader.file = file;
     reader.phys = 0;
-    reader.status = EFI_SUCCESS;
     return (struct elf_reader){read_part, &reader, file->bytes};
 }
 
@@ -71,17 +70,16 @@ EFI_STATUS kernel_find_wishes(struct file *file, const struct elf_memory *memory
 }
 
 // A table of names is one only if a NUL ends it.
-static bool is_sound(const struct kernel_part *part, bool has_names) {
-    const char *bytes = firmware_pointer(part->phys);
-    return part->bytes != 0 && (!has_names || bytes[part->bytes - 1] == '\0');
+static bool is_sound(const struct kernel_part *names) {
+    const char *bytes = firmware_pointer(names->phys);
+    return names->bytes != 0 && bytes[names->bytes - 1] == '\0';
 }
 
 static void check_parts(const struct file *file, struct kernel_symbols *symbols) {
-    const struct kernel_part none = {0};
-    if (!is_sound(&symbols->section_names, true))
-        symbols->section_names = none;
-    if (!is_sound(&symbols->symbol_names, true))
-        symbols->symbol_names = symbols->symbols = none;
+    if (!is_sound(&symbols->section_names))
+        symbols->section_names.bytes = 0;
+    if (!is_sound(&symbols->symbol_names))
+        symbols->symbol_names.bytes = symbols->symbols.bytes = 0;
     if (symbols->symbols.bytes == 0)
         log_line(CONFIG_LOG_INFO, "%s: has no %s, which its note asks for", file->name,
                  symbols->sections.bytes == 0 ? "section headers and symbols" : "symbols");
@@ -115,9 +113,8 @@ EFI_STATUS kernel_read_symbols(struct file *file, struct kernel *kernel) {
                         log_status_text(status));
     for (uint32_t i = 0; i < ARRAY_LEN(parts) && !EFI_ERROR(status); i++) {
         *parts[i].to = (struct kernel_part){phys, parts[i].from->bytes};
-        if (parts[i].from->bytes != 0)
-            status = file_read(file, parts[i].from->file_offset, firmware_pointer(phys),
-                               parts[i].from->bytes);
+        status = file_read(file, parts[i].from->file_offset, firmware_pointer(phys),
+                           parts[i].from->bytes);
         phys += align_up(parts[i].from->bytes, 8);
     }
     if (!EFI_ERROR(status))

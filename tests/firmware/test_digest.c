@@ -196,6 +196,42 @@ TEST(
     }
 }
 
+static bool is_checked;
+
+// Once all of the kernel has been read, its file is another one.
+static void exchange(uint64_t bytes) {
+    static const uint8_t other[sizeof(setup_kernel)];
+    if (is_checked)
+        setup_file("\\kernel.elf")->contents = other;
+    is_checked |= bytes == sizeof(setup_kernel);
+}
+
+TEST("digest: the kernel that runs is the one that was checked, and its file is not kept") {
+    setup_boot("kernel = \\kernel.elf\nmodule = \\boot\\initrd.img\nmodule = \\empty\n");
+    fake_boot();
+    setup_expect_kernel();
+    uint64_t pages = fake_allocated_pages();
+    set_up(0);
+    is_checked = false;
+    fake.in_read = exchange;
+    fake_boot();
+    const struct slipway_boot_info *info = setup_expect_kernel();
+    assert_true(is_checked);
+    assert_memory_equal((const void *)(uintptr_t)info->kernel_phys,
+                        (const uint8_t *)&setup_kernel + 0x1000, 0x800);
+    assert_int_equal(fake_allocated_pages(), pages);
+}
+
+TEST("digest: an empty kernel is no ELF file, though it is what the config says") {
+    set_up(0);
+    setup_file("\\kernel.elf")->bytes = 0;
+    char text[65];
+    print_digest(text, "", 0);
+    memcpy(strstr(config, "sha256 = ") + strlen("sha256 = "), text, 64);
+    fake_boot();
+    setup_expect_failure("\\kernel.elf: 0 bytes are too few for an ELF header");
+}
+
 TEST("digest: a kernel that there is no room to check is refused") {
     set_up(0);
     setup_file("\\kernel.elf")->bytes = GIB(64);

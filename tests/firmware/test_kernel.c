@@ -81,6 +81,13 @@ TEST("what notes were looked at in is given back before the kernel runs") {
     boot_with_notes(0x8000, KIB(400), 0x8000);
     expect_stack(KIB(128));
     assert_int_equal(fake_allocated_pages(), pages + (KIB(128) - KIB(64)) / FRAME_BYTES);
+    setup_boot(NULL);
+    for (unsigned i = 0; i < 3; i++)
+        elf_file_add(&setup_kernel, ELF_PT_NOTE, 0x8000, ELF_FILE_BASE, KIB(8));
+    enlarge();
+    fake_boot();
+    setup_expect_kernel();
+    assert_int_equal(fake_allocated_pages(), pages);
 }
 
 TEST("notes are looked at in pages if they are more than 4 KiB") {

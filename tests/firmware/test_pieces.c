@@ -17,6 +17,7 @@ static void set_up(uint64_t more) {
     fake_set_memory(FAKE_HIGH_PHYS, FAKE_HIGH_BYTES, EfiReservedMemoryType);
     fake_set_memory(UPPER_START - FRAME_BYTES, FRAME_BYTES, EfiReservedMemoryType);
     fake.fresh = 0xa5;
+    setup_file("\\kernel.elf")->bytes = 0x3000 + 0x1800; // nothing follows the data
     setup_kernel.phdrs[ELF_FILE_DATA].mem_bytes = UPPER_BYTES + more - 0x2000;
     elf_file_move(&setup_kernel, FRAME_BYTES); // to no multiple of 2 MiB
 }
@@ -66,6 +67,37 @@ TEST("an image that no free memory has room for as a whole stands in as few piec
     assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_KERNEL, 0)->start_phys,
                      info->kernel_phys);
     assert_int_equal(setup_find_range(info, SLIPWAY_RANGE_KERNEL, 1)->bytes, piece->bytes);
+}
+
+// Boots a kernel without a note whose read-only data, 0x1400 bytes at file offset 0x2000, lie in
+// two pieces, and whose data follow from 0x5000 on, with another protocol's request at `offset`.
+static void boot_with_request(uint64_t first_bytes, uint64_t offset) {
+    static const uint64_t request[2] = {0xc7b1dd30df4c8b88, 0x0a82e883a194f07b};
+    set_up(FRAME_BYTES);
+    setup_file("\\kernel.elf")->bytes = sizeof(setup_kernel);
+    struct elf64_phdr *rodata = &setup_kernel.phdrs[ELF_FILE_RODATA];
+    struct elf64_phdr *data = &setup_kernel.phdrs[ELF_FILE_DATA];
+    uint64_t by = first_bytes - 0x1000 - 0x1000;
+    rodata->virt += by;
+    rodata->file_bytes = rodata->mem_bytes = 0x1400;
+    data->virt += by + 0x1000;
+    data->mem_bytes -= by + 0x1000;
+    data->offset = 0x5000;
+    memcpy((uint8_t *)&setup_kernel + offset, request, sizeof(request));
+    fake_boot();
+}
+
+TEST("another protocol's request is found in the second piece of a segment, and in the next") {
+    set_up(FRAME_BYTES);
+    fake_boot();
+    const struct slipway_piece *piece = setup_record(&setup_expect_kernel()->kernel_pieces, 0);
+    uint64_t first_bytes = piece->bytes;
+    boot_with_request(first_bytes, 0x3200);
+    setup_expect_failure(
+        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x3200): use a loader of that protocol");
+    boot_with_request(first_bytes, 0x5000);
+    setup_expect_failure(
+        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x5000): use a loader of that protocol");
 }
 
 TEST("an image is in one piece where there is room, and the list says so") {

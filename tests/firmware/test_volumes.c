@@ -220,6 +220,24 @@ TEST("volumes: a file that is not on the volume, or the volume itself, is missed
                    "guid(" SECOND ")/kernel.elf: not found" WHERE);
 }
 
+TEST("volumes: a label of 64 units has room in UTF-8, whatever they are") {
+    static CHAR16 label[64];
+    static char config[300] = "kernel = label(";
+    for (unsigned i = 0; i < ARRAY_LEN(label); i++) {
+        label[i] = 0x20ac;
+        strcat(config, "\xe2\x82\xac");
+    }
+    strcat(config, ")/kernel.elf");
+    for (uint32_t kernel_on = 1; kernel_on <= 4; kernel_on += 3) {
+        set_up(kernel_on == 1 ? config : "kernel = label(last)/kernel.elf", kernel_on);
+        for (uint32_t i = 0; i < (kernel_on == 1 ? 1 : 3); i++) {
+            fake.volumes[i].label = label;
+            fake.volumes[i].label_units = ARRAY_LEN(label);
+        }
+        boot();
+    }
+}
+
 TEST("volumes: one that cannot be opened, and firmware that lists none, are named") {
     set_up("kernel = guid(" FIRST ")/kernel.elf", 1);
     fake.volumes[0].cannot_open = true;
@@ -233,6 +251,11 @@ TEST("volumes: one that cannot be opened, and firmware that lists none, are name
     fake.hides_volumes = true;
     fake_boot();
     setup_expect_failure("label(one)/kernel.elf: cannot list the volumes (not found)" WHERE);
+    set_up("kernel = label(one)/kernel.elf", 1);
+    fake.refused = FAKE_LOCATE_HANDLE;
+    fake.fail_status = EFI_DEVICE_ERROR;
+    fake_boot();
+    setup_expect_failure("label(one)/kernel.elf: cannot list the volumes (device error)" WHERE);
 }
 
 TEST("volumes: a label of 64 units is one, a longer one none, and one of blanks neither") {

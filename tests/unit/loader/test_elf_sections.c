@@ -139,6 +139,26 @@ TEST("elf sections: a number that the header has no room for stands in the first
     assert_int_equal(find_sections(&file).count, 128);
 }
 
+static const void *read_first(void *context, uint64_t offset, uint64_t bytes, const char *what) {
+    assert_int_equal(offset, sizeof(struct elf64_header));
+    assert_int_equal(bytes, ELF_SECTION_BYTES);
+    assert_non_null(what);
+    return context;
+}
+
+TEST("elf sections: 2^32 - 1 are the most that there are, in however large a file") {
+    for (uint64_t more = 0; more < 2; more++) {
+        struct elf64_shdr first = {.bytes = UINT32_MAX + more};
+        const struct elf_header_view header = {.shdrs_offset = sizeof(struct elf64_header),
+                                               .shdr_bytes = ELF_SECTION_BYTES};
+        const struct elf_reader reader = {read_first, &first, UINT64_MAX};
+        struct elf_sections sections;
+        struct elf_error error;
+        assert_int_equal(elf_find_sections(&header, &reader, &sections, &error), ELF_OK);
+        assert_int_equal(sections.count, more == 0 ? UINT32_MAX : 0);
+    }
+}
+
 TEST("elf sections: names of sections are those of the section that the header names") {
     struct elf_file file = make();
     const uint16_t indices[] = {0, SYMTAB, 4, 0xfffe};
@@ -187,6 +207,9 @@ TEST("elf sections: of two tables of symbols the first that is in order counts")
     expect_range(find(&file).symbols, SYMBOLS_AT, 72);
     section(&file, SYMTAB)->bytes = 71;
     expect_range(find(&file).symbols, SYMBOLS_AT + 24, 48);
+    *section(&file, 0) = second; // where there should be none
+    section(&file, 0)->bytes = 24;
+    expect_range(find(&file).symbols, SYMBOLS_AT + 24, 24);
 }
 
 TEST("elf sections: whichever read fails, the result is untouched") {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum {
+    TEXT_AT = 0x1000,   // of the file; 0x800 bytes
     RODATA_AT = 0x2000, // of the file; 0x400 bytes
     DATA_AT = 0x3000,   // 0x1800 bytes
     BEYOND_AT = 0x7000, // in no segment
@@ -83,10 +84,50 @@ TEST("elf wishes: a PT_NOTE goes before a section, a section before the image") 
     add_section_of_note(&file, BEYOND_AT, sizeof(struct slipway_note));
     assert_int_equal(find_in_pieces(&file, 0, &reads), 0x2000);
     assert_int_equal(reads.count, 2); // the headers, and the section
-    put_note(&file, RODATA_AT, 0x3000);
-    list_note(&file, RODATA_AT);
+    put_note(&file, RODATA_AT + 0x100, 0x3000);
+    list_note(&file, RODATA_AT + 0x100);
     assert_int_equal(find_in_pieces(&file, 0, &reads), 0x3000);
     assert_int_equal(reads.count, 0);
+}
+
+TEST(
+    "elf wishes: a listed note is read where it lies in one piece of any segment, else once more") {
+    struct elf_parts_reads reads;
+    struct elf_file file = elf_file_make();
+    put_note(&file, TEXT_AT + 0x100, 0x1000);
+    list_note(&file, TEXT_AT + 0x100);
+    assert_int_equal(find_in_pieces(&file, 0, &reads), 0x1000);
+    assert_int_equal(reads.count, 0);
+    for (uint64_t at = DATA_AT + 0xfc0; at <= DATA_AT + 0x1000; at += 4) {
+        file = elf_file_make();
+        put_note(&file, at, 0x1000);
+        list_note(&file, at);
+        bool is_cut = at > DATA_AT + 0x1000 - sizeof(struct slipway_note) && at < DATA_AT + 0x1000;
+        assert_int_equal(find_in_pieces(&file, 0x1000, &reads), 0x1000);
+        assert_int_equal(reads.count, is_cut);
+    }
+}
+
+TEST("elf wishes: what stands behind the list of segments is not looked at") {
+    struct elf_parts parts;
+    struct slipway_note_wishes wishes = {0};
+    struct elf_error error;
+    bool found = false;
+    struct elf_file file = elf_file_make();
+    put_note(&file, BEYOND_AT, 0x1000);
+    list_note(&file, BEYOND_AT); // so the list has room for one segment more
+    elf_parts_begin(&parts, &file, 0);
+    parts.image.segments[parts.image.segment_count] =
+        (struct elf_segment){.virt = parts.image.virt_start,
+                             .file_offset = BEYOND_AT,
+                             .file_bytes = 0x100,
+                             .mem_bytes = 0x100};
+    assert_int_equal(elf_find_wishes(&parts.header, &parts.image, &parts.memory, &parts.reader,
+                                     &wishes, &found, &error),
+                     ELF_OK);
+    assert_int_equal(wishes.stack_bytes, 0x1000);
+    assert_int_equal(parts.reads.count, 1);
+    elf_parts_end(&parts);
 }
 
 TEST("elf wishes: without any nothing is found, and one read of section headers has told so") {
@@ -128,6 +169,11 @@ TEST(
     put_note(&file, BEYOND_AT + 0xc0, 0x1000);
     assert_int_equal(find_in_pieces(&file, 0, &reads), 0x1000);
     assert_int_equal(reads.count, 4); // the headers, a section, the headers, a section
+    struct elf64_shdr *first = (void *)((uint8_t *)&file + SECTIONS_AT);
+    *first = (struct elf64_shdr){.type = ELF_SHT_NOTE, .offset = BEYOND_AT + 0x800, .bytes = 0x40};
+    memset((uint8_t *)&file + BEYOND_AT + 0xc0, 0, sizeof(struct slipway_note));
+    put_note(&file, BEYOND_AT + 0x800, 0x2000); // where there should be none
+    assert_int_equal(find(&file), 0x2000);
 }
 
 TEST("elf wishes: sections of another type, empty ones and those outside of the file are none") {
@@ -164,6 +210,12 @@ TEST("elf wishes: in the image they are found at every multiple of 4, in whateve
 
 TEST("elf wishes: in the image they lie in what the file has of one segment, to its end") {
     const uint64_t end = DATA_AT + 0x1800;
+    const uint64_t starts[] = {TEXT_AT, RODATA_AT, DATA_AT};
+    for (uint64_t i = 0; i < ARRAY_LEN(starts); i++) {
+        struct elf_file file = elf_file_make();
+        put_note(&file, starts[i], 0x1000);
+        assert_int_equal(find(&file), 0x1000);
+    }
     for (uint64_t at = end - 64; at < end + 8; at += 4) {
         struct elf_file file = elf_file_make();
         put_note(&file, at, 0x1000);
@@ -267,6 +319,19 @@ TEST("elf wishes: a note of a header to come is taken if what is unknown is 0") 
             continue;
         note[sizeof(struct slipway_note) + more - 1] = 1;
         refuse(&file, ELF_ERR_NOTE_UNKNOWN, NULL);
+    }
+    for (uint32_t bytes = 512; bytes <= 513; bytes++) { // of a note in the image, at most
+        struct elf_file file = elf_file_make();
+        put_note(&file, DATA_AT, 0x1000);
+        uint8_t *note = (uint8_t *)&file + DATA_AT;
+        const uint32_t desc_bytes =
+            bytes - (uint32_t) __builtin_offsetof(struct slipway_note, wishes);
+        memcpy(note + 4, &desc_bytes, sizeof(desc_bytes));
+        memset(note + sizeof(struct slipway_note), 0, bytes - sizeof(struct slipway_note));
+        if (bytes == 512)
+            assert_int_equal(find(&file), 0x1000);
+        else
+            refuse(&file, ELF_ERR_NOTE_TRUNCATED, NULL);
     }
 }
 
