@@ -80,6 +80,7 @@ TEST("volumes: the kernel is read from the volume with this label, whatever it i
             continue;
         set_up(configs[i], i + 1);
         setup_expect_text(&boot()->kernel_path, configs[i] + strlen("kernel = "));
+        assert_int_equal(count_calls(FAKE_GET_LABEL), 5 + 1); // each, and the loader's own for info
     }
     set_up("kernel = label(own)/kernel.elf", 0);
     setup_expect_text(&boot()->volume_label, "own");
@@ -126,12 +127,15 @@ TEST(
         fake.volumes[0].is_unconnected = true;
         assert_int_equal(boot()->modules.count, 2);
         assert_int_equal(count_calls(FAKE_CONNECT), 5); // each handle
+        setup_expect_logged("drivers are connected to all devices, to find a volume");
+        uint64_t pages = fake_allocated_pages();
         set_up(config, 1);
         setup_file("\\empty")->volume = 4;
         fake_add_file("\\m", setup_module, 10)->volume = 1;
         fake.volumes[1].is_unconnected = true; // another one
         boot();
         assert_int_equal(count_calls(FAKE_CONNECT), 0);
+        assert_int_equal(fake_allocated_pages(), pages);
     }
     // One that is found first stays open, and is opened again; then a second is missing.
     set_up("kernel = label(last)/kernel.elf\nmodule = label(one)/m\nmodule = label(none)/m", 4);
