@@ -51,6 +51,7 @@ enum elf_status {
     ELF_ERR_OVERLAP,       // index: [a, b), other: [c, d)
     ELF_ERR_SHARED_PAGE,   // index: [a, b), other: [c, d)
     ELF_ERR_WINDOW,        // index: [a, b), the window: [c, d)
+    ELF_ERR_BELOW,         // index: [a, b), the lowest address: c
     ELF_ERR_ENTRY,         // a: address
     ELF_ERR_DYNAMIC_RANGE, // index; a: address, b: bytes
     ELF_ERR_RELRO_RANGE,   // index; a: address, b: bytes
@@ -133,7 +134,8 @@ struct elf_header_view {
                                                struct elf_error *ret_error);
 
 // A segment of the kernel in memory: bytes [virt, virt + file_bytes) come from the file, the rest
-// up to virt + mem_bytes is zero. mem_bytes is not 0. No segment is both writable and executable.
+// up to virt + mem_bytes is zero. mem_bytes is not 0. Whether it may be both writable and
+// executable is a matter of elf_apply_rules.
 struct elf_segment {
     uint64_t virt; // run address of the first byte, not necessarily page aligned
     uint64_t file_offset;
@@ -173,12 +175,13 @@ struct elf_image {
     uint64_t entry;      // inside an executable segment
     uint64_t virt_start; // of the lowest page
     uint64_t virt_end;   // of the highest page, exclusive
+    uint64_t align;      // largest p_align of a segment: a power of two from a page to 1 GiB
     // In rising order, disjoint. Two segments meet in one page only if their rights are equal.
     struct elf_segment *segments;
     uint32_t segment_count;
     // The pages in which segments have bytes, in rising order, disjoint, as they are after
-    // relocation: none may be written and executed. Neighbours without a gap differ in their
-    // rights. At most two more than there are segments.
+    // relocation. Neighbours without a gap differ in their rights. At most two more than there are
+    // segments.
     uint32_t run_count;
     struct elf_run *runs;
     uint64_t dynamic_virt;  // of PT_DYNAMIC, inside one segment's memory
@@ -207,6 +210,26 @@ uint64_t elf_lists_bytes(uint32_t phdr_count);
                                                  const void *phdrs, uint64_t file_bytes,
                                                  void *lists, struct elf_image *ret_image,
                                                  struct elf_error *ret_error);
+
+// What a boot protocol asks of an image beyond a sound file. All zero: Slipway's rules. They are
+// not elf_parse_segments' because a kernel tells its protocol in its memory.
+struct elf_rules {
+    uint64_t lowest;        // no segment lies below
+    bool may_write_execute; // a segment may be writable and executable
+    bool ignores_relro;     // pages of PT_GNU_RELRO stay writable
+    bool is_one_run;        // the image is contiguous in physical memory, and aligned as it asks
+};
+
+// Refuses an image that breaks the rules: its lowest segment lies too low, or else a segment, the
+// first among the program headers, has rights that it may not have. On success the image is that of
+// the rules. is_one_run is a matter of who allocates the image's memory.
+[[nodiscard]] enum elf_status elf_apply_rules(struct elf_image *image,
+                                              const struct elf_rules *rules,
+                                              struct elf_error *ret_error);
+
+// The segment, of those that are writable and executable, whose program header comes first; or
+// null.
+const struct elf_segment *elf_find_write_execute(const struct elf_image *image);
 
 // Looks for the kernel's wishes among the notes of one PT_NOTE, `bytes` bytes at `notes`; the other
 // notes there may be anything. If the wishes are there, *wishes is filled (fields that the kernel

@@ -40,6 +40,7 @@ static const char *const templates[] = {
     [ELF_ERR_SHARED_PAGE] =
         "segment $i [$a, $b) shares a page with segment $o [$c, $d), which has other rights",
     [ELF_ERR_WINDOW] = "segment $i [$a, $b) lies outside the kernel's window [$c, $d)",
+    [ELF_ERR_BELOW] = "segment $i [$a, $b) lies below $c, where kernels of its protocol begin",
     [ELF_ERR_ENTRY] = "the entry point $a lies in no executable segment",
     [ELF_ERR_DYNAMIC_RANGE] =
         "the dynamic section (program header $i), $b bytes at $a, lies in no single segment",

@@ -36,7 +36,6 @@ struct page_range {
 // What the pass over the headers collects.
 struct scan {
     uint64_t file_bytes;
-    uint64_t align; // largest p_align of a segment, a page at least
     struct special dynamic;
     struct special relro;
     struct special tls;
@@ -71,9 +70,6 @@ static enum elf_status check_load(const struct scan *scan, const struct elf64_ph
     if (add_overflows(phdr->virt, phdr->mem_bytes, &end))
         return ELF_FAIL(scan->ret_error, ELF_ERR_WRAPS, .index = index, .a = phdr->virt,
                         .b = phdr->mem_bytes);
-    if ((phdr->flags & ELF_PF_W) != 0 && (phdr->flags & ELF_PF_X) != 0)
-        return ELF_FAIL(scan->ret_error, ELF_ERR_WRITE_EXECUTE, .index = index, .a = phdr->virt,
-                        .b = end);
     return ELF_OK;
 }
 
@@ -86,7 +82,7 @@ static enum elf_status take_load(struct scan *scan, const struct elf64_phdr *phd
     enum elf_status status = check_load(scan, phdr, index);
     if (status != ELF_OK)
         return status;
-    scan->align = max_u64(scan->align, phdr->align);
+    scan->image.align = max_u64(scan->image.align, phdr->align);
     scan->image.segments[scan->image.segment_count++] = (struct elf_segment){
         .virt = phdr->virt,
         .file_offset = phdr->offset,
@@ -208,7 +204,7 @@ static enum elf_status place(struct scan *scan) {
     uint64_t min = SLIPWAY_KERNEL_MIN;
     uint64_t max = SLIPWAY_KERNEL_MAX;
     if (image->type == ELF_TYPE_DYN && image->segments[0].virt < SLIPWAY_KERNEL_MIN) {
-        min = align_down(image->segments[0].virt, scan->align);
+        min = align_down(image->segments[0].virt, image->align);
         image->slide = SLIPWAY_KERNEL_DEFAULT - min;
         max -= image->slide;
     }
@@ -298,6 +294,7 @@ static void add_run(struct elf_image *image, uint64_t start, uint64_t end, uint3
 
 // The pages of each segment, a writable one cut where RELRO takes the right to write away.
 static void list_runs(struct elf_image *image) {
+    image->run_count = 0;
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *segment = &image->segments[i];
         struct page_range pages = segment_pages(image, i);
@@ -306,7 +303,7 @@ static void list_runs(struct elf_image *image) {
         uint64_t cut_start = min_u64(max_u64(image->relro_start, pages.start), pages.end);
         uint64_t cut_end = min_u64(max_u64(image->relro_end, cut_start), pages.end);
         add_run(image, pages.start, cut_start, rights);
-        add_run(image, cut_start, cut_end, segment->write ? 0 : rights);
+        add_run(image, cut_start, cut_end, rights & ~(uint32_t)SLIPWAY_RIGHT_WRITE);
         add_run(image, cut_end, pages.end, rights);
     }
 }
@@ -372,8 +369,8 @@ enum elf_status elf_parse_segments(const struct elf_header_view *header, const v
                                    uint64_t file_bytes, void *lists, struct elf_image *ret_image,
                                    struct elf_error *ret_error) {
     struct scan scan = {.file_bytes = file_bytes,
-                        .align = FRAME_BYTES,
                         .image.type = header->type,
+                        .image.align = FRAME_BYTES,
                         .ret_error = ret_error};
     ASSERT(header->phdr_bytes == sizeof(struct elf64_phdr));
     lay_out_lists(&scan.image, lists, header->phdr_count);
@@ -388,6 +385,35 @@ enum elf_status elf_parse_segments(const struct elf_header_view *header, const v
     if (status == ELF_OK)
         *ret_image = scan.image;
     return status;
+}
+
+const struct elf_segment *elf_find_write_execute(const struct elf_image *image) {
+    const struct elf_segment *found = NULL;
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        if (segment->write && segment->execute && (found == NULL || segment->phdr < found->phdr))
+            found = segment;
+    }
+    return found;
+}
+
+enum elf_status elf_apply_rules(struct elf_image *image, const struct elf_rules *rules,
+                                struct elf_error *ret_error) {
+    const struct elf_segment *first = &image->segments[0];
+    if (first->virt < rules->lowest)
+        return ELF_FAIL(ret_error, ELF_ERR_BELOW, .index = first->phdr,
+                        .a = first->virt - image->slide, .b = segment_end(first) - image->slide,
+                        .c = rules->lowest - image->slide);
+    const struct elf_segment *both =
+        rules->may_write_execute ? NULL : elf_find_write_execute(image);
+    if (both != NULL)
+        return ELF_FAIL(ret_error, ELF_ERR_WRITE_EXECUTE, .index = both->phdr,
+                        .a = both->virt - image->slide, .b = segment_end(both) - image->slide);
+    if (rules->ignores_relro && image->relro_start != image->relro_end) {
+        image->relro_start = image->relro_end = 0;
+        list_runs(image);
+    }
+    return ELF_OK;
 }
 
 const struct elf_segment *elf_find_segment(const struct elf_image *image, uint64_t virt,

@@ -14,6 +14,7 @@ enum { VENDOR_CHARS_MAX = 256 };
 
 struct search {
     struct firmware_pages *pages;
+    bool wants_all;       // else those of ACPI
     struct vmem firmware; // its address space, to be read
     // Known to be mapped one to one: most tables lie near the one before.
     uint64_t known_start;
@@ -103,6 +104,8 @@ static void find_configuration_table(struct search *search, const EFI_CONFIGURAT
     const EFI_GUID *guid = &table->VendorGuid;
     if (is_guid(guid, (EFI_GUID)ACPI_20_TABLE_GUID) || is_guid(guid, (EFI_GUID)ACPI_TABLE_GUID))
         find_acpi(search, phys);
+    else if (!search->wants_all)
+        return;
     else if (is_guid(guid, (EFI_GUID)SMBIOS3_TABLE_GUID) ||
              is_guid(guid, (EFI_GUID)SMBIOS_TABLE_GUID))
         find_smbios(search, phys);
@@ -130,14 +133,22 @@ static void find_uefi(struct search *search) {
     add_mapped(search, (uintptr_t)ST->ConfigurationTable,
                ST->NumberOfTableEntries * sizeof(*ST->ConfigurationTable));
     add_vendor(search, (uintptr_t)ST->FirmwareVendor);
+}
+
+static void find_configuration_tables(struct search *search) {
     for (UINTN i = 0; i < ST->NumberOfTableEntries; i++)
         find_configuration_table(search, &ST->ConfigurationTable[i]);
 }
 
-void firmware_tables_find(struct firmware_pages *pages, const struct cpu_features *features) {
-    struct search search = {.pages = pages};
+void firmware_tables_find(struct firmware_pages *pages, const struct cpu_features *features,
+                          enum space_firmware wanted) {
+    struct search search = {.pages = pages, .wants_all = wanted != SPACE_FIRMWARE_ACPI};
+    if (wanted == SPACE_FIRMWARE_NONE)
+        return;
     if (vmem_adopt(&search.firmware, &table_pool_ops, NULL, features->paging,
                    features->paging_levels, cpu_read_cr3()) != VMEM_OK)
         return;
-    find_uefi(&search);
+    if (search.wants_all)
+        find_uefi(&search);
+    find_configuration_tables(&search);
 }

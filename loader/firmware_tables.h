@@ -15,6 +15,7 @@
 #include "common/x86/features.h"
 #include "loader/firmware_pages.h"
 
-// Collects the pages of all of them into an empty list, while the firmware's mapping is in force.
-// What has no room in the list is named in the log.
-void firmware_tables_find(struct firmware_pages *pages, const struct cpu_features *features);
+// Collects the pages of all of them, of ACPI's alone or of none, as `wanted` says, into an empty
+// list, while the firmware's mapping is in force. What has no room in the list is named in the log.
+void firmware_tables_find(struct firmware_pages *pages, const struct cpu_features *features,
+                          enum space_firmware wanted);

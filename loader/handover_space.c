@@ -23,8 +23,7 @@ static uint64_t address_limit(struct vmem_cpu cpu) {
 }
 
 static uint64_t mapping_bound(const struct space *space) {
-    return plan_mapping_bound(space->map.region_capacity, plan_kernel_parts(&space->plan),
-                              space->plan.other_cpus);
+    return plan_mapping_bound(&space->plan, space->map.region_capacity);
 }
 
 EFI_STATUS space_begin(struct space *space, const struct config *config,
@@ -34,7 +33,9 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     uint64_t stride;
     *space = (struct space){.features = cpu_find_features()};
     space->map.limit = address_limit(space->features.paging);
-    space->plan.is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0;
+    space->plan.rules = kernel->rules;
+    space->plan.is_direct =
+        (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0 || space_has_rules(&kernel->rules);
     space->plan.elf = &kernel->elf;
     space->plan.window_base = plan_choose_window(&kernel->elf);
     space->plan.pieces = kernel->pieces;
@@ -254,7 +255,7 @@ static void find_firmware_tables(struct space *space, const struct displays *dis
         .framebuffer_count = displays->count,
     };
     space->firmware = (struct firmware_pages){.limit = space->map.limit};
-    firmware_tables_find(&space->firmware, &space->features);
+    firmware_tables_find(&space->firmware, &space->features, space->plan.rules.firmware);
     uint64_t left_out = firmware_pages_set_cache(&space->firmware, &memory);
     if (left_out != 0)
         log_line(CONFIG_LOG_INFO,
@@ -286,11 +287,12 @@ static EFI_STATUS check_framebuffers(const struct space *space) {
 EFI_STATUS space_plan_manifest(struct space *space) {
     struct vmem_plan counted;
     uint64_t index;
-    if (space->map.report.direct_end > plan_direct_map_room(&space->plan))
+    uint64_t direct_end = plan_direct_map_end(&space->plan, space->map.report.direct_end);
+    if (direct_end > plan_direct_map_room(&space->plan))
         return log_fail(
             EFI_COMPROMISED_DATA,
             "memory map: RAM up to 0x%lx has appeared, more than the direct map has room for",
-            space->map.report.direct_end);
+            direct_end);
     if (EFI_ERROR(check_framebuffers(space)))
         return EFI_COMPROMISED_DATA;
     space->next_count = plan_make_manifest(&space->plan, space->next_mappings);
@@ -319,8 +321,9 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = read_map(space);
     if (EFI_ERROR(status))
         return status;
-    status = wishes_choose_direct_map(&kernel->wishes, &space->plan, space->levels,
-                                      space->map.report.direct_end, &space->plan.hhdm_base);
+    status = wishes_choose_direct_map(
+        &kernel->wishes, &space->plan, space->levels,
+        plan_direct_map_end(&space->plan, space->map.report.direct_end), &space->plan.hhdm_base);
     if (EFI_ERROR(status))
         return status;
     wishes_leave_out_framebuffers(displays, &space->plan, &space->map, space->features.paging);
@@ -347,7 +350,8 @@ EFI_STATUS space_build(struct space *space) {
                                        space->features.paging, space->levels);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables: %s", vmem_status_text(status));
-    status = plan_build_tables(&space->vmem, space->info->mappings, space->mapping_count, &index);
+    status = plan_build_tables(&space->vmem, &space->plan.rules, space->info->mappings,
+                               space->mapping_count, &index);
     if (status != VMEM_OK)
         return fail_mapping("map", &space->info->mappings[index], status);
     space->crossing_pool.used = 0;

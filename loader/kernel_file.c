@@ -168,18 +168,50 @@ static EFI_STATUS alloc_pieces(const struct file *file, struct kernel *kernel, u
 
 // An image that is linked at a multiple of 2 MiB and has that size goes to such an address, so that
 // its segments can have large leaves.
+static uint64_t usual_align(const struct elf_image *elf) {
+    bool is_large =
+        elf->virt_end - elf->virt_start >= MIB(2) && is_aligned(elf->virt_start, MIB(2));
+    return is_large ? MIB(2) : FRAME_BYTES;
+}
+
+// What the segments ask for, as far as the image's virtual address has it.
+static uint64_t wanted_align(const struct elf_image *elf) {
+    uint64_t lowest_bit = elf->virt_start & (UINT64_C(0) - elf->virt_start);
+    return max_u64(usual_align(elf), min_u64(elf->align, lowest_bit));
+}
+
+// Where there is no room for as much alignment as the segments ask for, there may be for less.
 static EFI_STATUS alloc_image(const struct file *file, struct kernel *kernel) {
-    uint64_t bytes = kernel->elf.virt_end - kernel->elf.virt_start;
-    bool large = bytes >= MIB(2) && is_aligned(kernel->elf.virt_start, MIB(2));
-    uint64_t align = large ? MIB(2) : FRAME_BYTES;
+    const struct elf_image *elf = &kernel->elf;
+    uint64_t bytes = elf->virt_end - elf->virt_start;
+    uint64_t align = usual_align(elf);
+    uint64_t wanted = wanted_align(elf);
     uint64_t phys;
     if (bytes > PLAN_IMAGE_BYTES_MAX)
         return log_fail(EFI_UNSUPPORTED, "%s: the image has %lu bytes, more than %lu", file->name,
                         bytes, PLAN_IMAGE_BYTES_MAX);
-    EFI_STATUS status = firmware_alloc_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &phys);
+    EFI_STATUS status = firmware_alloc_pages(bytes, wanted, SLIPWAY_RANGE_KERNEL, &phys);
+    if (EFI_ERROR(status) && wanted > align)
+        status = firmware_alloc_pages(bytes, align, SLIPWAY_RANGE_KERNEL, &phys);
     if (EFI_ERROR(status))
         return alloc_pieces(file, kernel, bytes, align, status);
     add_piece(kernel, phys, bytes);
+    return EFI_SUCCESS;
+}
+
+// The image stands in memory; its protocol is known.
+static EFI_STATUS check_rules(struct file *file, struct kernel *kernel,
+                              const struct elf_rules *rules) {
+    struct elf_error error;
+    uint64_t align = wanted_align(&kernel->elf);
+    if (elf_apply_rules(&kernel->elf, rules, &error) != ELF_OK)
+        return fail_headers(file, &error);
+    if (rules->is_one_run &&
+        (kernel->piece_count != 1 || !is_aligned(kernel->pieces[0].phys, align)))
+        return log_fail(
+            EFI_OUT_OF_RESOURCES,
+            "%s: no room for the image of %lu bytes in one run at a multiple of %lu, as its protocol wants it",
+            file->name, kernel->elf.virt_end - kernel->elf.virt_start, align);
     return EFI_SUCCESS;
 }
 
@@ -258,6 +290,7 @@ static EFI_STATUS check_origin(const struct file *file, const struct kernel *ker
 }
 
 static EFI_STATUS load(struct file *file, struct kernel *kernel) {
+    static const struct elf_rules slipway_rules = {0};
     kernel->file_bytes = file->bytes;
     EFI_STATUS status = parse(file, kernel);
     if (EFI_ERROR(status))
@@ -270,6 +303,8 @@ static EFI_STATUS load(struct file *file, struct kernel *kernel) {
     status = place(file, kernel);
     if (!EFI_ERROR(status))
         status = kernel_find_wishes(file, &memory, kernel);
+    if (!EFI_ERROR(status))
+        status = check_rules(file, kernel, &slipway_rules);
     if (!EFI_ERROR(status) && !kernel->has_note)
         status = check_origin(file, kernel);
     if (!EFI_ERROR(status))

@@ -4,6 +4,7 @@
 #include "common/audit/audit.h"
 #include "common/base/arith.h"
 #include "common/base/assert.h"
+#include "common/base/mem.h"
 #include "loader/log.h"
 
 // ---- The loader's ranges, as the kernel will read them
@@ -184,6 +185,13 @@ static bool ram_is_unchanged(const struct space *space) {
            plan_find_stale(&space->plan, mappings, count, NULL, 0) == 0;
 }
 
+// By rules the direct map may have more than RAM: the manifest that was just planned tells.
+static bool manifest_is_unchanged(const struct space *space) {
+    return space->next_count == space->mapping_count &&
+           memcmp(space->next_mappings, space->info->mappings,
+                  space->mapping_count * sizeof(*space->next_mappings)) == 0;
+}
+
 // ---- Where RAM has changed
 
 static EFI_STATUS rebuild_for_changed_map(struct space *space) {
@@ -221,10 +229,13 @@ static EFI_STATUS demote_unmapped_ram(struct space *space) {
 enum last_map last_map_check(struct space *space, bool may_replan) {
     if (EFI_ERROR(claim_ranges(space)) || EFI_ERROR(check_ranges(space)))
         return LAST_MAP_FAILED;
-    if (ram_is_unchanged(space))
+    bool has_rules = space_has_rules(&space->plan.rules);
+    if (!has_rules && ram_is_unchanged(space))
         return LAST_MAP_FITS;
     if (EFI_ERROR(space_plan_manifest(space)))
         return LAST_MAP_FAILED;
+    if (has_rules && manifest_is_unchanged(space))
+        return LAST_MAP_FITS;
     bool has_tables = space->next_tables <= space->pool.frames;
     if (!has_tables && may_replan)
         return LAST_MAP_OUTGROWN;
@@ -246,6 +257,7 @@ EFI_STATUS last_map_audit(const struct space *space) {
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
     const struct audit_input input = {
+        .rules = space->plan.rules,
         .space = &space->vmem,
         .hhdm_base = space->plan.hhdm_base,
         .hhdm_room = plan_direct_map_room(&space->plan),

@@ -15,8 +15,13 @@
 // direct map, these give way, and the order is another. With SLIPWAY_NOTE_DIRECT all stacks and
 // framebuffers are in the direct map instead, at their physical addresses. Nothing takes their
 // place in the window.
+//
+// With the rules of another protocol the direct map is what they say (space_rules.h), stacks and
+// framebuffers are in it, and so are tables of the firmware's, if any are mapped. It may be in the
+// lower half once more, one to one.
 #pragma once
 
+#include "common/audit/space_rules.h"
 #include "common/base/arith.h"
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/memmap.h"
@@ -56,6 +61,7 @@ struct plan_loader_image {
 };
 
 struct plan_input {
+    struct space_rules rules;            // all zero: Slipway's; else is_direct is set too
     const struct memmap_region *regions; // sorted; those with `direct` make the direct map
     uint64_t region_count;
     uint64_t hhdm_base;
@@ -111,8 +117,13 @@ uint64_t plan_framebuffer_virt(const struct plan_input *input, uint32_t index);
 // Upper bound of the number of parts that runs and pieces cut the kernel into.
 uint64_t plan_kernel_parts(const struct plan_input *input);
 
-// Upper bound of the number of mappings for this many regions, parts of the kernel and other CPUs.
-uint64_t plan_mapping_bound(uint64_t region_count, uint64_t kernel_parts, uint32_t other_cpus);
+// Upper bound of the number of mappings for this many regions, by the input's image, pieces, other
+// CPUs and rules.
+uint64_t plan_mapping_bound(const struct plan_input *input, uint64_t region_count);
+
+// Where the direct map ends, framebuffers aside, as an offset from its base. `ram_end`: end of the
+// highest region with `direct`.
+uint64_t plan_direct_map_end(const struct plan_input *input, uint64_t ram_end);
 
 // Writes the manifest to `mappings` (room for plan_mapping_bound) and returns its length.
 // Neighbours that could be one mapping are one.
@@ -127,6 +138,7 @@ uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mappi
 
 // Maps the manifest. Errors: those of vmem_map; *ret_index then names the mapping.
 [[nodiscard]] enum vmem_status plan_build_tables(struct vmem *space,
+                                                 const struct space_rules *rules,
                                                  const struct slipway_mapping *mappings,
                                                  uint64_t count, uint64_t *ret_index);
 
@@ -135,8 +147,8 @@ struct plan_range {
     uint64_t end;
 };
 
-// RAM of the plan's regions that is not in the manifest's direct map. Writes the first `capacity`
-// ranges and returns how many there are.
+// RAM of the plan's regions that is to be in the direct map and, by the manifest, is not. Writes
+// the first `capacity` ranges and returns how many there are.
 uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway_mapping *mappings,
                             uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);
 
@@ -144,7 +156,8 @@ uint64_t plan_find_unmapped(const struct plan_input *input, const struct slipway
 uint64_t plan_find_uncached(const struct plan_input *input, const struct mtrr_map *mtrrs,
                             struct plan_range *ret_ranges, uint64_t capacity);
 
-// The reverse of plan_find_unmapped: ranges of the manifest's direct map that are not RAM in the
-// plan's regions.
+// The reverse of plan_find_unmapped: ranges of the manifest's direct map that are RAM there, and
+// that the plan's regions do not have in it. What is no RAM in the manifest is in neither answer:
+// with rules only the same manifest again tells that nothing has changed.
 uint64_t plan_find_stale(const struct plan_input *input, const struct slipway_mapping *mappings,
                          uint64_t count, struct plan_range *ret_ranges, uint64_t capacity);

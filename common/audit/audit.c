@@ -50,12 +50,16 @@ struct coverage {
 
 static bool cover(void *argument, const struct vmem_run *run) {
     struct coverage *coverage = argument;
-    if (run->rights == (VMEM_READ | VMEM_WRITE) && run->cache == VMEM_CACHE_WB)
+    unsigned rights = VMEM_READ | VMEM_WRITE;
+    if (coverage->audit->input->rules.executes_direct)
+        rights |= VMEM_EXECUTE;
+    if (run->rights == rights && run->cache == VMEM_CACHE_WB)
         coverage->covered += run->bytes;
     return true;
 }
 
-// Reports unless every page that holds a byte of the range is mapped WB, RW and NX.
+// Reports unless every page that holds a byte of the range is mapped WB, RW and NX. By rules all of
+// it lies in the direct map, and is as executable as that is.
 static void require_data(struct audit *audit, const char *what, uint64_t virt, uint64_t bytes) {
     uint64_t end;
     if (bytes == 0 || add_overflows(virt, bytes, &end) || end > UINT64_MAX - FRAME_BYTES) {
@@ -98,8 +102,11 @@ static void require_guard_frames(struct audit *audit) {
     const struct audit_input *input = audit->input;
     for (uint64_t i = 0; i < input->range_count; i++) {
         const struct slipway_range *range = &input->ranges[i];
-        if (range->purpose == SLIPWAY_RANGE_GUARD)
-            require_guard(audit, "beside", input->hhdm_base + range->start_phys);
+        if (range->purpose != SLIPWAY_RANGE_GUARD)
+            continue;
+        require_guard(audit, "beside", input->hhdm_base + range->start_phys);
+        if (input->rules.identity)
+            require_guard(audit, "beside", range->start_phys);
     }
 }
 
@@ -112,7 +119,10 @@ static void require_entry(struct audit *audit) {
         return;
     }
     enum vmem_cache cache = vmem_translation_cache(&translation);
-    if (translation.rights != (VMEM_READ | VMEM_EXECUTE) || cache != VMEM_CACHE_WB)
+    unsigned rights = translation.rights;
+    if (audit->input->rules.writes_and_executes)
+        rights &= ~(unsigned)VMEM_WRITE;
+    if (rights != (VMEM_READ | VMEM_EXECUTE) || cache != VMEM_CACHE_WB)
         audit_report(audit, AUDIT_CONTRACT, "entry point %lx: rights %x, cache type %u", entry,
                      translation.rights, (unsigned)cache);
 }

@@ -21,9 +21,17 @@
 //      report's.
 //   9. The number of tables equals what was planned.
 //
+// By the rules of another protocol (space_rules.h) the direct map has what they say, all of it and
+// nothing else, and so has the lower half if it is to have the same: that takes the place of what 2
+// and 3 say of both. Leaves that 1 forbids are where the rules have them: in the direct map, or
+// where the manifest has a page of the kernel with both rights. 5 does not count aliases there, if
+// the rules do not. Tables of the firmware's are writable in the direct map, and nowhere else.
+// Nothing but the kernel and the loader's image lies outside of it.
+//
 // Several checks may meet the same violation; each reports it.
 #pragma once
 
+#include "common/audit/space_rules.h"
 #include "common/base/fmt.h"
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/memmap.h"
@@ -51,6 +59,7 @@ enum audit_scope {
 
 struct audit_input {
     enum audit_scope scope;
+    struct space_rules rules; // all zero: Slipway's
     const struct vmem *space; // global mappings, whatever CR3 is loaded
     uint64_t hhdm_base;
     uint64_t hhdm_room;                     // bytes from there on that can only be the direct map

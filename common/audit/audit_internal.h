@@ -37,6 +37,16 @@ static inline unsigned audit_rights_of(const struct slipway_mapping *mapping) {
     return rights;
 }
 
+static inline bool audit_has_rules(const struct audit *audit) {
+    return space_has_rules(&audit->input->rules);
+}
+
+// In the direct map or, by rules, where the same pages are mapped one to one.
+static inline bool audit_is_in_direct(const struct audit_input *input, uint64_t virt) {
+    bool is_identity = input->rules.identity && virt >> 63 == 0;
+    return is_identity || virt - input->hhdm_base < input->hhdm_room;
+}
+
 // Kernel text or read-only data: no alias of it may be writable.
 static inline bool audit_is_sealed(const struct slipway_mapping *mapping) {
     return mapping->purpose == SLIPWAY_MAP_KERNEL && (mapping->rights & SLIPWAY_RIGHT_WRITE) == 0;

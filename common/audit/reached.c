@@ -46,8 +46,24 @@ static enum vmem_claim claim(void *context, paddr_t table) {
     return VMEM_CLAIM_FOREIGN;
 }
 
+// Whether the rules have a leaf there that is writable and executable. That it is one where they do
+// not say so is the manifest's business.
+static bool may_write_execute(const struct audit_input *input, uint64_t virt) {
+    if (audit_is_in_direct(input, virt))
+        return input->rules.executes_direct;
+    for (uint64_t i = 0; input->rules.writes_and_executes && i < input->mapping_count; i++) {
+        const struct slipway_mapping *mapping = &input->mappings[i];
+        if (mapping->purpose == SLIPWAY_MAP_KERNEL && virt - mapping->virt < mapping->bytes)
+            return (mapping->rights & SLIPWAY_RIGHT_EXECUTE) != 0;
+    }
+    return false;
+}
+
 static void report_violation(void *context, const struct vmem_violation *violation) {
     struct tables *tables = context;
+    if (violation->kind == VMEM_BAD_WRITE_EXECUTE &&
+        may_write_execute(tables->audit->input, violation->virt.value))
+        return;
     enum audit_invariant invariant =
         violation->kind == VMEM_BAD_WRITE_EXECUTE ? AUDIT_WRITE_XOR_EXECUTE : AUDIT_TABLES;
     audit_report(tables->audit, invariant, "level %u, %lx: entry %016lx: %s", violation->level,

@@ -162,7 +162,7 @@ struct tables_count tables_count(uint64_t ram_bytes, const struct kernel *kernel
         uint64_t room = plan_direct_map_room(&plan.input);
         if (plan.input.is_direct && LOW_END + FRAMEBUFFER_BYTES > room)
             plan.input.framebuffer_count = 0; // left out
-        uint64_t bound = plan_mapping_bound(plan.input.region_count, kernel->elf.run_count, 0);
+        uint64_t bound = plan_mapping_bound(&plan.input, plan.input.region_count);
         struct slipway_mapping *mappings = must_have(calloc(bound, sizeof(*mappings)));
         uint64_t count = plan_make_manifest(&plan.input, mappings);
         status = plan_count_tables(mappings, count, cpu, levels, &counted, &index);

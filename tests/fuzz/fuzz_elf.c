@@ -47,7 +47,6 @@ static void check_segment(const struct elf_image *image, uint32_t i, uint64_t fi
     require(segment->file_bytes <= segment->mem_bytes);
     require(segment->file_bytes == 0 || (segment->file_offset <= file_bytes &&
                                          segment->file_bytes <= file_bytes - segment->file_offset));
-    require(!(segment->write && segment->execute));
     require(i == 0 || segment->virt >= segment[-1].virt + segment[-1].mem_bytes);
 }
 
@@ -120,6 +119,22 @@ static void check_image(const struct elf_image *image, uint64_t file_bytes) {
     require(image->relro_start <= image->relro_end && image->relro_end <= image->virt_end);
     check_runs(image);
     check_tls(image);
+}
+
+// Slipway's, and those of a protocol that minds little, after which the image stays so.
+static void check_rules(struct elf_image *image, uint64_t file_bytes) {
+    const struct elf_rules slipway = {0};
+    const struct elf_rules easy = {.may_write_execute = true, .ignores_relro = true};
+    const struct elf_segment *both = elf_find_write_execute(image);
+    struct elf_error error = {0};
+    require(both == NULL || (both->write && both->execute));
+    if (elf_apply_rules(image, &slipway, &error) == ELF_OK)
+        require(both == NULL);
+    else
+        check_error(&error);
+    require(elf_apply_rules(image, &easy, &error) == ELF_OK);
+    require(image->relro_start == image->relro_end);
+    check_image(image, file_bytes);
 }
 
 static void read_notes(const struct elf_image *image, const uint8_t *file) {
@@ -198,6 +213,7 @@ static void load(const uint8_t *file, size_t bytes) {
         return;
     }
     check_image(&image, bytes);
+    check_rules(&image, bytes);
     read_notes(&image, file);
     for (uint32_t i = 0; i < image.segment_count; i++) {
         const struct elf_segment *segment = &image.segments[i];

@@ -149,6 +149,8 @@ int main(int argc, char **argv) {
     if (elf_parse_segments(&header, file + header.phdrs_offset, bytes, lists, &image, &error) !=
         ELF_OK)
         refuse_headers(&error, file, bytes);
+    if (elf_apply_rules(&image, &(struct elf_rules){0}, &error) != ELF_OK)
+        refuse_headers(&error, file, bytes);
     print_image(&image);
     struct contents contents = {file, bytes};
     const struct elf_reader reader = {read_part, &contents, bytes};

@@ -318,7 +318,7 @@ TEST("plan: an image in pieces is mapped as one, and sealed where each of them l
     input.piece_count = ARRAY_LEN(pieces);
     const uint64_t base = SLIPWAY_KERNEL_DEFAULT;
     uint64_t count = plan_make_manifest(&input, mappings);
-    assert_true(count <= plan_mapping_bound(input.region_count, plan_kernel_parts(&input), 0));
+    assert_true(count <= plan_mapping_bound(&input, input.region_count));
     expect_direct(1, 0x100000, 0x110000, 1);
     expect_direct(2, 0x110000, 0x112000, 0);
     expect_direct(3, 0x112000, 0x120000, 1);
@@ -442,8 +442,7 @@ TEST("plan: the largest manifest is as large as its bound") {
     input.firmware = firmware;
     input.firmware_count = PLAN_FIRMWARE_MAX;
     input.other_cpus = 20;
-    uint64_t bound =
-        plan_mapping_bound(input.region_count, plan_kernel_parts(&input), input.other_cpus);
+    uint64_t bound = plan_mapping_bound(&input, input.region_count);
     uint64_t count = plan_make_manifest(&input, mappings);
     // RAM cut by every read-only run, stacks, loader, screens, firmware's pages cut by RAM, and all
     // runs.
@@ -564,7 +563,7 @@ static void expect_count_is_exact(const struct plan_input *input, struct vmem_cp
     struct vmem space;
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, cpu, levels), VMEM_OK);
-    assert_int_equal(plan_build_tables(&space, mappings, count, &index), VMEM_OK);
+    assert_int_equal(plan_build_tables(&space, &input->rules, mappings, count, &index), VMEM_OK);
     assert_int_equal(tables_used, plan.tables);
     struct vmem_translation translation;
     assert_int_equal(vmem_translate(&space, vaddr(SLIPWAY_KERNEL_DEFAULT + 0x5123), &translation),
@@ -606,7 +605,8 @@ TEST("plan: a mapping that cannot be is named by its index") {
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, (struct vmem_cpu){40, true, true}, 4), VMEM_OK);
     index = 0;
-    assert_int_equal(plan_build_tables(&space, mappings, count, &index), VMEM_ERR_PADDR_WIDTH);
+    assert_int_equal(plan_build_tables(&space, &input.rules, mappings, count, &index),
+                     VMEM_ERR_PADDR_WIDTH);
     assert_int_equal(mappings[index].purpose, SLIPWAY_MAP_STACK);
 }
 
@@ -620,7 +620,8 @@ TEST("plan: of no mapping the index is 0") {
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, cpu, 4), VMEM_OK);
     index = 77;
-    assert_int_equal(plan_build_tables(&space, mappings, 0, &index), VMEM_OK);
+    assert_int_equal(plan_build_tables(&space, &(struct space_rules){0}, mappings, 0, &index),
+                     VMEM_OK);
     assert_int_equal(index, 0);
 }
 

@@ -70,6 +70,18 @@ struct elf64_phdr *elf_file_add(struct elf_file *file, uint32_t type, uint64_t o
 
 enum elf_status elf_file_parse(const struct elf_file *file, uint64_t file_bytes,
                                struct elf_image *ret_image, struct elf_error *ret_error) {
+    static const struct elf_rules slipway_rules = {0};
+    struct elf_image image;
+    enum elf_status status = elf_file_parse_any(file, file_bytes, &image, ret_error);
+    if (status == ELF_OK)
+        status = elf_apply_rules(&image, &slipway_rules, ret_error);
+    if (status == ELF_OK)
+        *ret_image = image;
+    return status;
+}
+
+enum elf_status elf_file_parse_any(const struct elf_file *file, uint64_t file_bytes,
+                                   struct elf_image *ret_image, struct elf_error *ret_error) {
     struct elf_header_view header;
     enum elf_status status =
         elf_parse_header(file, sizeof(struct elf64_header), file_bytes, &header, ret_error);

@@ -38,9 +38,14 @@ void elf_file_move(struct elf_file *file, uint64_t by);
 struct elf64_phdr *elf_file_add(struct elf_file *file, uint32_t type, uint64_t offset,
                                 uint64_t virt, uint64_t bytes);
 
-// Parses header and segments as the loader does. The image's lists are valid until the next call.
+// Parses header and segments as the loader does, by Slipway's rules. The image's lists are valid
+// until the next call.
 enum elf_status elf_file_parse(const struct elf_file *file, uint64_t file_bytes,
                                struct elf_image *ret_image, struct elf_error *ret_error);
+
+// The same by nobody's rules.
+enum elf_status elf_file_parse_any(const struct elf_file *file, uint64_t file_bytes,
+                                   struct elf_image *ret_image, struct elf_error *ret_error);
 
 // Asserts that `error` prints exactly `want`.
 void elf_file_expect_text(const struct elf_error *error, const char *want);
