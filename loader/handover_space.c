@@ -34,8 +34,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
     *space = (struct space){.features = cpu_find_features()};
     space->map.limit = address_limit(space->features.paging);
     space->plan.rules = kernel->rules;
-    space->plan.is_direct =
-        (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0 || space_has_rules(&kernel->rules);
+    space->plan.is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0;
     space->plan.elf = &kernel->elf;
     space->plan.window_base = plan_choose_window(&kernel->elf);
     space->plan.pieces = kernel->pieces;

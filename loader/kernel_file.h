@@ -32,7 +32,7 @@ struct kernel {
     struct elf_image elf;              // its lists stay until the kernel runs
     struct slipway_note_wishes wishes; // the kernel's, or defaults
     bool has_note;                     // the kernel has wishes
-    struct space_rules rules;          // of its protocol; all zero: Slipway's
+    struct space_rules rules;          // of its protocol; not Slipway's: it wishes NOTE_DIRECT
     // Where the image stands, whole: the same pieces by address and, while the firmware's identity
     // mapping is in force, by pointer. Neighbours in the image rise in memory.
     struct slipway_piece pieces[KERNEL_PIECES_MAX];

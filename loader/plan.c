@@ -462,7 +462,6 @@ static struct direct begin_direct(struct manifest *manifest, const struct plan_i
         .base = base,
         .rights = SLIPWAY_RIGHT_WRITE |
                   (input->rules.executes_direct ? (uint32_t)SLIPWAY_RIGHT_EXECUTE : 0),
-        .screens.count = 0,
         .guard = {0, BOOT_GUARDS},
     };
     if (input->is_direct)

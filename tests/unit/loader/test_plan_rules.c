@@ -314,9 +314,48 @@ TEST("plan: a region that is not wanted by kind is wanted as far as it lies belo
     expect_rest();
 }
 
-TEST("plan: leaves are global unless the rules say that none is") {
-    struct plan_input input = make_input(3, false);
-    assert_true(input.rules.has_no_global);
+// As after the claims of the stacks of two other CPUs, below the boot CPU's and above 4 GiB.
+TEST("plan: guards of all stacks are left out, wherever they lie") {
+    static const struct memmap_region with_stacks[] = {
+        {0x100000, 0x7ff000, SLIPWAY_MEM_USABLE, true},
+        {0x7ff000, 0x801000, SLIPWAY_MEM_RESERVED, false}, // two guards, which touch
+        {0x801000, 0x811000, SLIPWAY_MEM_LOADER, true},
+        {0x811000, 0x812000, SLIPWAY_MEM_RESERVED, false},
+        {0x812000, 0x40000000, SLIPWAY_MEM_USABLE, true},
+    };
+    struct plan_input input = make_input(2, false);
+    input.regions = with_stacks;
+    input.region_count = ARRAY_LEN(with_stacks);
+    input.framebuffer_count = 0;
+    input.stack_phys = 0x801000;
+    input.other_cpus = 1;
+    input.other_stacks_phys = 0x800000 - KIB(64);
+    make_manifest(&input);
+    // The stack of the other CPU is RAM to the plan, with a guard below it that was not claimed.
+    expect_devices(direct, 0, 0x100000);
+    expect_ram(direct, 0x100000, 0x7ef000);
+    expect_ram(direct, 0x7f0000, 0x7ff000);
+    expect_devices(direct, 0x7ff000, 0x800000);
+    expect_ram(direct, 0x801000, 0x811000);
+    expect_ram(direct, 0x812000, 0x900000);
+    input.rules = limine_space_rules(0, false);
+    input.stack_phys = LOW + 0x1000;
+    input.other_stacks_phys = GIB(5);
+    static const struct memmap_region high[] = {
+        {LOW, GIB(8), SLIPWAY_MEM_RESERVED, false},
+    };
+    input.regions = high;
+    input.region_count = 1;
+    input.rules.identity = false;
+    make_manifest(&input);
+    expect_devices(direct, 0, 0x900000);
+    line += 1; // what is sealed
+    expect_devices(direct, 0x903000, LOW);
+    expect_devices(direct, LOW + 0x1000, LOW + 0x11000);
+    expect_devices(direct, LOW + 0x12000, GIB(5) - 0x1000);
+    expect_devices(direct, GIB(5), GIB(5) + 0x10000);
+    expect_devices(direct, GIB(5) + 0x11000, GIB(8));
+    expect_rest();
 }
 
 // ---- RAM that has changed
@@ -368,7 +407,7 @@ TEST("plan: below 4 GiB nothing that changes matters where all is mapped") {
 #define TABLES_AT   (UINT64_C(1) << 45) // where the tables pretend to be: beyond most RAM
 #define STACK_BYTES KIB(64)
 
-enum { TABLES_MAX = 1 << 14 };
+enum { TABLES_MAX = 1 << 12 };
 
 struct replay {
     struct memmap_region *regions;
@@ -513,11 +552,13 @@ static void add_tables(struct replay *replay, struct random *random) {
 static bool furnish(struct replay *replay, const struct efi_map *map, struct random *random) {
     struct plan_input *input = &replay->input;
     normalise(replay, map, NULL, 0);
-    uint64_t image_phys = find_room(replay, random, 0x8000);
+    uint64_t image_phys = find_room(replay, random, 0x8000 + input->loader.bytes);
     if (image_phys == 0)
         return false;
     replay->image = (struct slipway_piece){SLIPWAY_KERNEL_DEFAULT, image_phys, 0x8000};
-    struct memmap_claim claims[] = {{image_phys, 0x8000, SLIPWAY_MEM_KERNEL}, {0}, {0}, {0}};
+    input->loader.phys = image_phys + 0x8000;
+    struct memmap_claim claims[] = {
+        {image_phys, 0x8000 + input->loader.bytes, SLIPWAY_MEM_KERNEL}, {0}, {0}, {0}};
     normalise(replay, map, claims, 1);
     uint64_t guard = find_room(replay, random, STACK_BYTES + 2 * FRAME_BYTES);
     if (guard == 0)
@@ -697,6 +738,11 @@ static void replay_map(struct replay *replay, uint64_t revision, bool is_lax, st
     uint64_t index;
     assert_int_equal(plan_count_tables(replay->mappings, count, cpu, levels, &counted, &index),
                      VMEM_OK);
+    if (counted.tables > TABLES_MAX) { // TiBs of reserved memory, in leaves of 2 MiB
+        cpu.has_1g = true;
+        assert_int_equal(plan_count_tables(replay->mappings, count, cpu, levels, &counted, &index),
+                         VMEM_OK);
+    }
     struct vmem space;
     replay->tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, replay, cpu, levels), VMEM_OK);
@@ -719,7 +765,6 @@ static void replay_all(const struct efi_map *map, struct random *random) {
             .paddr_bits = 46, .has_nx = true, .has_1g = random_below(random, 4) != 0};
         struct replay replay = {.input = make_input(revision, is_lax)};
         replay.input.framebuffer_count = 0;
-        replay.input.loader.phys = GIB(1);
         if (furnish(&replay, map, random)) {
             add_screens(&replay, random);
             add_tables(&replay, random);
