@@ -2,19 +2,13 @@
 //
 // Formats: RFC 1952 (gzip), xz file format 1.2.1, RFC 8878 (Zstandard), Microsoft PE/COFF, Linux
 // x86 boot protocol 2.15. Protocols: Multiboot 0.6.96 (3.1.1), Multiboot2 2.0 (3.1.1), the Limine
-// boot protocol (requests, and the marker before them since base revision 2).
+// boot protocol (requests, the mark before them, and the tag with the base revision).
 #include "loader/elf.h"
 
 #include "common/base/arith.h"
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-
-#define LIMINE_REQUEST UINT64_C(0xc7b1dd30df4c8b88)
-#define LIMINE_MARKER  UINT64_C(0xf6b8f4b39de7d1ae)
-
-// The bits in which these two agree. One comparison rules out nearly all words of a real kernel.
-#define ALL_SET   (LIMINE_REQUEST & LIMINE_MARKER)
-#define ALL_CLEAR (~(LIMINE_REQUEST | LIMINE_MARKER))
+#include "loader/protocol/limine_magic.h"
 
 // Bytes of a file, and a place among them.
 struct place {
@@ -65,10 +59,8 @@ static enum elf_status identify_multiboot2(const struct place *place) {
 static enum elf_status identify_limine(const struct place *place) {
     if (place->count - place->at < 16)
         return ELF_OK;
-    uint64_t first = read_u64(place->bytes + place->at);
-    uint64_t second = read_u64(place->bytes + place->at + 8);
-    bool is_limine = (first == LIMINE_REQUEST && second == UINT64_C(0x0a82e883a194f07b)) ||
-                     (first == LIMINE_MARKER && second == UINT64_C(0xfab91a6940fcb9cf));
+    bool is_limine =
+        limine_is_magic(read_u64(place->bytes + place->at), read_u64(place->bytes + place->at + 8));
     return is_limine ? ELF_IS_LIMINE : ELF_OK;
 }
 
@@ -89,7 +81,7 @@ static const struct signature {
     {0xffff, 0x5a4d, 0, 0, 8, ELF_OK, identify_pe},
     {0xffffffff, 0x1badb002, 0, 8192 - 12, 4, ELF_OK, identify_multiboot},
     {0xffffffff, 0xe85250d6, 0, 32768 - 16, 8, ELF_OK, identify_multiboot2},
-    {ALL_SET | ALL_CLEAR, ALL_SET, 0, UINT64_MAX, 8, ELF_OK, identify_limine},
+    {LIMINE_ALL_SET | LIMINE_ALL_CLEAR, LIMINE_ALL_SET, 0, UINT64_MAX, 8, ELF_OK, identify_limine},
 };
 
 // The first signature of this kind in `bytes`, which stand at `offset` in the file. Every word of a

@@ -19,7 +19,10 @@
 #define LIMINE_STACK_MIN_BYTES (UINT64_C(64) << 10) // a kernel has so much without asking,
 #define LIMINE_STACK_MAX_BYTES (UINT64_C(1) << 30)  // and may ask for so much
 
-enum { LIMINE_HASH_DIGITS = 128 }; // of the BLAKE2b digest at the end of a path
+enum {
+    LIMINE_HASH_DIGITS = 128,      // of the BLAKE2b digest at the end of a path
+    LIMINE_TEXT_MAX_BYTES = 65536, // of an internal module's texts, each with its NUL
+};
 
 // Each with the numbers of its message: see struct limine_error. Addresses are run addresses.
 enum limine_status {
@@ -35,8 +38,8 @@ enum limine_status {
     LIMINE_ERR_PAGING,    // a: address of the request, b: lowest mode, c: highest, d: the CPU's
     LIMINE_ERR_MODULES,   // a: address of the list, b: its addresses, image: [c, d)
     LIMINE_ERR_MODULE,    // index; a: address, image: [c, d)
-    LIMINE_ERR_PATH,      // index; a: address, image: [c, d)
-    LIMINE_ERR_STRING,    // index; a: address, image: [c, d)
+    LIMINE_ERR_PATH,      // index; a: address, b: LIMINE_TEXT_MAX_BYTES, image: [c, d)
+    LIMINE_ERR_STRING,    // index; the same
     LIMINE_ERR_UTF8,      // index; a: address of the byte, b: the byte
     LIMINE_ERR_ROOM,      // a: bytes of the block; limine_answer alone
 };
@@ -140,8 +143,8 @@ struct limine_module {
 };
 
 // Reads internal module `index`, below requests->internal_count. `image` and `memory` are those of
-// limine_find_requests. Fails if a part of it does not lie in the image: an address, a text's NUL.
-// A module without a string has an empty one.
+// limine_find_requests. Fails if a part of it does not lie in the image: an address, a text's NUL;
+// or if a text is not UTF-8 or too long. A module without a string has an empty one.
 [[nodiscard]] enum limine_status limine_read_module(const struct limine_requests *requests,
                                                     const struct elf_image *image,
                                                     const struct elf_memory *memory, uint64_t index,
