@@ -21,6 +21,7 @@ struct bytes {
 
 #define LIMINE_REQUEST "\x88\x8b\x4c\xdf\x30\xdd\xb1\xc7\x7b\xf0\x94\xa1\x83\xe8\x82\x0a"
 #define LIMINE_MARKER  "\xae\xd1\xe7\x9d\xb3\xf4\xb8\xf6\xcf\xb9\xfc\x40\x69\x1a\xb9\xfa"
+#define LIMINE_TAG     "\xc8\xa6\x95\x5c\x2d\x2b\x56\xf9\xdc\x6b\x53\x44\x49\x38\x7b\x6a"
 #define MULTIBOOT      "\x02\xb0\xad\x1b\x03\x00\x00\x00\xfb\x4f\x52\xe4"
 #define MULTIBOOT2     "\xd6\x50\x52\xe8\x00\x00\x00\x00\x18\x00\x00\x00\x12\xaf\xad\x17"
 
@@ -152,8 +153,9 @@ TEST("elf origin: a Multiboot2 header is aligned to 8, in the first 32 KiB, with
         "made for the Multiboot2 protocol (its magic is at offset 0x1000): use a loader of that protocol");
 }
 
-TEST("elf origin: a request or a marker of Limine's is found anywhere, aligned to 8") {
-    const struct bytes signatures[] = {BYTES(LIMINE_REQUEST), BYTES(LIMINE_MARKER)};
+TEST("elf origin: a request, a mark or a tag of Limine's is found anywhere, aligned to 8") {
+    const struct bytes signatures[] = {BYTES(LIMINE_REQUEST), BYTES(LIMINE_MARKER),
+                                       BYTES(LIMINE_TAG)};
     for (uint64_t i = 0; i < ARRAY_LEN(signatures); i++) {
         for (uint64_t at = 0; at < 20; at++)
             assert_int_equal(find_signature(signatures[i], at),
