@@ -63,8 +63,8 @@ TEST("limine memory: what the loader allocated is reclaimable, but kernel, modul
 
 TEST("limine memory: which types the direct map has, by base revision") {
     const char *const mapped[REVISIONS] = {
-        // types 0 to 8
-        "yyyyyyyyy", "y.yy.yyy.", "y.yy.yyy.", "y....yyy.", "y.yy.yyyy", "y.yy.yyyy", "y.yy.yyyy",
+        // types 0 to 8, of which the last is one from base revision 4 on
+        "yyyyyyyy.", "y.yy.yyy.", "y.yy.yyy.", "y....yyy.", "y.yy.yyyy", "y.yy.yyyy", "y.yy.yyyy",
     };
     for (uint64_t revision = 0; revision < REVISIONS; revision++)
         for (uint64_t type = 0; type <= LIMINE_MEMORY_RESERVED_MAPPED; type++)
