@@ -2,7 +2,7 @@
 //
 // Formats: RFC 1952 (gzip), xz file format 1.2.1, RFC 8878 (Zstandard), Microsoft PE/COFF, Linux
 // x86 boot protocol 2.15. Protocols: Multiboot 0.6.96 (3.1.1), Multiboot2 2.0 (3.1.1), the Limine
-// boot protocol (requests, the mark before them, and the tag with the base revision).
+// boot protocol (requests, the marker before them, and the tag with the base revision).
 #include "loader/elf.h"
 
 #include "common/base/arith.h"

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-// ---- The base revision, and the marks around requests
+// ---- The base revision, and the markers around requests
 
 #define LIMINE_BASE_REVISION_MAX UINT64_C(6) // that this header knows
 

@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 // The bits in which the first words agree that only a kernel for Limine has: that of a request, of
-// the mark before requests, of the tag with the base revision. One comparison rules out nearly all
-// words.
+// the marker before requests, of the tag with the base revision. One comparison rules out nearly
+// all words.
 #define LIMINE_ALL_SET   (LIMINE_MAGIC_0 & LIMINE_START_0 & LIMINE_TAG_0)
 #define LIMINE_ALL_CLEAR (~(LIMINE_MAGIC_0 | LIMINE_START_0 | LIMINE_TAG_0))
 
-// True if a request, a start mark or a tag begins with these two words.
+// True if a request, a start marker or a tag begins with these two words.
 static inline bool limine_is_magic(uint64_t first, uint64_t second) {
     return (first == LIMINE_MAGIC_0 && second == LIMINE_MAGIC_1) ||
            (first == LIMINE_START_0 && second == LIMINE_START_1) ||

@@ -184,13 +184,13 @@ static void forget_all(struct search *search) {
     search->tag_error.status = LIMINE_OK;
 }
 
-static bool is_start_mark(const struct search *search, uint64_t virt) {
+static bool is_start_marker(const struct search *search, uint64_t virt) {
     return limine_image_left(&search->image, virt) >= 4 * sizeof(uint64_t) &&
            word_at(search, virt, 1) == LIMINE_START_1 &&
            word_at(search, virt, 2) == LIMINE_START_2 && word_at(search, virt, 3) == LIMINE_START_3;
 }
 
-// Looks at a word that may be the first one of something. False if it is an end mark's.
+// Looks at a word that may be the first one of something. False if it is an end marker's.
 static bool look_at(struct search *search, uint64_t virt) {
     if (limine_image_left(&search->image, virt) < 2 * sizeof(uint64_t))
         return true;
@@ -199,12 +199,12 @@ static bool look_at(struct search *search, uint64_t virt) {
         note_request(search, virt);
     else if (first == LIMINE_TAG_0 && second == LIMINE_TAG_1)
         note_tag(search, virt);
-    else if (first == LIMINE_START_0 && is_start_mark(search, virt))
+    else if (first == LIMINE_START_0 && is_start_marker(search, virt))
         forget_all(search);
     return first != LIMINE_END_0 || second != LIMINE_END_1;
 }
 
-// False if an end mark ends the search.
+// False if an end marker ends the search.
 static bool search_segment(struct search *search, const struct elf_segment *segment) {
     static const uint64_t all_set = LIMINE_ALL_SET & LIMINE_END_0;
     static const uint64_t all_clear = LIMINE_ALL_CLEAR & ~LIMINE_END_0;

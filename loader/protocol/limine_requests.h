@@ -59,7 +59,7 @@ void limine_error_print(const struct sink *sink, const struct limine_error *erro
 const char *limine_request_name(enum limine_request_kind kind);
 
 // Whether a kernel is made for this protocol: the file's bytes of its segments have, at a run
-// address that is a multiple of 8, a request, a start mark or a tag. *ret_virt, only if so: where
+// address that is a multiple of 8, a request, a start marker or a tag. *ret_virt, only if so: where
 // the first one is. `memory` has every byte of every segment, in any number of pieces, each of
 // which begins and ends at a multiple of 8. Before relocation or after.
 bool limine_has_requests(const struct elf_image *image, const struct elf_memory *memory,
@@ -109,11 +109,11 @@ struct limine_section {
 // [image->virt_start, image->virt_end).
 //
 // The search goes from the lowest segment up, at multiples of 8, through the file's bytes of every
-// segment. A start mark makes it forget what came before, an end mark ends it, at every base
-// revision: where marks are hints they may be followed. So two requests of one kind, or two tags,
+// segment. A start marker makes it forget what came before, an end marker ends it, at every base
+// revision: where markers are hints they may be followed. So two requests of one kind, or two tags,
 // are an error only where both count. With base revision 0, a `section` takes the search's place:
-// it lists addresses of requests, up to the first that is 0; the tag and what lies outside of the
-// list count no more. An address in the list where no request stands counts as one that is unknown.
+// it lists addresses of requests, up to the first that is 0, and requests outside of it count no
+// more. An address in the list where no request stands counts as one that is unknown.
 //
 // A request that the loader knows must lie in the image as far as its revision reaches. What a
 // request asks for that no machine can have is an error, too: a stack of more than

@@ -1,4 +1,4 @@
-// A hostile kernel for Limine: a small image with requests, marks, tags and lists anywhere, or of
+// A hostile kernel for Limine: a small image with requests, markers, tags and lists anywhere, or of
 // anything. What is found lies in the image and keeps every promise of limine_requests.h; a refusal
 // has words; and nothing outside of the image is read, which stands in a block of its size.
 #include "loader/protocol/limine_requests.h"

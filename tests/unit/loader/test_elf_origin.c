@@ -153,7 +153,7 @@ TEST("elf origin: a Multiboot2 header is aligned to 8, in the first 32 KiB, with
         "made for the Multiboot2 protocol (its magic is at offset 0x1000): use a loader of that protocol");
 }
 
-TEST("elf origin: a request, a mark or a tag of Limine's is found anywhere, aligned to 8") {
+TEST("elf origin: a request, a marker or a tag of Limine's is found anywhere, aligned to 8") {
     const struct bytes signatures[] = {BYTES(LIMINE_REQUEST), BYTES(LIMINE_MARKER),
                                        BYTES(LIMINE_TAG)};
     for (uint64_t i = 0; i < ARRAY_LEN(signatures); i++) {

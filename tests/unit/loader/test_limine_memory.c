@@ -152,6 +152,7 @@ TEST("limine memory: regions are entries, neighbours of one type one, and holes 
     struct world world;
     begin(&world, 6);
     expect(&world, NULL, 0);
+    assert_int_equal(limine_memory_bound(1, 20, 300, 4000), 8642);
     add_region(&world, 0, 1, SLIPWAY_MEM_RESERVED);
     add_region(&world, 1, 8, SLIPWAY_MEM_USABLE);
     add_region(&world, 10, 12, SLIPWAY_MEM_USABLE); // a hole before it

@@ -156,13 +156,13 @@ static uint64_t first_magic(const struct elf_file *file, uint64_t piece_bytes) {
     return has ? virt : 0;
 }
 
-TEST("limine requests: a kernel with a request, a start mark or a tag is one for Limine") {
+TEST("limine requests: a kernel with a request, a start marker or a tag is one for Limine") {
     const uint64_t magics[][2] = {{LIMINE_MAGIC_0, LIMINE_MAGIC_1},
                                   {LIMINE_START_0, LIMINE_START_1},
                                   {LIMINE_TAG_0, LIMINE_TAG_1}};
     const uint64_t pieces[] = {0, 0x8, 0x10, 0x18, 0x1000};
     struct elf_file file = elf_file_make();
-    put_end(&file, DATA_AT); // an end mark alone is none
+    put_end(&file, DATA_AT); // an end marker alone is none
     assert_int_equal(first_magic(&file, 0), 0);
     for (uint64_t i = 0; i < ARRAY_LEN(magics); i++) {
         for (uint64_t at = DATA_AT + 0x100; at < DATA_AT + 0x120; at++) {
@@ -288,7 +288,7 @@ TEST("limine requests: an unknown id is counted and stays without a response") {
     expect(find(&file), want);
 }
 
-TEST("limine requests: a start mark forgets what came before, an end mark ends the search") {
+TEST("limine requests: a start marker forgets what came before, an end marker ends the search") {
     struct elf_file file = elf_file_make();
     struct limine_requests want = nothing();
     put_request(&file, RODATA_AT, LIMINE_HHDM, 0);
@@ -305,7 +305,7 @@ TEST("limine requests: a start mark forgets what came before, an end mark ends t
     want.tag = virt_of(DATA_AT + 0x80);
     want.asked = want.base_revision = 3;
     expect(find(&file), want);
-    put_tag(&file, DATA_AT + 0x80, 0); // where marks are hints they are followed
+    put_tag(&file, DATA_AT + 0x80, 0); // where markers are hints they are followed
     want.asked = want.base_revision = 0;
     expect(find(&file), want);
     put_start(&file, DATA_AT + 0x60); // the last one counts
@@ -313,7 +313,7 @@ TEST("limine requests: a start mark forgets what came before, an end mark ends t
     expect(find(&file), want);
 }
 
-TEST("limine requests: a mark that is not whole is none") {
+TEST("limine requests: a marker that is not whole is none") {
     for (uint64_t word = 0; word < 4; word++) {
         struct elf_file file = elf_file_make();
         put_request(&file, RODATA_AT, LIMINE_HHDM, 0);
@@ -438,7 +438,7 @@ TEST("limine requests: what the image's end cuts before its id is whole is no re
     struct elf_file file = make_full();
     put_start(&file, IMAGE_END - 0x18);
     put_request(&file, DATA_AT, LIMINE_HHDM, 0);
-    assert_int_equal(find(&file).found[LIMINE_HHDM].virt, virt_of(DATA_AT)); // that was no mark
+    assert_int_equal(find(&file).found[LIMINE_HHDM].virt, virt_of(DATA_AT)); // that was no marker
     file = make_full();
     put_tag(&file, IMAGE_END - 0x18, 1);
     assert_int_equal(find(&file).base_revision, 1);
