@@ -102,3 +102,11 @@ uint64_t device_path_file(const void *path, uint16_t *ret_units, uint64_t capaci
     }
     return used;
 }
+
+uint64_t device_path_bytes(const void *path) {
+    struct walk walk = walk_path(path);
+    struct node node;
+    while (walk_on(&walk, &node))
+        continue;
+    return path == NULL ? 0 : (uint64_t)(walk.next - (const uint8_t *)path);
+}

@@ -22,3 +22,6 @@ struct partition device_path_partition(const void *path);
 // between two nodes where neither has any. Returns the units; 0 if there is no such node, or if
 // they are `capacity` or more.
 uint64_t device_path_file(const void *path, uint16_t *ret_units, uint64_t capacity);
+
+// The bytes of the path up to its end, where another node can follow.
+uint64_t device_path_bytes(const void *path);

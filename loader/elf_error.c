@@ -90,8 +90,8 @@ static const char *const templates[] = {
     [ELF_IS_GZIP] = "gzip-compressed: decompress it",
     [ELF_IS_XZ] = "xz-compressed: decompress it",
     [ELF_IS_ZSTD] = "zstd-compressed: decompress it",
-    [ELF_IS_BZIMAGE] = "a Linux kernel (bzImage)",
-    [ELF_IS_PE] = "a PE file (EFI application)",
+    [ELF_IS_BZIMAGE] = "a Linux kernel (bzImage), which protocol = linux starts",
+    [ELF_IS_PE] = "a PE file (EFI application), which protocol = efi starts",
     [ELF_IS_MULTIBOOT] =
         "made for the Multiboot protocol (its magic is at offset $a): use a loader of that protocol",
     [ELF_IS_MULTIBOOT2] =

@@ -191,7 +191,8 @@ static EFI_STATUS choose_volume(struct file *file, struct config_text *path) {
     return name.kind == VOLUME_OWN ? EFI_SUCCESS : volume_find(&name, &request, &file->volume);
 }
 
-EFI_STATUS file_open(struct file *file, struct config_text path, const char *where) {
+// All but the firmware's own opening.
+static EFI_STATUS locate(struct file *file, struct config_text path, const char *where) {
     *file = (struct file){.where = where};
     set_name(file, path);
     EFI_STATUS status = choose_volume(file, &path);
@@ -202,6 +203,13 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
     if (converted != UTF_OK)
         return log_fail(EFI_INVALID_PARAMETER, "%s: %s%s%s", file->name, utf_status_text(converted),
                         where, converted == UTF_ERR_LONG ? too_long : "");
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS file_open(struct file *file, struct config_text path, const char *where) {
+    EFI_STATUS status = locate(file, path, where);
+    if (EFI_ERROR(status))
+        return status;
     status = reopen(file);
     if (status == EFI_NOT_FOUND)
         return status;
@@ -212,6 +220,30 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
     if (EFI_ERROR(status))
         file_close(file);
     return status;
+}
+
+EFI_STATUS file_peek(struct file *file, struct config_text path, const char *where, void *ret_head,
+                     uint64_t capacity, uint64_t *ret_bytes) {
+    uint64_t done = 0;
+    *ret_bytes = 0;
+    EFI_STATUS status = locate(file, path, where);
+    if (EFI_ERROR(status))
+        return status;
+    if (EFI_ERROR(reopen(file)))
+        return EFI_SUCCESS;
+    for (UINTN got = 1; got != 0 && done != capacity; done += got) {
+        got = capacity - done;
+        status = file->handle->Read(file->handle, &got, (char *)ret_head + done);
+        if (EFI_ERROR(status) || got > capacity - done)
+            done = got = 0; // which ends it
+    }
+    file_close(file);
+    *ret_bytes = done;
+    return EFI_SUCCESS;
+}
+
+EFI_HANDLE file_device(const struct file *file) {
+    return file->volume == own_volume ? own_image->DeviceHandle : volume_device(file->volume);
 }
 
 // ---- Contents

@@ -22,6 +22,10 @@ void log_init(void) {
     failure = fmt_buffer_make(failure_storage, sizeof(failure_storage));
     log_level = CONFIG_LOG_QUIET;
     firmware_paused = false;
+    log_begin();
+}
+
+void log_begin(void) {
     console_init();
     uart_init();
 }

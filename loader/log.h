@@ -34,8 +34,12 @@ void log_print_failure(void);
 // The recorded failure, without the loader's name and a newline; empty if there is none.
 const char *log_failure(void);
 
-// Leaves COM1 to the firmware as it was.
+// Leaves COM1 to the firmware, or to an image that is started, as it was.
 void log_end(void);
+
+// After log_end: takes COM1 over again and looks again which consoles there are. Log and level are
+// what they were.
+void log_begin(void);
 
 // The log so far; lines end in a newline.
 const char *log_text(size_t *ret_bytes);

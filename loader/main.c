@@ -18,12 +18,16 @@
 #include "loader/modules.h"
 #include "loader/plan.h"
 #include "loader/progress.h"
+#include "loader/protocol/efi.h"
+#include "loader/protocol/image.h"
+#include "loader/protocol/protocol.h"
 #include "loader/quiet.h"
 #include "loader/timeline.h"
 #include "loader/tpm.h"
 
 static struct config config;
 static struct kernel kernel;
+static struct image image; // in place of the kernel: what the firmware starts
 static struct devices devices;
 static struct controllers controllers;
 static struct displays displays;
@@ -33,10 +37,11 @@ static const struct info_known known = {&config, &kernel, &devices, &displays, &
 static struct space space;
 static struct info info;
 
-static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+static void start(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system);
 static EFI_STATUS boot(void);
 static EFI_STATUS read_files(void);
 static EFI_STATUS read_config(void);
+static EFI_STATUS read_image(void);
 static EFI_STATUS read_kernel(void);
 static EFI_STATUS read_modules(void);
 static EFI_STATUS find_devices(void);
@@ -47,25 +52,27 @@ static void start_cpus(const struct enter_cpu *registers);
 [[gnu::noreturn]] static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done);
 
 // The image's entry point.
-EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system);
 
-EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
-    start(image, system);
-    EFI_STATUS status = boot(); // comes back only when it has failed
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system) {
+    start(own_image, system);
+    EFI_STATUS status = boot(); // comes back when it has failed, or an EFI application has ended
 
     displays_restore(&displays);
-    log_print_failure();
+    if (EFI_ERROR(status))
+        log_print_failure();
     log_end();
     firmware_free_all();
-    console_wait_for_key(); // the next boot option may clear the screen
+    if (EFI_ERROR(status))
+        console_wait_for_key(); // the next boot option may clear the screen
     firmware_return();
-    return status; // an error, so that the firmware goes on to its next boot option
+    return status; // after an error the firmware goes on to its next boot option
 }
 
-static void start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
+static void start(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system) {
     timeline_init();
     timeline_begin("console");
-    firmware_init(image, system);
+    firmware_init(own_image, system);
     log_init();
     progress_allow();
     devices_find_tables(&devices);
@@ -81,6 +88,8 @@ static EFI_STATUS boot(void) {
     EFI_STATUS status = read_files(); // config, kernel, modules: into their final pages
     if (EFI_ERROR(status))
         return status;
+    if (protocol_is_image(config.protocol))
+        return efi_run(&config, &image);
     status = find_devices(); // displays, interrupt controllers, IOMMUs
     if (EFI_ERROR(status))
         return status;
@@ -104,7 +113,9 @@ static EFI_STATUS read_files(void) {
     boot_source_find(&source);
     status = read_config();
     if (!EFI_ERROR(status))
-        status = read_kernel();
+        status = protocol_choose(&config);
+    if (!EFI_ERROR(status))
+        status = protocol_is_image(config.protocol) ? read_image() : read_kernel();
     if (!EFI_ERROR(status))
         status = read_modules();
     if (!EFI_ERROR(status))
@@ -125,6 +136,13 @@ static EFI_STATUS read_config(void) {
         progress_forbid();
     config_file_log();
     return cmdline_choose(&config, &source);
+}
+
+static EFI_STATUS read_image(void) {
+    timeline_begin("kernel");
+    EFI_STATUS status = image_load(&config, &image);
+    timeline_end(image.file.bytes);
+    return status;
 }
 
 static EFI_STATUS read_kernel(void) {

@@ -153,6 +153,24 @@ uint64_t utf8_from_utf16(const void *text, uint64_t units, char *ret_text) {
     return used;
 }
 
+// RFC 2781, 2.1.
+uint64_t utf16_from_utf8(const char *text, uint64_t bytes, uint16_t *ret_units) {
+    uint64_t used = 0;
+    for (uint64_t at = 0; at < bytes;) {
+        uint32_t code_point = 0;
+        unsigned length = utf8_decode(text + at, bytes - at, &code_point);
+        ASSERT(length != 0);
+        at += length;
+        if (code_point > 0xffff) {
+            code_point -= 0x10000;
+            ret_units[used++] = (uint16_t)(0xd800 | code_point >> 10);
+            code_point = 0xdc00 | (code_point & 0x3ff);
+        }
+        ret_units[used++] = (uint16_t)code_point;
+    }
+    return used;
+}
+
 const char *utf_status_text(enum utf_status status) {
     switch (status) {
     case UTF_OK:

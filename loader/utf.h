@@ -35,5 +35,9 @@ uint64_t utf16_find_invalid(const void *text, uint64_t units);
 // and 1 more. Returns the bytes without the NUL.
 uint64_t utf8_from_utf16(const void *text, uint64_t units, char *ret_text);
 
+// Converts `bytes` bytes of valid UTF-8 into UTF-16 without a NUL. `ret_units` has room for a unit
+// a byte. Returns the units.
+uint64_t utf16_from_utf8(const char *text, uint64_t bytes, uint16_t *ret_units);
+
 // What a failure means, for people; static text.
 const char *utf_status_text(enum utf_status status);

@@ -2,6 +2,7 @@
 #include "loader/volume.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/boot/slipway_boot.h"
 #include "loader/boot_source.h"
@@ -237,6 +238,15 @@ EFI_STATUS volume_find(const struct volume_name *name, const struct volume_reque
     }
     *ret_root = found[0]->root;
     return EFI_SUCCESS;
+}
+
+EFI_HANDLE volume_device(const EFI_FILE *root) {
+    uint64_t at = 0;
+    while (volumes[at].root != root) {
+        at++;
+        ASSERT(at < volume_count);
+    }
+    return volumes[at].handle;
 }
 
 void volume_close_all(void) {

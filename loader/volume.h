@@ -22,6 +22,9 @@ struct volume_request {
 [[nodiscard]] EFI_STATUS volume_find(const struct volume_name *name,
                                      const struct volume_request *request, EFI_FILE **ret_root);
 
+// The device of the volume with this root, which volume_find has returned.
+EFI_HANDLE volume_device(const EFI_FILE *root);
+
 // Closes all that is open, and forgets the list.
 void volume_close_all(void);
 

@@ -364,7 +364,8 @@ def test_a_kernel_of_ours_that_is_refused_for_its_headers_is_not_called_anothers
     (gzip.compress, "gzip-compressed: decompress it"),
     (lzma.compress, "xz-compressed: decompress it"),
     (lambda data: bytes.fromhex("28b52ffd") + data, "zstd-compressed: decompress it"),
-    (lambda data: data[:0x1fe].replace(b"\x7fELF", b"MZ\0\0") + b"\x55\xaa\xeb\x6aHdrS", "a Linux kernel (bzImage)")])
+    (lambda data: data[:0x1fe].replace(b"\x7fELF", b"MZ\0\0") + b"\x55\xaa\xeb\x6aHdrS",
+     "a Linux kernel (bzImage), which protocol = linux starts")])
 def test_a_file_that_is_no_elf_file_says_what_it_is(elf_load, link, tmp_path, pack, words):
     path = tmp_path / "packed"
     path.write_bytes(pack(link("gcc", *PIE).read_bytes()))
@@ -374,7 +375,8 @@ def test_a_file_that_is_no_elf_file_says_what_it_is(elf_load, link, tmp_path, pa
 def test_an_efi_application_says_that_it_is_one(elf_load, link, tmp_path):
     path = link("gcc", *PIE)
     subprocess.run(["objcopy", "--target", "efi-app-x86_64", path, tmp_path / "app.efi"], check=True, timeout=60)
-    assert refusal(elf_load, tmp_path / "app.efi") == "not an ELF file; a PE file (EFI application)"
+    assert refusal(elf_load, tmp_path / "app.efi") == \
+        "not an ELF file; a PE file (EFI application), which protocol = efi starts"
 
 
 def test_stripping_changes_nothing(elf_load, link):

@@ -19,7 +19,7 @@ WORDS = 2**64
 DEFAULT = 0xFFFFFFFF80000000
 KINDS = {0: "NONE", 1: "64", 6: "GLOB_DAT", 7: "JUMP_SLOT", 8: "RELATIVE"}
 CONTRACT = ["exec", "pie", "moved", "lowest", "window", "wishes", "large", "cpus", "direct", "tls"]
-TOP = {"file", "esp", "verdict", "reason", "machine", "config", "kernel", "space"}
+TOP = {"file", "esp", "verdict", "reason", "machine", "config", "kernel", "image", "space"}
 KERNEL = {"type", "file_bytes", "linked_start", "linked_end", "start", "end", "slide", "slide_lowest",
           "slide_highest", "entry", "segments", "pages", "thread_local", "relocations", "wishes",
           "page_tables", "sha256"}
@@ -339,7 +339,50 @@ def test_json_is_sound_whatever_a_file_is_called(program, tmp_path):
     said = json.loads(done.stdout.decode("utf-8"))
     assert done.returncode == 1
     assert said["file"] == f'{tmp_path}/a"b\\c\n\x01\ufffdä'
-    assert said["reason"].endswith(": not an ELF file") and said["kernel"] is None
+    assert said["reason"].endswith(": neither an ELF nor a PE file; found: an unknown file that begins "
+                                   "with 6e 6f 20 6b 65 72 6e 65")
+    assert said["kernel"] is None and said["image"] is None
+
+
+# PE files
+
+
+def test_an_efi_application_is_said_to_be_started_by_the_firmware(program, loadcheck, run, build):
+    loader = build / "BOOTX64.EFI"
+    said = loadcheck(loader)
+    assert said["image"] == {"protocol": "efi", "file_bytes": loader.stat().st_size, "release": None,
+                             "sha256": None}
+    assert said["kernel"] is None and said["space"] is None
+    text = run(program, loader).stdout
+    assert f"kernel        {loader}, {loader.stat().st_size} bytes, PE\n" \
+        "starts        as an EFI application, by the firmware\n" in text
+
+
+def make_linux():
+    """A PE file with Linux's header, and nothing else."""
+    file = bytearray(0x1400)
+    for at, value in {0: b"MZ", 0x3c: b"\x48", 0x48: b"PE\0\0\x64\x86", 0x60: b"\x0b\x02",
+                      0x60 + 44: b"\1", 0x60 + 68: b"\x0a", 0x1fe: b"\x55\xaa", 0x202: b"HdrS\x0f\2",
+                      0x20e: b"\0\x10", 0x238: b"\x10", 0x1200: b"6.1-x y"}.items():
+        file[at:at + len(value)] = value
+    return bytes(file)
+
+
+def test_of_linux_release_initrd_and_command_line_are_looked_at(program, run, tmp_path):
+    (tmp_path / "kernel.elf").write_bytes(make_linux())
+    (tmp_path / "initrd").write_bytes(b"x")
+    config = tmp_path / "slipway.conf"
+    config.write_text("module = /initrd\ncmdline = 0123456789abcdef\ndigest = sha256\n")
+    said = json.loads(run(program, "--json", "--esp", tmp_path).stdout)
+    assert said["image"]["protocol"] == "linux" and said["image"]["release"] == "6.1-x"
+    assert [module["bytes"] for module in said["config"]["modules"]] == [1]
+    assert "starts        as Linux 6.1-x, by the firmware\n" in run(program, "--esp", tmp_path).stdout
+    config.write_text("cmdline = 0123456789abcdefg\n")
+    assert run(program, "-q", "--esp", tmp_path, status=1).stdout == \
+        "\\kernel.elf: the command line has 17 bytes, of which this kernel takes 16\n"
+    config.write_text("module = /nothing\n")
+    assert run(program, "-q", "--esp", tmp_path, status=1).stdout == \
+        "/nothing: not found (key 'module', /slipway.conf line 1)\n"
 
 
 # The tree of an EFI system partition

@@ -7,6 +7,7 @@
 #include "loader/firmware.h"
 #include "loader/host/machine.h"
 #include "loader/log.h"
+#include "loader/protocol/protocol.h"
 #include "loader/volume_name.h"
 
 #include <errno.h>
@@ -83,6 +84,21 @@ static bool read_config(struct check *check) {
 }
 
 // The kernel's file may be on the host alone: the config then says the rest.
+static bool choose_protocol(struct check *check, int file) {
+    machine_put_file(file);
+    EFI_STATUS status = protocol_choose(&check->config);
+    machine_put_file(-1);
+    return !EFI_ERROR(status);
+}
+
+static bool read_image(struct check *check, int file) {
+    machine_put_file(file);
+    EFI_STATUS status = image_load(&check->config, &check->image);
+    machine_put_file(-1);
+    check->has_image = !EFI_ERROR(status);
+    return check->has_image;
+}
+
 static bool read_kernel(struct check *check, int file) {
     machine_put_file(file);
     EFI_STATUS status = kernel_load(&check->config, &check->kernel);
@@ -144,6 +160,10 @@ static bool run(struct check *check, int file) {
     } else if (!read_config(check)) {
         return false;
     }
+    if (!choose_protocol(check, file))
+        return false;
+    if (protocol_is_image(check->config.protocol))
+        return read_image(check, file) && read_modules(check);
     if (!read_kernel(check, file) || !read_modules(check))
         return false;
     check->has_space = tables_choose_space(&check->request->machine, &check->config, &check->kernel,

@@ -1,11 +1,12 @@
 // Runs the loader's own steps over a kernel, or over what is to go on an EFI system partition, up
 // to the point where the machine counts: config, kernel with its relocations, modules, and the
-// kernel's wishes.
+// kernel's wishes; or a PE file up to where the firmware would load it.
 #pragma once
 
 #include "loader/host/relocations.h"
 #include "loader/host/tables.h"
 #include "loader/modules.h"
+#include "loader/protocol/image.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +43,9 @@ struct check {
     struct config config;
     uint32_t module_count; // of the modules that have been looked at, unless one is refused
     struct check_module *modules;
+
+    bool has_image; // it is a PE file that the firmware would start
+    struct image image;
 
     bool has_kernel; // it stands in its pages: all the rest is known
     struct kernel kernel;

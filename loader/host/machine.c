@@ -205,6 +205,11 @@ EFI_STATUS volume_find(const struct volume_name *name, const struct volume_reque
     return EFI_SUCCESS;
 }
 
+EFI_HANDLE volume_device(const EFI_FILE *volume) {
+    (void)volume;
+    return NULL;
+}
+
 void volume_close_all(void) {}
 
 uint64_t volume_label(EFI_FILE *volume, uint16_t *ret_label, uint64_t capacity) {

@@ -142,15 +142,34 @@ static void print_space(FILE *out, const struct check *check) {
     }
 }
 
+static void print_kernel_name(FILE *out, const struct check *check) {
+    fprintf(out, "kernel        ");
+    if (check->request->kernel != NULL)
+        fprintf(out, "%s", check->request->kernel);
+    else
+        print_config_text(out, check->config.kernel);
+}
+
+static void print_image_file(FILE *out, const struct check *check) {
+    const struct image *image = &check->image;
+    const struct linux_header *header = &image->header;
+    print_kernel_name(out, check);
+    fprintf(out, ", %" PRIu64 " bytes, PE\n", image->file.bytes);
+    if (image->protocol == CONFIG_PROTOCOL_LINUX)
+        fprintf(out, "starts        as Linux%s%.*s, by the firmware\n",
+                header->release_bytes == 0 ? "" : " ", (int)header->release_bytes,
+                header->release_bytes == 0 ? "" : header->release);
+    else
+        fprintf(out, "starts        as an EFI application, by the firmware\n");
+}
+
 void report_text(FILE *out, const struct check *check) {
     const struct kernel *kernel = &check->kernel;
     print_config(out, check);
+    if (check->has_image)
+        print_image_file(out, check);
     if (check->has_kernel) {
-        fprintf(out, "kernel        ");
-        if (check->request->kernel != NULL)
-            fprintf(out, "%s", check->request->kernel);
-        else
-            print_config_text(out, check->config.kernel);
+        print_kernel_name(out, check);
         fprintf(out, ", %" PRIu64 " bytes, %s\n", kernel->file_bytes,
                 kernel->elf.type == ELF_TYPE_DYN ? "ET_DYN" : "ET_EXEC");
         print_image(out, &kernel->elf);

@@ -246,6 +246,27 @@ static void put_kernel(struct json *json, const struct check *check) {
     put_close(json, '}');
 }
 
+static void put_image(struct json *json, const struct check *check) {
+    const struct image *image = &check->image;
+    const struct linux_header *header = &image->header;
+    if (!check->has_image) {
+        put_null(json, "image");
+        return;
+    }
+    put_open(json, "image", '{');
+    put_string(json, "protocol", image->protocol == CONFIG_PROTOCOL_LINUX ? "linux" : "efi");
+    put_number(json, "file_bytes", image->file.bytes);
+    if (header->release_bytes != 0)
+        put_text(json, "release", (struct config_text){header->release, header->release_bytes});
+    else
+        put_null(json, "release");
+    if (image->has_digest)
+        put_digest(json, "sha256", image->digest);
+    else
+        put_null(json, "sha256");
+    put_close(json, '}');
+}
+
 static void put_space(struct json *json, const struct check *check) {
     if (!check->has_space) {
         put_null(json, "space");
@@ -274,6 +295,7 @@ void report_json(FILE *out, const struct check *check) {
     put_close(&json, '}');
     put_config(&json, check);
     put_kernel(&json, check);
+    put_image(&json, check);
     put_space(&json, check);
     put_close(&json, '}');
     fputc('\n', out);

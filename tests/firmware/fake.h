@@ -89,6 +89,11 @@ enum fake_call {
     FAKE_GET_RNG,
     FAKE_GET_EVENT_LOG,
     FAKE_CONNECT,
+    FAKE_LOAD_IMAGE,
+    FAKE_START_IMAGE,
+    FAKE_UNLOAD_IMAGE,
+    FAKE_INSTALL,
+    FAKE_UNINSTALL,
     FAKE_CALLS,
 };
 
@@ -333,12 +338,28 @@ struct fake {
     struct fake_tpm_log tpm_logs[3]; // by format
     const uint64_t *boot_times;      // five, in the FPDT's record
 
+    // Images that the loader loads, one at a time.
+    EFI_STATUS load_status;   // of LoadImage; a violation of security loads all
+                              // the same
+    bool image_has_no_device; // the firmware does not find it by the path
+    EFI_STATUS (*in_image)(EFI_LOADED_IMAGE *image); // runs when it is started; null: EFI_SUCCESS
+    const void *exit_data;                           // that it returns, in a pool,
+    uint64_t exit_data_bytes;                        // so long
+    bool offers_initrd; // the path of an initrd is installed by somebody else
+
     // ---- Seen
     enum fake_end end;
     EFI_STATUS status;
-    uint64_t firmware_root; // of the firmware's page tables, which map the arena one to one
-    struct enter_cpu cpu;   // what the switch to the kernel was given,
-    uint64_t cpu_address;   // and where
+    uint32_t images;         // that are loaded
+    uint32_t starts;         // calls of StartImage
+    uint32_t interfaces;     // that the loader has installed
+    UINTN watchdog_seconds;  // 0: it is off
+    const void *image_bytes; // the copy of what was loaded last, lasting until the next reset,
+    uint64_t image_count;    // so long
+    const void *image_given; // what LoadImage was given as its path, a copy; null: none
+    uint64_t firmware_root;  // of the firmware's page tables, which map the arena one to one
+    struct enter_cpu cpu;    // what the switch to the kernel was given,
+    uint64_t cpu_address;    // and where
     uint64_t calls;
     uint8_t kinds[FAKE_CALLS_RECORDED];  // of each call, by its number
     const struct fake_file *failed_file; // that the failing call was about
@@ -464,6 +485,18 @@ void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void **ret_interface);
 void *fake_find_pxe(void);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
+
+// Images and installed protocols: see images.c.
+void fake_reset_images(void);
+void fake_put_image_services(EFI_BOOT_SERVICES *services);
+void *fake_find_image(EFI_HANDLE handle);
+
+// The interface that the loader has installed for this protocol, or null.
+void *fake_find_installed(const EFI_GUID *guid);
+
+// The handles of the loader's image and of the boot device.
+EFI_HANDLE fake_loader(void);
+EFI_HANDLE fake_device(void);
 
 // The file systems: the boot device's, then those of fake.volumes.
 extern EFI_FILE_IO_INTERFACE fake_file_systems[1 + FAKE_VOLUMES_MAX];

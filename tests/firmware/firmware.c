@@ -61,6 +61,11 @@ static const char *const call_names[FAKE_CALLS] = {
     "GetRNG",
     "GetEventLog",
     "ConnectController",
+    "LoadImage",
+    "StartImage",
+    "UnloadImage",
+    "InstallMultipleProtocolInterfaces",
+    "UninstallMultipleProtocolInterfaces",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -141,6 +146,8 @@ static EFI_STATUS EFIAPI set_watchdog(UINTN timeout, UINT64 code, UINTN bytes, C
     EFI_STATUS status = fake_begin_call(FAKE_SET_WATCHDOG, NULL);
     bool disarms = timeout == 0 && code == 0 && bytes == 0 && data == NULL;
     fake.watchdog_is_off = disarms && !EFI_ERROR(status);
+    if (!EFI_ERROR(status))
+        fake.watchdog_seconds = timeout;
     return status;
 }
 
@@ -168,6 +175,8 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
         return fake_find_pxe();
     if (handle == &com1_console && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)&com1_path;
+    if (fake_find_image(handle) != NULL)
+        return is_guid(guid, (EFI_GUID)LOADED_IMAGE_PROTOCOL) ? fake_find_image(handle) : NULL;
     bool is_known = handle == &loaded_image || handle == &device || handle == &com1_console;
     for (uint32_t i = 0; i < fake.volume_count; i++) {
         if (handle == &devices[i] && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
@@ -420,6 +429,15 @@ void fake_reset(void) {
     fake_reset_cpu();
     fake_reset_lapic();
     fake_reset_memory();
+    fake_reset_images();
+}
+
+EFI_HANDLE fake_loader(void) {
+    return &loaded_image;
+}
+
+EFI_HANDLE fake_device(void) {
+    return &device;
 }
 
 struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t bytes) {
@@ -472,6 +490,7 @@ static void make_services(void) {
         .Stall = stall,
         .FreePool = free_pool,
     };
+    fake_put_image_services(&boot_services);
     runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
     for (uint32_t i = 0; i <= fake.volume_count; i++)
         fake_file_systems[i] = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};

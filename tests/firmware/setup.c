@@ -5,6 +5,7 @@
 
 struct elf_file setup_kernel;
 uint8_t setup_module[SETUP_MODULE_BYTES];
+uint8_t setup_pe[PE_FILE_BYTES];
 
 void setup_boot(const char *config) {
     fake_reset();
@@ -16,6 +17,13 @@ void setup_boot(const char *config) {
     fake_add_file("\\empty", "", 0);
     if (config != NULL)
         fake_add_file("\\slipway.conf", config, strlen(config));
+}
+
+void setup_image(const char *config, void (*make)(uint8_t *file)) {
+    setup_boot(config);
+    make(setup_pe);
+    setup_file("\\kernel.elf")->contents = setup_pe;
+    setup_file("\\kernel.elf")->bytes = sizeof(setup_pe);
 }
 
 struct fake_file *setup_file(const char *path) {
@@ -46,6 +54,8 @@ static void expect_no_breach(void) {
     assert_string_equal(fake.breach, "");
     assert_int_equal(fake.open_handles, 0);
     assert_int_equal(fake.pools, 0);
+    assert_int_equal(fake.images, 0);
+    assert_int_equal(fake.interfaces, 0);
 }
 
 // The one line on COM1 without the loader's name and the newline.
@@ -68,6 +78,14 @@ void setup_expect_return(const char **ret_line) {
     assert_true(EFI_ERROR(fake.status));
     assert_int_equal(fake_allocated_pages(), 0);
     *ret_line = only_line();
+}
+
+void setup_expect_success(void) {
+    expect_no_breach();
+    assert_int_equal(fake.end, FAKE_RETURNED);
+    assert_int_equal(fake.status, EFI_SUCCESS);
+    assert_int_equal(fake_allocated_pages(), 0);
+    assert_string_equal(fake.com1, "");
 }
 
 void setup_expect_failure(const char *want) {

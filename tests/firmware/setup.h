@@ -6,6 +6,7 @@
 #include "common/vmem/vmem.h"
 #include "tests/firmware/fake.h"
 #include "tests/unit/support/elf_file.h"
+#include "tests/unit/support/pe_file.h"
 #include "tests/unit/support/test.h"
 
 #define SETUP_CONFIG                                                                               \
@@ -27,6 +28,11 @@ extern uint8_t setup_module[SETUP_MODULE_BYTES];
 
 // A machine with a volume of three files, and \slipway.conf with this text unless it is null.
 void setup_boot(const char *config);
+
+// The same, with a PE file in the kernel's place: setup_pe, made by `make`, a function of
+// pe_file.h.
+extern uint8_t setup_pe[PE_FILE_BYTES];
+void setup_image(const char *config, void (*make)(uint8_t *file));
 
 // The file on the volume of this path.
 struct fake_file *setup_file(const char *path);
@@ -71,7 +77,11 @@ void setup_adopt_space(struct vmem *ret_space);
 // on COM1, which `*ret_line` is, without the loader's name and the newline.
 void setup_expect_return(const char **ret_line);
 
-// The same, and that the line is `want`.
+// Asserts that the loader gave everything back, broke no rule, and returned EFI_SUCCESS without a
+// word.
+void setup_expect_success(void);
+
+// The same as of setup_expect_return, and that the line is `want`.
 void setup_expect_failure(const char *want);
 
 // Asserts that the machine was stopped, by the rules, after one line on COM1, which is `want`.

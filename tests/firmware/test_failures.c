@@ -18,11 +18,14 @@ static const EFI_STATUS statuses[] = {
 
 // What the message speaks of when a call fails that is not about a file; with none of these the
 // boot must go on.
-static const char *const subjects[FAKE_CALLS][2] = {
+static const char *const subjects[FAKE_CALLS][3] = {
     [FAKE_ALLOCATE_PAGES] = {"no room for"},
     [FAKE_GET_MEMORY_MAP] = {"memory map: ", "memory map cannot be read"},
-    [FAKE_HANDLE_PROTOCOL] = {"own image: ", "boot device: "},
+    [FAKE_HANDLE_PROTOCOL] = {"own image: ", "boot device: ", "cannot be given load options"},
     [FAKE_OPEN_VOLUME] = {"boot device: "},
+    [FAKE_LOAD_IMAGE] = {"\\kernel.elf: cannot be loaded"},
+    [FAKE_START_IMAGE] = {"\\kernel.elf: "},
+    [FAKE_INSTALL] = {"initrd: "},
 };
 
 static bool speaks_of(const char *line, enum fake_call call) {
@@ -59,7 +62,8 @@ static uint32_t module_count; // that the config of this scenario has
 static void expect_boot(enum fake_call call) {
     const struct slipway_boot_info *info = setup_expect_kernel();
     bool is_probe = call == FAKE_GET_MEMORY_MAP && fake.fail_status == EFI_BUFFER_TOO_SMALL;
-    bool is_config = call == FAKE_OPEN && fake.fail_status == EFI_NOT_FOUND;
+    bool is_config = call == FAKE_OPEN && fake.fail_status == EFI_NOT_FOUND &&
+                     strstr(fake.failed_file->path, "slipway.conf") != NULL;
     // Where the image has no room as a whole, that it has none is no failure.
     bool is_whole = call == FAKE_ALLOCATE_PAGES && info->kernel_pieces.count > 1;
     assert_true(subjects[call][0] == NULL || is_probe || is_whole);
@@ -522,7 +526,7 @@ TEST("whichever call fails while lines show slow reads, the boot ends cleanly") 
 
 TEST("whichever read is short, empty, oversized or slow, the boot ends cleanly") {
     uint64_t runs = 0;
-    uint64_t probes = 0; // of the empty file, which nothing is read from
+    uint64_t probes = 0; // of the empty file, which nothing is read from; and a look at the kernel
     for (enum fake_odd odd = 0; odd < FAKE_ODDS; odd++) {
         for (uint64_t number = 1;; number++, runs++) {
             const char *line;
@@ -545,6 +549,97 @@ TEST("whichever read is short, empty, oversized or slow, the boot ends cleanly")
         }
         assert_true(runs > 5 * odd);
     }
-    assert_int_equal(probes, 2);
+    assert_int_equal(probes, 4);
     print_message("%lu boots with an odd read\n", runs);
+}
+
+// ---- Images
+
+static const EFI_DEVICE_PATH end_path = {
+    END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(end_path), 0}};
+
+static void set_up_application(void) {
+    setup_image("cmdline = a b\n", pe_file_make);
+    fake.device_path = &end_path;
+}
+
+static void set_up_linux(void) {
+    setup_image("cmdline = a b\nmodule = \\boot\\initrd.img\nmodule = \\empty\ndigest = sha256\n",
+                pe_file_make_linux);
+    fake.device_path = &end_path;
+}
+
+// With a text, an error, and lines that are shown.
+static void set_up_returning(void) {
+    set_up_linux();
+    setup_file("\\slipway.conf")->contents = "log = debug\nmodule = \\empty\n";
+    setup_file("\\slipway.conf")->bytes = 28;
+    fake.exit_data = L"text";
+    fake.exit_data_bytes = 10;
+}
+
+// What comes of one failure: a message, or the image was started once all the same. Without a path
+// or a watchdog it can be.
+static void expect_image(enum fake_call call) {
+    const char *line;
+    if (fake.status == EFI_SUCCESS) {
+        setup_expect_success();
+        assert_int_equal(fake.starts, 1);
+        assert_true(subjects[call][0] == NULL);
+        return;
+    }
+    setup_expect_return(&line);
+    bool names_it =
+        fake.failed_file == NULL ? speaks_of(line, call) : names_file(line, fake.failed_file->path);
+    if (!names_it)
+        fail_msg("call %lu, of kind %d, failed with %lx: '%s'", fake.fail_at, (int)call,
+                 fake.fail_status, line);
+}
+
+static void fail_every_call_with_image(void (*set_up)(void), EFI_STATUS status) {
+    set_up();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    setup_expect_success();
+    assert_true(calls > SOME_CALLS);
+    for (uint64_t number = 1; number <= calls; number++) {
+        set_up();
+        fake.fail_at = number;
+        fake.fail_status = status;
+        fake_boot();
+        expect_image((enum fake_call)fake.kinds[number - 1]);
+    }
+}
+
+TEST("whichever call fails with an EFI application, it runs, or the boot ends cleanly") {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        fail_every_call_with_image(set_up_application, statuses[i]);
+    fail_every_call_with_image(set_up_application, EFI_SECURITY_VIOLATION);
+}
+
+TEST("whichever call fails with Linux and two initrds, it runs, or the boot ends cleanly") {
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        fail_every_call_with_image(set_up_linux, statuses[i]);
+    fail_every_call_with_image(set_up_linux, EFI_ALREADY_STARTED);
+}
+
+TEST("firmware that fails for ever from some call on leaves nothing of an image") {
+    set_up_returning();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    assert_string_equal(fake.breach, "");
+    for (uint64_t number = 1; number <= calls; number++) {
+        set_up_returning();
+        fake.fail_at = number;
+        fake.fails_on = true;
+        fake_boot();
+        assert_string_equal(fake.breach, "");
+        assert_int_equal(fake.end, FAKE_RETURNED);
+        assert_int_equal(fake.open_handles, 0);
+        assert_int_equal(fake.pools, 0);
+        assert_int_equal(fake.images, 0);
+        assert_int_equal(fake.interfaces, 0);
+        assert_int_equal(fake_allocated_pages(), 0);
+        assert_int_equal(EFI_ERROR(fake.status), fake.starts == 0);
+    }
 }

@@ -364,11 +364,11 @@ TEST("a kernel boots with a note of ours beside another protocol, or another's w
 }
 
 TEST("a file whose headers are refused says what it is, when it is something else") {
-    setup_boot(NULL);
+    setup_boot("protocol = slipway\n");
     memcpy(&setup_kernel, "\x1f\x8b\x08", 3);
     fake_boot();
     setup_expect_failure("\\kernel.elf: not an ELF file; gzip-compressed: decompress it");
-    setup_boot(NULL);
+    setup_boot("protocol = slipway\n");
     setup_file("\\kernel.elf")->bytes = 63;
     memcpy(&setup_kernel, "\x1f\x8b\x08", 3);
     fake_boot();
@@ -399,9 +399,10 @@ TEST("a file whose headers are refused says what it is, when it is something els
 
 TEST("a file whose headers are refused is refused for them when there is no room to look on") {
     setup_boot(NULL);
-    memcpy(&setup_kernel, "\x1f\x8b\x08", 3);
+    setup_kernel.header.ident[ELF_IDENT_CLASS] = 1;
+    memcpy((uint8_t *)&setup_kernel + 0x1800, multiboot, sizeof(multiboot));
     fake.refused = FAKE_ALLOCATE_PAGES;
     fake.fail_status = EFI_OUT_OF_RESOURCES;
     fake_boot();
-    setup_expect_failure("\\kernel.elf: not an ELF file");
+    setup_expect_failure("\\kernel.elf: not a 64-bit ELF file (class 1)");
 }

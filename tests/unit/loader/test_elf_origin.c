@@ -100,7 +100,7 @@ TEST("elf origin: a PE file is one whose PE header is where the DOS header says"
     }
     for (uint64_t bytes = 2; bytes < 0x40; bytes++) // cut off before the place is said
         assert_int_equal(find(file, bytes, 0, 0), ELF_OK);
-    expect_words(ELF_IS_PE, 0, "a PE file (EFI application)");
+    expect_words(ELF_IS_PE, 0, "a PE file (EFI application), which protocol = efi starts");
 }
 
 TEST("elf origin: a Linux kernel is one, also where it is a PE file as well") {
@@ -117,7 +117,7 @@ TEST("elf origin: a Linux kernel is one, also where it is a PE file as well") {
     assert_int_equal(find(file, 8, 0x1fe, 0x1fe), ELF_IS_BZIMAGE); // a part that begins with it
     file[0x1ff] = 0;
     assert_int_equal(find(file, sizeof(file), 0, 0), ELF_IS_PE);
-    expect_words(ELF_IS_BZIMAGE, 0x1fe, "a Linux kernel (bzImage)");
+    expect_words(ELF_IS_BZIMAGE, 0x1fe, "a Linux kernel (bzImage), which protocol = linux starts");
 }
 
 // A header of a Multiboot protocol, at multiples of `step` and inside the first `limit` bytes.

@@ -1,0 +1,30 @@
+#include "tests/unit/support/pe_file.h"
+
+#include <string.h>
+
+void pe_file_put(uint8_t *file, uint32_t at, uint32_t bytes, uint32_t value) {
+    for (uint32_t i = 0; i < bytes; i++)
+        file[at + i] = (uint8_t)(value >> (8 * i));
+}
+
+void pe_file_make(uint8_t file[PE_FILE_BYTES]) {
+    memset(file, 0, PE_FILE_BYTES);
+    memcpy(file, "MZ", 2);
+    pe_file_put(file, 0x3c, 4, PE_FILE_HEADER);
+    memcpy(file + PE_FILE_HEADER, "PE", 2);
+    pe_file_put(file, PE_FILE_MACHINE, 2, 0x8664);
+    pe_file_put(file, PE_FILE_MAGIC, 2, 0x20b);
+    pe_file_put(file, PE_FILE_SUBSYSTEM, 2, 10);
+}
+
+void pe_file_make_linux(uint8_t file[PE_FILE_BYTES]) {
+    static const char release[] = "6.1.0-test (builder@host) #1 SMP";
+    pe_file_make(file);
+    pe_file_put(file, PE_FILE_IMAGE_MAJOR, 2, 1);
+    pe_file_put(file, 0x1fe, 2, 0xaa55);
+    memcpy(file + PE_FILE_LINUX_MAGIC, "HdrS", 4);
+    pe_file_put(file, PE_FILE_LINUX_VERSION, 2, 0x20f);
+    pe_file_put(file, PE_FILE_RELEASE_AT, 2, PE_FILE_RELEASE - 0x200);
+    pe_file_put(file, PE_FILE_CMDLINE_MAX, 4, 2047);
+    memcpy(file + PE_FILE_RELEASE, release, sizeof(release));
+}
