@@ -299,14 +299,16 @@ def test_people_read_all_that_was_found(program, run, esp):
                             "direct map    [0xffff800000000000, 0xffff800020000000)"]
     (tree / "kernel.elf").write_bytes(b"x" * 64)
     lines = run(program, "--esp", tree, status=1).stdout.splitlines()
-    assert lines[2:] == ["refused       \\kernel.elf: not an ELF file"]
+    assert lines[2:] == ["refused       \\kernel.elf: neither an ELF nor a PE file; found: an unknown file "
+                         "that begins with 78 78 78 78 78 78 78 78"]
 
 
 def test_the_status_is_the_worst_of_all_and_every_file_is_looked_at(program, run, kernels, tmp_path):
     bad = tmp_path / "bad"
     bad.write_text("text")
     done = run(program, "-q", bad, kernels["pie"], status=1)
-    assert done.stdout == f"{bad}: 4 bytes are too few for an ELF header\n{kernels['pie']}: boots\n"
+    assert done.stdout == (f"{bad}: neither an ELF nor a PE file; found: an unknown file that begins with "
+                           f"74 65 78 74\n{kernels['pie']}: boots\n")
     done = run(program, "-q", tmp_path, tmp_path / "none", bad, kernels["pie"], status=2)
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr == (f"loadcheck: {tmp_path}: not a file\n"

@@ -202,7 +202,8 @@ def test_a_refusal_of_the_loader_ends_the_wait_at_once(tree, make_small, log):
     assert time.monotonic() - start < 60
     assert said_by(done)[1:] == [
         WAITS.format(tree / "esp/kernel.elf", 120),
-        "run: the loader refused: \\kernel.elf: 9 bytes are too few for an ELF header"]
+        "run: the loader refused: \\kernel.elf: neither an ELF nor a PE file; found: an unknown file that "
+        "begins with 6e 6f 20 6b 65 72 6e 65"]
     assert "failed to start" not in done.stdout
 
 

@@ -40,7 +40,7 @@ static EFI_STATUS EFIAPI close_file(EFI_FILE *self) {
 
 static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
     struct handle *handle = (struct handle *)self;
-    if (handle->position > INT64_MAX)
+    if (handle->is_folder || handle->position > INT64_MAX)
         return EFI_DEVICE_ERROR;
     ssize_t got = pread(handle->file, buffer, *bytes, (off_t)handle->position);
     if (got < 0) {

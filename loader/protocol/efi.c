@@ -81,9 +81,8 @@ static const char *load_hint(EFI_STATUS status) {
     case EFI_ACCESS_DENIED:
         return "; Secure Boot wants it signed by a key that this firmware knows";
     case EFI_UNSUPPORTED:
-        return "; this firmware does not run such a PE file";
     case EFI_LOAD_ERROR:
-        return "; the PE file is malformed, or cut off";
+        return "; the PE file is malformed, cut off, or none that this firmware runs";
     default:
         return "";
     }

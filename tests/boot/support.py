@@ -28,6 +28,7 @@ STRICT = BUILD / "tests/apps/strict.efi"
 UNENDED = BUILD / "tests/apps/unended.efi"
 EDID = BUILD / "tests/apps/edid.efi"
 OPTIONS = BUILD / "tests/apps/options.efi"
+TOLD = BUILD / "tests/apps/told.efi"
 
 MIB = 1 << 20
 GIB = 1 << 30

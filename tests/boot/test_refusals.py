@@ -73,7 +73,8 @@ def truncated_kernels():
 
 
 def header_kernels():
-    yield "not-elf", changed(magic=b"MZ\0\0"), "not an ELF file"
+    yield ("not-elf", changed(magic=b"MZ\0\0"), "neither an ELF nor a PE file; found: an unknown file "
+           "that begins with 4d 5a 00 00 02 01 01 00")
     yield "32-bit", changed(elf_class=1), "not a 64-bit ELF file (class 1)"
     yield "big-endian", changed(endian=2), "not a little-endian ELF file (data encoding 2)"
     yield "machine", changed(machine=elf.EM_386), "not for x86-64 (machine 3)"
@@ -151,8 +152,8 @@ LIMINE = [0xDF4C8B88, 0xC7B1DD30, 0xA194F07B, 0x0A82E883]
 
 def foreign_kernels():
     made_for = "made for the {} protocol (its magic is at offset {:#x}): use a loader of that protocol"
-    yield "gzip", gzip.compress(Elf().bytes()), "not an ELF file; gzip-compressed: decompress it"
-    yield "efi", LOADER.read_bytes(), "not an ELF file; a PE file (EFI application)"
+    yield ("gzip", gzip.compress(Elf().bytes()),
+           "neither an ELF nor a PE file; found: gzip-compressed: decompress it")
     kernel = elf.with_words(MULTIBOOT2, elf_class=1)
     yield ("multiboot2", kernel.bytes(), "not a 64-bit ELF file (class 1); "
            + made_for.format("Multiboot2", kernel.offsets()[1]))
@@ -213,6 +214,33 @@ def cases():
            f"the kernel wants {1 << 40} bytes of RAM, the machine has {256 * MIB - (896 << 10)}")
     yield ("note-levels", {"kernel.elf": elf.with_note(paging_levels=5).bytes()},
            "the kernel wants 5 paging levels, the CPU has 4")
+    yield from protocol_cases()
+
+
+def protocol_cases():
+    """Files of another kind than the config says, and PE files that are no applications."""
+    application = LOADER.read_bytes()
+    header = int.from_bytes(application[0x3c:0x40], "little")
+
+    def patched(at, value):
+        return application[:at] + value + application[at + len(value):]
+    for protocol, kernel, message in (
+            ("slipway", application,
+             "not an ELF file; a PE file (EFI application), which protocol = efi starts"),
+            ("efi", Elf().bytes(), "protocol = efi is for PE files; found: an ELF file"),
+            ("linux", Elf().bytes(),
+             "protocol = linux is for Linux kernels with an EFI stub; found: an ELF file"),
+            ("linux", application, "protocol = linux is for Linux kernels with an EFI stub; found: "
+             "a PE file without Linux's header")):
+        yield (f"protocol-{protocol}-{kernel[:2].hex()}",
+               {"slipway.conf": f"protocol = {protocol}\n".encode(), "kernel.elf": kernel},
+               f"\\kernel.elf: {message}")
+    yield ("efi-module", {"slipway.conf": b"module = /x\n", "x": b"", "kernel.elf": application},
+           "\\kernel.elf: an EFI application takes no modules (key 'module', /slipway.conf line 1)")
+    yield ("efi-machine", {"kernel.elf": patched(header + 4, b"\x4c\1")},
+           "\\kernel.elf: a PE file not for x86-64 (machine 0x14c)")
+    yield ("efi-driver", {"kernel.elf": patched(header + 24 + 68, b"\x0b")},
+           "\\kernel.elf: a PE file but no EFI application (subsystem 11)")
 
 
 CASES = {name: (files, message) for name, files, message in cases()}

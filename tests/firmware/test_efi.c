@@ -187,8 +187,10 @@ TEST("efi: an image that cannot be loaded is named, with what helps, and none is
          "(security violation); Secure Boot wants it signed by a key that this firmware knows"},
         {EFI_ACCESS_DENIED,
          "(access denied); Secure Boot wants it signed by a key that this firmware knows"},
-        {EFI_UNSUPPORTED, "(unsupported); this firmware does not run such a PE file"},
-        {EFI_LOAD_ERROR, "(load error); the PE file is malformed, or cut off"},
+        {EFI_UNSUPPORTED,
+         "(unsupported); the PE file is malformed, cut off, or none that this firmware runs"},
+        {EFI_LOAD_ERROR,
+         "(load error); the PE file is malformed, cut off, or none that this firmware runs"},
         {EFI_OUT_OF_RESOURCES, "(out of memory)"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

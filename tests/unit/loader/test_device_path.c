@@ -64,3 +64,21 @@ TEST("device path: a node as long as there can be is passed over") {
     add(4, 1, drive, sizeof(drive));
     expect(end(0x7f), SLIPWAY_PARTITION_GPT, 9, "");
 }
+
+TEST("device path: its bytes are those before its end, and none of no path") {
+    static const uint8_t data[] = {1, 2, 3};
+    assert_int_equal(device_path_bytes(NULL), 0);
+    for (unsigned nodes = 0; nodes < 4; nodes++) {
+        for (unsigned i = 0; i < nodes; i++)
+            add(1, 1, data, i);
+        uint8_t *path = end(0x7f);
+        assert_int_equal(device_path_bytes(path), 4 * nodes + nodes * (nodes - 1) / 2);
+        free(path);
+    }
+    add(1, 1, data, sizeof(data)); // a node that leads nowhere
+    add(1, 1, "", 0);
+    bytes[used - 2] = 3;
+    uint8_t *path = end(0x7f);
+    assert_int_equal(device_path_bytes(path), 7);
+    free(path);
+}

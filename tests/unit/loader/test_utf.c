@@ -1,5 +1,6 @@
 #include "loader/utf.h"
 
+#include "common/base/arith.h"
 #include "tests/unit/support/test.h"
 
 #include <stdlib.h>
@@ -190,4 +191,29 @@ TEST("utf: the first surrogate without its other half is found, and a NUL is a u
     expect_utf16_invalid((const uint16_t[]){0xdc00, 0xd800, 'a'}, 3, 0);
     expect_utf16_invalid((const uint16_t[]){'a', 0xd800, 0xd800, 0xdc00}, 4, 1);
     expect_utf16_invalid((const uint16_t[]){0xd800, 0xdc00, 0xdc00}, 3, 2);
+}
+
+TEST("utf: UTF-8 becomes UTF-16, a unit or two for each character, and no more than its bytes") {
+    const struct {
+        const char *text;
+        uint64_t units;
+        uint16_t want[4];
+    } texts[] = {
+        {"", 0, {0}},
+        {"a\x7f", 2, {'a', 0x7f}},
+        {"\xc2\x80\xdf\xbf", 2, {0x80, 0x7ff}},
+        {"\xe0\xa0\x80\xef\xbf\xbf", 2, {0x800, 0xffff}},
+        {"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 4, {0xd800, 0xdc00, 0xdbff, 0xdfff}},
+        {"\xf0\x9f\x98\x80", 2, {0xd83d, 0xde00}},
+    };
+    for (uint64_t i = 0; i < ARRAY_LEN(texts); i++) {
+        uint64_t bytes = strlen(texts[i].text);
+        char back[3 * 8 + 1];
+        uint16_t *units = malloc(bytes * sizeof(*units) + 1);
+        assert_int_equal(utf16_from_utf8(texts[i].text, bytes, units), texts[i].units);
+        assert_memory_equal(units, texts[i].want, texts[i].units * sizeof(*units));
+        assert_int_equal(utf8_from_utf16(units, texts[i].units, back), bytes);
+        assert_string_equal(back, texts[i].text);
+        free(units);
+    }
 }

@@ -1,0 +1,26 @@
+"""Files of Debian's packages that the tests boot: downloaded and unpacked once, not installed."""
+
+import fcntl
+import subprocess
+
+from paths import BUILD, ROOT
+
+FOLDER = BUILD / "packages"
+SYSTEMD_BOOT = "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+GRUB = "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi"
+BUSYBOX = "bin/busybox"
+LINUX = "boot/vmlinuz-*"
+
+
+def find(pattern):
+    """The path of the one file that a package has by this name. Of several processes that want it one
+    downloads the packages."""
+    if not FOLDER.exists():
+        BUILD.mkdir(exist_ok=True)
+        with open(BUILD / "packages.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not FOLDER.exists():
+                subprocess.run([ROOT / "scripts/setup", "--unpack", FOLDER], check=True, timeout=600,
+                               stdin=subprocess.DEVNULL)
+    path, = FOLDER.glob(pattern)
+    return path
