@@ -2,6 +2,7 @@
 #include "boot.h"
 #include "checks.h"
 #include "paging.h"
+#include "requests.h"
 #include "tables.h"
 #include "tap.h"
 
@@ -64,8 +65,11 @@ static void check_iommus(void) {
     const uint32_t translates = UINT32_C(1) << 31, remaps = UINT32_C(1) << 25;
     const struct acpi_header *dmar = acpi_find("DMAR", 0), *ivrs = acpi_find("IVRS", 0);
     tap_check("from base revision 5 on VT-d does not translate or remap, AMD-Vi is off");
-    if (boot.revision < 5 || !(dmar || ivrs)) {
-        tap_skip(boot.revision < 5 ? "not promised before" : "this machine has no IOMMU");
+    bool is_kept = request_is_made(LIMINE_KEEP_IOMMU);
+    if (boot.revision < 5 || is_kept || !(dmar || ivrs)) {
+        tap_skip(boot.revision < 5 ? "not promised before"
+                 : is_kept         ? "this kernel asks for the contrary"
+                                   : "this machine has no IOMMU");
         return;
     }
     const uint8_t *end = dmar ? (const uint8_t *)dmar + dmar->bytes : NULL;

@@ -7,6 +7,7 @@
 #include "checks.h"
 #include "memory.h"
 #include "requests.h"
+#include "tables.h"
 #include "tap.h"
 
 #include <stddef.h>
@@ -81,14 +82,37 @@ static void check_executable(void) {
     const uint8_t *data = (const uint8_t *)file->address;
     const uint8_t *trailer = data + file->bytes - TRAILER_BYTES;
     static const uint8_t magic[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
-    EXPECT(bytes_equal(data, magic, sizeof(magic)), "it begins with %lx", *(const uint64_t *)data);
+    EXPECT(bytes_equal(data, magic, sizeof(magic)), "it begins with %lx", read_64(data));
     EXPECT(bytes_equal(trailer + CRC_DIGITS, trailer_text, sizeof(trailer_text) - 1),
-           "it ends with %lx", *(const uint64_t *)(trailer + TRAILER_BYTES - 8));
+           "it ends with %lx", read_64(trailer + TRAILER_BYTES - 8));
     uint64_t wanted = 0;
     for (int i = 0; i < CRC_DIGITS; i++)
         wanted = 10 * wanted + (uint64_t)(trailer[i] - '0');
     uint64_t crc = crc_of(data, file->bytes - TRAILER_BYTES);
     EXPECT(crc == wanted, "its CRC is %lu, not %lu", crc, wanted);
+}
+
+// What the command line says of the volume: the partition's number, first words of GUIDs, the
+// disk's number of an MBR.
+static void check_volume(void) {
+    const struct limine_value_response *response = response_of(LIMINE_EXECUTABLE_FILE);
+    tap_check(
+        "the executable's volume is that of the command line (partition=, disk=, part=, mbr=)");
+    if (!response || !cmdline_find("partition")) {
+        tap_skip("it does not say, or no answer to EXECUTABLE_FILE");
+        return;
+    }
+    const struct limine_file *file = (const struct limine_file *)response->value;
+    EXPECT(file->partition == cmdline_number("partition", 0), "partition %lu",
+           (uint64_t)file->partition);
+    EXPECT(file->gpt_disk.a == cmdline_number("disk", 0), "GPT disk %lu...",
+           (uint64_t)file->gpt_disk.a);
+    EXPECT(file->gpt_partition.a == cmdline_number("part", 0), "GPT partition %lu...",
+           (uint64_t)file->gpt_partition.a);
+    EXPECT(file->mbr_disk_id == cmdline_number("mbr", 0), "MBR disk %lu",
+           (uint64_t)file->mbr_disk_id);
+    EXPECT(file->media == LIMINE_MEDIA_GENERIC && file->tftp_port == 0, "media type %lu, port %lu",
+           (uint64_t)file->media, (uint64_t)file->tftp_port);
 }
 
 static void check_cmdline(void) {
@@ -148,24 +172,40 @@ static bool path_ends_with(const char *path, const char *name) {
     return text_equal(last, name);
 }
 
-static void check_internal_modules(uint64_t count, uint64_t revision) {
-    static const char *const strings[] = {INTERNAL_STRING, DIGESTED_STRING};
+static uint64_t count_internal(void) {
+    const struct limine_list_response *modules = response_of(LIMINE_MODULE);
+    return !modules || modules->revision < 1 ? 0 : variant.asks_compressed ? 3 : 2;
+}
+
+static void expect_internal(uint64_t index, const char *path, const char *text, uint64_t crc) {
+    const struct limine_file *file = module(index);
+    EXPECT(path_ends_with((const char *)file->path, path), "module %lu is %s", index,
+           (const char *)file->path);
+    EXPECT(text_equal((const char *)file->string, text), "its string is %s",
+           (const char *)file->string);
+    uint64_t found = crc_of((const uint8_t *)file->address, file->bytes);
+    EXPECT(found == crc, "its CRC is %lu, not %lu", found, crc);
+}
+
+static void check_internal_modules(void) {
+    const struct limine_list_response *modules = response_of(LIMINE_MODULE);
+    uint64_t count = modules ? modules->count : 0, internal = count_internal();
     tap_check("internal modules come first, in order, with their strings; one that is missing and "
               "not required is left out");
-    if (revision < 1) {
-        tap_skip_choice("a response of revision 0 has no internal modules");
-        return;
+    EXPECT(count >= internal, "%lu modules", count);
+    if (internal == 0) {
+        tap_skip_choice("no response of MODULE, or one of a revision without internal modules");
+    } else if (count >= internal) {
+        expect_internal(0, INTERNAL_PATH, INTERNAL_STRING, INTERNAL_CRC);
+        expect_internal(1, INTERNAL_PATH, DIGESTED_STRING, INTERNAL_CRC);
     }
-    EXPECT(count >= INTERNAL_PRESENT, "%lu modules", count);
-    for (uint64_t i = 0; i < INTERNAL_PRESENT && i < count; i++) {
-        const struct limine_file *file = module(i);
-        EXPECT(path_ends_with((const char *)file->path, INTERNAL_PATH), "module %lu is %s", i,
-               (const char *)file->path);
-        EXPECT(text_equal((const char *)file->string, strings[i]), "its string is %s",
-               (const char *)file->string);
-        EXPECT(crc_of((const uint8_t *)file->address, file->bytes) == INTERNAL_CRC,
-               "its CRC is %lu", (uint64_t)crc_of((const uint8_t *)file->address, file->bytes));
-    }
+
+    tap_check("a compressed internal module is expanded, if the response's revision is 2 or more");
+    if (!variant.asks_compressed || count < internal || internal == 0)
+        tap_skip("this kernel does not ask for one");
+    else
+        expect_internal(2, COMPRESSED_PATH, COMPRESSED_STRING,
+                        modules->revision >= 2 ? INTERNAL_CRC : COMPRESSED_CRC);
 }
 
 static void check_modules(void) {
@@ -181,10 +221,10 @@ static void check_modules(void) {
                 note_file(module(i));
         }
     }
-    check_internal_modules(count, modules ? modules->revision : 0);
+    check_internal_modules();
 
     tap_check("there are as many other modules as the command line says (modules=)");
-    uint64_t internal = modules && modules->revision >= 1 ? INTERNAL_PRESENT : 0;
+    uint64_t internal = count_internal();
     if (cmdline_find("modules"))
         EXPECT(count - internal == cmdline_number("modules", 0), "%lu", count - internal);
     else
@@ -201,5 +241,6 @@ static void check_modules(void) {
 void check_files(void) {
     check_executable();
     check_cmdline();
+    check_volume();
     check_modules();
 }

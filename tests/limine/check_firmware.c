@@ -32,7 +32,7 @@ void check_acpi(void) {
     if (response) {
         bool is_physical = boot.revision == 3;
         expect_kind(response->value, is_physical);
-        const uint8_t *rsdp = window_memory(physical_address(response->value, is_physical), 64);
+        const uint8_t *rsdp = window_memory(physical_address(response->value), 64);
         EXPECT(bytes_equal(rsdp, "RSD PTR ", 8), "it begins with %lx", read_64(rsdp));
         EXPECT(sum_bytes(rsdp, 20) == 0, "the sum of 20 bytes is %lx",
                (uint64_t)sum_bytes(rsdp, 20));
@@ -89,11 +89,11 @@ void check_smbios(void) {
     EXPECT(response->first || response->second, "%s", "neither");
     if (response->first) {
         expect_kind(response->first, is_physical);
-        expect_entry_32(physical_address(response->first, is_physical));
+        expect_entry_32(physical_address(response->first));
     }
     if (response->second) {
         expect_kind(response->second, is_physical);
-        expect_entry_64(physical_address(response->second, is_physical));
+        expect_entry_64(physical_address(response->second));
     }
 }
 
@@ -159,7 +159,7 @@ void check_efi_system_table(void) {
     }
     bool is_physical = boot.revision == 3 || boot.revision == 4;
     expect_kind(response->value, is_physical);
-    uint64_t physical = physical_address(response->value, is_physical);
+    uint64_t physical = physical_address(response->value);
     const struct efi_system_table *table = window_memory(physical, sizeof(*table));
     EXPECT(table->signature == EFI_SYSTEM_SIGNATURE, "it begins with %lx", table->signature);
     if (table->signature != EFI_SYSTEM_SIGNATURE)

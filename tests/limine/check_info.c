@@ -53,6 +53,14 @@ void check_loader_info(void) {
     else
         EXPECT(response_address(LIMINE_ENTRY_POINT), "%s", "response 0");
 
+    tap_check("KEEP_IOMMU is answered");
+    if (!request_is_made(LIMINE_KEEP_IOMMU))
+        tap_skip("this kernel does not ask");
+    else if (!response_address(LIMINE_KEEP_IOMMU))
+        tap_skip_choice("no answer to KEEP_IOMMU");
+    else
+        EXPECT(true, "%s", "");
+
     const struct limine_performance_response *times =
         check_answer(LIMINE_BOOTLOADER_PERFORMANCE,
                      "BOOTLOADER_PERFORMANCE: reset, loader, kernel follow each other",

@@ -64,6 +64,21 @@ static void check_exclusive(void) {
         }
     }
 
+    tap_check("no entry of another type shares a page with a framebuffer");
+    bool are_any = false;
+    for (uint64_t i = 0; i < memory_count(); i++) {
+        const struct limine_memory_entry *entry = memory_entry(i);
+        if (entry->type != LIMINE_MEMORY_FRAMEBUFFER)
+            continue;
+        are_any = true;
+        uint64_t first = entry->base & ~(PAGE_BYTES - 1);
+        uint64_t end = (entry->base + entry->bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+        EXPECT(memory_none_in(first, end - first, TYPES_ALL & ~TYPE(FRAMEBUFFER)), ENTRY_TEXT,
+               ENTRY_OF(i));
+    }
+    if (!are_any)
+        tap_skip("there is no framebuffer");
+
     tap_check("up to base revision 2 the first page is not usable");
     if (boot.revision <= 2)
         EXPECT(memory_none_in(0, PAGE_BYTES, TYPE(USABLE)), "types there: %lx",

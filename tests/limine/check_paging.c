@@ -113,14 +113,16 @@ static void check_mode(void) {
 }
 
 static void check_identity(void) {
-    tap_check("at base revision 0 [0x1000, 4 GiB) and all entries are mapped to themselves, RWX");
+    uint8_t rights = boot.is_strict ? 0 : RUN_WRITE | RUN_EXECUTE;
+    tap_check("at base revision 0 [0x1000, 4 GiB) and all entries are mapped to themselves, with "
+              "the HHDM's rights");
     if (boot.revision > 0) {
         tap_skip("dropped at base revision 1");
         return;
     }
     EXPECT(paging_maps(PAGE_BYTES, PAGE_BYTES, 4 * GIB - PAGE_BYTES), "%lx",
            paging_lacking(PAGE_BYTES, 4 * GIB - PAGE_BYTES, 0));
-    uint64_t lacking = paging_lacking(PAGE_BYTES, 4 * GIB - PAGE_BYTES, RUN_WRITE | RUN_EXECUTE);
+    uint64_t lacking = paging_lacking(PAGE_BYTES, 4 * GIB - PAGE_BYTES, rights);
     EXPECT(lacking == 4 * GIB, "no right at %lx", lacking);
     for (uint64_t i = 0; i < memory_count(); i++) {
         uint64_t start = page_start(memory_entry(i)->base);
@@ -128,8 +130,8 @@ static void check_identity(void) {
         if (start < 4 * GIB)
             continue;
         EXPECT(paging_maps(start, start, end - start), "[%lx, %lx)", start, end);
-        EXPECT(paging_lacking(start, end - start, RUN_WRITE | RUN_EXECUTE) == end,
-               "no right in [%lx, %lx)", start, end);
+        EXPECT(paging_lacking(start, end - start, rights) == end, "no right in [%lx, %lx)", start,
+               end);
     }
 }
 
@@ -278,13 +280,15 @@ static void expect_strict(const struct run *run) {
 
 static void check_direct_rights(void) {
     if (boot.is_strict)
-        tap_check("strict: the HHDM is not executable but for what waiting CPUs run, and read-only "
-                  "where the image is");
+        tap_check(
+            "strict: HHDM and identity map are not executable but for what waiting CPUs run, and read-only "
+            "where the image is");
     else
-        tap_check("the HHDM can be written and executed");
+        tap_check("HHDM and identity map can be written and executed");
     for (uint64_t i = 0; i < paging.count; i++) {
         const struct run *run = &paging.runs[i];
-        if (!is_direct(run))
+        bool is_identity = run->virt == run->phys && run->virt < LOWER_HALF_END;
+        if (!is_direct(run) && !is_identity)
             continue;
         if (boot.is_strict)
             expect_strict(run);

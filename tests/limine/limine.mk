@@ -23,7 +23,8 @@ lt_pie      := REVISION=$(LT_REVISION) PIE AT_REQUEST X2APIC
 lt_five     := REVISION=$(LT_REVISION) FIVE
 lt_unmarked := REVISION=$(LT_REVISION) UNMARKED
 lt_rwx      := REVISION=$(LT_REVISION) RWX
-LT_NAMES    := rev0 rev1 rev2 rev3 rev4 rev5 rev6 untagged section readonly pie five unmarked rwx
+lt_gz       := REVISION=$(LT_REVISION) COMPRESSED
+LT_NAMES    := rev0 rev1 rev2 rev3 rev4 rev5 rev6 untagged section readonly pie five unmarked rwx gz
 
 lt_code  = $(if $(filter PIE,$(lt_$(1))),pie,exec)
 lt_code_exec := -mcmodel=kernel -fno-pie
@@ -39,9 +40,13 @@ test-limine: $(LT_NAMES:%=$(LT)/%.elf)
 $(LT)/internal.mod:
 	@mkdir -p $(@D)
 	$(Q)seq 1 2000 >$@
-$(LT)/files.h: $(LT)/internal.mod
+$(LT)/internal.gz: $(LT)/internal.mod
+	$(Q)gzip -9n <$< >$@
+# What the kernels know of them.
+$(LT)/files.h: $(LT)/internal.mod $(LT)/internal.gz tests/limine/limine.mk
 	$(Q){ printf '#define INTERNAL_DIGEST "%s"\n' "$$(b2sum $< | cut -d' ' -f1)"; \
-	  printf '#define INTERNAL_CRC UINT32_C(%s)\n' "$$(cksum $< | cut -d' ' -f1)"; } >$@
+	  printf '#define INTERNAL_CRC UINT32_C(%s)\n' "$$(cksum $< | cut -d' ' -f1)"; \
+	  printf '#define COMPRESSED_CRC UINT32_C(%s)\n' "$$(cksum $(LT)/internal.gz | cut -d' ' -f1)"; } >$@
 
 define LT_CODE
 $(LT)/code-$(1)/%.o: tests/limine/% $(LT)/files.h tests/limine/limine.mk

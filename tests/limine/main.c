@@ -3,7 +3,8 @@
 // nothing of the project but common/limine/limine.h, and can be booted by any such loader.
 //
 //   - limine.mk makes one ELF for each base revision, and some that differ in one thing.
-//   - Beside the ELF, in its folder, must lie internal.mod, which limine.mk makes too.
+//   - Beside the ELF, in its folder, must lie internal.mod and internal.gz, which limine.mk makes
+//   too.
 //   - The result is TAP (Test Anything Protocol) on COM1; the machine ends through QEMU's
 //     isa-debug-exit at port 0xf4, with status 33 if all was well, else 35.
 //   - Where the protocol leaves a choice, a check is `ok ... # SKIP loader's choice: ...`, and what
@@ -12,9 +13,10 @@
 //     whole test is skipped.
 //   - The kernel's command line says what only the outside knows: `cpus=4`, `screens=1`,
 //   `modules=2`
-//     (without the internal ones), `levels=4`, `path=/boot/x.elf`. The word `strict` says that the
-//     loader keeps to a narrower contract: a direct map without execution, where the image's code
-//     and read-only data cannot be written; without it the kernel checks what the protocol says.
+//     (without the internal ones), `levels=4`, `path=/boot/x.elf`, `partition=1 disk=D part=P`
+//     (first words of the GUIDs of GPT, or 0). The word `strict` says that the loader keeps to a
+//     narrower contract: a direct map without execution, where the image's code and read-only data
+//     cannot be written; without it the kernel checks what the protocol says.
 #include "boot.h"
 #include "checks.h"
 #include "fault.h"

@@ -29,8 +29,7 @@ bool memory_none_in(uint64_t physical, uint64_t bytes, uint64_t types);
 // Types of which the HHDM has everything, at the kernel's base revision and above 4 GiB.
 uint64_t memory_mapped_types(void);
 
-// Whether the loader gave this: an HHDM address, aligned for its words, in bootloader-reclaimable
-// memory.
+// Whether all of it is at HHDM addresses of bootloader-reclaimable memory.
 bool is_given(uint64_t address, uint64_t bytes);
 // The same of ASCII text, ended by 0, in memory of one of the types.
 bool is_given_text(uint64_t address, uint64_t types);

@@ -24,6 +24,7 @@ const struct variant variant = {
     .asks_paging = !ASKS(NO_WISHES),
     .asks_5_levels = ASKS(FIVE),
     .asks_x2apic = ASKS(X2APIC),
+    .asks_compressed = ASKS(COMPRESSED),
 };
 
 void requested_entry(void) __attribute__((visibility("hidden")));
@@ -32,9 +33,12 @@ static struct limine_internal_module internals[] = {
     {(uint64_t)INTERNAL_PATH, (uint64_t)INTERNAL_STRING, LIMINE_MODULE_REQUIRED},
     {(uint64_t)MISSING_PATH, (uint64_t) "", 0},
     {(uint64_t)(INTERNAL_PATH "#" INTERNAL_DIGEST), (uint64_t)DIGESTED_STRING, 0},
+    {(uint64_t)COMPRESSED_PATH, (uint64_t)COMPRESSED_STRING,
+     LIMINE_MODULE_REQUIRED | LIMINE_MODULE_COMPRESSED},
 };
 static struct limine_internal_module *internal_list[] = {&internals[0], &internals[1],
-                                                         &internals[2]};
+                                                         &internals[2], &internals[3]};
+enum { INTERNALS = ASKS(COMPRESSED) ? 4 : 3 };
 
 // In the order of the link script. What the loader writes is volatile.
 #define IN_SECTION(name) __attribute__((used, aligned(8), section(".limine_" name)))
@@ -55,7 +59,7 @@ static struct limine_internal_module *internal_list[] = {&internals[0], &interna
      : (kind) == LIMINE_ENTRY_POINT ? (uint64_t)requested_entry                                    \
      : (kind) == LIMINE_PAGING_MODE ? ASKS(FIVE)                                                   \
      : (kind) == LIMINE_MP          ? ASKS(X2APIC)                                                 \
-     : (kind) == LIMINE_MODULE      ? sizeof(internal_list) / sizeof(*internal_list)               \
+     : (kind) == LIMINE_MODULE      ? INTERNALS                                                    \
      : (kind) == LIMINE_ENTROPY     ? WANTED_ENTROPY                                               \
                                     : 0)
 #define FIELD_1(kind)                                                                              \

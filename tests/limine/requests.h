@@ -28,6 +28,7 @@ struct variant {
     bool asks_paging;
     bool asks_5_levels;
     bool asks_x2apic;
+    bool asks_compressed; // for a module that is
 };
 extern const struct variant variant;
 
@@ -61,9 +62,10 @@ uint64_t response_address(enum limine_request_kind kind);
 const void *response_of(enum limine_request_kind kind);
 
 // The internal modules that are asked for, in this order: the second is not there and not required,
-// the third names the first one's digest.
-#define INTERNAL_PATH    "internal.mod"
-#define INTERNAL_STRING  "text of the internal module"
-#define MISSING_PATH     "missing.mod"
-#define DIGESTED_STRING  "the same, and its digest"
-#define INTERNAL_PRESENT 2 // of them are there
+// the third is the first by its digest. The fourth is for one kernel alone.
+#define INTERNAL_PATH     "internal.mod"
+#define INTERNAL_STRING   "text of the internal module"
+#define MISSING_PATH      "missing.mod"
+#define DIGESTED_STRING   "the same, and its digest"
+#define COMPRESSED_PATH   "internal.gz"
+#define COMPRESSED_STRING "the same, compressed"

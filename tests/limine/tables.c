@@ -26,8 +26,8 @@ uint64_t read_64(const void *at) {
     return read_32(at) | (uint64_t)read_32((const uint8_t *)at + 4) << 32;
 }
 
-uint64_t physical_address(uint64_t told, int is_physical) {
-    return is_physical ? told : told - boot.hhdm;
+uint64_t physical_address(uint64_t told) {
+    return told >= boot.hhdm ? told - boot.hhdm : told;
 }
 
 static const struct acpi_header *map_table(uint64_t physical) {
@@ -46,7 +46,7 @@ static const struct acpi_header *map_table(uint64_t physical) {
 
 static uint64_t rsdp_physical(void) {
     const struct limine_value_response *response = response_of(LIMINE_RSDP);
-    return response ? physical_address(response->value, boot.revision == 3) : 0;
+    return response ? physical_address(response->value) : 0;
 }
 
 static const uint8_t *find_rsdp(void) {

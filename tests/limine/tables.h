@@ -21,9 +21,8 @@ _Static_assert(sizeof(struct acpi_header) == 36, "as ACPI lays it out");
 uint32_t read_32(const void *at);
 uint64_t read_64(const void *at);
 
-// The physical address behind what a response says, where it is `physical` only in some base
-// revisions.
-uint64_t physical_address(uint64_t told, int is_physical);
+// The physical address behind what a response says, be it physical or of the HHDM.
+uint64_t physical_address(uint64_t told);
 
 // A table of RSDT or XSDT, mapped whole, or null: `index` counts those with this signature.
 const struct acpi_header *acpi_find(const char *signature, unsigned index);
