@@ -23,8 +23,7 @@ MACHINES = {
     "usual": (snapshots.boot, {"smp": 4, "display": True}),
     "la57": (snapshots.boot, {"smp": 4, "cpu": "max,la57=on"}),
     "large": (qemu.boot, {"smp": 4, "display": True, "memory": "5G"}),
-    "iommu": (qemu.boot, {"machine": "q35,kernel-irqchip=split",
-                          "extra": ["-device", "intel-iommu,intremap=on"]}),
+    "iommu": (qemu.boot, {"extra": ["-device", "intel-iommu,intremap=on"]}),
 }
 # Kernel, machine, the configuration's `strict`.
 BOOTS = [
@@ -49,7 +48,8 @@ def pattern(count):
 
 
 class Tap:
-    """What a kernel said: sentences that are ok, those that were skipped by why, and those that are not."""
+    """What a kernel said: sentences that are ok, those that were skipped with the reason, those that are not,
+    and notes."""
 
     def __init__(self, serial):
         assert "Bail out!" not in serial, serial
@@ -60,6 +60,7 @@ class Tap:
         assert f"1..{len(results)}" in lines, serial
         self.bad = [match[3] for match in results if match[1]]
         self.good = [match[3] for match in results if not match[1] and match[4] is None]
+        self.notes = [line.removeprefix("# note: ") for line in lines if line.startswith("# note: ")]
         self.skipped = {match[3]: match[4] for match in results if match[4] is not None}
 
     def choices(self):
@@ -91,7 +92,7 @@ def boot_limine(folder, name, machine="small", strict="off", words="partition=0"
     pytest.param(*row, id="-".join([row[0], row[1], "strict" if row[2] == "on" else "lax"])) for row in BOOTS])
 def test_a_kernel_finds_what_the_protocol_promises(tmp_path, name, machine, strict):
     tap = boot_limine(tmp_path, name, machine, strict)
-    assert len(tap.good) >= 75
+    assert len(tap.good) >= 65
 
 
 def test_at_the_newest_base_revision_nothing_is_skipped_that_the_machine_has(tmp_path):
@@ -108,3 +109,4 @@ def test_a_file_names_the_partition_that_it_comes_from(tmp_path):
     tap = boot_limine(tmp_path, "rev6", words=f"partition=1 disk=0 part={part}",
                       wrap=lambda image: with_gpt([image], tmp_path / "gpt.img"))
     assert any("volume" in text for text in tap.good)
+    assert not any("does not tell" in note for note in tap.notes)

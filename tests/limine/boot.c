@@ -36,13 +36,13 @@ void boot_read(void) {
     read_cmdline();
 }
 
-// The text behind `word` where it stands at a word's begin, or null.
-static const char *find_word(const char *word) {
+// What is behind a word, where this begins with one of `ends`; or null.
+static const char *find_word(const char *word, const char *ends) {
     for (const char *text = boot.cmdline; *text;) {
         const char *at = text, *w = word;
         while (*w && *at == *w)
             at++, w++;
-        if (!*w)
+        if (!*w && (*at == ends[0] || *at == ends[1]))
             return at;
         while (*text && *text != ' ')
             text++;
@@ -53,13 +53,12 @@ static const char *find_word(const char *word) {
 }
 
 bool cmdline_has(const char *word) {
-    const char *end = find_word(word);
-    return end && (*end == ' ' || *end == 0);
+    return find_word(word, " ") != NULL;
 }
 
 const char *cmdline_find(const char *name) {
-    const char *end = find_word(name);
-    return end && *end == '=' ? end + 1 : NULL;
+    const char *end = find_word(name, "==");
+    return end ? end + 1 : NULL;
 }
 
 uint64_t cmdline_number(const char *name, uint64_t missing) {

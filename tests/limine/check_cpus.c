@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 enum { CPUS_MAX = 64, MADT_LAPIC = 0, MADT_X2APIC = 9 };
-#define PATIENCE UINT64_C(2000000000) // loops until a CPU is given up
+#define PATIENCE UINT64_C(20000000) // loops until a CPU is given up
 #define ARGUMENT UINT64_C(0x746e656d75677261)
 
 // Filled by each CPU.

@@ -69,13 +69,31 @@ static void expect_entry_32(uint64_t physical) {
                            "its table");
 }
 
+// Bytes of the structures, up to and with the one that ends them: type, length, texts up to two
+// zeros.
+static uint64_t structure_bytes(uint64_t physical, uint64_t most) {
+    enum { TYPE_END = 127, HEADER_BYTES = 4 };
+    const uint8_t *table = window_memory(physical, most);
+    uint64_t at = 0;
+    while (at + HEADER_BYTES <= most) {
+        uint8_t type = table[at];
+        at += table[at + 1];
+        while (at + 2 <= most && (table[at] || table[at + 1]))
+            at++;
+        at += 2;
+        if (type == TYPE_END)
+            break;
+    }
+    return at < most ? at : most;
+}
+
 static void expect_entry_64(uint64_t physical) {
     const uint8_t *entry = window_memory(physical, 32);
     EXPECT(bytes_equal(entry, "_SM3_", 5) && entry[6] >= 24 && sum_bytes(entry, entry[6]) == 0,
            "the 64-bit entry begins with %lx", read_64(entry));
     expect_reserved_mapped(physical, entry[6], "the 64-bit entry");
-    // Its size is an upper bound.
-    expect_reserved_mapped(read_64(entry + 16), 1, "its table");
+    uint64_t table = read_64(entry + 16);
+    expect_reserved_mapped(table, structure_bytes(table, read_32(entry + 12)), "its table");
 }
 
 void check_smbios(void) {
