@@ -279,12 +279,9 @@ static void expect_strict(const struct run *run) {
 }
 
 static void check_direct_rights(void) {
-    if (boot.is_strict)
-        tap_check(
-            "strict: HHDM and identity map are not executable but for what waiting CPUs run, and read-only "
-            "where the image is");
-    else
-        tap_check("HHDM and identity map can be written and executed");
+    tap_check(boot.is_strict ? "strict: HHDM and identity map are not executable but for what "
+                               "waiting CPUs run, and read-only where the image is"
+                             : "HHDM and identity map can be written and executed");
     for (uint64_t i = 0; i < paging.count; i++) {
         const struct run *run = &paging.runs[i];
         bool is_identity = run->virt == run->phys && run->virt < LOWER_HALF_END;

@@ -65,7 +65,8 @@ fault_stubs:
         .altmacro
         .set    number, 0
         .rept   32
-        .if     number == 8 || (number >= 10 && number <= 14) || number == 17 || number == 21 || number == 29 || number == 30
+        .if     number == 8 || (number >= 10 && number <= 14) || number == 17 || number == 21 || \
+                number == 29 || number == 30
         STUB    %number, 1
         .else
         STUB    %number, 0
@@ -124,8 +125,8 @@ faulted:
         pop     %rbx
         ret
 
-/* void fault_load_tables(const void *gdt, const void *idt): operands of LGDT and LIDT; the selectors
- * stay those of the protocol. */
+/* void fault_load_tables(const void *gdt, const void *idt): operands of LGDT and LIDT; the
+ * selectors stay those of the protocol. */
         .global fault_load_tables
         .hidden fault_load_tables
 fault_load_tables:

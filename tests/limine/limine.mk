@@ -32,7 +32,6 @@ lt_code_pie  := -fpie
 lt_link_exec := -static
 lt_link_pie  := -static-pie -Wl,--no-dynamic-linker -Wl,-z,text
 
-# GNU ld calls a segment of all rights, and one without headers, a fault.
 .PHONY: test-limine
 test-kernels: test-limine
 test-limine: $(LT_NAMES:%=$(LT)/%.elf)
