@@ -300,10 +300,9 @@ static struct limine_error read_entry(const struct search *search, const struct 
     return (struct limine_error){0};
 }
 
+// Without the request all three are 0, LIMINE_PAGING_4_LEVELS.
 static void read_paging(const struct search *search) {
     struct limine_requests *requests = search->requests;
-    requests->paging_mode = LIMINE_PAGING_4_LEVELS;
-    requests->paging_min = LIMINE_PAGING_4_LEVELS;
     READ_FIELD(search, LIMINE_PAGING_MODE, limine_paging_mode_request, mode,
                &requests->paging_mode);
     requests->paging_max = requests->paging_mode;

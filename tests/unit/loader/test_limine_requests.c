@@ -187,6 +187,11 @@ TEST("limine requests: a magic counts in the file's bytes of a segment, to the l
     file = elf_file_make();
     put_tag(&file, DATA_END - 8, 0);
     assert_int_equal(first_magic(&file, 0), 0);
+    file = elf_file_make();
+    file.phdrs[ELF_FILE_DATA].file_bytes = file.phdrs[ELF_FILE_DATA].mem_bytes;
+    PUT(&file, IMAGE_END - 8, LIMINE_TAG_0); // there is no memory behind it
+    assert_int_equal(first_magic(&file, 0), 0);
+    file = elf_file_make();
     put_tag(&file, RODATA_AT + 0x400, 0); // in no segment
     assert_int_equal(first_magic(&file, 0), 0);
     put_unknown(&file, TEXT_AT); // the very first bytes
@@ -387,14 +392,18 @@ TEST("limine requests: a request must lie in the image as far as its revision re
     } reaches[] = {
         {LIMINE_HHDM, 9, 0x30},        {LIMINE_STACK_SIZE, 0, 0x38},  {LIMINE_STACK_SIZE, 9, 0x38},
         {LIMINE_PAGING_MODE, 0, 0x38}, {LIMINE_PAGING_MODE, 1, 0x48}, {LIMINE_PAGING_MODE, 2, 0x48},
-        {LIMINE_MP, 0, 0x38},          {LIMINE_MODULE, 0, 0x30},      {LIMINE_MODULE, 1, 0x40},
-        {LIMINE_MODULE, 7, 0x40},      {LIMINE_ENTROPY, 0, 0x38},     {LIMINE_FLANTERM, 0, 0x30},
+        {LIMINE_MP, 0, 0x38},          {LIMINE_MP, 9, 0x38},          {LIMINE_MODULE, 0, 0x30},
+        {LIMINE_MODULE, 1, 0x40},      {LIMINE_MODULE, 7, 0x40},      {LIMINE_ENTROPY, 0, 0x38},
+        {LIMINE_ENTROPY, 9, 0x38},     {LIMINE_FLANTERM, 0, 0x30},    {LIMINE_ENTRY_POINT, 0, 0x38},
+        {LIMINE_ENTRY_POINT, 9, 0x38},
     };
     for (uint64_t i = 0; i < ARRAY_LEN(reaches); i++) {
         struct elf_file file = make_full();
         uint64_t at = IMAGE_END - reaches[i].bytes;
         put_request(&file, at, reaches[i].kind, reaches[i].revision);
         memset((uint8_t *)&file + at + 0x30, 0, reaches[i].bytes - 0x30);
+        if (reaches[i].kind == LIMINE_ENTRY_POINT)
+            PUT(&file, at + 0x30, virt_of(TEXT_AT));
         assert_int_equal(find(&file).found[reaches[i].kind].virt, virt_of(at));
         file = make_full();
         put_request(&file, at + 8, reaches[i].kind, reaches[i].revision);
