@@ -557,3 +557,22 @@ TEST("linux: a command line that the kernel would cut off is refused") {
     fake_boot();
     setup_expect_success();
 }
+
+TEST("efi: a first look at the file that fails is made again, with all that a read can do") {
+    for (int kind = 0; kind < 2; kind++) {
+        set_up(NULL, pe_file_make);
+        fake_boot();
+        enum fake_call call = kind == 0 ? FAKE_OPEN : FAKE_READ;
+        uint64_t number = 1, opens = 0; // of the kernel's file: the first after that of the config
+        for (; opens < 2; number++)
+            opens += fake.kinds[number - 1] == FAKE_OPEN;
+        while (fake.kinds[number - 2] != call)
+            number++;
+        set_up(NULL, pe_file_make);
+        fake.fail_at = number - 1;
+        fake_boot();
+        assert_int_equal(fake.kinds[fake.fail_at - 1], call);
+        setup_expect_success();
+        expect_loaded();
+    }
+}
