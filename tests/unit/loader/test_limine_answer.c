@@ -283,8 +283,13 @@ TEST("limine answer: 5 levels are mode 1, and IOMMUs that are kept are said to b
 TEST("limine answer: an empty text has an address, too") {
     struct world world;
     begin(&world, 6);
-    world.info->cmdline = (struct slipway_text){0, 0};
+    world.info->cmdline = world.info->kernel_path = (struct slipway_text){0, 0};
+    world.input.facts.file_phys = PAGE;
     answer(&world);
+    const struct limine_value_response *value =
+        response(&world, LIMINE_EXECUTABLE_FILE, sizeof(*value));
+    const struct limine_file *file = in_block(&world, value->value, sizeof(*file));
+    expect_text(&world, file->path, "/");
     const struct limine_value_response *cmdline =
         response(&world, LIMINE_EXECUTABLE_CMDLINE, sizeof(*cmdline));
     assert_string_equal(in_block(&world, cmdline->value, 1), "");
@@ -695,6 +700,7 @@ TEST("limine answer: random words are SHA-256 of the entropy and a counter, as m
             world.info->entropy[byte] = (uint8_t)(byte * 7 + i);
         answer(&world);
         const struct limine_list_response *list = response(&world, LIMINE_ENTROPY, sizeof(*list));
+        assert_int_equal(list->revision, 0);
         assert_int_equal(list->count, counts[i][1]);
         assert_int_equal(list->list == 0, list->count == 0);
         const uint64_t *words =
@@ -767,4 +773,39 @@ TEST("limine answer: every request that is answered ever is answered at once, in
     // What is left of the room: responses are smaller than the largest one, and paths are short.
     assert_true(world.input.block_bytes - world.answer.bytes < 1024);
     end(&world);
+}
+
+// So many records that no part of the room makes up for another.
+static void begin_many(struct world *world) {
+    enum { MANY = 48 };
+    struct slipway_framebuffer framebuffers[MANY] = {0};
+    struct slipway_module module_records[MANY] = {0};
+    struct slipway_memory memory[MANY];
+    struct slipway_cpu cpu_records[MANY];
+    begin(world, 6);
+    const struct slipway_array list_of_modes = ARRAY(world, modes);
+    const struct slipway_text path = text(world, "abcdefghi");
+    for (uint32_t i = 0; i < MANY; i++) {
+        framebuffers[i] = (struct slipway_framebuffer){.modes = list_of_modes};
+        module_records[i] = (struct slipway_module){.path = path, .cmdline = path};
+        memory[i] = (struct slipway_memory){(2 * i + 1) * PAGE, PAGE, SLIPWAY_MEM_USABLE, 1};
+        cpu_records[i] = (struct slipway_cpu){.state = SLIPWAY_CPU_BOOT};
+    }
+    world->info->framebuffers = ARRAY(world, framebuffers);
+    world->info->modules = ARRAY(world, module_records);
+    world->info->memory = ARRAY(world, memory);
+    world->info->cpus = ARRAY(world, cpu_records);
+}
+
+TEST("limine answer: each part of the room is reckoned, and no more than that is used") {
+    struct world world;
+    uint64_t bytes = 0;
+    enum limine_status status = LIMINE_ERR_ROOM;
+    for (; status != LIMINE_OK; bytes += 256) {
+        begin_many(&world);
+        status = answer_in(&world, bytes);
+        if (status == LIMINE_OK)
+            assert_true(bytes - world.answer.bytes < 1400);
+        end(&world);
+    }
 }
