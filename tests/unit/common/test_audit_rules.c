@@ -155,7 +155,7 @@ static void add(struct hand_over *hand_over, uint64_t virt, uint64_t phys, uint6
 static uint64_t audit(struct hand_over *hand_over) {
     const struct plan_input *plan = &hand_over->plan;
     struct memmap_report report = {0};
-    for (uint64_t i = 0; i < ARRAY_LEN(machine); i++)
+    for (uint64_t i = 0; i < plan->region_count; i++)
         report.bytes[machine[i].kind] += machine[i].end - machine[i].start;
     uint64_t index;
     assert_int_equal(plan_build_tables(&hand_over->rig.space, &plan->rules, hand_over->mappings,
@@ -175,7 +175,7 @@ static uint64_t audit(struct hand_over *hand_over) {
         .ranges = hand_over->ranges,
         .range_count = ARRAY_LEN(hand_over->ranges),
         .regions = machine,
-        .region_count = ARRAY_LEN(machine),
+        .region_count = plan->region_count,
         .report = &report,
         .stack_bottom = plan_stack_bottom(plan),
         .stack_top = plan_stack_bottom(plan) + STACK_BYTES,
@@ -316,9 +316,26 @@ TEST("audit: what the revision wants is missed, RAM or not, one to one too") {
     hand_over = make_revision(0);
     leave_out(hand_over, LOW + 0x400000, 0x1000);
     EXPECT(hand_over, "audit 2: [100400000, 100401000), reserved: not in the identity map");
+    hand_over = make_revision(0); // the last one
+    leave_out(hand_over, LOW + 0x400000, 0x200000);
+    EXPECT(hand_over, "audit 2: [100400000, 100600000), reserved: not in the identity map");
     hand_over = make_revision(0);
     leave_out(hand_over, 0x1000, 0x1000);
     EXPECT(hand_over, "audit 2: [1000, 2000), usable: not in the identity map");
+}
+
+TEST("audit: what is missed ends where all that is wanted ends, and where a guard begins") {
+    struct hand_over *hand_over = make_revision(2);
+    leave_out(hand_over, HHDM + LOW - 0x1000, 0x1000);
+    leave_out(hand_over, HHDM + LOW, 0x200000);
+    hand_over->plan.region_count -= 2; // nothing lies above
+    EXPECT(hand_over, "audit 2: [fffff000, 100000000), absent: not in the direct map");
+    hand_over = make_revision(2);
+    leave_out(hand_over, HHDM + DEVICE + 0x1000, 0x4000);
+    hand_over->ranges[1].start_phys = DEVICE + 0x2000;
+    EXPECT(hand_over, "audit 2: [310000, 311000), reserved: not in the direct map",
+           "audit 2: [fec01000, fec02000), absent: not in the direct map",
+           "audit 2: [fec03000, fec05000), absent: not in the direct map");
 }
 
 TEST("audit: a framebuffer does not take the place of RAM") {

@@ -402,6 +402,43 @@ TEST("plan: below 4 GiB nothing that changes matters where all is mapped") {
     }
 }
 
+TEST("plan: RAM that comes or goes is no change where revision 0 maps reserved memory as well") {
+    struct memmap_region changed[ARRAY_LEN(machine)];
+    const struct plan_range came = {0x140020000, 0x140030000};
+    const struct plan_range went = {0x100000000, 0x140000000};
+    memcpy(changed, machine, sizeof(machine));
+    changed[15] = (struct memmap_region){came.start, came.end, SLIPWAY_MEM_USABLE, true};
+    changed[13] = (struct memmap_region){went.start, went.end, SLIPWAY_MEM_RESERVED, false};
+    for (uint64_t revision = 0; revision <= 6; revision++) {
+        struct plan_input input = make_input(revision, false);
+        make_manifest(&input);
+        input.regions = changed;
+        uint64_t count = revision == 0 ? 0 : 1;
+        expect_changes(&input, &came, count, &went, count);
+    }
+}
+
+TEST("plan: the bound holds for a map that is all gaps") {
+    enum { REGIONS = 400, BOUND = 8000 };
+    static struct memmap_region gaps[REGIONS];
+    static struct slipway_mapping many[BOUND];
+    for (uint64_t i = 0; i < REGIONS; i++)
+        gaps[i] = (struct memmap_region){MIB(16) + i * 0x2000, MIB(16) + i * 0x2000 + 0x1000,
+                                         SLIPWAY_MEM_USABLE, true};
+    for (uint64_t revision = 0; revision <= 6; revision++) {
+        struct plan_input input = make_input(revision, false);
+        input.regions = gaps;
+        input.region_count = REGIONS;
+        uint64_t bound = plan_mapping_bound(&input, REGIONS);
+        assert_true(bound <= BOUND);
+        uint64_t count = plan_make_manifest(&input, many);
+        assert_true(count <= bound && count >= (revision == 0   ? 4
+                                                : revision <= 2 ? 2
+                                                                : 1) *
+                                                   REGIONS);
+    }
+}
+
 // ---- Maps of machines, planned, built and audited
 
 #define TABLES_AT   (UINT64_C(1) << 45) // where the tables pretend to be: beyond most RAM
