@@ -102,9 +102,10 @@ static void record_slowly(uint64_t bytes) {
 
 TEST(
     "file: where larger chunks cost more it goes back to 1 MiB, for the volume's other files too") {
-    static const uint64_t want[] = {MIB(1), MIB(1), MIB(2), MIB(1), MIB(1), 7, MIB(1), 1};
+    static const uint64_t want[] = {MIB(1), MIB(1), MIB(2), MIB(1), MIB(1), 7,
+                                    MIB(1), MIB(1), MIB(1), MIB(1), 1};
     open_volume(MIB(6) + 7);
-    fake_add_file("\\other", NULL, MIB(1) + 1);
+    fake_add_file("\\other", NULL, MIB(4) + 1);
     asked_count = 0;
     fake.in_read = record_slowly;
     for (int i = 0; i < 2; i++) {
@@ -151,6 +152,30 @@ TEST("file: where a chunk fails it is halved for good, until the volume is opene
     assert_int_equal(asked_count, 1);
 }
 
+static void refuse_to_open(uint64_t bytes) {
+    record(bytes);
+    fake.refused = FAKE_OPEN;
+    fake.fail_status = EFI_VOLUME_CORRUPTED;
+}
+
+TEST("file: one that cannot be opened again has no handle, and nothing is closed twice") {
+    open_volume(MIB(1));
+    fake.files[fake.file_count - 1].fails_above = KIB(300);
+    assert_int_equal(open_path("\\file", 5), EFI_SUCCESS);
+    asked_count = 0;
+    fake.in_read = refuse_to_open;
+    assert_int_equal(file_read(&file, 0, &asked, MIB(1)), EFI_DEVICE_ERROR);
+    assert_int_equal(asked_count, 1);
+    assert_null(file.handle);
+    uint64_t calls = fake.calls;
+    file_close(&file);
+    assert_int_equal(fake.calls, calls);
+    file_close_volume();
+    assert_int_equal(fake.calls, calls + 1);
+    file_close_volume();
+    assert_int_equal(fake.calls, calls + 1);
+}
+
 // Opens the file, of so many bytes, whose size by GetInfo is another; the end is known or not.
 static EFI_STATUS open_lying(uint64_t bytes, uint64_t info_bytes, bool end_is_fixed) {
     open_volume(bytes);
@@ -178,6 +203,40 @@ TEST("file: the larger of two sizes is right if it has a last byte, be it the fi
     }
     assert_int_equal(open_lying(1, 0, true), EFI_VOLUME_CORRUPTED); // not empty, as both say
     assert_int_equal(open_lying(2, 0, true), EFI_VOLUME_CORRUPTED);
+}
+
+TEST("file: of two sizes none is right if neither has a last byte, or none can be read") {
+    open_volume(1000);
+    struct fake_file *lying = &fake.files[fake.file_count - 1];
+    lying->lies_by_info = true;
+    lying->info_bytes = 900;
+    lying->ends_early = 500;
+    assert_int_equal(open_path("\\file", 5), EFI_VOLUME_CORRUPTED);
+    assert_null(file.handle);
+    file_close_volume();
+
+    open_volume(1000);
+    lying = &fake.files[fake.file_count - 1];
+    lying->lies_by_info = true;
+    lying->info_bytes = 900;
+    lying->bad_offset = 999;
+    asked_count = 0;
+    fake.in_read = refuse_to_open;
+    assert_int_equal(open_path("\\file", 5), EFI_VOLUME_CORRUPTED);
+    assert_int_equal(asked_count, 1);
+    assert_null(file.handle);
+    file_close_volume();
+}
+
+TEST("file: a directory is one, though GetInfo does not say so") {
+    for (int knows = 0; knows < 2; knows++) {
+        open_volume(0);
+        fake.files[fake.file_count - 1].is_directory = true;
+        fake.files[fake.file_count - 1].has_no_info = !knows;
+        assert_int_equal(open_path("\\file", 5), EFI_UNSUPPORTED);
+        assert_null(file.handle);
+        file_close_volume();
+    }
 }
 
 TEST("file: a size of 2^63 is none, one byte less is one, whoever says so") {

@@ -1,6 +1,7 @@
 // The line on the console while a read lasts, on the fake firmware's time.
 #include "common/base/arith.h"
 #include "loader/log.h"
+#include "loader/pace.h"
 #include "loader/progress.h"
 #include "loader/timeline.h"
 #include "tests/firmware/cpu.h"
@@ -159,10 +160,34 @@ TEST(
     begin("/abcdefghijklmnopqrstuvwxyz0123456789", UINT64_MAX >> 8);
     show(UINT64_MAX >> 8, SECOND);
     assert_non_null(strstr(fake.console, "slipway: ...abcdefghijklmnopqrstuvwxyz0123456789: 100%"));
-    assert_true(progress.columns < 80);
+    assert_int_equal(progress.columns, 79);
+    assert_int_equal(fake.console_bytes, 1 + 79);
+    progress_end(&progress);
+    char blanks[79 + 1];
+    memset(blanks, ' ', 79);
+    blanks[79] = '\0';
+    assert_int_equal(fake.console_bytes, 1 + 79 + 1 + 79 + 1);
+    assert_non_null(strstr(fake.console, blanks));
     begin("abcdefghijklmnopqrstuvwxyz0123456789", 2000000);
     show(2000000, SECOND);
     assert_non_null(strstr(fake.console, "slipway: abcdefghijklmnopqrstuvwxyz0123456789: 100%"));
+}
+
+TEST("progress: a second has as many counts as the TSC's frequency says, but less than a million") {
+    prepare();
+    begin("f", UINT64_C(999999000000));
+    progress.hz = 2 * PACE_COUNTS_MOST;
+    show(1, PACE_COUNTS_MOST);
+    assert_string_equal(fake.console, "");
+    progress.started = timeline_now();
+    show(999999000, 2 * PACE_COUNTS_MOST - FAKE_TSC_STEP);
+    assert_string_equal(fake.console, "\rslipway: f: 0% of 999999 MB, 999.9 MB/s");
+    for (uint64_t hz = 999999; hz <= 1000001; hz++) {
+        begin("f", 1000000000);
+        progress.hz = hz;
+        show(1000000000, PACE_COUNTS_MOST);
+        assert_int_equal(fake.console_bytes != 0, hz >= 1000000);
+    }
 }
 
 TEST("progress: where the TSC's frequency is unknown, or there is no console, nothing is shown") {

@@ -207,6 +207,16 @@ TEST("volumes: a label or a GUID that two have is refused with names that tell t
                          ": one without a GUID and guid(" FIRST ")");
 }
 
+TEST("volumes: of three that have a label the first two are named") {
+    set_up("kernel = label(one)/kernel.elf", 1);
+    fake.label = L"one";
+    fake.volumes[1].label = L"one";
+    fake.volumes[1].label_units = 3;
+    fake_boot();
+    setup_expect_failure("label(one)/kernel.elf: more than one volume has this label" WHERE
+                         ": one without a GUID and guid(" FIRST ")");
+}
+
 TEST("volumes: what begins like a name and is none is refused with what would be right") {
     expect_failure("kernel = guid(xyz)/k",
                    "guid(xyz)/k: not a partition's GUID, "
