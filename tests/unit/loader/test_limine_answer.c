@@ -777,9 +777,9 @@ TEST("limine answer: every request that is answered ever is answered at once, in
 
 // So many records that no part of the room makes up for another.
 static void begin_many(struct world *world) {
-    enum { MANY = 48 };
+    enum { MANY = 48, MODULES = 2 * MANY };
     struct slipway_framebuffer framebuffers[MANY] = {0};
-    struct slipway_module module_records[MANY] = {0};
+    struct slipway_module module_records[MODULES] = {0};
     struct slipway_memory memory[MANY];
     struct slipway_cpu cpu_records[MANY];
     begin(world, 6);
@@ -787,10 +787,11 @@ static void begin_many(struct world *world) {
     const struct slipway_text path = text(world, "abcdefghi");
     for (uint32_t i = 0; i < MANY; i++) {
         framebuffers[i] = (struct slipway_framebuffer){.modes = list_of_modes};
-        module_records[i] = (struct slipway_module){.path = path, .cmdline = path};
         memory[i] = (struct slipway_memory){(2 * i + 1) * PAGE, PAGE, SLIPWAY_MEM_USABLE, 1};
         cpu_records[i] = (struct slipway_cpu){.state = SLIPWAY_CPU_BOOT};
     }
+    for (uint32_t i = 0; i < MODULES; i++)
+        module_records[i] = (struct slipway_module){.path = path, .cmdline = path};
     world->info->framebuffers = ARRAY(world, framebuffers);
     world->info->modules = ARRAY(world, module_records);
     world->info->memory = ARRAY(world, memory);
