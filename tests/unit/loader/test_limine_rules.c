@@ -1,6 +1,6 @@
 // What each base revision of the Limine protocol maps.
-#include "loader/protocol/limine_rules.h"
 #include "common/base/arith.h"
+#include "loader/protocol/limine_rules.h"
 #include "tests/unit/support/test.h"
 
 #include <string.h>
