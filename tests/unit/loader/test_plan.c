@@ -280,6 +280,16 @@ TEST("plan: the direct map gives way to the kernel, to the lowest place with roo
     }
 }
 
+TEST("plan: the kernel has a part for each run, and one more wherever two pieces meet") {
+    struct elf_image image = image_at(SLIPWAY_KERNEL_DEFAULT, SLIPWAY_KERNEL_DEFAULT + MIB(2));
+    struct plan_input input = make_input(&image);
+    image.run_count = 4;
+    for (uint32_t pieces = 1; pieces < 4; pieces++) {
+        input.piece_count = pieces;
+        assert_int_equal(plan_kernel_parts(&input), 4 + pieces - 1);
+    }
+}
+
 TEST("plan: a direct map that is wished for stays where it is, or has no place") {
     struct elf_image image = image_at(SLIPWAY_HHDM_BASE + GIB(5), SLIPWAY_HHDM_BASE + GIB(6));
     struct plan_input input = make_input(&image);
@@ -288,6 +298,9 @@ TEST("plan: a direct map that is wished for stays where it is, or has no place")
     assert_int_equal(plan_choose_direct_map(&input, low, GIB(5) + 1, 5), 0);
     assert_int_equal(plan_choose_direct_map(&input, high, GIB(512), 5), high);
     assert_int_equal(plan_choose_direct_map(&input, high, GIB(512) + 1, 5), 0);
+    const uint64_t highest = UINT64_C(0) - GIB(512); // up to where a kernel may end
+    assert_int_equal(plan_choose_direct_map(&input, highest, GIB(512) - FRAME_BYTES, 5), highest);
+    assert_int_equal(plan_choose_direct_map(&input, highest, GIB(512) - FRAME_BYTES + 1, 5), 0);
 }
 
 TEST("plan: the direct map's room ends at what comes next, or after 64 TiB") {
