@@ -90,8 +90,9 @@ struct config_digest {
 struct config_module {
     struct config_text path;
     struct config_text cmdline; // may be empty
-    uint32_t line;              // of the file, from 1
+    uint32_t line;              // of the file, from 1; 0: a module that the kernel asks for
     struct config_digest digest;
+    struct config_text blake2b; // the digest in hexadecimal, for a module that the kernel asks for
 };
 
 struct config {

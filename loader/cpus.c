@@ -3,11 +3,13 @@
 
 #include "common/acpi/madt.h"
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/x86/cpu.h"
 #include "common/x86/lapic.h"
 #include "common/x86/regs.h"
 #include "loader/acpi.h"
+#include "loader/apic.h"
 #include "loader/elf.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -53,6 +55,11 @@ static struct madt_cpus list(struct madt_cpu *cpus, uint64_t rsdp_phys) {
     return found;
 }
 
+// The record of the CPU that has this area.
+static struct slipway_cpu *record_of(const struct cpus *cpus, uint32_t area) {
+    return &cpus->records[area + (area >= cpus->boot)];
+}
+
 static void fill_records(struct cpus *cpus, const struct madt_cpu *found) {
     uint32_t own_id = lapic_id_by_cpuid();
     for (uint32_t i = 0; i < cpus->count; i++) {
@@ -64,23 +71,59 @@ static void fill_records(struct cpus *cpus, const struct madt_cpu *found) {
             cpus->boot = i;
     }
     cpus->records[cpus->boot].state = SLIPWAY_CPU_BOOT;
+    for (uint32_t i = 0; i < cpus_others(cpus); i++) {
+        uint64_t index = (uint64_t)(record_of(cpus, i) - cpus->records);
+        cpus->areas[i].released_at = NULL;
+        memcpy(cpus->areas[i].lints, found[index].lints, sizeof(found[index].lints));
+    }
+}
+
+// Where ACPI tells nothing no pin is known to be for NMIs.
+static void find_boot_lints(struct cpus *cpus, uint64_t rsdp_phys) {
+    struct madt_cpu own = {0};
+    struct madt_cpus found = {.cpus = &own, .capacity = 1};
+    struct acpi_memory memory = acpi_identity_memory();
+    if (madt_find_cpus(&memory, rsdp_phys, lapic_id_by_cpuid(), &found) == ACPI_OK)
+        memcpy(cpus->boot_lints, own.lints, sizeof(own.lints));
+}
+
+static uint32_t highest_id(const struct madt_cpu *found, uint32_t count) {
+    uint32_t highest = 0;
+    for (uint32_t i = 0; i < count; i++)
+        highest = (uint32_t)max_u64(highest, found[i].apic_id);
+    return highest;
+}
+
+// Other CPUs set their local APICs in the kernel's half, where nothing maps them. An x2APIC has no
+// page, but may become an xAPIC.
+static uint64_t find_apic_page(const struct cpus *cpus) {
+    struct lapic lapic;
+    bool is_used = cpus->state == MACHINE_LIMINE_STRICT && cpus_others(cpus) != 0;
+    return is_used && lapic_find(&lapic) ? lapic.page : 0;
 }
 
 EFI_STATUS cpus_alloc(struct cpus *cpus, const struct slipway_note_wishes *wishes,
-                      const struct cpu_features *features, uint64_t rsdp_phys) {
+                      const struct machine_wishes *machine, const struct cpu_features *features,
+                      uint64_t rsdp_phys, bool has_guards) {
     static struct madt_cpu found[CPUS_MAX];
-    *cpus = (struct cpus){.has_cet = features->cet};
+    *cpus = (struct cpus){.has_cet = features->cet, .state = machine->state};
+    if (cpus->state == MACHINE_LIMINE_STRICT)
+        find_boot_lints(cpus, rsdp_phys);
     if (!(wishes->flags & SLIPWAY_NOTE_CPUS))
         return EFI_SUCCESS;
     cpus->count = list(found, rsdp_phys).kept;
+    cpus->apic_page = find_apic_page(cpus);
+    EFI_STATUS status = apic_check_mode(machine->apic_mode, highest_id(found, cpus->count));
+    if (EFI_ERROR(status))
+        return status;
     uint64_t others = cpus_others(cpus);
-    uint64_t guard_bytes = wishes->flags & SLIPWAY_NOTE_DIRECT && others != 0 ? FRAME_BYTES : 0;
+    uint64_t guard_bytes = has_guards && others != 0 ? FRAME_BYTES : 0;
     uint64_t records_bytes = align_up(cpus->count * sizeof(*cpus->records), FRAME_BYTES);
     uint64_t areas_bytes = others * sizeof(*cpus->areas);
     uint64_t bytes =
         records_bytes + areas_bytes + guard_bytes + others * (wishes->stack_bytes + guard_bytes);
     uint64_t start;
-    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_CPUS, &start);
+    status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_CPUS, &start);
     if (EFI_ERROR(status))
         return log_fail(status, "%u CPUs: no room for %lu bytes (%s)", cpus->count, bytes,
                         log_status_text(status));
@@ -89,6 +132,13 @@ EFI_STATUS cpus_alloc(struct cpus *cpus, const struct slipway_note_wishes *wishe
     cpus->stacks_phys = start + records_bytes + areas_bytes + guard_bytes;
     fill_records(cpus, found);
     return EFI_SUCCESS;
+}
+
+void cpus_watch(const struct cpus *cpus, uint32_t index, uint64_t released_at, uint64_t argument) {
+    ASSERT(index < cpus->count && index != cpus->boot);
+    struct park_area *area = &cpus->areas[index - (index > cpus->boot)];
+    area->argument = argument;
+    __atomic_store_n(&area->released_at, (uint64_t *)(uintptr_t)released_at, __ATOMIC_RELEASE);
 }
 
 struct startup_target cpus_startup_target(uint64_t slide) {
@@ -101,11 +151,6 @@ static uint64_t to_direct(const struct cpus_start *start, const void *pointer) {
     return start->plan->hhdm_base + (uintptr_t)pointer;
 }
 
-// The record of the CPU that has this area.
-static struct slipway_cpu *record_of(const struct cpus *cpus, uint32_t area) {
-    return &cpus->records[area + (area >= cpus->boot)];
-}
-
 // First into park_wait, with the area as its argument.
 static void fill_area(const struct cpus_start *start, uint32_t index) {
     struct park_area *area = &start->cpus->areas[index];
@@ -115,12 +160,16 @@ static void fill_area(const struct cpus_start *start, uint32_t index) {
     area->apic_id = record->apic_id;
     area->record = (struct slipway_cpu *)(uintptr_t)to_direct(start, record);
     area->table = (struct park_table *)((uintptr_t)&table + slide);
+    if (area->released_at == NULL) {
+        area->released_at = (uint64_t *)(uintptr_t)to_direct(start, &record->entry);
+        area->argument = to_direct(start, record);
+    }
     area->tss = (struct trap_tss){.iomap_base = sizeof(area->tss)};
     for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
         area->tss.ist[i] = to_direct(start, area->fault_stacks[i]) + PARK_FAULT_STACK_BYTES;
-    trap_gdt_fill(&area->gdt, to_direct(start, &area->tss));
-    area->gdt_pointer =
-        (struct trap_table_pointer){sizeof(area->gdt) - 1, to_direct(start, &area->gdt)};
+    uint16_t gdt_limit =
+        enter_gdt_fill(&area->gdt, start->cpus->state, to_direct(start, &area->tss));
+    area->gdt_pointer = (struct trap_table_pointer){gdt_limit, to_direct(start, &area->gdt)};
     area->cpu = *start->boot;
     area->cpu.gdt = to_direct(start, &area->gdt_pointer);
     area->cpu.stack_top = record->stack_top;
@@ -135,6 +184,8 @@ static void fill_table(const struct cpus_start *start, bool has_lapic) {
         .area_count = cpus_others(start->cpus),
         .has_cet = start->cpus->has_cet,
         .apic_base = has_lapic ? cpu_rdmsr(MSR_APIC_BASE) : 0, // it may not be there
+        .apic_page = start->cpus->apic_page,
+        .state = start->cpus->state,
     };
     mtrr_read(&table.mtrrs);
     for (uint32_t i = 0; i < table.area_count; i++)

@@ -3,15 +3,19 @@
 
 #include "loader/firmware.h"
 
-static uint64_t table_phys(EFI_GUID guid, EFI_GUID older) {
-    void *table = firmware_table(&guid);
-    return (uintptr_t)(table != NULL ? table : firmware_table(&older));
+static uint64_t table_phys(EFI_GUID guid) {
+    return (uintptr_t)firmware_table(&guid);
 }
 
 void devices_find_tables(struct devices *devices) {
     *devices = (struct devices){.system_table_phys = (uintptr_t)ST};
-    devices->rsdp_phys = table_phys((EFI_GUID)ACPI_20_TABLE_GUID, (EFI_GUID)ACPI_TABLE_GUID);
-    devices->smbios_phys = table_phys((EFI_GUID)SMBIOS3_TABLE_GUID, (EFI_GUID)SMBIOS_TABLE_GUID);
+    devices->rsdp_phys = table_phys((EFI_GUID)ACPI_20_TABLE_GUID);
+    if (devices->rsdp_phys == 0)
+        devices->rsdp_phys = table_phys((EFI_GUID)ACPI_TABLE_GUID);
+    devices->smbios_32_phys = table_phys((EFI_GUID)SMBIOS_TABLE_GUID);
+    devices->smbios_64_phys = table_phys((EFI_GUID)SMBIOS3_TABLE_GUID);
+    devices->smbios_phys =
+        devices->smbios_64_phys != 0 ? devices->smbios_64_phys : devices->smbios_32_phys;
 }
 
 // Days from 1970-01-01 to a date of the proleptic Gregorian calendar: years begin in March, so that

@@ -7,7 +7,9 @@
 
 struct devices {
     uint64_t rsdp_phys;
-    uint64_t smbios_phys;
+    uint64_t smbios_phys;    // of the entry point: SMBIOS 3's, if there is that
+    uint64_t smbios_32_phys; // of each kind of entry point, 32-bit
+    uint64_t smbios_64_phys; // and 64-bit (SMBIOS 3)
     uint64_t system_table_phys;
     int64_t boot_time; // Unix seconds; 0: unknown
 };

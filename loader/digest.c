@@ -3,6 +3,7 @@
 
 #include "common/base/fmt.h"
 #include "common/base/mem.h"
+#include "common/hash/blake2b.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
 #include "loader/config_file.h"
@@ -18,9 +19,9 @@ void digest_begin(struct sha256 *hash) {
     sha256_begin_with(hash, has_instructions() ? sha256_ni_blocks : sha256_blocks);
 }
 
-// 64 digits, without the prefix of a number.
-static void print_digest(const struct sink *sink, const uint8_t digest[SHA256_BYTES]) {
-    for (unsigned i = 0; i < SHA256_BYTES; i++)
+// Two digits a byte, without the prefix of a number.
+static void print_digest(const struct sink *sink, const uint8_t *digest, unsigned bytes) {
+    for (unsigned i = 0; i < bytes; i++)
         fmt_print(sink, "%02x", digest[i]);
 }
 
@@ -39,9 +40,33 @@ EFI_STATUS digest_read_file(struct file *file, void *destination,
     char text[2 * 2 * SHA256_BYTES + sizeof(", not ")];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
-    print_digest(&sink, ret_digest);
+    print_digest(&sink, ret_digest, SHA256_BYTES);
     fmt_print(&sink, ", not ");
-    print_digest(&sink, wanted->bytes);
+    print_digest(&sink, wanted->bytes, SHA256_BYTES);
     return log_fail(EFI_SECURITY_VIOLATION, "%s: its SHA-256 is %s%s", file->name, text,
                     config_file_where("sha256", wanted->line));
+}
+
+// The digits may be capitals: all are ASCII.
+static bool is_same_text(const char *lower, struct config_text text) {
+    bool same = true;
+    for (uint64_t i = 0; i < text.bytes; i++)
+        same = same && lower[i] == (text.text[i] | 0x20);
+    return same;
+}
+
+EFI_STATUS digest_check_blake2b(const struct file *file, const void *contents,
+                                struct config_text wanted) {
+    uint8_t digest[BLAKE2B_BYTES];
+    char text[2 * BLAKE2B_BYTES + 1];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    if (wanted.bytes == 0)
+        return EFI_SUCCESS;
+    blake2b(contents, file->bytes, digest);
+    print_digest(&sink, digest, sizeof(digest));
+    if (is_same_text(text, wanted))
+        return EFI_SUCCESS;
+    return log_fail(EFI_SECURITY_VIOLATION, "%s: its BLAKE2b is %s, not %.*s%s", file->name, text,
+                    (int)wanted.bytes, wanted.text, file->where);
 }

@@ -15,3 +15,8 @@ void digest_begin(struct sha256 *hash);
 [[nodiscard]] EFI_STATUS digest_read_file(struct file *file, void *destination,
                                           const struct config_digest *wanted,
                                           uint8_t ret_digest[SHA256_BYTES]);
+
+// Whether the BLAKE2b of the contents, which lie at `contents`, is the one that `wanted` has in
+// hexadecimal, 128 digits; or `wanted` is empty. Another one is a recorded failure that names both.
+[[nodiscard]] EFI_STATUS digest_check_blake2b(const struct file *file, const void *contents,
+                                              struct config_text wanted);

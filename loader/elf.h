@@ -184,6 +184,7 @@ struct elf_image {
     // segments.
     uint32_t run_count;
     struct elf_run *runs;
+    bool relocates_all;     // by elf_rules
     uint64_t dynamic_virt;  // of PT_DYNAMIC, inside one segment's memory
     uint64_t dynamic_bytes; // 0: there is no PT_DYNAMIC
     // Whole pages that become read-only after relocation: the pages of PT_GNU_RELRO in which
@@ -217,6 +218,7 @@ struct elf_rules {
     uint64_t lowest;        // no segment lies below
     bool may_write_execute; // a segment may be writable and executable
     bool ignores_relro;     // pages of PT_GNU_RELRO stay writable
+    bool relocates_all;     // relocations may lie in segments that are not writable
     bool is_one_run;        // the image is contiguous in physical memory, and aligned as it asks
 };
 
@@ -281,7 +283,7 @@ void elf_write_memory(const struct elf_memory *memory, uint64_t virt, const void
 
 // Relocates the image that stands in `memory`, whose pieces hold every byte of every segment: file
 // bytes copied and the rest zero. All relocations are checked before the first is applied: on
-// failure the image is unchanged. Writes to writable segments only.
+// failure the image is unchanged. Writes to writable segments only, unless image->relocates_all.
 [[nodiscard]] enum elf_status elf_relocate(const struct elf_image *image,
                                            const struct elf_memory *memory,
                                            struct elf_error *ret_error);
@@ -321,6 +323,18 @@ struct elf_sections {
 elf_find_wishes(const struct elf_header_view *header, const struct elf_image *image,
                 const struct elf_memory *memory, const struct elf_reader *reader,
                 struct slipway_note_wishes *wishes, bool *found, struct elf_error *ret_error);
+
+// A section in memory, by its header, unchecked. 0 bytes: there is none.
+struct elf_section {
+    uint64_t virt; // link address
+    uint64_t bytes;
+};
+
+// Finds the first section with this name. Fails by ELF_ERR_READ alone.
+[[nodiscard]] enum elf_status elf_find_section(const struct elf_header_view *header,
+                                               const struct elf_reader *reader, const char *name,
+                                               struct elf_section *ret_section,
+                                               struct elf_error *ret_error);
 
 // What of the file SLIPWAY_NOTE_SYMBOLS brings. A part that the file does not have, or has
 // wrongly, has 0 bytes. Symbols without names are none. The contents are not looked at.

@@ -91,12 +91,15 @@ static enum elf_status fail_named(const struct elf_memory *memory,
     return elf_fail(ret_error, error);
 }
 
-static enum elf_status check_kind(const struct elf_memory *memory, const struct entries *entries,
-                                  const struct elf_dynamic *dynamic, struct elf_error *ret_error) {
+static enum elf_status check_kind(const struct elf_image *image, const struct elf_memory *memory,
+                                  const struct entries *entries, const struct elf_dynamic *dynamic,
+                                  struct elf_error *ret_error) {
+    bool has_text =
+        has(entries, ELF_DT_TEXTREL) || (entries->values[ELF_DT_FLAGS] & ELF_DF_TEXTREL) != 0;
     if (has(entries, ELF_DT_NEEDED))
         return fail_named(memory, dynamic, entries->values[ELF_DT_NEEDED],
                           (struct elf_error){.status = ELF_ERR_LIBRARY}, ret_error);
-    if (has(entries, ELF_DT_TEXTREL) || (entries->values[ELF_DT_FLAGS] & ELF_DF_TEXTREL) != 0)
+    if (has_text && !image->relocates_all)
         return ELF_FAIL(ret_error, ELF_ERR_TEXT_RELOCATIONS);
     if (entries->unknown_kind != 0)
         return ELF_FAIL(ret_error, ELF_ERR_RELOCATION_KIND, .a = entries->unknown_kind);
@@ -117,7 +120,7 @@ enum elf_status elf_read_dynamic(const struct elf_image *image, const struct elf
     struct elf_dynamic dynamic = {0};
     collect(image, memory, &entries);
     take_symbols(image, &entries, &dynamic);
-    enum elf_status status = check_kind(memory, &entries, &dynamic, ret_error);
+    enum elf_status status = check_kind(image, memory, &entries, &dynamic, ret_error);
     for (uint32_t i = 0; i < ELF_TABLES && status == ELF_OK; i++)
         status = take_table(image, &entries, &tables[i], &dynamic.tables[i], ret_error);
     if (status == ELF_OK)

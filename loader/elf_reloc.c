@@ -106,7 +106,7 @@ static enum elf_status check_target(struct relocator *self, uint64_t link, uint6
     const struct elf_segment *segment = elf_find_segment(self->image, target, TARGET_BYTES);
     if (segment == NULL)
         return FAIL_ENTRY(self, index, ELF_ERR_RELOCATION_TARGET, .a = link);
-    if (!segment->write)
+    if (!segment->write && !self->image->relocates_all)
         return FAIL_ENTRY(self, index, ELF_ERR_RELOCATION_READ_ONLY, .other = segment->phdr,
                           .a = link);
     uint64_t start = segment->virt;

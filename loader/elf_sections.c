@@ -104,3 +104,59 @@ enum elf_status elf_find_symbols(const struct elf_header_view *header,
     *ret_symbols = symbols;
     return ELF_OK;
 }
+
+// The offsets of a name in a table of names. A linker may have it at the end of longer ones, too.
+struct name_places {
+    uint32_t offsets[8];
+    uint32_t count;
+};
+
+static void find_name(const char *names, uint64_t bytes, const char *name,
+                      struct name_places *ret_places) {
+    const uint64_t length = strlen(name) + 1;
+    ret_places->count = 0;
+    for (uint64_t at = 0; length <= bytes && at <= bytes - length; at++) {
+        if (memcmp(names + at, name, length) == 0 &&
+            ret_places->count < ARRAY_LEN(ret_places->offsets))
+            ret_places->offsets[ret_places->count++] = (uint32_t)at;
+    }
+}
+
+static bool has_name(const struct elf64_shdr *section, const struct name_places *places) {
+    for (uint32_t i = 0; i < places->count; i++)
+        if (section->name == places->offsets[i])
+            return true;
+    return false;
+}
+
+// The headers are read twice: a part is valid until the next is read.
+enum elf_status elf_find_section(const struct elf_header_view *header,
+                                 const struct elf_reader *reader, const char *name,
+                                 struct elf_section *ret_section, struct elf_error *ret_error) {
+    struct elf_sections sections;
+    struct elf_range range;
+    struct name_places places = {.count = 0};
+    struct elf_section found = {0};
+    const void *part = NULL;
+    if (elf_find_sections(header, reader, &sections, ret_error) != ELF_OK ||
+        (sections.count != 0 &&
+         elf_read_part(reader, sections.headers, "section headers", &part, ret_error) != ELF_OK))
+        return ELF_ERR_READ;
+    if (sections.count != 0 &&
+        elf_section_range(reader, part, sections.names_index, ELF_SHT_STRTAB, &range)) {
+        if (elf_read_part(reader, range, "names of sections", &part, ret_error) != ELF_OK)
+            return ELF_ERR_READ;
+        find_name(part, range.bytes, name, &places);
+    }
+    if (places.count != 0 &&
+        elf_read_part(reader, sections.headers, "section headers", &part, ret_error) != ELF_OK)
+        return ELF_ERR_READ;
+    for (uint32_t i = sections.count; places.count != 0 && i-- != 0;) {
+        struct elf64_shdr section;
+        memcpy(&section, (const uint8_t *)part + (uint64_t)i * sizeof(section), sizeof(section));
+        if (has_name(&section, &places))
+            found = (struct elf_section){section.virt, section.bytes};
+    }
+    *ret_section = found;
+    return ELF_OK;
+}

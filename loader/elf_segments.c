@@ -409,6 +409,7 @@ enum elf_status elf_apply_rules(struct elf_image *image, const struct elf_rules 
     if (both != NULL)
         return ELF_FAIL(ret_error, ELF_ERR_WRITE_EXECUTE, .index = both->phdr,
                         .a = both->virt - image->slide, .b = segment_end(both) - image->slide);
+    image->relocates_all = rules->relocates_all;
     if (rules->ignores_relro && image->relro_start != image->relro_end) {
         image->relro_start = image->relro_end = 0;
         list_runs(image);

@@ -57,6 +57,7 @@ enter_loaded:
         movq    ENTER_CR0(%rdi), %rax
         movq    %rax, %cr0
         movq    ENTER_CR4(%rdi), %rax
+        orl     $CR4_OSFXSR, %eax       # until clear_memory and LDMXCSR are done
         movq    %rax, %cr4
         jmp     enter_kernel_half
 enter_switch_end:
@@ -67,6 +68,9 @@ enter_kernel_half:
         movq    %rdi, %rbx
         movq    ENTER_IDT(%rbx), %rsi
         movq    ENTER_GDT(%rbx), %rdi
+        movzwl  ENTER_SELECTORS+SELECTORS_CODE(%rbx), %edx
+        movzwl  ENTER_SELECTORS+SELECTORS_DATA(%rbx), %ecx
+        movzwl  ENTER_SELECTORS+SELECTORS_TASK(%rbx), %r8d
         call    trap_load               # clears the bases of FS and GS, too (SDM 3A 3.4.4)
 
         # Through the kernel's own mappings, which are write-combining; a fault here is reported. From here on
@@ -88,6 +92,8 @@ enter_kernel_half:
         movq    %rax, %dr7
         fninit
         ldmxcsr initial_mxcsr(%rip)
+        movq    ENTER_CR4(%rbx), %rax
+        movq    %rax, %cr4
         movq    %rbx, %rdi
 
 # void enter_jump(const struct enter_cpu *cpu)

@@ -13,6 +13,7 @@
 
 enum {
     FAULT_STACK_BYTES = 8192,
+    VECTOR_PAGE_FAULT = 14,
     PIC_MASTER_MASK = 0x21,
     PIC_SLAVE_MASK = 0xA1,
 };
@@ -24,7 +25,7 @@ extern const char _etext[];
 
 // All of this is used in the kernel half, at its address there. The first three and the stacks the
 // CPU itself finds, at addresses that it is told: in the direct map, if the kernel wishes.
-static struct trap_gdt gdt;
+static union enter_gdt gdt;
 static struct trap_tss tss;
 static struct trap_gate idt[TRAP_VECTORS];
 static struct trap_table_pointer gdt_pointer;
@@ -36,6 +37,7 @@ static struct {
     struct enter_cpu cpu; // for enter.S; the rest is for the report of a fault
     struct vmem space;
     struct vmem_ops ops; // of space
+    enum machine_state state;
     uint64_t hhdm_base;
     uint64_t hhdm_end;
     struct slipway_framebuffer screen;
@@ -56,13 +58,14 @@ EFI_STATUS enter_own_image(struct plan_loader_image *ret_image) {
     return EFI_SUCCESS;
 }
 
-static enum vmem_status map_at_itself(struct vmem *space, uint64_t page) {
+static enum vmem_status map_at_itself(struct vmem *space, uint64_t page, unsigned rights,
+                                      enum vmem_cache cache) {
     const struct vmem_mapping mapping = {
         .virt = vaddr(page),
         .phys = paddr(page),
         .bytes = FRAME_BYTES,
-        .rights = VMEM_READ | VMEM_EXECUTE,
-        .cache = VMEM_CACHE_WB,
+        .rights = VMEM_READ | rights,
+        .cache = cache,
         .largest = VMEM_4K,
     };
     struct vmem_flush flush;
@@ -76,17 +79,19 @@ struct enter_tables enter_find_tables(void) {
     return (struct enter_tables){(uintptr_t)&gdt, (uintptr_t)&tss, (uintptr_t)idt};
 }
 
-enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup, void *context,
-                                     struct vmem *ret_crossing) {
+enum vmem_status enter_make_crossing(struct vmem *space, const struct enter_pages *pages,
+                                     void *context, struct vmem *ret_crossing) {
+    uint64_t own_code = align_down((uintptr_t)enter_switch_start, FRAME_BYTES);
     void *own = space->context;
     space->context = context; // a clone allocates by the context of its source
     enum vmem_status status = vmem_clone(space, ret_crossing);
     space->context = own;
     if (status == VMEM_OK)
-        status =
-            map_at_itself(ret_crossing, align_down((uintptr_t)enter_switch_start, FRAME_BYTES));
-    if (status == VMEM_OK && startup != 0)
-        status = map_at_itself(ret_crossing, startup);
+        status = map_at_itself(ret_crossing, own_code, VMEM_EXECUTE, VMEM_CACHE_WB);
+    if (status == VMEM_OK && pages->startup != 0)
+        status = map_at_itself(ret_crossing, pages->startup, VMEM_EXECUTE, VMEM_CACHE_WB);
+    if (status == VMEM_OK && pages->apic != 0)
+        status = map_at_itself(ret_crossing, pages->apic, VMEM_WRITE, VMEM_CACHE_UC);
     return status;
 }
 
@@ -103,9 +108,32 @@ static uint64_t *fault_table_pointer(void *context, paddr_t table) {
 // mixed with this one.
 static unsigned reports_begun;
 
+// For a kernel that relies on rights which its protocol promises: whether the loader's tables give
+// less here is told by the tables themselves. It may have put others in their place, or its own
+// rights into them.
+static void report_stricter_rights(const struct sink *sink, const struct trap_frame *frame) {
+    struct vmem_translation translation;
+    uint64_t address = cpu_read_cr2();
+    if (kernel_half.state == MACHINE_SLIPWAY || frame->vector != VECTOR_PAGE_FAULT ||
+        kernel_half.space.root.value != kernel_half.cpu.root || address < kernel_half.hhdm_base ||
+        address >= kernel_half.hhdm_end ||
+        vmem_translate(&kernel_half.space, vaddr(address), &translation) != VMEM_OK ||
+        translation.phys.value != address - kernel_half.hhdm_base)
+        return;
+    if ((frame->error & PF_FETCH) && !(translation.rights & VMEM_EXECUTE))
+        fmt_print(
+            sink,
+            "slipway: the direct map is not executable here: strict = off in slipway.conf allows it\n");
+    else if ((frame->error & PF_WRITE) && !(translation.rights & VMEM_WRITE))
+        fmt_print(
+            sink,
+            "slipway: the kernel's read-only pages are so in the direct map, too: strict = off in slipway.conf allows writes there\n");
+}
+
 static void report(const struct sink *sink, const struct trap_frame *frame) {
     fmt_print(sink, "\nslipway: fault before the kernel has its own IDT\n");
     trap_report(sink, frame, &kernel_half.space);
+    report_stricter_rights(sink, frame);
     fmt_print(sink, "slipway: stopped\n");
 }
 
@@ -148,14 +176,17 @@ static void prepare_descriptors(const struct enter_target *target, uint64_t slid
     tss = (struct trap_tss){.iomap_base = sizeof(tss)};
     for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
         tss.ist[i] = in_kernel_half(fault_stacks[i], to_tables) + FAULT_STACK_BYTES;
-    trap_gdt_fill(&gdt, in_kernel_half(&tss, to_tables));
-    trap_idt_fill(idt, in_kernel_half(trap_stubs, slide));
-    gdt_pointer = (struct trap_table_pointer){sizeof(gdt) - 1, in_kernel_half(&gdt, to_tables)};
+    uint16_t gdt_limit = enter_gdt_fill(&gdt, target->state, in_kernel_half(&tss, to_tables));
+    trap_idt_fill(idt, in_kernel_half(trap_stubs, slide), enter_selectors_of(target->state).code);
+    gdt_pointer = (struct trap_table_pointer){gdt_limit, in_kernel_half(&gdt, to_tables)};
     idt_pointer = (struct trap_table_pointer){sizeof(idt) - 1, in_kernel_half(idt, to_tables)};
+    if (target->state == MACHINE_LIMINE_STRICT)
+        idt_pointer = (struct trap_table_pointer){0, 0};
 }
 
 static void prepare_traps(const struct enter_target *target, uint64_t slide) {
     prepare_descriptors(target, slide);
+    kernel_half.state = target->state;
     kernel_half.hhdm_base = target->hhdm_base;
     kernel_half.hhdm_end = target->hhdm_end;
     kernel_half.screen = (struct slipway_framebuffer){0}; // without a width there is none
@@ -177,6 +208,11 @@ struct startup_target enter_startup_target(uint64_t slide) {
                                    in_kernel_half(&kernel_half.cpu, slide)};
 }
 
+static uint64_t cr0_of(enum machine_state state) {
+    uint64_t always = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
+    return state == MACHINE_SLIPWAY ? always | CR0_MP | CR0_NE : always;
+}
+
 static uint64_t cr4_of(struct cpu_features features, unsigned levels) {
     return CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.mce ? CR4_MCE : 0) |
            (features.smep ? CR4_SMEP : 0) | (features.smap ? CR4_SMAP : 0) |
@@ -195,6 +231,7 @@ static void list_clears(const struct enter_target *target, struct enter_clear *r
 }
 
 const struct enter_cpu *enter_prepare(const struct enter_target *target) {
+    ASSERT(target->state == MACHINE_SLIPWAY || target->is_direct);
     uint64_t slide = enter_slide(target->loader_virt);
     cpu_interrupts_off();
     cpu_out8(PIC_MASTER_MASK, 0xff);
@@ -202,13 +239,14 @@ const struct enter_cpu *enter_prepare(const struct enter_target *target) {
     if (target->features.cet) // a kernel that turns CET on starts from nothing
         cpu_wrmsr(MSR_S_CET, 0);
     prepare_traps(target, slide);
-    uint64_t cr4 = cr4_of(target->features, target->space->levels);
+    unsigned levels = target->space->levels;
+    uint64_t limine_cr4 = CR4_PAE | (levels == 5 ? CR4_LA57 : 0);
     kernel_half.cpu = (struct enter_cpu){
         .crossing_root = target->crossing->root.value,
         .root = target->space->root.value,
         .slide = slide,
-        .cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG,
-        .cr4 = cr4,
+        .cr0 = cr0_of(target->state),
+        .cr4 = target->state == MACHINE_SLIPWAY ? cr4_of(target->features, levels) : limine_cr4,
         .efer = EFER_LME | EFER_LMA | EFER_NXE,
         .pat = SLIPWAY_PAT,
         .gdt = in_kernel_half(&gdt_pointer, slide),
@@ -219,6 +257,7 @@ const struct enter_cpu *enter_prepare(const struct enter_target *target) {
         .startup = target->startup == 0 ? 0 : startup_boot_entry(target->startup),
         .crossing_cr4 = cr4_of(target->features, target->features.paging_levels) &
                         ~(uint64_t)(CR4_PGE | CR4_SMEP | CR4_SMAP),
+        .selectors = enter_selectors_of(target->state),
     };
     if (target->clears_screens)
         list_clears(target, kernel_half.cpu.clears);

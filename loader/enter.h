@@ -9,6 +9,7 @@
 #include "common/vmem/vmem.h"
 #include "common/x86/features.h"
 #include "loader/enter_cpu.h"
+#include "loader/machine_state.h"
 #include "loader/plan.h"
 #include "loader/startup.h"
 
@@ -18,18 +19,29 @@
 #include <stdint.h>
 
 // Tables that the crossing's address space needs at most: a root, and one of each lower level for
-// the page of the switching code and for the startup page.
-enum { ENTER_CROSSING_TABLES = 5, ENTER_CROSSING_TABLES_WITH_STARTUP = 9 };
+// the page of the switching code, for the startup page, and for the page of the local APICs.
+enum {
+    ENTER_CROSSING_TABLES = 5,
+    ENTER_CROSSING_TABLES_WITH_STARTUP = 9,
+    ENTER_CROSSING_TABLES_WITH_APIC = 13, // and the startup page
+};
 
 // Finds the loader's image as the firmware placed it. Failures are recorded.
 [[nodiscard]] EFI_STATUS enter_own_image(struct plan_loader_image *ret_image);
 
+// What the crossing maps one to one besides the page of the switching code, by physical addresses.
+// 0: not that.
+struct enter_pages {
+    uint64_t startup; // the startup page: to be read and executed
+    uint64_t apic;    // the local APICs' page: to be read and written, uncached
+};
+
 // Makes *ret_crossing: the upper half of `space`, and one to one the page of the switching code and
-// the startup page at the physical address `startup`, unless that is 0. Its tables come from
-// `context`, for the ops of `space`, the root first. It is a clone (vmem_clone): from now on
-// neither structure may move.
-[[nodiscard]] enum vmem_status enter_make_crossing(struct vmem *space, uint64_t startup,
-                                                   void *context, struct vmem *ret_crossing);
+// those of `pages`. Its tables come from `context`, for the ops of `space`, the root first. It is a
+// clone (vmem_clone): from now on neither structure may move.
+[[nodiscard]] enum vmem_status enter_make_crossing(struct vmem *space,
+                                                   const struct enter_pages *pages, void *context,
+                                                   struct vmem *ret_crossing);
 
 // From the loader's image to its place in the kernel's half, which is `loader_virt`.
 uint64_t enter_slide(uint64_t loader_virt);
@@ -46,6 +58,7 @@ struct enter_tables {
 struct enter_tables enter_find_tables(void);
 
 struct enter_target {
+    enum machine_state state; // MACHINE_LIMINE...: is_direct is set
     const struct vmem *space;
     const struct vmem *crossing;
     struct cpu_features features;
@@ -60,7 +73,7 @@ struct enter_target {
     uint64_t loader_virt; // where the loader's image is mapped in `space`
     bool is_direct;       // GDT, TSS, IDT and the stacks of faults are used in the direct map
     uint64_t stack_top;
-    uint64_t boot_info; // direct-map address
+    uint64_t boot_info; // direct-map address; 0 in RDI for a kernel that gets none
     uint64_t entry;
 };
 
@@ -68,6 +81,6 @@ struct enter_target {
 // is ready. Returns the registers with which the kernel will be entered.
 const struct enter_cpu *enter_prepare(const struct enter_target *target);
 
-// After enter_prepare: control registers, PAT, tables, GDT, TSS, IDT and registers as
-// common/boot/slipway_boot.h says, and the jump.
+// After enter_prepare: control registers, PAT, tables, GDT, TSS, IDT and registers as the state of
+// the target says, and the jump.
 [[gnu::noreturn]] void enter_kernel(void);

@@ -16,13 +16,21 @@
 #define ENTER_ENTRY         88
 #define ENTER_STARTUP       96
 #define ENTER_CROSSING_CR4  104
-#define ENTER_CLEARS        112
+#define ENTER_SELECTORS     112
+#define ENTER_CLEARS        120
 
-#define ENTER_BYTES 240
+#define ENTER_BYTES 248
+
+/* Offsets in struct enter_selectors. */
+#define SELECTORS_CODE 0
+#define SELECTORS_DATA 2
+#define SELECTORS_TASK 4
 
 #define ENTER_CLEARS_MAX 7 // of all framebuffers
 
 #ifndef __ASSEMBLER__
+#include "loader/enter_gdt.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,10 +51,12 @@ struct enter_cpu {
     uint64_t gdt; // kernel-half addresses of the operands of LGDT and LIDT
     uint64_t idt;
     uint64_t stack_top;
-    uint64_t boot_info; // the argument of `entry`
+    uint64_t boot_info; // the argument of `entry`, which may be another: see enter_target
     uint64_t entry;
     uint64_t startup;      // where the boot CPU enters the startup page; 0: it does not
     uint64_t crossing_cr4; // without PGE, SMEP and SMAP, and with the firmware's LA57
+    struct enter_selectors selectors;
+    uint16_t unused;
     struct enter_clear clears[ENTER_CLEARS_MAX + 1]; // behind the last is one of 0 bytes
 };
 
@@ -67,7 +77,12 @@ ENTER_READS(boot_info, ENTER_BOOT_INFO);
 ENTER_READS(entry, ENTER_ENTRY);
 ENTER_READS(startup, ENTER_STARTUP);
 ENTER_READS(crossing_cr4, ENTER_CROSSING_CR4);
+ENTER_READS(selectors, ENTER_SELECTORS);
 ENTER_READS(clears, ENTER_CLEARS);
+_Static_assert(offsetof(struct enter_selectors, code) == SELECTORS_CODE &&
+                   offsetof(struct enter_selectors, data) == SELECTORS_DATA &&
+                   offsetof(struct enter_selectors, task) == SELECTORS_TASK,
+               "enter.S reads them there");
 _Static_assert(sizeof(struct enter_cpu) == ENTER_BYTES, "others count on it");
 
 // The page of this code runs one to one while CR3 changes.

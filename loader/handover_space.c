@@ -9,6 +9,7 @@
 #include "loader/enter.h"
 #include "loader/firmware_tables.h"
 #include "loader/log.h"
+#include "loader/protocol/limine.h"
 #include "loader/wishes.h"
 
 enum {
@@ -31,7 +32,7 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
                        struct info_capacity *ret_capacity) {
     uint64_t descriptors;
     uint64_t stride;
-    *space = (struct space){.features = cpu_find_features()};
+    *space = (struct space){.machine = kernel->machine, .features = cpu_find_features()};
     space->map.limit = address_limit(space->features.paging);
     space->plan.rules = kernel->rules;
     space->plan.is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0;
@@ -44,13 +45,16 @@ EFI_STATUS space_begin(struct space *space, const struct config *config,
         return log_fail(EFI_UNSUPPORTED,
                         "memory encryption (SEV or TDX) is on, which is not supported");
     EFI_STATUS status =
-        wishes_choose_levels(&kernel->wishes, config, &space->features, &space->levels);
+        kernel->protocol == CONFIG_PROTOCOL_LIMINE
+            ? limine_choose_paging(kernel, config, &space->features, &space->levels)
+            : wishes_choose_levels(&kernel->wishes, config, &space->features, &space->levels);
     if (EFI_ERROR(status))
         return status;
     status = enter_own_image(&space->plan.loader);
     if (EFI_ERROR(status))
         return status;
-    status = cpus_alloc(&space->cpus, &kernel->wishes, &space->features, devices->rsdp_phys);
+    status = cpus_alloc(&space->cpus, &kernel->wishes, &kernel->machine, &space->features,
+                        devices->rsdp_phys, plan_has_guards(&space->plan));
     if (EFI_ERROR(status))
         return status;
     space->plan.other_cpus = cpus_others(&space->cpus);
@@ -103,7 +107,7 @@ static EFI_STATUS alloc_scratch(struct space *space) {
 
 // In the direct map with a guard frame below and above.
 static EFI_STATUS alloc_stack(struct space *space) {
-    uint64_t guard_bytes = space->plan.is_direct ? FRAME_BYTES : 0;
+    uint64_t guard_bytes = plan_has_guards(&space->plan) ? FRAME_BYTES : 0;
     uint64_t bytes = guard_bytes + space->plan.stack_bytes + guard_bytes;
     uint64_t start;
     EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_STACK, &start);
@@ -132,7 +136,8 @@ static void write_startup(const struct space *space) {
 // One run: the startup page and, since its code loads CR3 before long mode, the tables of the
 // crossing.
 static EFI_STATUS alloc_startup(struct space *space) {
-    const uint64_t tables = ENTER_CROSSING_TABLES_WITH_STARTUP;
+    const uint64_t tables = space->cpus.apic_page == 0 ? ENTER_CROSSING_TABLES_WITH_STARTUP
+                                                       : ENTER_CROSSING_TABLES_WITH_APIC;
     const uint64_t bytes = (1 + tables) * FRAME_BYTES;
     bool has_others = space->plan.other_cpus != 0;
     uint64_t start;
@@ -339,6 +344,7 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
 // ---- Build
 
 EFI_STATUS space_build(struct space *space) {
+    const struct enter_pages pages = {space->startup, space->cpus.apic_page};
     uint64_t index;
     memcpy(space->info->mappings, space->next_mappings,
            space->next_count * sizeof(*space->next_mappings));
@@ -354,8 +360,7 @@ EFI_STATUS space_build(struct space *space) {
     if (status != VMEM_OK)
         return fail_mapping("map", &space->info->mappings[index], status);
     space->crossing_pool.used = 0;
-    status =
-        enter_make_crossing(&space->vmem, space->startup, &space->crossing_pool, &space->crossing);
+    status = enter_make_crossing(&space->vmem, &pages, &space->crossing_pool, &space->crossing);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables of the crossing: %s",
                         vmem_status_text(status));

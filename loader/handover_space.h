@@ -26,13 +26,14 @@
 enum {
     // Ranges of RAM that appears too late to be mapped, and as many that are not write-back.
     SPACE_DEMOTED_MAX = 16,
-    // Ranges of boot_info beyond those allocated so far: boot_info, scratch memory, the stack, the
-    // startup page, the tables, which make two, and the list of ranges if it moves; the loader's
-    // image; and demoted RAM. Guards make more.
-    SPACE_RANGES_MORE = 8 + 2 * SPACE_DEMOTED_MAX,
+    // Ranges of boot_info beyond those allocated so far: boot_info, responses, scratch memory, the
+    // stack, the startup page, the tables, which make two, and the list of ranges if it moves; the
+    // loader's image; and demoted RAM. Guards make more.
+    SPACE_RANGES_MORE = 9 + 2 * SPACE_DEMOTED_MAX,
 };
 
 struct space {
+    struct machine_wishes machine;
     struct cpu_features features;
     unsigned levels; // of the kernel's tables
     struct vmem vmem;

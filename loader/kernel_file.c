@@ -12,6 +12,8 @@
 #include "loader/log.h"
 #include "loader/memory_map.h"
 #include "loader/plan.h"
+#include "loader/protocol/limine.h"
+#include "loader/protocol/limine_rules.h"
 #include "loader/room.h"
 
 enum {
@@ -289,36 +291,75 @@ static EFI_STATUS check_origin(const struct file *file, const struct kernel *ker
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS load(struct file *file, struct kernel *kernel) {
-    static const struct elf_rules slipway_rules = {0};
-    kernel->file_bytes = file->bytes;
-    EFI_STATUS status = parse(file, kernel);
-    if (EFI_ERROR(status))
-        return status;
-    status = alloc_image(file, kernel);
-    if (EFI_ERROR(status))
-        return status;
+static EFI_STATUS relocate(const struct file *file, const struct kernel *kernel) {
     struct elf_error error;
     const struct elf_memory memory = memory_of(kernel);
-    status = place(file, kernel);
-    if (!EFI_ERROR(status))
-        status = kernel_find_wishes(file, &memory, kernel);
-    if (!EFI_ERROR(status))
-        status = check_rules(file, kernel, &slipway_rules);
-    if (!EFI_ERROR(status) && !kernel->has_note)
-        status = check_origin(file, kernel);
-    if (!EFI_ERROR(status))
-        status = kernel_read_symbols(file, kernel);
-    if (EFI_ERROR(status))
-        return status;
     if (elf_relocate(&kernel->elf, &memory, &error) != ELF_OK)
         return kernel_refuse(file, &error, NULL);
     return EFI_SUCCESS;
 }
 
+// A kernel of the loader's own protocol, or one without wishes of any protocol.
+static EFI_STATUS finish_slipway(struct file *file, struct kernel *kernel) {
+    static const struct elf_rules rules = {0};
+    EFI_STATUS status = check_rules(file, kernel, &rules);
+    if (!EFI_ERROR(status) && !kernel->has_note)
+        status = check_origin(file, kernel);
+    if (!EFI_ERROR(status))
+        status = kernel_read_symbols(file, kernel);
+    return EFI_ERROR(status) ? status : relocate(file, kernel);
+}
+
+// Requests hold addresses: they are read after relocation.
+static EFI_STATUS finish_limine(struct file *file, const struct config *config,
+                                struct kernel *kernel) {
+    EFI_STATUS status = check_rules(file, kernel, &limine_elf_rules);
+    if (!EFI_ERROR(status))
+        status = relocate(file, kernel);
+    return EFI_ERROR(status) ? status : limine_read_kernel(file, config, kernel);
+}
+
+// By the config, else by what is in the image: the note of the loader's own protocol goes first.
+static EFI_STATUS choose_protocol(const struct file *file, const struct config *config,
+                                  struct kernel *kernel) {
+    uint64_t virt;
+    const struct elf_memory memory = memory_of(kernel);
+    kernel->protocol = config->protocol;
+    if (config->protocol == CONFIG_PROTOCOL_SLIPWAY || kernel->has_note) {
+        kernel->protocol = CONFIG_PROTOCOL_SLIPWAY;
+        return EFI_SUCCESS;
+    }
+    bool has_requests = limine_has_requests(&kernel->elf, &memory, &virt);
+    kernel->protocol = has_requests ? CONFIG_PROTOCOL_LIMINE : CONFIG_PROTOCOL_SLIPWAY;
+    if (config->protocol == CONFIG_PROTOCOL_LIMINE && !has_requests)
+        return log_fail(EFI_LOAD_ERROR,
+                        "%s: has no request of the Limine protocol (protocol = limine)",
+                        file->name);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS load(struct file *file, const struct config *config, struct kernel *kernel) {
+    kernel->file_bytes = file->bytes;
+    EFI_STATUS status = parse(file, kernel);
+    if (!EFI_ERROR(status))
+        status = alloc_image(file, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    const struct elf_memory memory = memory_of(kernel);
+    status = place(file, kernel);
+    if (!EFI_ERROR(status) && config->protocol != CONFIG_PROTOCOL_LIMINE)
+        status = kernel_find_wishes(file, &memory, kernel);
+    if (!EFI_ERROR(status))
+        status = choose_protocol(file, config, kernel);
+    if (EFI_ERROR(status))
+        return status;
+    return kernel->protocol == CONFIG_PROTOCOL_LIMINE ? finish_limine(file, config, kernel)
+                                                      : finish_slipway(file, kernel);
+}
+
 // Not all of a file becomes part of the image. So with a digest it is read as a whole, and the
 // kernel comes from these bytes, which nothing can exchange after they were checked.
-static EFI_STATUS load_checked(struct file *file, const struct config_digest *wanted,
+static EFI_STATUS load_checked(struct file *file, const struct config *config,
                                struct kernel *kernel) {
     uint64_t phys;
     EFI_STATUS status =
@@ -326,12 +367,12 @@ static EFI_STATUS load_checked(struct file *file, const struct config_digest *wa
     if (EFI_ERROR(status))
         return log_fail(status, "%s: no room for its %lu bytes, which are to be checked (%s)",
                         file->name, file->bytes, log_status_text(status));
-    status = digest_read_file(file, firmware_pointer(phys), wanted, kernel->digest);
+    status = digest_read_file(file, firmware_pointer(phys), &config->kernel_digest, kernel->digest);
     if (EFI_ERROR(status))
         return status;
     kernel->has_digest = true;
     file->contents = firmware_pointer(phys);
-    status = load(file, kernel);
+    status = load(file, config, kernel);
     firmware_free_pages(phys);
     return status;
 }
@@ -345,9 +386,8 @@ EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel) {
     if (EFI_ERROR(status))
         return status;
     *ret_kernel = (struct kernel){0};
-    status = config->kernel_digest.line != 0
-                 ? load_checked(&file, &config->kernel_digest, ret_kernel)
-                 : load(&file, ret_kernel);
+    status = config->kernel_digest.line != 0 ? load_checked(&file, config, ret_kernel)
+                                             : load(&file, config, ret_kernel);
     file_close(&file);
     return status;
 }

@@ -5,6 +5,8 @@
 #include "loader/config.h"
 #include "loader/elf.h"
 #include "loader/file.h"
+#include "loader/machine_state.h"
+#include "loader/protocol/limine_requests.h"
 
 #include <efi.h>
 
@@ -28,11 +30,14 @@ struct kernel_symbols {
 };
 
 struct kernel {
+    enum config_protocol protocol; // CONFIG_PROTOCOL_SLIPWAY or CONFIG_PROTOCOL_LIMINE
     struct elf_header_view header;
     struct elf_image elf;              // its lists stay until the kernel runs
     struct slipway_note_wishes wishes; // the kernel's, or defaults
     bool has_note;                     // the kernel has wishes
     struct space_rules rules;          // of its protocol; not Slipway's: it wishes NOTE_DIRECT
+    struct machine_wishes machine;     // by its protocol
+    struct limine_requests limine;     // of CONFIG_PROTOCOL_LIMINE
     // Where the image stands, whole: the same pieces by address and, while the firmware's identity
     // mapping is in force, by pointer. Neighbours in the image rise in memory.
     struct slipway_piece pieces[KERNEL_PIECES_MAX];
@@ -40,6 +45,7 @@ struct kernel {
     uint32_t piece_count;
     uint64_t file_bytes;
     struct kernel_symbols symbols;
+    struct kernel_part whole_file; // frame aligned; for a Limine kernel that asks for it
     bool has_digest;
     uint8_t digest[32]; // of the file
 };

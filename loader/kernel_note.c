@@ -69,6 +69,14 @@ EFI_STATUS kernel_find_wishes(struct file *file, const struct elf_memory *memory
     return end_reading(&reader, status, &error);
 }
 
+EFI_STATUS kernel_find_section(struct file *file, const struct kernel *kernel, const char *name,
+                               struct elf_section *ret_section) {
+    struct elf_error error;
+    const struct elf_reader reader = begin_reading(file);
+    enum elf_status status = elf_find_section(&kernel->header, &reader, name, ret_section, &error);
+    return end_reading(&reader, status, &error);
+}
+
 // A table of names is one only if a NUL ends it.
 static bool is_sound(const struct kernel_part *names) {
     const char *bytes = firmware_pointer(names->phys);

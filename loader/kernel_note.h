@@ -15,3 +15,8 @@
 // SLIPWAY_RANGE_SYMBOLS: kernel->symbols. Parts that the file does not have are in the log.
 // Failures are recorded.
 [[nodiscard]] EFI_STATUS kernel_read_symbols(struct file *file, struct kernel *kernel);
+
+// Finds the section of this name by the file's section headers, as elf_find_section does. Failures
+// are recorded.
+[[nodiscard]] EFI_STATUS kernel_find_section(struct file *file, const struct kernel *kernel,
+                                             const char *name, struct elf_section *ret_section);

@@ -20,6 +20,8 @@
 #include "loader/progress.h"
 #include "loader/protocol/efi.h"
 #include "loader/protocol/image.h"
+#include "loader/protocol/limine.h"
+#include "loader/protocol/limine_responses.h"
 #include "loader/protocol/protocol.h"
 #include "loader/quiet.h"
 #include "loader/timeline.h"
@@ -36,6 +38,7 @@ static struct tpm_log tpm_log;
 static const struct info_known known = {&config, &kernel, &devices, &displays, &source, &tpm_log};
 static struct space space;
 static struct info info;
+static struct limine_room limine_room; // of a Limine kernel
 
 static void start(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system);
 static EFI_STATUS boot(void);
@@ -162,10 +165,17 @@ static EFI_STATUS read_kernel(void) {
     return EFI_SUCCESS;
 }
 
+static bool is_limine(void) {
+    return kernel.protocol == CONFIG_PROTOCOL_LIMINE;
+}
+
 static EFI_STATUS read_modules(void) {
     uint64_t bytes;
+    EFI_STATUS status = limine_list_modules(&kernel, &config);
+    if (EFI_ERROR(status))
+        return status;
     timeline_begin("modules");
-    EFI_STATUS status = modules_load(&config, &bytes);
+    status = modules_load(&config, &bytes);
     timeline_end(bytes);
     if (EFI_ERROR(status))
         return status;
@@ -200,7 +210,9 @@ static EFI_STATUS make_boot_info(void) {
     EFI_STATUS status = space_begin(&space, &config, &kernel, &devices, &capacity);
     if (EFI_ERROR(status))
         return status;
-    return info_make(&info, &capacity, &known);
+    if (is_limine())
+        status = limine_make_room(&capacity, &known, &space.cpus, &limine_room);
+    return EFI_ERROR(status) ? status : info_make(&info, &capacity, &known);
 }
 
 static EFI_STATUS build_tables(void) {
@@ -251,6 +263,7 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
     };
     info_finish(&info, &facts);
     const struct enter_target target = {
+        .state = space.machine.state,
         .space = &space.vmem,
         .crossing = &space.crossing,
         .features = space.features,
@@ -264,10 +277,14 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .loader_virt = plan_loader_virt(&space.plan),
         .is_direct = space.plan.is_direct,
         .stack_top = info.head->stack_top,
-        .boot_info = info_address(&info),
+        .boot_info = is_limine() ? 0 : info_address(&info),
         .entry = kernel.elf.entry,
     };
+    if (is_limine())
+        limine_watch(&limine_room, &space.cpus, info.head->hhdm_base);
     start_cpus(enter_prepare(&target));
     info_close(&info);
+    if (is_limine() && EFI_ERROR(limine_finish(&limine_room, &known, &info)))
+        exit_stop(&space);
     enter_kernel();
 }

@@ -57,11 +57,14 @@ static EFI_STATUS alloc_module(const struct file *file, struct module *module) {
 static EFI_STATUS load_module(const struct config *config, struct module *module) {
     static struct file file;
     const struct config_module *named = module->config;
-    const char *where = config_file_where("module", named->line);
+    const char *where = named->line == 0 ? " (which the kernel asks for)"
+                                         : config_file_where("module", named->line);
     EFI_STATUS status = file_open(&file, named->path, where);
     if (status == EFI_NOT_FOUND)
         return log_fail(status, "%s: not found%s%s", file.name, where,
-                        named->cmdline.bytes == 0 ? "" : "; a path with blanks wants quotes");
+                        named->line == 0 || named->cmdline.bytes == 0
+                            ? ""
+                            : "; a path with blanks wants quotes");
     if (EFI_ERROR(status))
         return status;
     module->bytes = file.bytes;
@@ -72,6 +75,8 @@ static EFI_STATUS load_module(const struct config *config, struct module *module
                      ? digest_read_file(&file, firmware_pointer(module->phys), &named->digest,
                                         module->digest)
                      : file_read(&file, 0, firmware_pointer(module->phys), file.bytes);
+    if (!EFI_ERROR(status))
+        status = digest_check_blake2b(&file, firmware_pointer(module->phys), named->blake2b);
     file_close(&file);
     return status;
 }

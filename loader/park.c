@@ -3,20 +3,26 @@
 #include "loader/park.h"
 
 #include "common/x86/cpu.h"
+#include "common/x86/lapic.h"
 #include "common/x86/regs.h"
+#include "loader/apic.h"
 
 // INIT leaves the mode as it was (SDM 3A 11.12.5.1): the firmware's, which may be another here than
-// on the boot CPU. From x2APIC to xAPIC the way leads through off.
-static void adopt_apic_mode(uint64_t wanted) {
-    const uint64_t mode = APIC_BASE_ENABLED | APIC_BASE_X2APIC;
-    uint64_t base = cpu_rdmsr(MSR_APIC_BASE);
-    if ((base & mode) == (wanted & mode))
+// on the boot CPU. The registers are as after a reset. The page of an xAPIC is mapped in the
+// crossing's tables alone, whose upper half is the kernel's.
+static void set_local_apic(const struct park_area *area) {
+    const struct park_table *table = area->table;
+    struct lapic lapic;
+    apic_adopt_mode(table->apic_base);
+    if (table->state != MACHINE_LIMINE_STRICT || !lapic_find(&lapic))
         return;
-    if (!(wanted & APIC_BASE_X2APIC))
-        cpu_wrmsr(MSR_APIC_BASE, base & ~mode);
-    cpu_wrmsr(MSR_APIC_BASE, (base & ~mode) | APIC_BASE_ENABLED);
-    if (wanted & APIC_BASE_X2APIC)
-        cpu_wrmsr(MSR_APIC_BASE, base | mode);
+    if (lapic.is_x2apic) {
+        apic_quiet_local(0, table->state, area->lints);
+    } else if (lapic.page == table->apic_page) { // else it is mapped nowhere
+        cpu_write_cr3(area->cpu.crossing_root);
+        apic_quiet_local(lapic.page, table->state, area->lints);
+        cpu_write_cr3(area->cpu.root);
+    }
 }
 
 // Says that this CPU is parked, as often as the boot CPU has forgotten it (cpus.c). False if it is
@@ -34,17 +40,21 @@ void park_wait(struct park_area *area) {
     struct slipway_cpu *record = area->record;
     if (table->has_cet)
         cpu_wrmsr(MSR_S_CET, 0);
-    adopt_apic_mode(table->apic_base);
+    set_local_apic(area);
     mtrr_adopt(&table->mtrrs);
     uint64_t entry = 0;
     while (entry == 0) {
         if (!say_parked(record))
             cpu_stop();
-        entry = __atomic_load_n(&record->entry, __ATOMIC_ACQUIRE);
+        const uint64_t *released_at = __atomic_load_n(&area->released_at, __ATOMIC_ACQUIRE);
+        entry = __atomic_load_n(released_at, __ATOMIC_ACQUIRE);
         if (entry == 0)
             cpu_pause();
     }
     area->cpu.entry = entry;
-    area->cpu.boot_info = (uintptr_t)record;
+    area->cpu.boot_info = area->argument;
+    // The kernel may have changed these tables, and may tell nobody to flush.
+    if (table->state != MACHINE_SLIPWAY)
+        cpu_write_cr3(area->cpu.root);
     enter_jump(&area->cpu);
 }

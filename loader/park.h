@@ -18,6 +18,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include "common/acpi/madt.h"
 #include "common/boot/slipway_boot.h"
 #include "common/x86/mtrr.h"
 #include "common/x86/trap.h"
@@ -37,6 +38,8 @@ struct park_table {
     uint32_t unlisted_ids[PARK_UNLISTED_MAX]; /* the first of them by their local APICs */
     bool has_cet;
     uint64_t apic_base; /* IA32_APIC_BASE of the boot CPU: its mode is theirs */
+    uint64_t apic_page; /* the local APICs', which the crossing's tables map; 0: they do not */
+    enum machine_state state;
     struct mtrr_state mtrrs;
 };
 
@@ -46,7 +49,13 @@ struct park_area {
     uint32_t apic_id;
     struct slipway_cpu *record; /* both as addresses of the kernel's half */
     struct park_table *table;
-    struct trap_gdt gdt;
+    /* The word by which the kernel releases this CPU: the entry's address, or 0 until then. And
+     * what the entry finds in RDI. Addresses of the kernel's half; the boot CPU may change them
+     * until the kernel runs (cpus_watch). */
+    uint64_t *released_at;
+    uint64_t argument;
+    uint8_t lints[MADT_LINTS];
+    union enter_gdt gdt;
     struct trap_tss tss;
     struct trap_table_pointer gdt_pointer;
     _Alignas(4096) char fault_stacks[TRAP_IST_COUNT][PARK_FAULT_STACK_BYTES];

@@ -73,16 +73,25 @@ uint64_t plan_loader_virt(const struct plan_input *input) {
     return window_stack_bottom(input) + input->stack_bytes + FRAME_BYTES;
 }
 
-// Between two stacks there is one page: the guard above the one and below the other.
+// From one stack to the next, between which there is one page: the guard above the one and below
+// the other.
+static uint64_t stack_stride(const struct plan_input *input) {
+    return input->stack_bytes + (input->is_direct && !plan_has_guards(input) ? 0 : FRAME_BYTES);
+}
+
 uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index) {
     uint64_t first = input->is_direct ? input->hhdm_base + input->other_stacks_phys
                                       : plan_loader_virt(input) + input->loader.bytes + FRAME_BYTES;
-    return first + index * (input->stack_bytes + FRAME_BYTES);
+    return first + index * stack_stride(input);
+}
+
+bool plan_has_guards(const struct plan_input *input) {
+    return input->is_direct && !input->rules.has_no_guards;
 }
 
 uint64_t plan_guard_count(const struct plan_input *input) {
     uint64_t others = input->other_cpus == 0 ? 0 : input->other_cpus + 1;
-    return input->is_direct ? BOOT_GUARDS + others : 0;
+    return plan_has_guards(input) ? BOOT_GUARDS + others : 0;
 }
 
 uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index) {
@@ -90,7 +99,7 @@ uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index) {
     bool is_boot = index < BOOT_GUARDS;
     uint64_t first = (is_boot ? input->stack_phys : input->other_stacks_phys) - FRAME_BYTES;
     uint64_t nth = is_boot ? index : index - BOOT_GUARDS;
-    return first + nth * (input->stack_bytes + FRAME_BYTES);
+    return first + nth * stack_stride(input);
 }
 
 // In the window the offset within 1 GiB is that of the physical address, so that large leaves fit.
@@ -273,11 +282,11 @@ static void append_loader(struct manifest *manifest, const struct plan_input *in
 }
 
 static void append_framebuffer(struct manifest *manifest, uint64_t virt, uint64_t phys,
-                               uint64_t bytes, uint16_t more_purpose) {
+                               uint64_t bytes, uint32_t rights, uint16_t more_purpose) {
     append(manifest, (struct slipway_mapping){.virt = virt,
                                               .phys = phys,
                                               .bytes = bytes,
-                                              .rights = SLIPWAY_RIGHT_WRITE,
+                                              .rights = rights,
                                               .cache = SLIPWAY_CACHE_WC,
                                               .purpose = SLIPWAY_MAP_FRAMEBUFFER | more_purpose});
 }
@@ -286,7 +295,8 @@ static void append_framebuffers(struct manifest *manifest, const struct plan_inp
     for (uint32_t i = 0; i < input->framebuffer_count; i++) {
         uint64_t phys = input->framebuffers[i].address_phys;
         append_framebuffer(manifest, align_down(plan_framebuffer_virt(input, i), FRAME_BYTES),
-                           align_down(phys, FRAME_BYTES), input->framebuffers[i].bytes, 0);
+                           align_down(phys, FRAME_BYTES), input->framebuffers[i].bytes,
+                           SLIPWAY_RIGHT_WRITE, 0);
     }
 }
 
@@ -316,7 +326,7 @@ static const struct plan_range *next_screen(const struct direct *direct, uint64_
 
 static void append_screen(struct direct *direct, const struct plan_range *screen) {
     append_framebuffer(direct->manifest, direct->base + screen->start, screen->start,
-                       screen->end - screen->start, direct->purpose);
+                       screen->end - screen->start, direct->rights, direct->purpose);
     direct->screens.next++;
 }
 
@@ -343,7 +353,8 @@ static void append_all_ram(struct direct *direct) {
 
 // The lowest guard that is not below `at`, which rises.
 static uint64_t next_guard(struct direct *direct, uint64_t at) {
-    const uint64_t ends[] = {BOOT_GUARDS, plan_guard_count(direct->input)};
+    const uint64_t count = plan_guard_count(direct->input);
+    const uint64_t ends[] = {min_u64(BOOT_GUARDS, count), count};
     uint64_t lowest = UINT64_MAX;
     for (unsigned i = 0; i < ARRAY_LEN(ends); i++) {
         uint64_t phys = UINT64_MAX;
@@ -392,7 +403,7 @@ static void append_tables(struct direct *direct, uint64_t limit) {
                        .virt = direct->base + start,
                        .phys = start,
                        .bytes = end - start,
-                       .rights = SLIPWAY_RIGHT_WRITE,
+                       .rights = direct->rights,
                        .cache = range->cache,
                        .purpose = (uint16_t)(SLIPWAY_MAP_FIRMWARE | direct->purpose)});
             direct->done = end;

@@ -109,6 +109,9 @@ uint64_t plan_other_stack_bottom(const struct plan_input *input, uint32_t index)
 // boot CPU first. Rising in each of the two runs of memory with stacks, where they are the
 // loader's.
 uint64_t plan_guard_count(const struct plan_input *input);
+
+// Whether there are any: stacks in the direct map, by rules that give them guards.
+bool plan_has_guards(const struct plan_input *input);
 uint64_t plan_guard_phys(const struct plan_input *input, uint64_t index);
 
 // Where the first byte of framebuffer `index` is mapped.

@@ -102,10 +102,14 @@ static void quiet_hpet(uint64_t phys) {
         cpu_mmio_write32(phys + HPET_CONFIGURATION, value & ~(uint32_t)HPET_LEGACY_ROUTES);
 }
 
-static EFI_STATUS quiet_controller(const struct controller *controller) {
+static bool is_iommu(enum controller_kind kind) {
+    return kind == CONTROLLER_VTD || kind == CONTROLLER_AMD_VI;
+}
+
+static EFI_STATUS quiet_controller(const struct controller *controller, enum machine_state state) {
     switch (controller->kind) {
     case CONTROLLER_IO_APIC:
-        apic_quiet_io(controller->phys);
+        apic_quiet_io(controller->phys, state);
         return EFI_SUCCESS;
     case CONTROLLER_HPET:
         quiet_hpet(controller->phys);
@@ -121,26 +125,32 @@ static EFI_STATUS quiet_controller(const struct controller *controller) {
 }
 
 // A CPU whose local APIC is off says that it has none (SDM 3A 11.4.3); under some hypervisors it
-// says that it has, and then it can be turned on.
+// says that it has, and then it can be turned on. Without it the 8259's interrupts come straight to
+// the CPU, which a kernel of the Limine boot protocol may count on until the text says otherwise.
 static uint32_t quiet_local_apic(const struct space *space) {
+    const struct machine_wishes *machine = &space->machine;
+    bool is_as_found =
+        machine->state == MACHINE_LIMINE && machine->apic_mode == MACHINE_APIC_AS_FOUND;
     if (!(cpu_cpuid(CPUID_FEATURES, 0).edx & CPUID_1_EDX_APIC))
         return SLIPWAY_APIC_NONE;
     uint64_t base = cpu_rdmsr(MSR_APIC_BASE);
-    if (!(base & APIC_BASE_ENABLED)) {
+    if (!(base & APIC_BASE_ENABLED) && !is_as_found) {
         cpu_wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLED);
         base = cpu_rdmsr(MSR_APIC_BASE);
     }
     if (!(base & APIC_BASE_ENABLED))
         return SLIPWAY_APIC_NONE;
+    apic_adopt_mode(apic_wished_base(machine->apic_mode));
+    base = cpu_rdmsr(MSR_APIC_BASE);
     if (base & APIC_BASE_X2APIC) {
-        apic_quiet_local(0);
+        apic_quiet_local(0, machine->state, space->cpus.boot_lints);
         return SLIPWAY_APIC_X2APIC;
     }
     uint64_t page_mask = (UINT64_C(1) << space->features.paging.paddr_bits) - FRAME_BYTES;
     const struct controller local = {base & page_mask, CONTROLLER_LOCAL_APIC};
     if (!can_be_reached(&local, space))
         return SLIPWAY_APIC_NONE;
-    apic_quiet_local(local.phys);
+    apic_quiet_local(local.phys, machine->state, space->cpus.boot_lints);
     return SLIPWAY_APIC_XAPIC;
 }
 
@@ -150,12 +160,17 @@ EFI_STATUS quiet_machine(const struct controllers *controllers, const struct spa
                          uint32_t *ret_apic_mode) {
     for (uint32_t i = 0; i < controllers->count; i++) {
         const struct controller *controller = &controllers->list[i];
-        EFI_STATUS status =
-            can_be_reached(controller, space) ? quiet_controller(controller) : EFI_SUCCESS;
+        if (space->machine.keeps_iommus && is_iommu(controller->kind))
+            continue;
+        EFI_STATUS status = can_be_reached(controller, space)
+                                ? quiet_controller(controller, space->machine.state)
+                                : EFI_SUCCESS;
         if (EFI_ERROR(status))
             return status;
     }
-    cpu_out8(PIT_CONTROL, PIT_CHANNEL_0_SILENT);
+    // The Limine boot protocol does not speak of the PIT. There is no way for its interrupts.
+    if (space->machine.state == MACHINE_SLIPWAY)
+        cpu_out8(PIT_CONTROL, PIT_CHANNEL_0_SILENT);
     *ret_apic_mode = quiet_local_apic(space);
     return EFI_SUCCESS;
 }

@@ -13,9 +13,9 @@
 
 #include <stdint.h>
 
-// Makes silent what was found. What is not where it could be (no address, misaligned, in RAM, not
-// mapped by the firmware, no answer) is not touched, which the log says. *ret_apic_mode: the boot
-// CPU's local APIC, SLIPWAY_APIC_.... An IOMMU that cannot be turned off is a failure, which is
-// recorded; the kernel must then not be entered.
+// Makes silent what was found, as space->machine says. What is not where it could be (no address,
+// misaligned, in RAM, not mapped by the firmware, no answer) is not touched, which the log says.
+// *ret_apic_mode: the boot CPU's local APIC, SLIPWAY_APIC_.... An IOMMU that cannot be turned off
+// is a failure, which is recorded; the kernel must then not be entered.
 [[nodiscard]] EFI_STATUS quiet_machine(const struct controllers *controllers,
                                        const struct space *space, uint32_t *ret_apic_mode);

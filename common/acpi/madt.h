@@ -2,16 +2,21 @@
 // and believed as common/acpi/acpi_tables.h says. Pure: host tests and a fuzzer run the same file.
 // Whatever the table holds, the search ends.
 //
-// ACPI 6.4: MADT 5.2.12.
+// ACPI 6.4: MADT 5.2.12; NMIs 5.2.12.7 and 5.2.12.13, with the flags of table 5.26.
 #pragma once
 
 #include "common/acpi/acpi_tables.h"
 
 #include <stdint.h>
 
+// How a local interrupt pin, LINT0 or LINT1, delivers NMIs. 0: the table does not say that it does.
+enum { MADT_NMI = 1, MADT_NMI_LOW = 2, MADT_NMI_LEVEL = 4 }; // active low; level triggered
+enum { MADT_LINTS = 2 };
+
 struct madt_cpu {
     uint32_t processor_id; // by which ACPI's other tables and objects name it
     uint32_t apic_id;
+    uint8_t lints[MADT_LINTS]; // MADT_NMI...
 };
 
 // One that is listed twice counts once, as far as it is kept.

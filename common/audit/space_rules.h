@@ -7,7 +7,7 @@
 //   below 4 GiB   with all_below_4g every frame, RAM or not; else by kind, as above
 //   above         every region of the memory map whose kind is in `kinds`
 //   everywhere    framebuffers, write-combining; and, by `firmware`, tables of the firmware's
-//   nowhere       the guard frames of stacks
+//   nowhere       the guard frames of stacks, unless has_no_guards
 //
 // All but the framebuffers, and tables that cannot be, is write-back. With `identity` the same
 // pages but frame 0 are mapped one to one in the lower half too, with the same rights. Nothing else
@@ -37,10 +37,11 @@ struct space_rules {
     enum space_firmware firmware;
     bool all_below_4g;
     bool identity;
-    bool executes_direct;     // RAM and devices in the direct map are executable
+    bool executes_direct;     // all of the direct map is executable
     bool unsealed;            // read-only pages of the kernel are writable there
     bool writes_and_executes; // pages of the kernel may be both, where its segments ask for it
     bool has_no_global;       // no leaf is global
+    bool has_no_guards;       // stacks have none: the frames beside them are memory like others
 };
 
 // Where all_below_4g ends.

@@ -70,7 +70,14 @@
 #define APIC_BASE_X2APIC  (1 << 10) /* SDM 3A 11.4.4, 11.12.1 */
 #define APIC_BASE_ENABLED (1 << 11)
 
+/* Whether the CPU refuses to leave x2APIC mode: SDM 4, table 2-2. */
+#define MSR_XAPIC_STATUS       0xBD /* if the other says so */
+#define XAPIC_STATUS_LOCKED    (1 << 0)
+#define MSR_ARCH_CAPS          0x10A
+#define ARCH_CAPS_XAPIC_STATUS (1 << 21)
+
 #define CPUID_1_ECX_SSSE3      (1 << 9)
+#define CPUID_1_ECX_X2APIC     (1 << 21)
 #define CPUID_1_ECX_RDRAND     (1 << 30)
 #define CPUID_1_EDX_MCE        (1 << 7)
 #define CPUID_1_EDX_APIC       (1 << 9)
@@ -84,6 +91,7 @@
 #define CPUID_7_ECX_CET_SS     (1 << 7)
 #define CPUID_7_ECX_LA57       (1 << 16)
 #define CPUID_7_EDX_CET_IBT    (1 << 20)
+#define CPUID_7_EDX_ARCH_CAPS  (1 << 29)
 #define CPUID_80000001_EDX_NX  (1 << 20)
 #define CPUID_80000001_EDX_1G  (1 << 26)
 #define CPUID_8000001F_EAX_SEV (1 << 1)

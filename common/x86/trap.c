@@ -7,11 +7,6 @@
 
 #include <stddef.h>
 
-// Segment descriptors with the accessed bit set already, so that loading one writes nothing (SDM 3A
-// 3.4.5, 3.4.5.1): 64-bit code, execute and read; data, read and write.
-#define GDT_CODE UINT64_C(0x00af9b000000ffff)
-#define GDT_DATA UINT64_C(0x00cf93000000ffff)
-
 enum {
     TSS_AVAILABLE = 0x89,  // present 64-bit TSS, not busy (SDM 3A 7.2.3)
     INTERRUPT_GATE = 0x8e, // present, ring 0, clears IF on entry (SDM 3A 6.14.1)
@@ -30,14 +25,15 @@ _Static_assert(sizeof(struct trap_gate) == 16, "SDM 3A figure 6-8");
 _Static_assert(sizeof(struct trap_gdt) == SLIPWAY_TSS + 16, "the selectors are those of the boot");
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "trap_stubs.S pushes these");
 
+void trap_tss_fill(uint64_t ret_slots[2], uint64_t address, uint16_t limit) {
+    ret_slots[0] = limit | (address & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 |
+                   (address >> 24 & 0xff) << 56;
+    ret_slots[1] = address >> 32;
+}
+
 void trap_gdt_fill(struct trap_gdt *gdt, uint64_t tss_address) {
-    *gdt = (struct trap_gdt){
-        .code = GDT_CODE,
-        .data = GDT_DATA,
-        .tss_low = (sizeof(struct trap_tss) - 1) | (tss_address & 0xffffff) << 16 |
-                   (uint64_t)TSS_AVAILABLE << 40 | (tss_address >> 24 & 0xff) << 56,
-        .tss_high = tss_address >> 32,
-    };
+    *gdt = (struct trap_gdt){.code = TRAP_GDT_CODE, .data = TRAP_GDT_DATA};
+    trap_tss_fill(gdt->tss, tss_address, sizeof(struct trap_tss) - 1);
 }
 
 static uint8_t ist_of(unsigned vector) {
@@ -55,12 +51,12 @@ static uint8_t ist_of(unsigned vector) {
     }
 }
 
-void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address) {
+void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address, uint16_t code) {
     for (unsigned vector = 0; vector < TRAP_VECTORS; vector++) {
         uint64_t stub = stubs_address + (uint64_t)vector * TRAP_STUB_BYTES;
         idt[vector] = (struct trap_gate){
             .offset_low = (uint16_t)stub,
-            .selector = SLIPWAY_CS,
+            .selector = code,
             .ist = ist_of(vector),
             .type = INTERRUPT_GATE,
             .offset_middle = (uint16_t)(stub >> 16),

@@ -45,7 +45,7 @@ struct trap_gate {
 
 // The GDT of SLIPWAY_CS, SLIPWAY_DS and SLIPWAY_TSS (two slots).
 struct trap_gdt {
-    uint64_t null, code, data, tss_low, tss_high;
+    uint64_t null, code, data, tss[2];
 };
 
 // Operand of LGDT and LIDT.
@@ -64,12 +64,21 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
+// Segment descriptors with the accessed bit set already, so that loading one writes nothing (SDM 3A
+// 3.4.5, 3.4.5.1): 64-bit code, execute and read; data, read and write.
+#define TRAP_GDT_CODE UINT64_C(0x00af9b000000ffff)
+#define TRAP_GDT_DATA UINT64_C(0x00cf93000000ffff)
+
+// Fills two slots with the descriptor of a TSS that is not busy and will be reached at `address`
+// (at run time). `limit`: its last byte.
+void trap_tss_fill(uint64_t ret_slots[2], uint64_t address, uint16_t limit);
+
 // Fills a GDT whose TSS will be reached at `tss_address` (its address at run time).
 void trap_gdt_fill(struct trap_gdt *gdt, uint64_t tss_address);
 
-// Fills gates for all 256 vectors. `stubs_address` is the run-time address of trap_stubs. Faults
-// listed in trap_ist use their stack, the rest none.
-void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address);
+// Fills gates for all 256 vectors. `stubs_address` is the run-time address of trap_stubs, `code`
+// the selector of their code segment. Faults listed in trap_ist use their stack, the rest none.
+void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address, uint16_t code);
 
 // Start of the 256 entry stubs, TRAP_STUB_BYTES apart; they end in trap_handle.
 #define TRAP_STUB_BYTES 16
@@ -78,9 +87,10 @@ extern const char trap_stubs[];
 // Defined by whoever links the stubs. Returns only from interrupts it has handled.
 void trap_handle(struct trap_frame *frame);
 
-// Loads GDT, reloads the segment registers, loads the TSS and the IDT. Pointers are run-time
-// addresses.
-void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt);
+// Loads GDT, reloads the segment registers with the selectors of code and of data, loads no LDT,
+// the TSS that `task` selects and the IDT. Pointers are run-time addresses.
+void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt,
+               uint16_t code, uint16_t data, uint16_t task);
 
 // Prints what happened in words: exception name and vector, error code decoded, registers, control
 // registers; for a page fault CR2 and its walk through `space` (null: no walk); for a machine check

@@ -1,8 +1,6 @@
 // The machine side of trap.h: 256 entry stubs, the path they share, and the loading of GDT, TSS and
 // IDT. Position independent: only relative jumps, no address that was fixed at link time.
 
-#include "common/boot/slipway_boot.h"
-
         .hidden trap_stubs
         .hidden trap_load
         .hidden trap_handle
@@ -70,22 +68,24 @@ trap_common:
         addq    $16, %rsp               // vector and error code
         iretq
 
-// void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt)
+// void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt, uint16_t code,
+//                uint16_t data, uint16_t task)
         .globl  trap_load
 trap_load:
         lgdt    (%rdi)
-        movl    $SLIPWAY_DS, %eax
-        movl    %eax, %ss
-        movl    %eax, %ds
-        movl    %eax, %es
-        movl    %eax, %fs
-        movl    %eax, %gs
+        movl    %ecx, %ss
+        movl    %ecx, %ds
+        movl    %ecx, %es
+        movl    %ecx, %fs
+        movl    %ecx, %gs
         leaq    1f(%rip), %rax
-        pushq   $SLIPWAY_CS
+        movzwl  %dx, %edx
+        pushq   %rdx
         pushq   %rax
         lretq                           // the only way to load CS in 64-bit mode without an IRET
-1:      movl    $SLIPWAY_TSS, %eax
-        ltr     %ax
+1:      xorl    %eax, %eax
+        lldt    %ax
+        ltr     %r8w
         lidt    (%rsi)
         ret
 

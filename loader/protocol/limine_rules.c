@@ -11,6 +11,7 @@ const struct elf_rules limine_elf_rules = {
     .lowest = UINT64_C(0xffffffff80000000),
     .may_write_execute = true,
     .ignores_relro = true,
+    .relocates_all = true,
     .is_one_run = true,
 };
 
@@ -24,6 +25,7 @@ struct space_rules limine_space_rules(uint64_t base_revision, bool is_lax) {
         .unsealed = is_lax,
         .writes_and_executes = true,
         .has_no_global = true,
+        .has_no_guards = true,
     };
     if (base_revision == 0)
         rules.kinds = EVERY_KIND;

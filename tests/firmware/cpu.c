@@ -77,6 +77,7 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
     case 1:
         return (struct cpuid){.ebx = fake.apic_id << 24 | 0x10800,
                               .ecx = (fake.rdrand != NULL ? CPUID_1_ECX_RDRAND : 0) |
+                                     (fake.has_x2apic ? (uint32_t)CPUID_1_ECX_X2APIC : 0) |
                                      (fake.has_sha ? CPUID_1_ECX_SSSE3 : 0),
                               .edx = (fake.has_mce ? CPUID_1_EDX_MCE : 0) |
                                      (fake.has_apic ? CPUID_1_EDX_APIC : 0) |
@@ -89,7 +90,8 @@ struct cpuid cpu_cpuid(uint32_t leaf, uint32_t subleaf) {
                    (fake.has_sha ? (uint32_t)CPUID_7_EBX_SHA : 0),
             .ecx = CPUID_7_ECX_UMIP |
                    (fake.has_la57 || fake.paging_levels == 5 ? (uint32_t)CPUID_7_ECX_LA57 : 0),
-            .edx = fake.has_cet ? CPUID_7_EDX_CET_IBT : 0};
+            .edx = (fake.has_cet ? CPUID_7_EDX_CET_IBT : 0) |
+                   (fake.x2apic_locked ? CPUID_7_EDX_ARCH_CAPS : 0)};
     case 0xB:
         return (struct cpuid){.eax = 1, .ebx = 2, .ecx = 0x100, .edx = fake.apic_id};
     case 0x15:
@@ -285,6 +287,10 @@ uint64_t cpu_rdmsr(uint32_t msr) {
     const uint64_t *mtrr = mtrr_register(msr);
     if (mtrr != NULL)
         return *mtrr;
+    if (msr == MSR_ARCH_CAPS && fake.x2apic_locked)
+        return ARCH_CAPS_XAPIC_STATUS;
+    if (msr == MSR_XAPIC_STATUS && fake.x2apic_locked)
+        return XAPIC_STATUS_LOCKED;
     if (msr == MSR_SEV)
         return fake.is_sev_guest;
     if (is_of_apic(msr) && fake.apic_rdmsr != NULL)
@@ -342,7 +348,7 @@ uint64_t cpu_read_cr0(void) {
 }
 
 uint64_t cpu_read_cr2(void) {
-    return 0;
+    return fake.cr2;
 }
 
 uint64_t cpu_read_cr3(void) {

@@ -116,7 +116,9 @@ static void wait_in(struct fake_cpu *cpu, struct park_area *area, struct park_ta
     struct fake_registers own = fake.registers;
     struct slipway_cpu *record = area->record;
     struct park_table *its_table = area->table;
+    uint64_t *released_at = area->released_at;
     area->record = at((uintptr_t)record - hhdm_base);
+    area->released_at = at((uintptr_t)released_at - hhdm_base);
     area->table = table;
     fake.registers = cpu->registers;
     fake.registers.cr0 = area->cpu.cr0;
@@ -130,6 +132,7 @@ static void wait_in(struct fake_cpu *cpu, struct park_area *area, struct park_ta
     fake.registers = own;
     area->table = its_table;
     area->record = record;
+    area->released_at = released_at;
     cpu->has_stopped = has_stopped;
     cpu->state = has_stopped ? FAKE_CPU_STOPPED : FAKE_CPU_PARKED;
 }

@@ -249,8 +249,9 @@ struct fake {
     void (*in_read)(uint64_t bytes);      // when a file's Read is called, for so many
     uint64_t odd_read;                    // the Read of this number, from 1, gives what it gives
     enum fake_odd odd;                    // in this way
-    EFI_TPL tpl;                          // at which the loader is started
-    uint64_t path_max;                    // units of a path that can be opened; 0: any number
+    EFI_STATUS(EFIAPI *loader)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system); // null: efi_main
+    EFI_TPL tpl;       // at which the loader is started
+    uint64_t path_max; // units of a path that can be opened; 0: any number
     struct fake_file files[FAKE_FILES_MAX];
     uint32_t file_count;
     struct fake_volume volumes[FAKE_VOLUMES_MAX];
@@ -298,9 +299,11 @@ struct fake {
     bool com1_overran;         // what COM1's status says once
     bool tsc_steps_back;       // after the loader's first readings
     bool has_apic;
-    bool has_topology; // CPUID has leaf 0xB
-    bool has_sha;      // and instructions for SHA-256, which run as they are
-    bool has_tsc_leaf; // and 0x15, which tells how fast the TSC counts
+    bool has_x2apic;    // has that mode, if it is not in it already,
+    bool x2apic_locked; // which it does not leave
+    bool has_topology;  // CPUID has leaf 0xB
+    bool has_sha;       // and instructions for SHA-256, which run as they are
+    bool has_tsc_leaf;  // and 0x15, which tells how fast the TSC counts
     bool has_mtrrs;
     uint64_t mtrr_cap;               // IA32_MTRRCAP
     uint32_t apic_id;                // of the CPU that boots
@@ -370,6 +373,7 @@ struct fake {
     uint32_t readings;                   // of the map
     uint64_t reads;                      // calls of a file's Read
     bool exited;
+    uint64_t cr2; // set by the test, for the report of a fault
     bool watchdog_is_off;
     bool interrupts_are_off;
     uint8_t pic_masks[2];

@@ -528,7 +528,9 @@ void fake_run(void (*start)(void)) {
 }
 
 static void start_loader(void) {
-    fake.status = efi_main(&loaded_image, (EFI_SYSTEM_TABLE *)(uintptr_t)FAKE_SYSTEM_PHYS);
+    EFI_SYSTEM_TABLE *system = (EFI_SYSTEM_TABLE *)(uintptr_t)FAKE_SYSTEM_PHYS;
+    fake.status =
+        fake.loader != NULL ? fake.loader(&loaded_image, system) : efi_main(&loaded_image, system);
 }
 
 void fake_boot(void) {

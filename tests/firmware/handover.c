@@ -104,7 +104,8 @@ static bool count_as_listed(void *argument, const struct vmem_run *run) {
     unsigned rights = VMEM_READ | (mapping->rights & SLIPWAY_RIGHT_WRITE ? VMEM_WRITE : 0U) |
                       (mapping->rights & SLIPWAY_RIGHT_EXECUTE ? VMEM_EXECUTE : 0U);
     bool is_same = run->virt.value - mapping->virt == run->phys.value - mapping->phys;
-    if (is_same && run->rights == rights && run->cache == (enum vmem_cache)mapping->cache)
+    if (is_same && run->rights == rights && run->cache == (enum vmem_cache)mapping->cache &&
+        run->global)
         found->bytes += run->bytes;
     return true;
 }
@@ -374,17 +375,22 @@ static void check_cpu(void) {
     assert_int_equal(cpu->entry, copy.info.kernel_entry);
     assert_int_equal(cpu->stack_top, copy.info.stack_top);
     assert_int_equal(cpu->pat, SLIPWAY_PAT);
-    assert_int_equal(cpu->cr0, 0x80010033);
     assert_int_equal(cpu->efer, 0xd00);
-    const uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_SMEP | CR4_UMIP |
-                         (fake.has_mce ? CR4_MCE : 0);
-    assert_int_equal(cpu->cr4, cr4 | (copy.info.paging_levels == 5 ? CR4_LA57 : 0));
+    bool is_slipway = setup_machine.state == MACHINE_SLIPWAY;
+    uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_SMEP | CR4_UMIP |
+                   (fake.has_mce ? CR4_MCE : 0);
     assert_int_equal(cpu->crossing_cr4, (cr4 & ~(uint64_t)(CR4_PGE | CR4_SMEP)) |
                                             (fake.paging_levels == 5 ? CR4_LA57 : 0));
+    cr4 = is_slipway ? cr4 : 0x20;
+    assert_int_equal(cpu->cr0, is_slipway ? 0x80010033 : 0x80010011);
+    assert_int_equal(cpu->cr4, cr4 | (copy.info.paging_levels == 5 ? 0x1000 : 0));
+    assert_int_equal(cpu->selectors.code, is_slipway ? 0x08 : 0x28);
+    assert_int_equal(cpu->selectors.data, is_slipway ? 0x10 : 0x30);
+    assert_int_equal(cpu->selectors.task, is_slipway ? 0x18 : 0x38);
     assert_true(fake.interrupts_are_off);
     assert_int_equal(fake.pic_masks[0], 0xff);
     assert_int_equal(fake.pic_masks[1], 0xff);
-    assert_int_equal(fake.pit_control, 0x30);
+    assert_int_equal(fake.pit_control, is_slipway ? 0x30 : 0);
 }
 
 // ---- The way to the kernel: the tables of the crossing and the startup page
@@ -424,12 +430,13 @@ static void check_startup_page(uint64_t page) {
     assert_true(page + FRAME_BYTES <= limit && fake.cpu.crossing_root < GIB(4));
 }
 
-static void check_at_itself(const struct vmem *crossing, uint64_t address) {
+static void check_at_itself(const struct vmem *crossing, uint64_t address, unsigned rights,
+                            enum vmem_cache cache) {
     struct vmem_translation translation;
     assert_int_equal(vmem_translate(crossing, vaddr(address), &translation), VMEM_OK);
     assert_int_equal(translation.phys.value, address);
-    assert_int_equal(translation.rights, VMEM_READ | VMEM_EXECUTE);
-    assert_int_equal(vmem_translation_cache(&translation), VMEM_CACHE_WB);
+    assert_int_equal(translation.rights, VMEM_READ | rights);
+    assert_int_equal(vmem_translation_cache(&translation), cache);
 }
 
 // The kernel's upper half, and of the lower one, one to one, the page of the switch and the startup
@@ -442,12 +449,17 @@ static void check_crossing(void) {
     const struct slipway_range *startup = find_startup();
     struct vmem crossing;
     uint64_t mapped = 0;
+    bool has_apic = setup_machine.state == MACHINE_LIMINE_STRICT && fake.has_apic &&
+                    setup_count_others(&copy.info) != 0;
     uint64_t half = UINT64_C(1) << (9 * kernel_levels() + 11);
     assert_memory_equal(crossing_root + 2048, root + 2048, 2048);
     adopt(&crossing, fake.cpu.crossing_root);
     assert_int_equal(vmem_walk(&crossing, vaddr(0), half, count_bytes, &mapped), VMEM_OK);
-    assert_int_equal(mapped, has_startup ? 2 * FRAME_BYTES : FRAME_BYTES);
-    check_at_itself(&crossing, align_down((uintptr_t)enter_switch_start, FRAME_BYTES));
+    assert_int_equal(mapped, (1U + has_startup + has_apic) * FRAME_BYTES);
+    if (has_apic)
+        check_at_itself(&crossing, FAKE_LAPIC_PHYS, VMEM_WRITE, VMEM_CACHE_UC);
+    check_at_itself(&crossing, align_down((uintptr_t)enter_switch_start, FRAME_BYTES), VMEM_EXECUTE,
+                    VMEM_CACHE_WB);
     if (!has_startup) {
         assert_int_equal(fake.cpu.startup, 0);
         assert_int_equal(fake.code_limit, 0);
@@ -455,7 +467,7 @@ static void check_crossing(void) {
     }
     assert_non_null(startup);
     uint64_t page = startup->start_phys;
-    check_at_itself(&crossing, page);
+    check_at_itself(&crossing, page, VMEM_EXECUTE, VMEM_CACHE_WB);
     check_startup_page(page);
     assert_int_equal(fake.cpu.startup, changes_levels ? startup_boot_entry(page) : 0);
 }
@@ -501,21 +513,59 @@ static void check_tss(const struct trap_tss *tss) {
     assert_memory_equal(tss, &want, sizeof(want));
 }
 
-static void check_traps(void) {
+static void check_idt(void) {
     static struct trap_gate idt[TRAP_VECTORS];
     const struct trap_table_pointer *pointer = at_home(fake.cpu.idt);
+    if (setup_machine.state == MACHINE_LIMINE_STRICT) {
+        assert_int_equal(pointer->limit, 0);
+        assert_int_equal(pointer->base, 0);
+        return;
+    }
     assert_int_equal(pointer->limit, sizeof(idt) - 1);
-    trap_idt_fill(idt, (uintptr_t)trap_stubs + fake.cpu.slide);
+    trap_idt_fill(idt, (uintptr_t)trap_stubs + fake.cpu.slide,
+                  setup_machine.state == MACHINE_SLIPWAY ? 0x08 : 0x28);
     assert_memory_equal(at_table(pointer->base), idt, sizeof(idt));
     assert_int_equal(copy.info.idt_phys, (uintptr_t)at_table(pointer->base));
-    pointer = at_home(fake.cpu.gdt);
-    struct trap_gdt want;
-    const struct trap_gdt *gdt = at_table(pointer->base);
-    assert_int_equal(pointer->limit, sizeof(want) - 1);
-    uint64_t tss = gdt->tss_high << 32 | gdt->tss_low >> 56 << 24 | (gdt->tss_low >> 16 & 0xffffff);
-    trap_gdt_fill(&want, tss);
-    assert_memory_equal(gdt, &want, sizeof(want));
+}
+
+// The words that stand before the TSS, by the protocol's text: null, and segments of 16, 32 and 64
+// bits, each for code and data. Slipway's are those of 64 bits alone.
+static uint64_t check_segments(const uint64_t *gdt, uint16_t limit) {
+    static const uint64_t segments[] = {0,
+                                        0x00009b000000ffff,
+                                        0x000093000000ffff,
+                                        0x00cf9b000000ffff,
+                                        0x00cf93000000ffff,
+                                        0x00af9b000000ffff,
+                                        0x00cf93000000ffff};
+    bool is_slipway = setup_machine.state == MACHINE_SLIPWAY;
+    uint64_t count = is_slipway ? 3 : ARRAY_LEN(segments);
+    assert_int_equal(limit, (count + 2) * 8 - 1);
+    assert_int_equal(gdt[0], 0);
+    assert_memory_equal(gdt + 1, segments + (is_slipway ? 5 : 1), (count - 1) * 8);
+    return count;
+}
+
+uint64_t setup_check_gdt(const void *gdt, uint16_t limit) {
+    const uint64_t *tss = (const uint64_t *)gdt + check_segments(gdt, limit);
+    if (setup_machine.state == MACHINE_LIMINE_STRICT) {
+        assert_int_equal(tss[0], 0x0000890000000000);
+        assert_int_equal(tss[1], 0);
+        return 0;
+    }
+    assert_int_equal(tss[0] & 0x00ffff000000ffff, 0x0000890000000067);
+    assert_int_equal(tss[1] >> 32, 0);
+    return tss[1] << 32 | tss[0] >> 56 << 24 | (tss[0] >> 16 & 0xffffff);
+}
+
+static void check_traps(void) {
+    check_idt();
+    const struct trap_table_pointer *pointer = at_home(fake.cpu.gdt);
+    const void *gdt = at_table(pointer->base);
+    uint64_t tss = setup_check_gdt(gdt, pointer->limit);
     assert_int_equal(copy.info.gdt_phys, (uintptr_t)gdt);
+    if (setup_machine.state == MACHINE_LIMINE_STRICT)
+        return;
     assert_int_equal(copy.info.tss_phys, (uintptr_t)at_table(tss));
     check_tss(at_table(tss));
 }

@@ -6,9 +6,11 @@
 struct elf_file setup_kernel;
 uint8_t setup_module[SETUP_MODULE_BYTES];
 uint8_t setup_pe[PE_FILE_BYTES];
+struct machine_wishes setup_machine;
 
 void setup_boot(const char *config) {
     fake_reset();
+    setup_machine = (struct machine_wishes){0};
     setup_kernel = elf_file_make();
     for (uint32_t i = 0; i < SETUP_MODULE_BYTES; i++)
         setup_module[i] = (uint8_t)(i * 7 + i / 256);

@@ -4,6 +4,7 @@
 
 #include "common/boot/slipway_boot.h"
 #include "common/vmem/vmem.h"
+#include "loader/machine_state.h"
 #include "tests/firmware/fake.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/pe_file.h"
@@ -25,6 +26,13 @@ extern struct elf_file setup_kernel;
 
 // The contents of \boot\initrd.img.
 extern uint8_t setup_module[SETUP_MODULE_BYTES];
+
+// What a boot with setup_machine_boot makes of the machine, and what setup_expect_kernel expects;
+// setup_boot forgets it.
+extern struct machine_wishes setup_machine;
+
+// Starts the loader with a kernel that has the note's wishes for everything else.
+void setup_machine_boot(void);
 
 // A machine with a volume of three files, and \slipway.conf with this text unless it is null.
 void setup_boot(const char *config);
@@ -69,6 +77,10 @@ void setup_check_cpus(const struct slipway_boot_info *info);
 
 // The record of a CPU, which is not in the copy.
 const struct slipway_cpu *setup_cpu(const struct slipway_boot_info *info, uint32_t index);
+
+// Asserts that a GDT with this limit is that of setup_machine. Returns where its TSS is, 0: there
+// is none.
+uint64_t setup_check_gdt(const void *gdt, uint16_t limit);
 
 // The tables that the kernel was entered with, which setup_expect_kernel has passed.
 void setup_adopt_space(struct vmem *ret_space);

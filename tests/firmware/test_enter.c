@@ -264,3 +264,121 @@ TEST("fault: without a screen, or with one that cannot be drawn on, the report i
     screen.width = WIDTH + 1;
     expect_no_drawing();
 }
+
+// ---- Rights that are stricter than a protocol says
+
+#define NO_EXECUTION                                                                               \
+    "slipway: the direct map is not executable here: strict = off in slipway.conf allows it\n"
+#define NO_WRITES                                                                                  \
+    "slipway: the kernel's read-only pages are so in the direct map, too: strict = off in slipway.conf allows writes there\n"
+
+enum { MAPPED_PAGE = TABLES - 1 }; // of the direct map
+
+// A page of the direct map with these rights, at its address there or as another page.
+static void map_direct(unsigned rights, uint64_t phys) {
+    const struct vmem_mapping mapping = {
+        .virt = vaddr((uintptr_t)memory[MAPPED_PAGE]),
+        .phys = paddr(phys),
+        .bytes = FRAME_BYTES,
+        .rights = VMEM_READ | rights,
+        .largest = VMEM_4K,
+    };
+    struct vmem_flush flush;
+    memory[0][0] = 0;
+    vmem_flush_begin(&flush, &vmem_unloaded, NULL);
+    assert_int_equal(vmem_map(&space, &mapping, &flush), VMEM_OK);
+    vmem_flush_finish(&space, &flush);
+    fake.cr2 = (uintptr_t)memory[MAPPED_PAGE] + 8;
+}
+
+static void make_limine(unsigned rights, uint64_t error) {
+    make_kernel();
+    target.state = MACHINE_LIMINE;
+    target.is_direct = true;
+    target.screen_count = 0;
+    frame.error = error;
+    map_direct(rights, FRAME_BYTES * MAPPED_PAGE);
+}
+
+// How the report ends, but for the loader's last line.
+static void expect_hint(uint64_t root, const char *want) {
+    static const char end[] = "slipway: stopped\n";
+    run_kernel(root, 1);
+    uint64_t bytes = strlen(seen->com1) - strlen(end);
+    assert_string_equal(seen->com1 + bytes, end);
+    const char *hint = strstr(seen->com1, "slipway: the ");
+    if (want == NULL)
+        assert_null(hint);
+    else
+        assert_int_equal(hint - seen->com1, bytes - strlen(want));
+    if (want != NULL)
+        assert_memory_equal(hint, want, strlen(want));
+    end_kernel();
+}
+
+TEST("fault: rights that are stricter than the protocol's are named when they are the cause") {
+    make_limine(VMEM_WRITE, PF_PRESENT | PF_FETCH);
+    expect_hint(0, NO_EXECUTION);
+    make_limine(0, PF_PRESENT | PF_FETCH);
+    expect_hint(0, NO_EXECUTION);
+    make_limine(0, PF_PRESENT | PF_WRITE);
+    expect_hint(0, NO_WRITES);
+}
+
+TEST("fault: of no other fault it is said that rights are the cause") {
+    make_limine(VMEM_WRITE, PF_PRESENT | PF_WRITE); // the page has the right
+    expect_hint(0, NULL);
+    make_limine(VMEM_EXECUTE, PF_PRESENT | PF_FETCH);
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT); // a read
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT | PF_WRITE); // another exception with such a code
+    frame.vector = 13;
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT | PF_WRITE); // not mapped
+    fake.cr2 += FRAME_BYTES;
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT | PF_WRITE); // outside of the direct map
+    target.hhdm_end -= FRAME_BYTES;
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT | PF_WRITE);
+    target.hhdm_base += FRAME_BYTES * TABLES;
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT | PF_WRITE); // a kernel that was promised no more
+    target.state = MACHINE_SLIPWAY;
+    expect_hint(0, NULL);
+    make_limine(0, PF_PRESENT | PF_WRITE); // tables of the kernel's own, with the same contents
+    memcpy(memory[TABLES - 2], memory[0], FRAME_BYTES);
+    expect_hint(FRAME_BYTES * (TABLES - 2), NULL);
+}
+
+TEST("fault: where a kernel maps something else in the direct map its rights are its own") {
+    make_kernel();
+    target.state = MACHINE_LIMINE;
+    target.is_direct = true;
+    target.screen_count = 0;
+    frame.error = PF_PRESENT | PF_WRITE;
+    map_direct(0, 0);
+    expect_hint(0, NULL);
+}
+
+TEST("enter: for kernels of the Limine boot protocol all else than what its text names is off") {
+    for (unsigned i = 0; i < 2; i++) {
+        make_kernel();
+        target.state = i == 0 ? MACHINE_LIMINE : MACHINE_LIMINE_STRICT;
+        target.is_direct = true;
+        target.boot_info = 0;
+        loader_space.levels = 5;
+        target.features = (struct cpu_features){
+            .mce = true, .smep = true, .smap = true, .umip = true, .paging_levels = 5};
+        fake_run(enter);
+        assert_int_equal(fake.cpu.cr0, 0x80010011);
+        assert_int_equal(fake.cpu.cr4, 0x1020);
+        assert_int_equal(fake.cpu.efer, 0xd00);
+        assert_int_equal(fake.cpu.boot_info, 0);
+        loader_space.levels = 4;
+        fake_run(enter);
+        assert_int_equal(fake.cpu.cr4, 0x20);
+        end_kernel();
+    }
+}

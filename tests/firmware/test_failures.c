@@ -4,7 +4,7 @@
 #include "common/base/fmt.h"
 #include "common/hash/sha256.h"
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/setup.h"
+#include "tests/firmware/setup_limine.h"
 #include "tests/unit/support/elf_parts.h"
 
 #include <string.h>
@@ -247,6 +247,21 @@ static void set_up_symbols(void) {
     ((char *)&setup_kernel)[0x600f] = 0;
 }
 
+// A kernel of the Limine protocol that asks for its file, for CPUs, and for a module of its own.
+static void set_up_limine(void) {
+    setup_boot("module = \\empty\n");
+    setup_limine(6);
+    fake_add_cpu(1);
+    const struct limine_internal_module module = {
+        .path = setup_limine_add("boot/initrd.img", sizeof("boot/initrd.img")),
+    };
+    uint64_t address = setup_limine_add(&module, sizeof(module));
+    uint64_t list = setup_limine_add(&address, sizeof(address));
+    setup_limine_ask(LIMINE_MODULE, 1, 2, (uint64_t[]){1, list});
+    setup_limine_ask(LIMINE_EXECUTABLE_FILE, 0, 0, NULL);
+    setup_limine_ask(LIMINE_MP, 0, 1, (uint64_t[]){0});
+}
+
 static void set_up_no_cpus(void) {
     setup_boot(SETUP_CONFIG);
     setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION});
@@ -320,6 +335,31 @@ TEST("whichever call for a fact fails, in whichever way, the kernel lacks that f
 TEST("whichever call fails, in whichever way, the boot ends cleanly") {
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_true(fail_every_call(set_up_plain, statuses[i]) > SOME_CALLS);
+}
+
+// It has no boot_info to look at.
+TEST("whichever call fails with a kernel of the Limine protocol, the boot ends cleanly") {
+    uint64_t runs = 0;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        for (uint64_t number = 1;; number++, runs++) {
+            set_up_limine();
+            fake.fail_at = number;
+            fake.fail_status = statuses[i];
+            fake_boot();
+            if (fake.calls < number)
+                break;
+            enum fake_call call = (enum fake_call)fake.kinds[number - 1];
+            if (fake.end == FAKE_ENTERED)
+                setup_limine_expect_kernel();
+            else if (fake.end == FAKE_STOPPED)
+                setup_expect_stop("memory map: cannot read the last one (device error)");
+            else
+                expect_message(call);
+        }
+        setup_limine_expect_kernel(); // nothing failed in the last one
+    }
+    assert_true(runs > SOME_CALLS * ARRAY_LEN(statuses));
+    print_message("# %lu runs with a kernel of the Limine protocol\n", runs);
 }
 
 TEST("whichever call fails with a kernel in pieces, the boot ends cleanly") {

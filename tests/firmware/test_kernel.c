@@ -337,7 +337,7 @@ static void boot_with_request(uint64_t offset) {
 TEST("a kernel that was made for another protocol is refused, wherever its segments show it") {
     const uint64_t shown[] = {0x1000, 0x17f0, 0x2000, 0x23f0, 0x3000, 0x47f0};
     for (uint64_t i = 0; i < ARRAY_LEN(shown); i++) {
-        setup_boot(NULL);
+        setup_boot("protocol = slipway\n");
         boot_with_request(shown[i]);
         char want[200];
         struct fmt_buffer buffer = fmt_buffer_make(want, sizeof(want));

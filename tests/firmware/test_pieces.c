@@ -72,8 +72,10 @@ TEST("an image that no free memory has room for as a whole stands in as few piec
 // Boots a kernel without a note whose read-only data, 0x1400 bytes at file offset 0x2000, lie in
 // two pieces, and whose data follow from 0x5000 on, with another protocol's request at `offset`.
 static void boot_with_request(uint64_t first_bytes, uint64_t offset) {
+    static const char config[] = "protocol = slipway\n";
     static const uint64_t request[2] = {0xc7b1dd30df4c8b88, 0x0a82e883a194f07b};
     set_up(FRAME_BYTES);
+    fake_add_file("\\slipway.conf", config, sizeof(config) - 1);
     setup_file("\\kernel.elf")->bytes = sizeof(setup_kernel);
     struct elf64_phdr *rodata = &setup_kernel.phdrs[ELF_FILE_RODATA];
     struct elf64_phdr *data = &setup_kernel.phdrs[ELF_FILE_DATA];

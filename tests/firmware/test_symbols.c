@@ -237,7 +237,9 @@ TEST("wishes: section headers of more than 4 KiB are read to pages, which are gi
 
 TEST("wishes: the kernel of another protocol boots with a note, wherever that is") {
     static const uint64_t limine[] = {UINT64_C(0xc7b1dd30df4c8b88), UINT64_C(0x0a82e883a194f07b)};
+    static const char config[] = "protocol = slipway\n";
     set_up(0);
+    fake_add_file("\\slipway.conf", config, sizeof(config) - 1);
     memcpy((char *)&setup_kernel + 0x3000, limine, sizeof(limine));
     fake_boot();
     setup_expect_failure(

@@ -18,18 +18,18 @@ TEST("trap: the GDT has flat segments for code and data, and the TSS in two slot
     assert_int_equal(gdt.null, 0);
     assert_int_equal(gdt.code, 0x00af9b000000ffff);
     assert_int_equal(gdt.data, 0x00cf93000000ffff);
-    assert_int_equal(gdt.tss_low, 0x9b0089bcdef10067);
-    assert_int_equal(gdt.tss_high, 0x12345678);
+    assert_int_equal(gdt.tss[0], 0x9b0089bcdef10067);
+    assert_int_equal(gdt.tss[1], 0x12345678);
 }
 
 TEST("trap: every gate leads to its own stub, and those that need one have a stack of their own") {
     static struct trap_gate idt[TRAP_VECTORS];
     static const uint8_t stacks[TRAP_VECTORS] = {[8] = 1, [2] = 2, [18] = 3, [14] = 4};
     memset(idt, 0xff, sizeof(idt));
-    trap_idt_fill(idt, 0x123456789abcf000);
+    trap_idt_fill(idt, 0x123456789abcf000, 0xfedc);
     for (unsigned i = 0; i < TRAP_VECTORS; i++) {
         const struct trap_gate want = {.offset_low = (uint16_t)(0xf000 + 16 * i),
-                                       .selector = SLIPWAY_CS,
+                                       .selector = 0xfedc,
                                        .ist = stacks[i],
                                        .type = 0x8e,
                                        .offset_middle = 0x9abc,

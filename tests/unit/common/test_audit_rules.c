@@ -93,8 +93,15 @@ static struct hand_over *make(struct space_rules rules) {
     return hand_over;
 }
 
+// Rules may have guards, though no revision does.
+static struct space_rules rules_with_guards(uint64_t revision, bool is_lax) {
+    struct space_rules rules = limine_space_rules(revision, is_lax);
+    rules.has_no_guards = false;
+    return rules;
+}
+
 static struct hand_over *make_revision(uint64_t revision) {
-    return make(limine_space_rules(revision, false));
+    return make(rules_with_guards(revision, false));
 }
 
 // ---- Changes of the manifest
@@ -216,7 +223,7 @@ static void expect_lines(struct hand_over *hand_over, const char *const *want, u
 
 TEST("audit: by the rules of every revision, strict or not, a plan has no violation") {
     for (uint64_t i = 0; i < 14; i++)
-        expect_lines(make(limine_space_rules(i / 2, i % 2 != 0)), NULL, 0);
+        expect_lines(make(rules_with_guards(i / 2, i % 2 != 0)), NULL, 0);
 }
 
 // ---- Not a page more
@@ -285,6 +292,18 @@ TEST("audit: nothing but kernel and loader is outside of the direct map") {
     add(hand_over, SLIPWAY_WINDOW_BASE, 0x8000000, 0x1000, 0, SLIPWAY_MAP_FIRMWARE);
     EXPECT(hand_over,
            "audit 3: ffffc00000000000, 4096 bytes: of purpose 6, outside of the direct map");
+}
+
+TEST("audit: a stack without a guard beside it is right where rules have none") {
+    struct space_rules rules = limine_space_rules(3, false);
+    struct hand_over *hand_over = make(rules);
+    hand_over->ranges[0].purpose = hand_over->ranges[1].purpose = SLIPWAY_RANGE_LOADER;
+    expect_lines(hand_over, NULL, 0);
+    rules.has_no_guards = false;
+    hand_over = make(rules);
+    add(hand_over, HHDM + 0x2ff000, 0x2ff000, 0x1000, SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_DIRECT);
+    EXPECT(hand_over, "audit 3: [2ff000, 300000), reserved: in the direct map",
+           "audit 6: guard page below the stack", "audit 6: guard page beside the stack");
 }
 
 TEST("audit: a guard is found to be mapped, one to one too") {
@@ -372,7 +391,7 @@ TEST("audit: the direct map is executable only if the rules say so") {
     cut(hand_over, 0x3000000, 0x1000)->rights = SLIPWAY_RIGHT_EXECUTE;
     EXPECT(hand_over, "audit 1: [3000000, 3001000): executable in the identity map",
            "audit 2: [3000000, 3001000): read-only in the direct map");
-    hand_over = make(limine_space_rules(3, true)); // a stack that is not
+    hand_over = make(rules_with_guards(3, true)); // a stack that is not
     cut(hand_over, HHDM + 0x305000, 0x1000)->rights = SLIPWAY_RIGHT_WRITE;
     EXPECT(hand_over, "audit 6: stack [ffff800000300000, ffff800000310000): 61440 of 65536 bytes");
 }
@@ -381,10 +400,10 @@ TEST("audit: read-only pages of the kernel are so everywhere, or nowhere in the 
     struct hand_over *hand_over = make_revision(0);
     find(hand_over, 0x901000)->rights |= SLIPWAY_RIGHT_WRITE;
     EXPECT(hand_over, "audit 5: frame 900000", "audit 5: frame 902000");
-    hand_over = make(limine_space_rules(3, true));
+    hand_over = make(rules_with_guards(3, true));
     cut(hand_over, HHDM + 0x901000, 0x1000)->rights = SLIPWAY_RIGHT_EXECUTE;
     EXPECT(hand_over, "audit 2: [901000, 902000): read-only in the direct map");
-    hand_over = make(limine_space_rules(3, true)); // by another alias
+    hand_over = make(rules_with_guards(3, true)); // by another alias
     add(hand_over, SLIPWAY_WINDOW_BASE, 0x901000, 0x1000, SLIPWAY_RIGHT_WRITE, SLIPWAY_MAP_LOADER);
     EXPECT(hand_over, "audit 5: frame 901000: read-only kernel page ffffffff80001000, writable by "
                       "ffffc00000000000");

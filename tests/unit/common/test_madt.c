@@ -175,3 +175,88 @@ TEST("madt: entries that are too short for their kind, or end outside, are refus
     acpi_fake_add(&tables, (const uint8_t[]){77, 2}, 2); // empty, of a kind to come
     assert_int_equal(find(), ACPI_OK);
 }
+
+// ---- NMIs
+
+static void add_nmi(uint8_t processor, uint16_t flags, uint8_t lint) {
+    const uint8_t entry[6] = {4, 6, processor, (uint8_t)flags, (uint8_t)(flags >> 8), lint};
+    acpi_fake_add(&tables, entry, sizeof(entry));
+}
+
+static void add_x2apic_nmi(uint32_t processor, uint16_t flags, uint8_t lint) {
+    uint8_t entry[12] = {0xa, 12, (uint8_t)flags, (uint8_t)(flags >> 8), 0, 0, 0, 0, lint};
+    memcpy(entry + 4, &processor, sizeof(processor));
+    acpi_fake_add(&tables, entry, sizeof(entry));
+}
+
+// Three CPUs with these processor IDs.
+static void fill_processors(uint8_t first, uint8_t second, uint32_t third) {
+    acpi_fake_fill(&tables);
+    acpi_fake_add(&tables, (const uint8_t[8]){0, 8, first, BOOT_ID, ENABLED}, 8);
+    acpi_fake_add(&tables, (const uint8_t[8]){0, 8, second, 7, ENABLED}, 8);
+    uint8_t entry[16] = {9, 16, 0, 0, 9, 0, 0, 0, ENABLED};
+    memcpy(entry + 12, &third, sizeof(third));
+    acpi_fake_add(&tables, entry, sizeof(entry));
+}
+
+static void assert_lints(const uint8_t (*expected)[MADT_LINTS]) {
+    assert_int_equal(find(), ACPI_OK);
+    assert_int_equal(result.kept, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_memory_equal(cpus[i].lints, expected[i], MADT_LINTS);
+}
+
+TEST("madt: a pin is for NMIs on the processors that an entry names, by either kind of entry") {
+    fill_processors(3, 4, 0x12345);
+    assert_lints((const uint8_t[3][2]){{0, 0}, {0, 0}, {0, 0}});
+    fill_processors(3, 4, 0x12345);
+    add_nmi(4, 0, 1);
+    add_x2apic_nmi(3, 0, 0);
+    add_x2apic_nmi(0x12345, 0, 1);
+    assert_lints((const uint8_t[3][2]){{1, 0}, {0, 1}, {0, 1}});
+    fill_processors(3, 4, 0xff);
+    add_nmi(0xff, 0, 1); // all
+    assert_lints((const uint8_t[3][2]){{0, 1}, {0, 1}, {0, 1}});
+    fill_processors(3, 0xff, 0x12345);
+    add_x2apic_nmi(0xff, 0, 1); // one
+    assert_lints((const uint8_t[3][2]){{0, 0}, {0, 1}, {0, 0}});
+    fill_processors(3, 4, 0x12345);
+    add_x2apic_nmi(0xffffffff, 0, 0); // all
+    assert_lints((const uint8_t[3][2]){{1, 0}, {1, 0}, {1, 0}});
+}
+
+TEST("madt: polarity and trigger are what the flags say, and else active high and edge") {
+    for (unsigned flags = 0; flags < 16; flags++) {
+        fill_processors(1, 2, 3);
+        add_nmi(2, (uint16_t)(0xfff0 | flags), 1);
+        add_x2apic_nmi(3, (uint16_t)(0xfff0 | flags), 0);
+        uint8_t want = MADT_NMI | ((flags & 3) == 3 ? MADT_NMI_LOW : 0) |
+                       (flags >> 2 == 3 ? MADT_NMI_LEVEL : 0);
+        assert_lints((const uint8_t[3][2]){{0, 0}, {0, want}, {want, 0}});
+    }
+}
+
+TEST(
+    "madt: entries before their CPUs count, and of two the last; short ones and other pins do not") {
+    acpi_fake_fill(&tables);
+    add_nmi(0xff, 3, 1);
+    add_nmi(0xff, 0, 0);
+    acpi_fake_add(&tables, (const uint8_t[8]){0, 8, 5, BOOT_ID, ENABLED}, 8);
+    acpi_fake_add(&tables, (const uint8_t[8]){0, 8, 6, 7, ENABLED}, 8);
+    acpi_fake_add(&tables, (const uint8_t[8]){0, 8, 7, 8, ENABLED}, 8);
+    add_nmi(6, 0xc, 1);
+    add_nmi(0xff, 0, 2);
+    add_x2apic_nmi(0xffffffff, 0, 0xff);
+    acpi_fake_add(&tables, (const uint8_t[5]){4, 5, 0xff, 0xf, 0}, 5);
+    acpi_fake_add(&tables, (const uint8_t[11]){0xa, 11, 0xf, 0, 0xff, 0xff, 0xff, 0xff}, 11);
+    assert_lints((const uint8_t[3][2]){{1, 3}, {1, 5}, {1, 3}});
+}
+
+TEST("madt: where there is no room for all, the pins of those that are kept are found") {
+    fill_processors(3, 4, 5);
+    add_nmi(0xff, 0, 1);
+    assert_int_equal(find_at(ACPI_BASE + ACPI_RSDP, 1), ACPI_OK);
+    assert_int_equal(result.kept, 1);
+    assert_int_equal(cpus[0].lints[1], MADT_NMI);
+    assert_int_equal(cpus[1].lints[1], 0xee);
+}

@@ -129,6 +129,20 @@ TEST("elf relocate: a target between many segments is refused") {
                    "relocation 0 of DT_RELA: target 0xd010 lies in no segment");
 }
 
+TEST(
+    "elf relocate: by rules that say so, a target in text is written, and DT_TEXTREL no obstacle") {
+    struct elf_program *program = program_make();
+    struct elf_error error;
+    program_add_rela(program, 0x100, ELF_R_X86_64_RELATIVE, 0x1234);
+    program_add_dynamic(program, ELF_DT_TEXTREL, 0);
+    program_add_table(program);
+    program_place(program);
+    program->image.relocates_all = true;
+    assert_int_equal(program_relocate(program, &error), ELF_OK);
+    assert_int_equal(program_word_at(program, 0x100), SLIPWAY_KERNEL_DEFAULT + 0x1234);
+    program_destroy(program);
+}
+
 TEST("elf relocate: a target in text or read-only data is refused") {
     struct elf_program *program = program_make();
     program_add_rela(program, PROGRAM_TARGET, ELF_R_X86_64_RELATIVE, 1);

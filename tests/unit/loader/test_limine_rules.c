@@ -55,6 +55,7 @@ TEST("limine: an image lies in the highest 2 GiB, in one run, with whatever righ
     assert_int_equal(limine_elf_rules.lowest, UINT64_C(0xffffffff80000000));
     assert_true(limine_elf_rules.may_write_execute);
     assert_true(limine_elf_rules.ignores_relro);
+    assert_true(limine_elf_rules.relocates_all);
     assert_true(limine_elf_rules.is_one_run);
 }
 

@@ -69,9 +69,17 @@ static const struct plan_firmware tables[] = {
     {0x150000000, 0x150001000, SLIPWAY_CACHE_WB},
 };
 
+// Rules may have guards, though no revision does.
+static struct space_rules rules_with_guards(uint64_t revision, bool is_lax) {
+    struct space_rules rules = limine_space_rules(revision, is_lax);
+    assert_true(rules.has_no_guards);
+    rules.has_no_guards = false;
+    return rules;
+}
+
 static struct plan_input make_input(uint64_t revision, bool is_lax) {
     struct plan_input input = {
-        .rules = limine_space_rules(revision, is_lax),
+        .rules = rules_with_guards(revision, is_lax),
         .regions = machine,
         .region_count = ARRAY_LEN(machine),
         .hhdm_base = HHDM,
@@ -140,7 +148,7 @@ static void expect_devices(struct half half, uint64_t phys, uint64_t end) {
 }
 
 static void expect_screen(struct half half, uint64_t phys, uint64_t end) {
-    expect(half.base + phys, phys, end, SLIPWAY_RIGHT_WRITE, SLIPWAY_CACHE_WC,
+    expect(half.base + phys, phys, end, SLIPWAY_RIGHT_WRITE | half.more, SLIPWAY_CACHE_WC,
            SLIPWAY_MAP_FRAMEBUFFER | half.purpose);
 }
 
@@ -315,6 +323,27 @@ TEST("plan: a region that is not wanted by kind is wanted as far as it lies belo
 }
 
 // As after the claims of the stacks of two other CPUs, below the boot CPU's and above 4 GiB.
+static bool is_mapped(uint64_t virt) {
+    for (uint64_t i = 0; i < mapping_count; i++)
+        if (virt >= mappings[i].virt && virt - mappings[i].virt < mappings[i].bytes)
+            return true;
+    return false;
+}
+
+TEST("plan: where stacks have no guards, they follow each other and nothing is left out") {
+    struct plan_input input = make_input(2, false);
+    input.rules.has_no_guards = true;
+    input.other_cpus = 2;
+    input.other_stacks_phys = 0x500000;
+    assert_int_equal(plan_guard_count(&input), 0);
+    assert_int_equal(plan_other_stack_bottom(&input, 1),
+                     input.hhdm_base + 0x500000 + input.stack_bytes);
+    make_manifest(&input);
+    for (uint64_t at = input.stack_phys - FRAME_BYTES; at <= input.stack_phys + input.stack_bytes;
+         at += FRAME_BYTES)
+        assert_true(is_mapped(input.hhdm_base + at));
+}
+
 TEST("plan: guards of all stacks are left out, wherever they lie") {
     static const struct memmap_region with_stacks[] = {
         {0x100000, 0x7ff000, SLIPWAY_MEM_USABLE, true},
@@ -338,7 +367,7 @@ TEST("plan: guards of all stacks are left out, wherever they lie") {
     expect_devices(direct, 0x7ff000, 0x800000);
     expect_ram(direct, 0x801000, 0x811000);
     expect_ram(direct, 0x812000, 0x900000);
-    input.rules = limine_space_rules(0, false);
+    input.rules = rules_with_guards(0, false);
     input.stack_phys = LOW + 0x1000;
     input.other_stacks_phys = GIB(5);
     static const struct memmap_region high[] = {
@@ -677,7 +706,7 @@ static void expect_page(const struct replay *replay, struct vmem *space, uint64_
     if (status != VMEM_OK)
         fail_msg("revision %lu: %lx is not mapped at %lx (%d)", revision, phys, base, (int)wanted);
     unsigned rights = VMEM_READ | VMEM_WRITE;
-    if (is_lax && (wanted == RAM || wanted == OTHER))
+    if (is_lax)
         rights |= VMEM_EXECUTE;
     if (!is_lax && is_read_only(replay, phys))
         rights &= ~(unsigned)VMEM_WRITE;
