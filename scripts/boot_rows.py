@@ -3,6 +3,8 @@
 A disk's driver that polls counts instructions while the host reads: on a busy host many times as many.
 So a row that reads much is the least of three boots, one after the other.
 
+A small kernel of two protocols (tests/bench/limine.S) is booted by each.
+
 Beside a row stands, if LIMINE names a BOOTX64.EFI of Limine 8, what that loader takes on the same
 machine with the same files: from the firmware's StartImage to the first instruction of a kernel of its
 protocol (tests/bench/limine.S), which is as large as the row's.
@@ -23,6 +25,7 @@ MEDIUM_BYTES = 8 << 20
 SMALL_BYTES = 1 << 20
 APPLICATIONS = common.BUILD / "tests" / "apps"
 LIMINE_KERNEL = common.BUILD / "bench" / "limine.elf"
+BOTH_KERNEL = common.BUILD / "bench" / "both.elf"
 LIMINE_EXIT = 0x10               # what its kernel writes to port 0xf4
 LOADER = "EFI/BOOT/BOOTX64.EFI"
 STARTED = "EFI/BOOT/LOADER.EFI"  # by an application in the loader's place
@@ -119,6 +122,17 @@ def limine_images(limine):
                        "limine.conf": LIMINE_CONFIG + b"    module_path: boot():/large\n"}}
 
 
+PROTOCOLS = ("slipway", "limine")
+
+
+def protocol_images(files):
+    """The same kernel by each protocol; an application says when the loader starts."""
+    loader = files[common.find(files, LOADER)]
+    return {name: {LOADER: APPLICATIONS / "timed.efi", STARTED: loader, "kernel.elf": BOTH_KERNEL,
+                   common.CONFIG: f"kernel = /kernel.elf\nprotocol = {name}\n".encode()}
+            for name in PROTOCOLS}
+
+
 def count(report, figure):
     start, end = (report["tsc.loader_entry"], report["tsc.kernel_entry"]) if figure == "total" \
         else report[f"stage.{figure}"][:2]
@@ -129,7 +143,7 @@ def count_limine(serial, has_module):
     start = re.search("^START (0x[0-9a-f]+)$", serial, re.M)
     end = re.search("^LIMINE-KERNEL ([0-9a-f]{16}) ([0-9a-f]{16})$", serial, re.M)
     if not (start and end and int(end[2], 16) == MODULE_BYTES * has_module):
-        raise qemu.BootError("Limine did not start its kernel with all that it was to load", serial)
+        raise qemu.BootError("the kernel was not started with all that was to be loaded", serial)
     return (int(end[1], 16) - int(start[1], 16)) // qemu.ICOUNT_TICKS
 
 
@@ -158,6 +172,20 @@ def measure(boot, folder, files, rows=ROWS, limine=None):
         figures.append({"name": row.name, "instructions": least, "goal": row.goal,
                         "met": None if row.goal is None else least <= row.goal, "limine": other})
     return figures
+
+
+def measure_protocols(boot, folder, files):
+    """For each protocol the least of BOOTS, in instructions."""
+    paths = write(folder / "protocols", protocol_images(files), PROTOCOLS)
+    return {name: min(count_limine(boot(path, memory="256M", debug_exit=True).serial, False)
+                      for _ in range(BOOTS)) for name, path in paths.items()}
+
+
+def show_protocols(figures):
+    least = min(figures.values())
+    print(f"{'one small kernel, by protocol':32}{'instructions':>14}")
+    for name, cost in figures.items():
+        print(f"{name:32}{cost:>14,}{f'{100 * cost / least - 100:.1f} % more':>14}")
 
 
 def show(figures):

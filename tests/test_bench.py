@@ -198,3 +198,26 @@ def test_a_kernel_with_a_segment_more_is_a_kernel_of_that_size(tmp_path):
     loads = [line.split() for line in said.stdout.splitlines() if line.startswith("  LOAD")]
     assert loads[-1][4:7] == ["0x100000", "0x100000", "R"]
     assert int(loads[-1][2], 0) >= int(loads[-2][2], 0) + int(loads[-2][5], 0)
+
+
+def test_the_same_kernel_is_measured_by_each_protocol(tmp_path, capsys):
+    rows = load_rows()
+    files = {rows.LOADER: b"a loader", "kernel.elf": rows.common.REFERENCE, "slipway.conf": b"log = info"}
+    images = rows.protocol_images(files)
+    assert {name: image["slipway.conf"] for name, image in images.items()} == {
+        "slipway": b"kernel = /kernel.elf\nprotocol = slipway\n",
+        "limine": b"kernel = /kernel.elf\nprotocol = limine\n"}
+    assert len({image["kernel.elf"] for image in images.values()}) == 1
+    assert {image[rows.STARTED] for image in images.values()} == {b"a loader"}
+    costs = {"slipway.img": iter([300, 100, 200]), "limine.img": iter([110, 120, 130])}
+
+    def boot(image, **options):
+        assert options == {"memory": "256M", "debug_exit": True}
+        end = next(costs[Path(image).name]) * rows.qemu.ICOUNT_TICKS
+        return Booted(serial=f"START 0x0\nLIMINE-KERNEL {end:016x} {0:016x}\n")
+
+    figures = rows.measure_protocols(boot, tmp_path, files)
+    assert figures == {"slipway": 100, "limine": 110}
+    rows.show_protocols(figures)
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert said[1:] == [["slipway", "100", "0.0", "%", "more"], ["limine", "110", "10.0", "%", "more"]]

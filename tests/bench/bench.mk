@@ -6,7 +6,7 @@ BENCH_VMEM_OBJ := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c
 BENCH_FRAMES_OBJ := $(call objects,bench/library,$(sort $(wildcard common/frames/*.c common/base/fmt*.c \
                         common/memmap/*.c))) $(call objects,bench/program,tests/bench/bench_frames.c)
 BENCH_PROGRAM  := $(BUILD)/bench/bench_vmem $(BUILD)/bench/bench_frames
-BENCH_BOOT     := $(BUILD)/bench/limine.elf $(TA)/timed.efi $(TA)/fragments.efi
+BENCH_BOOT     := $(BUILD)/bench/limine.elf $(BUILD)/bench/both.elf $(TA)/timed.efi $(TA)/fragments.efi
 $(eval $(call compile,bench/library,$$(CC) $$(BENCH_CFLAGS)))
 $(eval $(call compile,bench/program,$$(CC) $$(BASE) -fno-pie -falign-loops=64 -falign-functions=64))
 
@@ -16,11 +16,12 @@ $(BENCH_PROGRAM):
 	@echo '  LINK    $@'
 	$(Q)$(CC) -no-pie $(filter %.o,$^) -lpthread -o $@
 
-# A kernel for another loader, which wants it in the last 2 GiB.
-$(BUILD)/bench/limine.o: tests/bench/limine.S tests/bench/bench.mk
+# A kernel for another loader, which wants it in the last 2 GiB; and the same for both.
+$(BUILD)/bench/both.o: ASM_FLAGS += -DBOTH
+$(BUILD)/bench/limine.o $(BUILD)/bench/both.o: tests/bench/limine.S tests/bench/bench.mk
 	@mkdir -p $(@D); echo '  AS      $@'
 	$(Q)$(CC) $(ASM_FLAGS) -c $< -o $@
-$(BUILD)/bench/limine.elf: $(BUILD)/bench/limine.o
+$(BUILD)/bench/limine.elf $(BUILD)/bench/both.elf: %.elf: %.o
 	@echo '  LINK    $@'
 	$(Q)$(LD) $(KERNEL_LFLAGS) -Ttext-segment=0xffffffff80000000 $< -o $@.sym
 	$(Q)$(OBJCOPY) --strip-all $@.sym $@

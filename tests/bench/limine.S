@@ -1,6 +1,12 @@
 # A kernel for Limine (its boot protocol, base revision 3) that scripts/bench measures it with: says on COM1 what
 # the TSC was at its first instruction, and ends the machine through isa-debug-exit. It asks for what Slipway hands
-# every kernel: the memory map, a direct map, framebuffers, the RSDP, modules and where the kernel lies.
+# every kernel: the memory map, a direct map, framebuffers, the RSDP, modules and where the kernel lies. With BOTH it
+# is a kernel of Slipway's protocol, too.
+
+#ifdef BOTH
+#include "common/boot/slipway_boot.h"
+        SLIPWAY_KERNEL_NOTE(0, 0, 0, 0, 0)
+#endif
 
         .set    COM1, 0x3f8
         .set    LINE_STATUS, COM1 + 5
