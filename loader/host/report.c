@@ -104,7 +104,10 @@ static void print_relocations(FILE *out, const struct relocations *counts) {
 
 static void print_wishes(FILE *out, const struct kernel *kernel) {
     const struct slipway_note_wishes *wishes = &kernel->wishes;
-    if (!kernel->has_note)
+    if (kernel->protocol == CONFIG_PROTOCOL_LIMINE)
+        fprintf(out, "protocol      Limine, base revision %" PRIu64 "\n",
+                kernel->limine.base_revision);
+    else if (!kernel->has_note)
         fprintf(out, "note          none: the defaults hold\n");
     else
         fprintf(out, "note          version %" PRIu32 "\n", wishes->version);
