@@ -157,9 +157,6 @@ def foreign_kernels():
     kernel = elf.with_words(MULTIBOOT2, elf_class=1)
     yield ("multiboot2", kernel.bytes(), "not a 64-bit ELF file (class 1); "
            + made_for.format("Multiboot2", kernel.offsets()[1]))
-    kernel = elf.with_words(LIMINE)
-    yield ("limine", kernel.bytes(), "no SLIPWAY_KERNEL_NOTE; "
-           + made_for.format("Limine", kernel.offsets()[1]))
 
 
 # Configs
@@ -235,6 +232,12 @@ def protocol_cases():
         yield (f"protocol-{protocol}-{kernel[:2].hex()}",
                {"slipway.conf": f"protocol = {protocol}\n".encode(), "kernel.elf": kernel},
                f"\\kernel.elf: {message}")
+    kernel = elf.with_words(LIMINE)
+    yield ("protocol-slipway-limine", {"slipway.conf": b"protocol = slipway\n", "kernel.elf": kernel.bytes()},
+           "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset "
+           f"{kernel.offsets()[1]:#x}): use a loader of that protocol")
+    yield ("protocol-limine-none", {"slipway.conf": b"protocol = limine\n", "kernel.elf": Elf().bytes()},
+           "\\kernel.elf: has no request of the Limine protocol (protocol = limine)")
     yield ("efi-module", {"slipway.conf": b"module = /x\n", "x": b"", "kernel.elf": application},
            "\\kernel.elf: an EFI application takes no modules (key 'module', /slipway.conf line 1)")
     yield ("efi-machine", {"kernel.elf": patched(header + 4, b"\x4c\1")},
