@@ -162,8 +162,8 @@ def test_image_needs_mtools_and_no_qemu(tree, make_small, run):
 def test_debug_has_the_symbols_of_a_kernel_of_ones_own(tree, make_small, own_kernel):
     kernel = own_kernel("")
     done = make_small("debug", f"KERNEL={kernel}", "GDB_ARGS=--batch -ex continue -ex 'info symbol $$rip'")
-    assert "efi_main (image=0x" in done.stdout
-    assert done.stdout.index("efi_main (image=0x") < done.stdout.index(" in kernel_start ()")
+    assert "efi_main (own_image=0x" in done.stdout
+    assert done.stdout.index("efi_main (own_image=0x") < done.stdout.index(" in kernel_start ()")
     assert f"kernel_start in section .text of {kernel}" in done.stdout
 
 
