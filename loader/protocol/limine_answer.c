@@ -320,7 +320,7 @@ static uint64_t put_path(struct writer *writer, struct config_text path) {
     for (uint64_t i = 0; i < path.bytes; i++) {
         bool is_next = is_separator(path.text[i]);
         if (!is_next || out[bytes - 1] != '/')
-            out[bytes++] = is_next ? '/' : path.text[i];
+            out[bytes++] = (char)(is_next ? '/' : path.text[i]);
     }
     out[bytes] = '\0';
     return direct(writer, phys);
