@@ -222,26 +222,6 @@ EFI_STATUS file_open(struct file *file, struct config_text path, const char *whe
     return status;
 }
 
-EFI_STATUS file_peek(struct file *file, struct config_text path, const char *where, void *ret_head,
-                     uint64_t capacity, uint64_t *ret_bytes) {
-    uint64_t done = 0;
-    *ret_bytes = 0;
-    EFI_STATUS status = locate(file, path, where);
-    if (EFI_ERROR(status))
-        return status;
-    if (EFI_ERROR(reopen(file)))
-        return EFI_SUCCESS;
-    for (UINTN got = 1; got != 0 && done != capacity; done += got) {
-        got = capacity - done;
-        status = file->handle->Read(file->handle, &got, (char *)ret_head + done);
-        if (EFI_ERROR(status) || got > capacity - done)
-            done = got = 0; // which ends it
-    }
-    file_close(file);
-    *ret_bytes = done;
-    return EFI_SUCCESS;
-}
-
 EFI_HANDLE file_device(const struct file *file) {
     return file->volume == own_volume ? own_image->DeviceHandle : volume_device(file->volume);
 }

@@ -50,12 +50,6 @@ uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity);
 // On failure nothing is open and file->bytes is 0, but file->name is set for messages.
 [[nodiscard]] EFI_STATUS file_open(struct file *file, struct config_text path, const char *where);
 
-// Looks at the first bytes of `path`, at most `capacity`, and closes the file again. *ret_bytes:
-// how many there are: fewer where the file ends, 0 also where the firmware fails. Of a directory it
-// may be anything. Failures are those of the path and of the volume that it names, and recorded.
-[[nodiscard]] EFI_STATUS file_peek(struct file *file, struct config_text path, const char *where,
-                                   void *ret_head, uint64_t capacity, uint64_t *ret_bytes);
-
 // The device of the file's volume, which is open.
 EFI_HANDLE file_device(const struct file *file);
 

@@ -17,16 +17,9 @@
 #include "loader/room.h"
 
 enum {
-    HEAD_BYTES = 4096,      // one read that holds header and program headers of nearly every file
     SCRATCH_BYTES = 4096,   // for program headers that lie elsewhere
     LISTS_BYTES = 4096,     // for the lists of an image of 50 program headers
     RUN_GAP_MAX = 64 << 10, // between segments that are read as one
-};
-
-// The first `bytes` bytes of the file.
-struct head {
-    uint64_t bytes;
-    char text[HEAD_BYTES];
 };
 
 EFI_STATUS kernel_refuse(const struct file *file, const struct elf_error *error,
@@ -57,13 +50,14 @@ static EFI_STATUS fail_headers(struct file *file, const struct elf_error *error)
 
 // The program headers, `bytes` bytes at `offset`: in the head if they are there, else read to
 // `scratch`. What is too much for that goes to pages: *ret_phys, else 0.
-static EFI_STATUS read_phdrs(struct file *file, const struct head *head, uint64_t offset,
-                             uint64_t bytes, const void **ret_phdrs, uint64_t *ret_phys) {
+static EFI_STATUS read_phdrs(struct protocol_file *opened, uint64_t offset, uint64_t bytes,
+                             const void **ret_phdrs, uint64_t *ret_phys) {
     static char scratch[SCRATCH_BYTES];
+    struct file *file = &opened->file;
     void *phdrs = scratch;
     *ret_phys = 0;
-    if (offset <= head->bytes && bytes <= head->bytes - offset) {
-        *ret_phdrs = head->text + offset;
+    if (offset <= opened->head_bytes && bytes <= opened->head_bytes - offset) {
+        *ret_phdrs = opened->head + offset;
         return EFI_SUCCESS;
     }
     if (bytes > SCRATCH_BYTES) {
@@ -99,33 +93,25 @@ static EFI_STATUS alloc_lists(const struct file *file, uint32_t phdr_count, void
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS parse_headers(struct file *file, const struct head *head, struct kernel *kernel) {
+// What tells where the kernel goes.
+static EFI_STATUS parse(struct protocol_file *opened, struct kernel *kernel) {
     struct elf_error error;
+    struct file *file = &opened->file;
     struct elf_header_view *header = &kernel->header;
     const void *phdrs = NULL;
     uint64_t phys;
     void *lists;
-    if (elf_parse_header(head->text, head->bytes, file->bytes, header, &error) != ELF_OK)
+    if (elf_parse_header(opened->head, opened->head_bytes, file->bytes, header, &error) != ELF_OK)
         return fail_headers(file, &error);
     EFI_STATUS status = alloc_lists(file, header->phdr_count, &lists);
     if (!EFI_ERROR(status))
-        status = read_phdrs(file, head, header->phdrs_offset, header->phdrs_bytes, &phdrs, &phys);
+        status = read_phdrs(opened, header->phdrs_offset, header->phdrs_bytes, &phdrs, &phys);
     if (EFI_ERROR(status))
         return status;
     if (elf_parse_segments(header, phdrs, file->bytes, lists, &kernel->elf, &error) != ELF_OK)
         return fail_headers(file, &error);
     firmware_free_pages(phys);
     return EFI_SUCCESS;
-}
-
-// Reads of the file what tells where the kernel goes.
-static EFI_STATUS parse(struct file *file, struct kernel *kernel) {
-    static struct head head;
-    head.bytes = min_u64(sizeof(head.text), file->bytes);
-    EFI_STATUS status = file_read(file, 0, head.text, head.bytes);
-    if (EFI_ERROR(status))
-        return status;
-    return parse_headers(file, &head, kernel);
 }
 
 static void add_piece(struct kernel *kernel, uint64_t phys, uint64_t bytes) {
@@ -338,9 +324,10 @@ static EFI_STATUS choose_protocol(const struct file *file, const struct config *
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS load(struct file *file, const struct config *config, struct kernel *kernel) {
-    kernel->file_bytes = file->bytes;
-    EFI_STATUS status = parse(file, kernel);
+static EFI_STATUS load(struct protocol_file *opened, const struct config *config,
+                       struct kernel *kernel) {
+    struct file *file = &opened->file;
+    EFI_STATUS status = parse(opened, kernel);
     if (!EFI_ERROR(status))
         status = alloc_image(file, kernel);
     if (EFI_ERROR(status))
@@ -359,8 +346,9 @@ static EFI_STATUS load(struct file *file, const struct config *config, struct ke
 
 // Not all of a file becomes part of the image. So with a digest it is read as a whole, and the
 // kernel comes from these bytes, which nothing can exchange after they were checked.
-static EFI_STATUS load_checked(struct file *file, const struct config *config,
+static EFI_STATUS load_checked(struct protocol_file *opened, const struct config *config,
                                struct kernel *kernel) {
+    struct file *file = &opened->file;
     uint64_t phys;
     EFI_STATUS status =
         firmware_alloc_pages(max_u64(file->bytes, 1), FRAME_BYTES, SLIPWAY_RANGE_LOADER, &phys);
@@ -372,22 +360,17 @@ static EFI_STATUS load_checked(struct file *file, const struct config *config,
         return status;
     kernel->has_digest = true;
     file->contents = firmware_pointer(phys);
-    status = load(file, config, kernel);
+    memcpy(opened->head, file->contents, opened->head_bytes);
+    status = load(opened, config, kernel);
     firmware_free_pages(phys);
     return status;
 }
 
-EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel) {
-    static struct file file;
-    const char *where = config_file_where("kernel", config->kernel_line);
-    EFI_STATUS status = file_open(&file, config->kernel, where);
-    if (status == EFI_NOT_FOUND)
-        return log_fail(status, "%s: not found%s", file.name, where);
-    if (EFI_ERROR(status))
-        return status;
-    *ret_kernel = (struct kernel){0};
-    status = config->kernel_digest.line != 0 ? load_checked(&file, config, ret_kernel)
-                                             : load(&file, config, ret_kernel);
-    file_close(&file);
+EFI_STATUS kernel_load(const struct config *config, struct protocol_file *opened,
+                       struct kernel *ret_kernel) {
+    *ret_kernel = (struct kernel){.file_bytes = opened->file.bytes};
+    EFI_STATUS status = config->kernel_digest.line != 0 ? load_checked(opened, config, ret_kernel)
+                                                        : load(opened, config, ret_kernel);
+    file_close(&opened->file);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "loader/file.h"
 #include "loader/machine_state.h"
 #include "loader/protocol/limine_requests.h"
+#include "loader/protocol/protocol.h"
 
 #include <efi.h>
 
@@ -50,9 +51,10 @@ struct kernel {
     uint8_t digest[32]; // of the file
 };
 
-// Loads the kernel that `config` names into pages of purpose SLIPWAY_RANGE_KERNEL. Failures are
-// recorded; the pages are freed by firmware_free_all.
-[[nodiscard]] EFI_STATUS kernel_load(const struct config *config, struct kernel *ret_kernel);
+// Loads the opened kernel into pages of purpose SLIPWAY_RANGE_KERNEL and closes its file. Failures
+// are recorded; the file is closed then too, and the pages are freed by firmware_free_all.
+[[nodiscard]] EFI_STATUS kernel_load(const struct config *config, struct protocol_file *opened,
+                                     struct kernel *ret_kernel);
 
 // Records why the ELF reader refuses the file, and what it is instead unless `origin` is null.
 EFI_STATUS kernel_refuse(const struct file *file, const struct elf_error *error,

@@ -44,7 +44,6 @@ static void start(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system);
 static EFI_STATUS boot(void);
 static EFI_STATUS read_files(void);
 static EFI_STATUS read_config(void);
-static EFI_STATUS read_image(void);
 static EFI_STATUS read_kernel(void);
 static EFI_STATUS read_modules(void);
 static EFI_STATUS find_devices(void);
@@ -116,9 +115,7 @@ static EFI_STATUS read_files(void) {
     boot_source_find(&source);
     status = read_config();
     if (!EFI_ERROR(status))
-        status = protocol_choose(&config);
-    if (!EFI_ERROR(status))
-        status = protocol_is_image(config.protocol) ? read_image() : read_kernel();
+        status = read_kernel();
     if (!EFI_ERROR(status))
         status = read_modules();
     if (!EFI_ERROR(status))
@@ -141,18 +138,15 @@ static EFI_STATUS read_config(void) {
     return cmdline_choose(&config, &source);
 }
 
-static EFI_STATUS read_image(void) {
-    timeline_begin("kernel");
-    EFI_STATUS status = image_load(&config, &image);
-    timeline_end(image.file.bytes);
-    return status;
-}
-
 static EFI_STATUS read_kernel(void) {
+    static struct protocol_file opened;
     timeline_begin("kernel");
-    EFI_STATUS status = kernel_load(&config, &kernel);
-    timeline_end(kernel.file_bytes);
-    if (EFI_ERROR(status))
+    EFI_STATUS status = protocol_open(&config, &opened);
+    if (!EFI_ERROR(status))
+        status = protocol_is_image(config.protocol) ? image_load(&config, &opened, &image)
+                                                    : kernel_load(&config, &opened, &kernel);
+    timeline_end(opened.file.bytes);
+    if (EFI_ERROR(status) || protocol_is_image(config.protocol))
         return status;
     if (kernel.wishes.flags & SLIPWAY_NOTE_KEEP_SCREEN)
         progress_forbid();

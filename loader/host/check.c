@@ -83,27 +83,13 @@ static bool read_config(struct check *check) {
     return true;
 }
 
-// The kernel's file may be on the host alone: the config then says the rest.
-static bool choose_protocol(struct check *check, int file) {
-    machine_put_file(file);
-    EFI_STATUS status = protocol_choose(&check->config);
-    machine_put_file(-1);
-    return !EFI_ERROR(status);
-}
-
-static bool read_image(struct check *check, int file) {
-    machine_put_file(file);
-    EFI_STATUS status = image_load(&check->config, &check->image);
-    machine_put_file(-1);
-    check->has_image = !EFI_ERROR(status);
+static bool read_image(struct check *check, const struct protocol_file *opened) {
+    check->has_image = !EFI_ERROR(image_load(&check->config, opened, &check->image));
     return check->has_image;
 }
 
-static bool read_kernel(struct check *check, int file) {
-    machine_put_file(file);
-    EFI_STATUS status = kernel_load(&check->config, &check->kernel);
-    machine_put_file(-1);
-    if (EFI_ERROR(status))
+static bool read_kernel(struct check *check, struct protocol_file *opened) {
+    if (EFI_ERROR(kernel_load(&check->config, opened, &check->kernel)))
         return false;
     const struct elf_image *elf = &check->kernel.elf;
     const struct elf_memory memory = {.pieces = check->kernel.memory,
@@ -114,6 +100,14 @@ static bool read_kernel(struct check *check, int file) {
         check->tables[i / 2][i % 2] =
             tables_count(check->request->machine.ram_bytes, &check->kernel, 4 + i / 2, i % 2 != 0);
     return true;
+}
+
+static bool read_kernel_file(struct check *check) {
+    static struct protocol_file opened;
+    if (EFI_ERROR(protocol_open(&check->config, &opened)))
+        return false;
+    return protocol_is_image(check->config.protocol) ? read_image(check, &opened)
+                                                     : read_kernel(check, &opened);
 }
 
 static bool is_elsewhere(const struct config_module *module) {
@@ -160,12 +154,14 @@ static bool run(struct check *check, int file) {
     } else if (!read_config(check)) {
         return false;
     }
-    if (!choose_protocol(check, file))
+    // The kernel's file may be on the host alone: the config then says the rest.
+    machine_put_file(file);
+    bool is_read = read_kernel_file(check);
+    machine_put_file(-1);
+    if (!is_read || !read_modules(check))
         return false;
-    if (protocol_is_image(check->config.protocol))
-        return read_image(check, file) && read_modules(check);
-    if (!read_kernel(check, file) || !read_modules(check))
-        return false;
+    if (check->has_image)
+        return true;
     check->has_space = tables_choose_space(&check->request->machine, &check->config, &check->kernel,
                                            &check->space);
     return check->has_space;

@@ -119,18 +119,14 @@ static EFI_STATUS read(const struct config *config, struct image *image) {
                : file_read(file, 0, firmware_pointer(image->phys), file->bytes);
 }
 
-EFI_STATUS image_load(const struct config *config, struct image *ret_image) {
+EFI_STATUS image_load(const struct config *config, const struct protocol_file *opened,
+                      struct image *ret_image) {
     struct image *image = ret_image;
-    const char *where = config_file_where("kernel", config->kernel_line);
     memset(image, 0, sizeof(*image));
     image->protocol = config->protocol;
-    EFI_STATUS status = file_open(&image->file, config->kernel, where);
-    if (status == EFI_NOT_FOUND)
-        return log_fail(status, "%s: not found%s", image->file.name, where);
-    if (EFI_ERROR(status))
-        return status;
+    image->file = opened->file;
     image->device = file_device(&image->file);
-    status = check_modules(config, image);
+    EFI_STATUS status = check_modules(config, image);
     if (!EFI_ERROR(status))
         status = read(config, image);
     file_close(&image->file);

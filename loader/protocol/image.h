@@ -5,6 +5,7 @@
 #include "loader/config.h"
 #include "loader/file.h"
 #include "loader/protocol/pe.h"
+#include "loader/protocol/protocol.h"
 
 #include <efi.h>
 
@@ -22,7 +23,8 @@ struct image {
     uint8_t digest[32]; // of the file
 };
 
-// Reads the file that `config` names, of config->protocol, into pages of the loader's, which
-// firmware_free_all frees. With a digest the bytes that have it are those that are started.
-// Failures are recorded.
-[[nodiscard]] EFI_STATUS image_load(const struct config *config, struct image *ret_image);
+// Reads the opened file, of config->protocol, into pages of the loader's, which firmware_free_all
+// frees, and closes it. With a digest the bytes that have it are those that are started. Failures
+// are recorded; the file is closed then too.
+[[nodiscard]] EFI_STATUS image_load(const struct config *config, const struct protocol_file *opened,
+                                    struct image *ret_image);

@@ -5,7 +5,6 @@
 #include "common/base/mem.h"
 #include "loader/config_file.h"
 #include "loader/elf.h"
-#include "loader/file.h"
 #include "loader/log.h"
 #include "loader/protocol/pe.h"
 
@@ -47,62 +46,43 @@ void protocol_print_found(const struct sink *sink, const void *head, uint64_t by
     }
 }
 
-static EFI_STATUS open(struct file *file, const struct config *config) {
+static EFI_STATUS refuse(const struct protocol_file *opened) {
+    char text[200];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    protocol_print_found(&sink, opened->head, opened->head_bytes);
+    return log_fail(EFI_LOAD_ERROR, "%s: neither an ELF nor a PE file; found: %s",
+                    opened->file.name, text);
+}
+
+static EFI_STATUS choose(struct config *config, const struct protocol_file *opened) {
+    struct linux_header header;
+    struct pe pe;
+    uint64_t bytes = opened->head_bytes;
+    if (config->protocol != CONFIG_PROTOCOL_UNSET || bytes < MAGIC_BYTES ||
+        is_elf(opened->head, bytes))
+        return EFI_SUCCESS;
+    if (!pe_parse(opened->head, bytes, &pe))
+        return refuse(opened);
+    bool is_linux = linux_parse(opened->head, bytes, &header);
+    config->protocol = is_linux ? CONFIG_PROTOCOL_LINUX : CONFIG_PROTOCOL_EFI;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS protocol_open(struct config *config, struct protocol_file *ret_opened) {
+    struct protocol_file *opened = ret_opened;
+    struct file *file = &opened->file;
     const char *where = config_file_where("kernel", config->kernel_line);
     EFI_STATUS status = file_open(file, config->kernel, where);
     if (status == EFI_NOT_FOUND)
         return log_fail(status, "%s: not found%s", file->name, where);
+    if (EFI_ERROR(status))
+        return status;
+    opened->head_bytes = min_u64(file->bytes, sizeof(opened->head));
+    status = file_read(file, 0, opened->head, opened->head_bytes);
+    if (!EFI_ERROR(status))
+        status = choose(config, opened);
+    if (EFI_ERROR(status))
+        file_close(file);
     return status;
-}
-
-// By as few calls of the firmware as can be; where one of them fails, by all those of a file that
-// is read.
-static EFI_STATUS read_head(struct file *file, const struct config *config,
-                            uint8_t ret_head[PE_HEAD_BYTES], uint64_t *ret_bytes) {
-    const char *where = config_file_where("kernel", config->kernel_line);
-    EFI_STATUS status = file_peek(file, config->kernel, where, ret_head, PE_HEAD_BYTES, ret_bytes);
-    if (EFI_ERROR(status) || *ret_bytes != 0)
-        return status;
-    status = open(file, config);
-    if (EFI_ERROR(status))
-        return status;
-    *ret_bytes = min_u64(file->bytes, PE_HEAD_BYTES);
-    status = file_read(file, 0, ret_head, *ret_bytes);
-    file_close(file);
-    return status;
-}
-
-// What else may be wrong with the file, such as that it is a directory, comes first.
-static EFI_STATUS refuse(struct file *file, const struct config *config, const void *head,
-                         uint64_t bytes) {
-    char text[200];
-    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
-    struct sink sink = fmt_buffer_sink(&buffer);
-    EFI_STATUS status = open(file, config);
-    if (EFI_ERROR(status))
-        return status;
-    file_close(file);
-    protocol_print_found(&sink, head, bytes);
-    return log_fail(EFI_LOAD_ERROR, "%s: neither an ELF nor a PE file; found: %s", file->name,
-                    text);
-}
-
-EFI_STATUS protocol_choose(struct config *config) {
-    static uint8_t head[PE_HEAD_BYTES];
-    static struct file file;
-    struct linux_header header;
-    struct pe pe;
-    uint64_t bytes;
-    if (config->protocol != CONFIG_PROTOCOL_UNSET)
-        return EFI_SUCCESS;
-    EFI_STATUS status = read_head(&file, config, head, &bytes);
-    if (EFI_ERROR(status))
-        return status;
-    if (bytes < MAGIC_BYTES || is_elf(head, bytes))
-        return EFI_SUCCESS;
-    if (!pe_parse(head, bytes, &pe))
-        return refuse(&file, config, head, bytes);
-    bool is_linux = linux_parse(head, bytes, &header);
-    config->protocol = is_linux ? CONFIG_PROTOCOL_LINUX : CONFIG_PROTOCOL_EFI;
-    return EFI_SUCCESS;
 }

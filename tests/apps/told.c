@@ -5,13 +5,23 @@
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
+// A path's node may lie at any byte, so its text is copied.
+static void say_file_node(const EFI_DEVICE_PATH *node) {
+    CHAR16 text[64];
+    UINTN bytes = (UINTN)DevicePathNodeLength(node) - sizeof(*node);
+    need("room for a path", bytes <= sizeof(text) ? EFI_SUCCESS : EFI_BUFFER_TOO_SMALL);
+    for (UINTN at = 0; at < bytes; at++)
+        ((UINT8 *)text)[at] = ((const UINT8 *)(node + 1))[at];
+    serial_wide(text);
+}
+
 // The nodes of files in the path, one after the other.
 static void say_path(const EFI_DEVICE_PATH *path) {
     serial_text("TOLD path ");
     while (path != NULL && !IsDevicePathEnd(path)) {
         if (DevicePathType(path) == MEDIA_DEVICE_PATH &&
             DevicePathSubType(path) == MEDIA_FILEPATH_DP)
-            serial_wide((const CHAR16 *)(path + 1));
+            say_file_node(path);
         path = (const EFI_DEVICE_PATH *)((const char *)path + DevicePathNodeLength(path));
     }
     serial_text("\r\n");

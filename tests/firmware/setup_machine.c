@@ -7,10 +7,12 @@
 #undef kernel_load
 
 // The loader's: kernel_file.h has declared the other, by the name above.
-EFI_STATUS kernel_load(const struct config *from, struct kernel *ret_kernel);
+EFI_STATUS kernel_load(const struct config *from, struct protocol_file *opened,
+                       struct kernel *ret_kernel);
 
-EFI_STATUS machine_kernel_load(const struct config *from, struct kernel *ret_kernel) {
-    EFI_STATUS status = kernel_load(from, ret_kernel);
+EFI_STATUS machine_kernel_load(const struct config *from, struct protocol_file *opened,
+                               struct kernel *ret_kernel) {
+    EFI_STATUS status = kernel_load(from, opened, ret_kernel);
     ret_kernel->machine = setup_machine;
     return status;
 }
