@@ -47,7 +47,7 @@ static const void *record(const struct limine_answer_input *input,
     return read_direct(input, array->address + index * array->stride);
 }
 
-// Takes `bytes` bytes of the block.
+// Takes `bytes` bytes of the block, which may hold anything.
 static void *reserve(struct writer *writer, uint64_t bytes, uint64_t *ret_phys) {
     *ret_phys = writer->at;
     writer->at += align_up(bytes, sizeof(uint64_t));

@@ -45,8 +45,8 @@ uint64_t limine_answer_bytes(const struct limine_requests *requests,
 
 // Where the limine_mp_info of a CPU lies: record `index` of boot_info's `cpus`, absent ones
 // included, of which no list tells. Known before the block is filled. A parked CPU waits until
-// goto_address there is not 0: where it looks before limine_answer the block must have been
-// cleared.
+// goto_address there is not 0: where it looks before limine_answer there must be zeroes. The
+// rest of the block may hold anything.
 static inline uint64_t limine_mp_info_phys(uint64_t block_phys, uint32_t index) {
     return block_phys + index * sizeof(struct limine_mp_info);
 }

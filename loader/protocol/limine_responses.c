@@ -38,7 +38,9 @@ EFI_STATUS limine_make_room(const struct info_capacity *capacity, const struct i
         return log_fail(status, "responses: no room for %lu bytes (%s)", bytes,
                         log_status_text(status));
     ret_room->bytes = bytes;
-    memset(firmware_pointer(ret_room->phys), 0, bytes);
+    // CPUs wait for an address there. The rest is many times as large, for most memory entries that
+    // there can be, and limine_answer writes what it takes of it.
+    memset(firmware_pointer(ret_room->phys), 0, limine_mp_info_phys(0, cpus->count));
     return EFI_SUCCESS;
 }
 

@@ -15,7 +15,8 @@ struct limine_room {
     uint64_t bytes;
 };
 
-// Allocates that block, of zeroes, no more than it needs. Failures are recorded.
+// Allocates that block, no more than it needs; where CPUs are to look in it there are zeroes.
+// Failures are recorded.
 [[nodiscard]] EFI_STATUS limine_make_room(const struct info_capacity *capacity,
                                           const struct info_known *known, const struct cpus *cpus,
                                           struct limine_room *ret_room);
