@@ -65,20 +65,20 @@ TEST("config file: of a loader in the root, or without a path, only the root is 
     for (size_t i = 0; i < ARRAY_LEN(loaders); i++) {
         set_up(loaders[i]);
         expect("root", "slipway: config /slipway.conf: 15 bytes\n");
-        assert_int_equal(count_opens(), 3); // it and, twice, the kernel
+        assert_int_equal(count_opens(), 2); // it and the kernel
     }
     setup_boot(NULL);
     expect("", "slipway: slipway.conf: not found, defaults hold\n");
-    assert_int_equal(count_opens(), 3);
+    assert_int_equal(count_opens(), 2);
 }
 
 TEST("config file: a folder that no path of a config can name has none") {
     set_up(L"\\\xd83d\xde00\\loader.efi");
     expect("root", "slipway: config /slipway.conf: 15 bytes\n");
-    assert_int_equal(count_opens(), 3);
+    assert_int_equal(count_opens(), 2);
     set_up(L"\\\x20ac\\loader.efi"); // this one can; nothing is there
     expect("root", "slipway: config /slipway.conf: 15 bytes\n");
-    assert_int_equal(count_opens(), 4);
+    assert_int_equal(count_opens(), 3);
 }
 
 static struct fake_file *set_up_beside(const char *text) {

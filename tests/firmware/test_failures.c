@@ -566,7 +566,7 @@ TEST("whichever call fails while lines show slow reads, the boot ends cleanly") 
 
 TEST("whichever read is short, empty, oversized or slow, the boot ends cleanly") {
     uint64_t runs = 0;
-    uint64_t probes = 0; // of the empty file, which nothing is read from; and a look at the kernel
+    uint64_t probes = 0; // of the empty file, which nothing is read from
     for (enum fake_odd odd = 0; odd < FAKE_ODDS; odd++) {
         for (uint64_t number = 1;; number++, runs++) {
             const char *line;
@@ -589,7 +589,7 @@ TEST("whichever read is short, empty, oversized or slow, the boot ends cleanly")
         }
         assert_true(runs > 5 * odd);
     }
-    assert_int_equal(probes, 4);
+    assert_int_equal(probes, 2);
     print_message("%lu boots with an odd read\n", runs);
 }
 
@@ -641,7 +641,7 @@ static void fail_every_call_with_image(void (*set_up)(void), EFI_STATUS status) 
     fake_boot();
     uint64_t calls = fake.calls;
     setup_expect_success();
-    assert_true(calls > SOME_CALLS);
+    assert_true(calls > SOME_CALLS / 2);
     for (uint64_t number = 1; number <= calls; number++) {
         set_up();
         fake.fail_at = number;

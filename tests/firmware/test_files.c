@@ -163,12 +163,12 @@ static void expect_image(uint64_t data_offset) {
 
 TEST("segments that lie in the file as in memory are read as one, and their gaps are zero") {
     expect_image(0x3000);
-    assert_int_equal(read_count, 3); // a look, the head, and
-    assert_int_equal(read_bytes[2], 0x3800);
+    assert_int_equal(read_count, 2); // the head, and
+    assert_int_equal(read_bytes[1], 0x3800);
     expect_image(0x4000);
-    assert_int_equal(read_count, 4);
-    assert_int_equal(read_bytes[2], 0x1400);
-    assert_int_equal(read_bytes[3], 0x1800);
+    assert_int_equal(read_count, 3);
+    assert_int_equal(read_bytes[1], 0x1400);
+    assert_int_equal(read_bytes[2], 0x1800);
 }
 
 TEST("a segment without bytes in the file is read with none, be its offset before or behind it") {
@@ -211,11 +211,11 @@ static uint32_t count_reads_with_note(uint64_t offset) {
 }
 
 TEST("a note in a segment is not read once more, one that begins or ends elsewhere is") {
-    assert_int_equal(count_reads_with_note(0x2000), 3);
-    assert_int_equal(count_reads_with_note(0x2400 - sizeof(struct slipway_note)), 3);
-    assert_int_equal(count_reads_with_note(0x2404 - sizeof(struct slipway_note)), 4);
-    assert_int_equal(count_reads_with_note(0x1ffc), 4);
-    assert_int_equal(count_reads_with_note(0x7000), 4);
+    assert_int_equal(count_reads_with_note(0x2000), 2);
+    assert_int_equal(count_reads_with_note(0x2400 - sizeof(struct slipway_note)), 2);
+    assert_int_equal(count_reads_with_note(0x2404 - sizeof(struct slipway_note)), 3);
+    assert_int_equal(count_reads_with_note(0x1ffc), 3);
+    assert_int_equal(count_reads_with_note(0x7000), 3);
 }
 
 // A gap of this size before the data, in memory and in a file that is long enough.
@@ -235,8 +235,8 @@ static uint32_t count_reads(uint64_t gap) {
 }
 
 TEST("a gap of 64 KiB between segments is read over, a longer one is not") {
-    assert_int_equal(count_reads(KIB(64)), 3);
-    assert_int_equal(count_reads(KIB(64) + 16), 4);
+    assert_int_equal(count_reads(KIB(64)), 2);
+    assert_int_equal(count_reads(KIB(64) + 16), 3);
 }
 
 TEST("without a config the defaults hold") {
