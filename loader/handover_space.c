@@ -300,9 +300,10 @@ EFI_STATUS space_plan_manifest(struct space *space) {
     if (EFI_ERROR(check_framebuffers(space)))
         return EFI_COMPROMISED_DATA;
     space->next_count = plan_make_manifest(&space->plan, space->next_mappings);
+    const struct plan_list list =
+        plan_list_of(&space->plan.rules, space->next_mappings, space->next_count, &space->mtrrs);
     enum vmem_status status =
-        plan_count_tables(space->next_mappings, space->next_count, space->features.paging,
-                          space->levels, &counted, &index);
+        plan_count_tables(&list, space->features.paging, space->levels, &counted, &index);
     if (status != VMEM_OK)
         return fail_mapping("plan", &space->next_mappings[index], status);
     space->next_tables = counted.tables;
@@ -355,8 +356,9 @@ EFI_STATUS space_build(struct space *space) {
                                        space->features.paging, space->levels);
     if (status != VMEM_OK)
         return log_fail(EFI_LOAD_ERROR, "page tables: %s", vmem_status_text(status));
-    status = plan_build_tables(&space->vmem, &space->plan.rules, space->info->mappings,
-                               space->mapping_count, &index);
+    const struct plan_list list = plan_list_of(&space->plan.rules, space->info->mappings,
+                                               space->mapping_count, &space->mtrrs);
+    status = plan_build_tables(&space->vmem, &list, &index);
     if (status != VMEM_OK)
         return fail_mapping("map", &space->info->mappings[index], status);
     space->crossing_pool.used = 0;

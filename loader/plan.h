@@ -132,18 +132,34 @@ uint64_t plan_direct_map_end(const struct plan_input *input, uint64_t ram_end);
 // Neighbours that could be one mapping are one.
 uint64_t plan_make_manifest(const struct plan_input *input, struct slipway_mapping *mappings);
 
+// A manifest, and how tables are made of it.
+struct plan_list {
+    const struct slipway_mapping *mappings;
+    uint64_t count;
+    bool has_no_global; // see space_rules.h
+    // Not null: a leaf may span mappings that differ by their purposes alone. No leaf spans memory
+    // of two types by these registers, for which the CPU promises nothing (Intel SDM 3A 11.11.9).
+    const struct mtrr_map *mtrrs;
+};
+
+// The list for these rules. Where all below 4 GiB is wanted its leaves may span RAM and the rest;
+// `mtrrs`: of this machine. Nothing is known of one whose map is empty.
+static inline struct plan_list plan_list_of(const struct space_rules *rules,
+                                            const struct slipway_mapping *mappings, uint64_t count,
+                                            const struct mtrr_map *mtrrs) {
+    bool may_join = rules->all_below_4g && mtrrs->count != 0;
+    return (struct plan_list){mappings, count, rules->has_no_global, may_join ? mtrrs : NULL};
+}
+
 // Counts tables and leaves for a manifest. Errors: those of vmem_plan_add; *ret_index then names
 // the mapping.
-[[nodiscard]] enum vmem_status plan_count_tables(const struct slipway_mapping *mappings,
-                                                 uint64_t count, struct vmem_cpu cpu,
+[[nodiscard]] enum vmem_status plan_count_tables(const struct plan_list *list, struct vmem_cpu cpu,
                                                  unsigned levels, struct vmem_plan *ret_plan,
                                                  uint64_t *ret_index);
 
 // Maps the manifest. Errors: those of vmem_map; *ret_index then names the mapping.
-[[nodiscard]] enum vmem_status plan_build_tables(struct vmem *space,
-                                                 const struct space_rules *rules,
-                                                 const struct slipway_mapping *mappings,
-                                                 uint64_t count, uint64_t *ret_index);
+[[nodiscard]] enum vmem_status plan_build_tables(struct vmem *space, const struct plan_list *list,
+                                                 uint64_t *ret_index);
 
 struct plan_range {
     uint64_t start; // physical addresses

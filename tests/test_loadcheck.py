@@ -545,9 +545,10 @@ def test_broken_kernels_are_refused_or_boot(program, kernels, tmp_path):
     assert 100 < sum(line.endswith(b": boots") for line in lines) < 500
 
 
-@pytest.mark.parametrize("name, revision", [("rev0", 0), ("rev6", 6), ("pie", 6)])
-def test_a_kernel_of_the_limine_protocol_is_told_as_one(program, run, build, name, revision):
+@pytest.mark.parametrize("name, revision, end", [("rev0", 0, 1 << 32), ("rev6", 6, 0xfeff1000), ("pie", 6, 0xfeff1000)])
+def test_a_kernel_of_the_limine_protocol_is_told_as_one(program, run, build, name, revision, end):
     said = run(program, build / f"tests/limine/{name}.elf").stdout.splitlines()
     assert f"protocol      Limine, base revision {revision}" in said
     assert "  places      stacks, descriptor tables, framebuffers in the direct map" in said
+    assert f"direct map    [0xffff800000000000, {0xffff800000000000 + end:#x})" in said
     assert said[-1] == "boots         with 512 MiB of RAM"

@@ -3,6 +3,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "loader/protocol/limine.h"
 #include "loader/wishes.h"
 
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct plan {
     struct slipway_framebuffer framebuffer;
     struct plan_firmware firmware;
     struct slipway_piece image;
+    struct mtrr_map mtrrs;
 };
 
 static void *must_have(void *memory) {
@@ -95,7 +97,12 @@ static void make_plan(struct plan *plan, uint64_t ram_bytes, const struct kernel
         (struct slipway_framebuffer){.address_phys = LOW_END, .bytes = FRAMEBUFFER_BYTES};
     plan->firmware =
         (struct plan_firmware){FIRMWARE_PHYS, FIRMWARE_PHYS + FRAME_BYTES, SLIPWAY_CACHE_WB};
+    plan->mtrrs = (struct mtrr_map){.count = 3,
+                                    .runs = {{0, LOW_END, SLIPWAY_MTRR_WB},
+                                             {LOW_END, HIGH_START, SLIPWAY_MTRR_UC},
+                                             {HIGH_START, UINT64_MAX, SLIPWAY_MTRR_WB}}};
     plan->input = (struct plan_input){
+        .rules = kernel->rules,
         .window_base = plan_choose_window(elf),
         .is_direct = (kernel->wishes.flags & SLIPWAY_NOTE_DIRECT) != 0,
         .elf = elf,
@@ -125,9 +132,13 @@ static bool choose(const struct tables_machine *machine, const struct config *co
     static struct displays displays = {.count = 1};
     const struct cpu_features features = {.paging_levels = 4,
                                           .paging_levels_max = machine->levels_max};
-    space->hhdm_end = plan->map.report.direct_end;
+    space->hhdm_end = plan_direct_map_end(&plan->input, plan->map.report.direct_end);
     space->window_base = plan->input.window_base;
-    if (EFI_ERROR(wishes_choose_levels(&kernel->wishes, config, &features, &space->levels)) ||
+    EFI_STATUS status =
+        kernel->protocol == CONFIG_PROTOCOL_LIMINE
+            ? limine_choose_paging(kernel, config, &features, &space->levels)
+            : wishes_choose_levels(&kernel->wishes, config, &features, &space->levels);
+    if (EFI_ERROR(status) ||
         EFI_ERROR(wishes_choose_direct_map(&kernel->wishes, &plan->input, space->levels,
                                            space->hhdm_end, &space->hhdm_base)))
         return false;
@@ -155,8 +166,9 @@ struct tables_count tables_count(uint64_t ram_bytes, const struct kernel *kernel
     uint64_t index;
     enum vmem_status status = VMEM_ERR_LEVELS;
     make_plan(&plan, ram_bytes, kernel);
-    plan.input.hhdm_base = plan_choose_direct_map(&plan.input, kernel->wishes.hhdm_base,
-                                                  plan.map.report.direct_end, levels);
+    plan.input.hhdm_base = plan_choose_direct_map(
+        &plan.input, kernel->wishes.hhdm_base,
+        plan_direct_map_end(&plan.input, plan.map.report.direct_end), levels);
     bool is_wished = kernel->wishes.paging_levels == 0 || kernel->wishes.paging_levels == levels;
     if (plan.input.hhdm_base != 0 && is_wished) {
         uint64_t room = plan_direct_map_room(&plan.input);
@@ -165,7 +177,8 @@ struct tables_count tables_count(uint64_t ram_bytes, const struct kernel *kernel
         uint64_t bound = plan_mapping_bound(&plan.input, plan.input.region_count);
         struct slipway_mapping *mappings = must_have(calloc(bound, sizeof(*mappings)));
         uint64_t count = plan_make_manifest(&plan.input, mappings);
-        status = plan_count_tables(mappings, count, cpu, levels, &counted, &index);
+        const struct plan_list list = plan_list_of(&plan.input.rules, mappings, count, &plan.mtrrs);
+        status = plan_count_tables(&list, cpu, levels, &counted, &index);
         free(mappings);
     }
     plan_free(&plan);

@@ -55,6 +55,8 @@ static const struct plan_firmware tables[] = {
     {0x9000000, 0x9001000, SLIPWAY_CACHE_UC},
 };
 
+static const struct mtrr_map mtrrs = {0}; // nothing is known
+
 struct hand_over {
     struct rig rig;
     struct plan_input plan;
@@ -165,9 +167,9 @@ static uint64_t audit(struct hand_over *hand_over) {
     for (uint64_t i = 0; i < plan->region_count; i++)
         report.bytes[machine[i].kind] += machine[i].end - machine[i].start;
     uint64_t index;
-    assert_int_equal(plan_build_tables(&hand_over->rig.space, &plan->rules, hand_over->mappings,
-                                       hand_over->count, &index),
-                     VMEM_OK);
+    const struct plan_list list =
+        plan_list_of(&plan->rules, hand_over->mappings, hand_over->count, &mtrrs);
+    assert_int_equal(plan_build_tables(&hand_over->rig.space, &list, &index), VMEM_OK);
     uint64_t used = hand_over->rig.memory.used_count;
     hand_over->ranges[2] =
         (struct slipway_range){VMEM_MEMORY_BASE, used * FRAME_BYTES, SLIPWAY_RANGE_PAGE_TABLES, 0};

@@ -572,11 +572,12 @@ static void expect_count_is_exact(const struct plan_input *input, struct vmem_cp
     uint64_t count = plan_make_manifest(input, mappings);
     struct vmem_plan plan;
     uint64_t index;
-    assert_int_equal(plan_count_tables(mappings, count, cpu, levels, &plan, &index), VMEM_OK);
+    const struct plan_list list = {.mappings = mappings, .count = count};
+    assert_int_equal(plan_count_tables(&list, cpu, levels, &plan, &index), VMEM_OK);
     struct vmem space;
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, cpu, levels), VMEM_OK);
-    assert_int_equal(plan_build_tables(&space, &input->rules, mappings, count, &index), VMEM_OK);
+    assert_int_equal(plan_build_tables(&space, &list, &index), VMEM_OK);
     assert_int_equal(tables_used, plan.tables);
     struct vmem_translation translation;
     assert_int_equal(vmem_translate(&space, vaddr(SLIPWAY_KERNEL_DEFAULT + 0x5123), &translation),
@@ -608,18 +609,17 @@ TEST("plan: a mapping that cannot be is named by its index") {
     struct plan_input input = make_input(&kernel);
     input.stack_phys = UINT64_C(1) << 45;
     uint64_t count = plan_make_manifest(&input, mappings);
+    const struct plan_list list = {.mappings = mappings, .count = count};
     struct vmem_plan plan;
     uint64_t index;
-    assert_int_equal(
-        plan_count_tables(mappings, count, (struct vmem_cpu){40, true, true}, 4, &plan, &index),
-        VMEM_ERR_PADDR_WIDTH);
+    assert_int_equal(plan_count_tables(&list, (struct vmem_cpu){40, true, true}, 4, &plan, &index),
+                     VMEM_ERR_PADDR_WIDTH);
     assert_int_equal(mappings[index].purpose, SLIPWAY_MAP_STACK);
     struct vmem space;
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, (struct vmem_cpu){40, true, true}, 4), VMEM_OK);
     index = 0;
-    assert_int_equal(plan_build_tables(&space, &input.rules, mappings, count, &index),
-                     VMEM_ERR_PADDR_WIDTH);
+    assert_int_equal(plan_build_tables(&space, &list, &index), VMEM_ERR_PADDR_WIDTH);
     assert_int_equal(mappings[index].purpose, SLIPWAY_MAP_STACK);
 }
 
@@ -628,13 +628,13 @@ TEST("plan: of no mapping the index is 0") {
     struct vmem_plan plan;
     struct vmem space;
     uint64_t index = 77;
-    assert_int_equal(plan_count_tables(mappings, 0, cpu, 3, &plan, &index), VMEM_ERR_LEVELS);
+    const struct plan_list list = {.mappings = mappings, .count = 0};
+    assert_int_equal(plan_count_tables(&list, cpu, 3, &plan, &index), VMEM_ERR_LEVELS);
     assert_int_equal(index, 0);
     tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, NULL, cpu, 4), VMEM_OK);
     index = 77;
-    assert_int_equal(plan_build_tables(&space, &(struct space_rules){0}, mappings, 0, &index),
-                     VMEM_OK);
+    assert_int_equal(plan_build_tables(&space, &list, &index), VMEM_OK);
     assert_int_equal(index, 0);
 }
 
@@ -644,7 +644,8 @@ TEST("plan: the tables of the first mapping count") {
                                          SLIPWAY_MAP_DIRECT};
     struct vmem_plan plan;
     uint64_t index;
-    assert_int_equal(plan_count_tables(&page, 1, cpu, 4, &plan, &index), VMEM_OK);
+    const struct plan_list list = {.mappings = &page, .count = 1};
+    assert_int_equal(plan_count_tables(&list, cpu, 4, &plan, &index), VMEM_OK);
     assert_int_equal(plan.tables, 4);
 }
 

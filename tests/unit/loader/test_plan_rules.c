@@ -485,6 +485,7 @@ struct replay {
     struct plan_firmware tables[4];
     struct slipway_piece image;
     struct slipway_range ranges[3]; // two guards and the tables
+    struct mtrr_map mtrrs;
     uint64_t tables_used;
 };
 
@@ -644,6 +645,20 @@ static bool furnish(struct replay *replay, const struct efi_map *map, struct ran
     return true;
 }
 
+// Some edges anywhere, or none that is known.
+static void add_types(struct replay *replay, struct random *random) {
+    uint32_t count = (uint32_t)random_below(random, 6);
+    uint64_t start = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t end = start + FRAME_BYTES * (1 + random_below(random, GIB(2) / FRAME_BYTES));
+        if (i == count - 1)
+            end = UINT64_C(1) << 46;
+        replay->mtrrs.runs[i] = (struct mtrr_run){start, end, i % 2 == 0 ? 6 : 0};
+        start = end;
+    }
+    replay->mtrrs.count = count;
+}
+
 // ---- The model: what is to be mapped at a physical address
 
 enum wanted { NOTHING, RAM, OTHER, SCREEN, TABLE };
@@ -692,6 +707,17 @@ static bool is_read_only(const struct replay *replay, uint64_t phys) {
     return phys - replay->image.phys < 0x3000;
 }
 
+// Of those leaves that may have RAM and something else.
+static void expect_one_type(const struct replay *replay, uint64_t phys, enum vmem_page page) {
+    uint64_t bytes = UINT64_C(1) << (12 + 9 * (unsigned)page);
+    uint64_t start = align_down(phys, bytes);
+    for (uint32_t i = 0; replay->input.rules.all_below_4g && i < replay->mtrrs.count; i++) {
+        uint64_t end = replay->mtrrs.runs[i].end;
+        if (end > start && end < start + bytes)
+            fail_msg("%lx is in a leaf of %lu bytes, with memory of two types", phys, bytes);
+    }
+}
+
 static void expect_page(const struct replay *replay, struct vmem *space, uint64_t revision,
                         bool is_lax, uint64_t base, uint64_t phys) {
     struct vmem_translation found;
@@ -713,9 +739,19 @@ static void expect_page(const struct replay *replay, struct vmem *space, uint64_
     assert_int_equal(found.phys.value, phys);
     assert_int_equal(found.rights, rights);
     assert_false(vmem_translation_is_global(&found));
+    expect_one_type(replay, phys, found.page);
     if (wanted != TABLE)
         assert_int_equal(vmem_translation_cache(&found),
                          wanted == SCREEN ? VMEM_CACHE_WC : VMEM_CACHE_WB);
+}
+
+static void expect_pages_at(const struct replay *replay, struct vmem *space, uint64_t revision,
+                            bool is_lax, uint64_t edge) {
+    for (uint64_t phys = edge == 0 ? 0 : edge - FRAME_BYTES; phys <= edge; phys += FRAME_BYTES) {
+        expect_page(replay, space, revision, is_lax, HHDM, phys);
+        if (revision == 0)
+            expect_page(replay, space, revision, is_lax, 0, phys);
+    }
 }
 
 // At the edges of everything, and around.
@@ -742,13 +778,10 @@ static void expect_edges(const struct replay *replay, struct vmem *space, uint64
         else if (i >= ARRAY_LEN(fixed))
             edge = is_end ? replay->tables[j - replay->region_count - 2].end
                           : replay->tables[j - replay->region_count - 2].start;
-        for (uint64_t phys = edge == 0 ? 0 : edge - FRAME_BYTES; phys <= edge;
-             phys += FRAME_BYTES) {
-            expect_page(replay, space, revision, is_lax, HHDM, phys);
-            if (revision == 0)
-                expect_page(replay, space, revision, is_lax, 0, phys);
-        }
+        expect_pages_at(replay, space, revision, is_lax, edge);
     }
+    for (uint32_t i = 0; i + 1 < replay->mtrrs.count; i++)
+        expect_pages_at(replay, space, revision, is_lax, replay->mtrrs.runs[i].end);
     if (revision != 0) { // nothing at all
         struct vmem_translation found;
         for (uint64_t virt = 0; virt < GIB(8); virt += MIB(64))
@@ -802,18 +835,17 @@ static void replay_map(struct replay *replay, uint64_t revision, bool is_lax, st
     assert_true(count <= bound);
     struct vmem_plan counted;
     uint64_t index;
-    assert_int_equal(plan_count_tables(replay->mappings, count, cpu, levels, &counted, &index),
-                     VMEM_OK);
+    const struct plan_list list =
+        plan_list_of(&input->rules, replay->mappings, count, &replay->mtrrs);
+    assert_int_equal(plan_count_tables(&list, cpu, levels, &counted, &index), VMEM_OK);
     if (counted.tables > TABLES_MAX) { // TiBs of reserved memory, in leaves of 2 MiB
         cpu.has_1g = true;
-        assert_int_equal(plan_count_tables(replay->mappings, count, cpu, levels, &counted, &index),
-                         VMEM_OK);
+        assert_int_equal(plan_count_tables(&list, cpu, levels, &counted, &index), VMEM_OK);
     }
     struct vmem space;
     replay->tables_used = 0;
     assert_int_equal(vmem_new(&space, &ops, replay, cpu, levels), VMEM_OK);
-    assert_int_equal(plan_build_tables(&space, &input->rules, replay->mappings, count, &index),
-                     VMEM_OK);
+    assert_int_equal(plan_build_tables(&space, &list, &index), VMEM_OK);
     assert_int_equal(replay->tables_used, counted.tables);
     audit_space(replay, &space, count, counted.tables);
     expect_edges(replay, &space, revision, is_lax);
@@ -834,6 +866,7 @@ static void replay_all(const struct efi_map *map, struct random *random) {
         if (furnish(&replay, map, random)) {
             add_screens(&replay, random);
             add_tables(&replay, random);
+            add_types(&replay, random);
             replay_map(&replay, revision, is_lax, cpu, 4 + (unsigned)random_below(random, 2));
         }
         free(replay.regions);
@@ -849,4 +882,61 @@ TEST("plan: maps of real and of hostile machines, planned, built and audited by 
         replay_all(&files.maps[i], &random);
     free(table_memory);
     map_files_free(&files);
+}
+
+// ---- Leaves over RAM and what is none
+
+static struct plan_list list_all(const struct mtrr_map *mtrrs) {
+    static const struct space_rules rules = {.kinds = 1 << SLIPWAY_MEM_USABLE,
+                                             .all_below_4g = true};
+    const uint64_t edges[] = {MIB(2), 0x2ff000, 0x310000, MIB(6), MIB(8)};
+    for (unsigned i = 0; i < 4; i++)
+        mappings[i] = (struct slipway_mapping){.virt = HHDM + edges[i],
+                                               .phys = edges[i],
+                                               .bytes = edges[i + 1] - edges[i],
+                                               .rights = SLIPWAY_RIGHT_WRITE,
+                                               .purpose = i % 2 == 0 ? SLIPWAY_MAP_DIRECT
+                                                                     : SPACE_MAP_DEVICES};
+    return plan_list_of(&rules, mappings, 4, mtrrs);
+}
+
+// Leaves of 4 KiB and of 2 MiB.
+static void expect_leaves(const struct plan_list *list, uint64_t small, uint64_t large) {
+    struct vmem_plan counted;
+    uint64_t index;
+    assert_int_equal(
+        plan_count_tables(list, (struct vmem_cpu){40, true, true}, 4, &counted, &index), VMEM_OK);
+    assert_int_equal(counted.leaves[VMEM_4K], small);
+    assert_int_equal(counted.leaves[VMEM_2M], large);
+}
+
+TEST("plan: a leaf spans mappings of two purposes, but not memory of two types") {
+    struct mtrr_map mtrrs = {.count = 1, .runs = {{0, GIB(64), 6}}};
+    struct plan_list list = list_all(&mtrrs);
+    expect_leaves(&list, 0, 3);
+    mtrrs = (struct mtrr_map){.count = 2, .runs = {{0, 0x312000, 6}, {0x312000, GIB(64), 0}}};
+    expect_leaves(&list, 512, 2);
+    mtrrs = (struct mtrr_map){.count = 2, .runs = {{0, MIB(4), 6}, {MIB(4), GIB(64), 0}}};
+    expect_leaves(&list, 0, 3);
+    // Nor those of two rights, of two cache types, or that only follow each other.
+    mappings[1].rights = 0;
+    expect_leaves(&list, 512, 2);
+    mappings[1].rights = SLIPWAY_RIGHT_WRITE;
+    mappings[1].cache = SLIPWAY_CACHE_UC;
+    expect_leaves(&list, 512, 2);
+    mappings[1].cache = 0;
+    mappings[1].phys += FRAME_BYTES;
+    expect_leaves(&list, 512, 2);
+}
+
+TEST("plan: no leaf spans two mappings where nothing is known of types, or by other rules") {
+    struct mtrr_map mtrrs = {0};
+    struct plan_list list = list_all(&mtrrs);
+    assert_null(list.mtrrs);
+    expect_leaves(&list, 512, 2);
+    mtrrs = (struct mtrr_map){.count = 1, .runs = {{0, GIB(64), 6}}};
+    list =
+        plan_list_of(&(struct space_rules){.kinds = 1 << SLIPWAY_MEM_USABLE}, mappings, 4, &mtrrs);
+    assert_null(list.mtrrs);
+    expect_leaves(&list, 512, 2);
 }
