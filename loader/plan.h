@@ -142,12 +142,12 @@ struct plan_list {
     const struct mtrr_map *mtrrs;
 };
 
-// The list for these rules. Where all below 4 GiB is wanted its leaves may span RAM and the rest;
+// The list for these rules: by those of another protocol leaves may span RAM and the rest.
 // `mtrrs`: of this machine. Nothing is known of one whose map is empty.
 static inline struct plan_list plan_list_of(const struct space_rules *rules,
                                             const struct slipway_mapping *mappings, uint64_t count,
                                             const struct mtrr_map *mtrrs) {
-    bool may_join = rules->all_below_4g && mtrrs->count != 0;
+    bool may_join = space_has_rules(rules) && mtrrs->count != 0;
     return (struct plan_list){mappings, count, rules->has_no_global, may_join ? mtrrs : NULL};
 }
 

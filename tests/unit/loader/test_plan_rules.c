@@ -707,11 +707,10 @@ static bool is_read_only(const struct replay *replay, uint64_t phys) {
     return phys - replay->image.phys < 0x3000;
 }
 
-// Of those leaves that may have RAM and something else.
 static void expect_one_type(const struct replay *replay, uint64_t phys, enum vmem_page page) {
     uint64_t bytes = UINT64_C(1) << (12 + 9 * (unsigned)page);
     uint64_t start = align_down(phys, bytes);
-    for (uint32_t i = 0; replay->input.rules.all_below_4g && i < replay->mtrrs.count; i++) {
+    for (uint32_t i = 0; i < replay->mtrrs.count; i++) {
         uint64_t end = replay->mtrrs.runs[i].end;
         if (end > start && end < start + bytes)
             fail_msg("%lx is in a leaf of %lu bytes, with memory of two types", phys, bytes);
@@ -887,8 +886,7 @@ TEST("plan: maps of real and of hostile machines, planned, built and audited by 
 // ---- Leaves over RAM and what is none
 
 static struct plan_list list_all(const struct mtrr_map *mtrrs) {
-    static const struct space_rules rules = {.kinds = 1 << SLIPWAY_MEM_USABLE,
-                                             .all_below_4g = true};
+    static const struct space_rules rules = {.kinds = 1 << SLIPWAY_MEM_USABLE};
     const uint64_t edges[] = {MIB(2), 0x2ff000, 0x310000, MIB(6), MIB(8)};
     for (unsigned i = 0; i < 4; i++)
         mappings[i] = (struct slipway_mapping){.virt = HHDM + edges[i],
@@ -929,14 +927,13 @@ TEST("plan: a leaf spans mappings of two purposes, but not memory of two types")
     expect_leaves(&list, 512, 2);
 }
 
-TEST("plan: no leaf spans two mappings where nothing is known of types, or by other rules") {
+TEST("plan: no leaf spans two mappings where nothing is known of types, or without rules") {
     struct mtrr_map mtrrs = {0};
     struct plan_list list = list_all(&mtrrs);
     assert_null(list.mtrrs);
     expect_leaves(&list, 512, 2);
     mtrrs = (struct mtrr_map){.count = 1, .runs = {{0, GIB(64), 6}}};
-    list =
-        plan_list_of(&(struct space_rules){.kinds = 1 << SLIPWAY_MEM_USABLE}, mappings, 4, &mtrrs);
+    list = plan_list_of(&(struct space_rules){0}, mappings, 4, &mtrrs);
     assert_null(list.mtrrs);
     expect_leaves(&list, 512, 2);
 }
