@@ -97,7 +97,7 @@ static const char *const templates[] = {
     [ELF_IS_MULTIBOOT2] =
         "made for the Multiboot2 protocol (its magic is at offset $a): use a loader of that protocol",
     [ELF_IS_LIMINE] =
-        "made for the Limine protocol (its magic is at offset $a): use a loader of that protocol",
+        "made for the Limine protocol (its magic is at offset $a): protocol = limine boots such kernels",
 };
 
 struct number_name {
@@ -145,7 +145,8 @@ static const char *table_name(uint64_t tag) {
     return tag == ELF_DT_RELR ? "DT_RELR" : tag == ELF_DT_JMPREL ? "DT_JMPREL" : "DT_RELA";
 }
 
-static void print_value(const struct sink *sink, const struct elf_error *error, char what) {
+static void print_value(const struct sink *sink, char what, const void *context) {
+    const struct elf_error *error = context;
     const uint64_t values[] = {error->a, error->b, error->c, error->d};
     struct number_name name = find_name(error);
     if (what == 'i')
@@ -170,13 +171,5 @@ static void print_value(const struct sink *sink, const struct elf_error *error, 
 
 void elf_error_print(const struct sink *sink, const struct elf_error *error) {
     ASSERT(error->status < ARRAY_LEN(templates) && templates[error->status] != NULL);
-    const char *at = templates[error->status];
-    while (*at != '\0') {
-        if (*at != '$') {
-            fmt_print(sink, "%c", *at++);
-            continue;
-        }
-        print_value(sink, error, at[1]);
-        at += 2;
-    }
+    fmt_template(sink, templates[error->status], print_value, error);
 }

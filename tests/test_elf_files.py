@@ -318,12 +318,14 @@ __attribute__((used, aligned(8))) static volatile unsigned long request[6] = {
 MULTIBOOT = 'asm(".text; .balign 8; .long 0x1badb002, 0, -0x1badb002");'
 MULTIBOOT2 = 'asm(".text; .balign 8; .long 0xe85250d6, 0, 24, -(0xe85250d6 + 24), 0, 8");'
 OTHERS = {"Limine": LIMINE, "Multiboot": MULTIBOOT, "Multiboot2": MULTIBOOT2}
-MADE_FOR = r"made for the {} protocol \(its magic is at offset 0x([0-9a-f]+)\): use a loader of that protocol"
+MADE_FOR = r"made for the {} protocol \(its magic is at offset 0x([0-9a-f]+)\): {}"
+REMEDIES = {"Limine": "protocol = limine boots such kernels"}
 MAGICS = {"Limine": "888b4cdf30ddb1c7", "Multiboot": "02b0ad1b", "Multiboot2": "d65052e8"}
 
 
 def expect_made_for(text, path, protocol, reason):
-    match = re.fullmatch(f"{reason}; {MADE_FOR.format(protocol)}", text)
+    remedy = REMEDIES.get(protocol, "use a loader of that protocol")
+    match = re.fullmatch(f"{reason}; {MADE_FOR.format(protocol, remedy)}", text)
     assert match, text
     assert path.read_bytes()[int(match[1], 16):].startswith(bytes.fromhex(MAGICS[protocol]))
 

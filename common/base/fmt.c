@@ -141,6 +141,17 @@ void fmt_print(const struct sink *sink, const char *format, ...) {
     va_end(arguments);
 }
 
+void fmt_template(const struct sink *sink, const char *template,
+                  void (*print)(const struct sink *sink, char what, const void *context),
+                  const void *context) {
+    for (const char *at = template; *at != '\0'; at++) {
+        if (*at == '$')
+            print(sink, *++at, context);
+        else
+            fmt_print(sink, "%c", *at);
+    }
+}
+
 struct fmt_buffer fmt_buffer_make(char *storage, size_t capacity) {
     if (capacity != 0)
         storage[0] = '\0';

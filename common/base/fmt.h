@@ -22,6 +22,12 @@ struct sink {
 [[gnu::format(printf, 2, 0)]] void fmt_vprint(const struct sink *sink, const char *format,
                                               va_list arguments);
 
+// Writes `template` to `sink`, but for each $x in it what `print` writes for the character x of
+// `context`.
+void fmt_template(const struct sink *sink, const char *template,
+                  void (*print)(const struct sink *sink, char what, const void *context),
+                  const void *context);
+
 // A sink over a fixed buffer. The text is always NUL-terminated when capacity > 0.
 struct fmt_buffer {
     char *text;

@@ -42,7 +42,8 @@ const char *limine_request_name(enum limine_request_kind kind) {
     return request_names[kind];
 }
 
-static void print_value(const struct sink *sink, const struct limine_error *error, char what) {
+static void print_value(const struct sink *sink, char what, const void *context) {
+    const struct limine_error *error = context;
     const uint64_t values[] = {error->a, error->b, error->c, error->d};
     if (what == 'k')
         fmt_print(sink, "%s", limine_request_name(error->kind));
@@ -56,13 +57,5 @@ static void print_value(const struct sink *sink, const struct limine_error *erro
 
 void limine_error_print(const struct sink *sink, const struct limine_error *error) {
     ASSERT(error->status < ARRAY_LEN(templates) && templates[error->status] != NULL);
-    const char *at = templates[error->status];
-    while (*at != '\0') {
-        if (*at != '$') {
-            fmt_print(sink, "%c", *at++);
-            continue;
-        }
-        print_value(sink, error, at[1]);
-        at += 2;
-    }
+    fmt_template(sink, templates[error->status], print_value, error);
 }

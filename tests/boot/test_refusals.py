@@ -235,7 +235,7 @@ def protocol_cases():
     kernel = elf.with_words(LIMINE)
     yield ("protocol-slipway-limine", {"slipway.conf": b"protocol = slipway\n", "kernel.elf": kernel.bytes()},
            "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset "
-           f"{kernel.offsets()[1]:#x}): use a loader of that protocol")
+           f"{kernel.offsets()[1]:#x}): protocol = limine boots such kernels")
     yield ("protocol-limine-none", {"slipway.conf": b"protocol = limine\n", "kernel.elf": Elf().bytes()},
            "\\kernel.elf: has no request of the Limine protocol (protocol = limine)")
     yield ("efi-module", {"slipway.conf": b"module = /x\n", "x": b"", "kernel.elf": application},

@@ -344,7 +344,7 @@ TEST("a kernel that was made for another protocol is refused, wherever its segme
         struct sink sink = fmt_buffer_sink(&buffer);
         fmt_print(
             &sink,
-            "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x%lx): use a loader of that protocol",
+            "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x%lx): protocol = limine boots such kernels",
             shown[i]);
         setup_expect_failure(want);
     }

@@ -96,10 +96,10 @@ TEST("another protocol's request is found in the second piece of a segment, and 
     uint64_t first_bytes = piece->bytes;
     boot_with_request(first_bytes, 0x3200);
     setup_expect_failure(
-        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x3200): use a loader of that protocol");
+        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x3200): protocol = limine boots such kernels");
     boot_with_request(first_bytes, 0x5000);
     setup_expect_failure(
-        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x5000): use a loader of that protocol");
+        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x5000): protocol = limine boots such kernels");
 }
 
 TEST("an image is in one piece where there is room, and the list says so") {

@@ -243,7 +243,7 @@ TEST("wishes: the kernel of another protocol boots with a note, wherever that is
     memcpy((char *)&setup_kernel + 0x3000, limine, sizeof(limine));
     fake_boot();
     setup_expect_failure(
-        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x3000): use a loader of that protocol");
+        "\\kernel.elf: no SLIPWAY_KERNEL_NOTE; made for the Limine protocol (its magic is at offset 0x3000): protocol = limine boots such kernels");
     set_up(0);
     memcpy((char *)&setup_kernel + 0x3000, limine, sizeof(limine));
     put_note(0x4000);

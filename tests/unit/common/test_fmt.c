@@ -28,6 +28,18 @@ TEST("fmt: width, zero and left padding apply to numbers and text") {
     expect("abc|ab", "%.*s|%.*s", 3, "abcdef", 5, "ab");
 }
 
+static void print_twice(const struct sink *sink, char what, const void *context) {
+    fmt_print(sink, "%c%c%s", what, what, (const char *)context);
+}
+
+TEST("fmt: in a template a character behind $ is printed by the caller, all else as it is") {
+    char storage[32];
+    struct fmt_buffer buffer = fmt_buffer_make(storage, sizeof(storage));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    fmt_template(&sink, "$a b%s$$$c", print_twice, "!");
+    assert_string_equal(storage, "aa! b%s$$!cc!");
+}
+
 TEST("fmt: a full buffer keeps what fits, terminates it and counts the rest") {
     char storage[5];
     struct fmt_buffer buffer = fmt_buffer_make(storage, sizeof(storage));

@@ -170,7 +170,7 @@ TEST("elf origin: a request, a marker or a tag of Limine's is found anywhere, al
     }
     expect_words(
         ELF_IS_LIMINE, 0x3000,
-        "made for the Limine protocol (its magic is at offset 0x3000): use a loader of that protocol");
+        "made for the Limine protocol (its magic is at offset 0x3000): protocol = limine boots such kernels");
 }
 
 TEST("elf origin: where a signature stands is said, and judged, by its offset in the file") {
