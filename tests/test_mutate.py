@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -185,3 +186,9 @@ def test_a_file_that_is_no_source_of_the_library_is_an_error(mutate):
 def test_tests_that_fail_without_any_change_are_an_error(mutate, tree):
     (tree / "lib/limit.h").write_text(HEADER.replace("7", "6"))
     assert mutate()[0] == "mutate: the tests fail without any change"
+
+
+def test_all_tests_of_a_library_fit_one_program(module):
+    most = int(re.search(r"TESTS_MAX = (\d+)", (module.ROOT / "tests/unit/support/main.c").read_text())[1])
+    for library in module.libraries().values():
+        assert sum(len(re.findall("^TEST\\(", path.read_text(), re.M)) for path in library.tests) <= most

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TESTS_MAX = 1024 };
+enum { TESTS_MAX = 4096 };
 
 static struct CMUnitTest tests[TESTS_MAX];
 static size_t test_count;
