@@ -335,6 +335,21 @@ TEST("efi: a file that is neither ELF nor PE is refused by what it is, or begins
     expect_refusal("\\kernel.elf: neither an ELF nor a PE file; found: an unknown file that begins "
                    "with 23 21 2f 62 69 6e 2f 73");
     set_up(NULL, pe_file_make);
+    memcpy(setup_pe,
+           "\x7f"
+           "ELG",
+           4);
+    setup_file("\\kernel.elf")->bytes = 4;
+    expect_refusal("\\kernel.elf: neither an ELF nor a PE file; found: an unknown file that begins "
+                   "with 7f 45 4c 47");
+    set_up(NULL, pe_file_make);
+    memcpy(setup_pe,
+           "\x7f"
+           "ELF",
+           4);
+    setup_file("\\kernel.elf")->bytes = 4;
+    expect_refusal("\\kernel.elf: 4 bytes are too few for an ELF header");
+    set_up(NULL, pe_file_make);
     memcpy(setup_pe, "\x1f\x8b\x08", 3);
     setup_file("\\kernel.elf")->bytes = 5;
     expect_refusal("\\kernel.elf: neither an ELF nor a PE file; found: an unknown file that begins "

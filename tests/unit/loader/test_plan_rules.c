@@ -927,6 +927,13 @@ TEST("plan: a leaf spans mappings of two purposes, but not memory of two types")
     expect_leaves(&list, 512, 2);
 }
 
+TEST("plan: what lies behind a list is not joined to its end") {
+    struct mtrr_map mtrrs = {.count = 1, .runs = {{0, GIB(64), 6}}};
+    struct plan_list list = list_all(&mtrrs);
+    list.count = 3; // up to 6 MiB
+    expect_leaves(&list, 0, 2);
+}
+
 TEST("plan: no leaf spans two mappings where nothing is known of types, or without rules") {
     struct mtrr_map mtrrs = {0};
     struct plan_list list = list_all(&mtrrs);
