@@ -20,9 +20,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import fat  # noqa: E402  (needs the path above)
 import qemu  # noqa: E402
+from slipway_lib.esp import (  # noqa: E402
+    CONFIG, assignment, cmdline_problem, config_lines, config_name, find, kernel_name, memory_problem,
+    write_image)
 
-CONFIG = "slipway.conf"
-DEFAULT_KERNEL = "kernel.elf"
+__all__ = ["CONFIG", "assignment", "config_lines", "config_name", "fat", "find", "kernel_name", "qemu",
+           "write_image"]
+
 REFERENCE = BUILD / "kernel.elf"
 
 # What a variable may be; the first is the default.
@@ -30,8 +34,6 @@ ACCELS = ("tcg", "kvm")
 DISPLAYS = ("none", "off", "vnc=:0", "gtk", "sdl")
 EXITS = ("exit=prompt", "exit=poweroff", "exit=debug")  # the reference kernel's, kernel/base/cmdline.c
 MACHINE_VARIABLES = ("MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE")
-# With less, OVMF resets or hangs before it starts a loader.
-MEM_MIN_MIB = 48
 
 IMAGE_TOOLS = ("mformat",)
 MACHINE_TOOLS = (*IMAGE_TOOLS, qemu.QEMU, qemu.OVMF_CODE, qemu.OVMF_VARS)
@@ -95,10 +97,9 @@ def limit_seconds():
 
 
 def memory():
-    value = pattern("MEM", "512M", r"[0-9]+(\.[0-9]+)?[MGTmgt]", "a size such as 512M or 4G")
-    if float(value[:-1]) * {"M": 1, "G": 1 << 10, "T": 1 << 20}[value[-1].upper()] < MEM_MIN_MIB:
-        stop(f"MEM={value} is too little: with less than {MEM_MIN_MIB}M the firmware resets or hangs"
-             " before it starts the loader")
+    value = variable("MEM", "512M")
+    if problem := memory_problem(value):
+        stop(f"MEM={value} {problem}")
     return value
 
 
@@ -136,40 +137,6 @@ def machine_options():
 # The files of an image
 
 
-def find(files, name):
-    """The name of `files` that is this one on a FAT file system, or `name` if there is none."""
-    return next((known for known in files if known.lower() == name.lower()), name)
-
-
-def config_name(files):
-    """The slipway.conf that the loader reads, or would."""
-    beside = find(files, f"EFI/BOOT/{CONFIG}")
-    return beside if beside in files else find(files, CONFIG)
-
-
-def config_lines(files):
-    """Of slipway.conf; what is not UTF-8 in it is left for the loader to refuse."""
-    path = files.get(config_name(files))
-    return path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n") if path else []
-
-
-def assignment(lines, wanted):
-    """The number of the line that sets a key, or None, and the value, without quotes around it."""
-    for number, line in enumerate(lines):
-        key, equals, value = line.partition("=")
-        if equals and key.strip(" \t") == wanted:
-            value = value.strip(" \t\r")
-            quoted = re.fullmatch('"([^"]*)"', value)
-            return number, quoted[1] if quoted else value
-    return None, ""
-
-
-def kernel_name(files):
-    """The file that the loader will start."""
-    _, path = assignment(config_lines(files), "kernel")
-    return find(files, path.replace("\\", "/").strip("/") or DEFAULT_KERNEL)
-
-
 def asked_kernel():
     """The file that KERNEL names, or None."""
     name = variable("KERNEL", None)
@@ -196,12 +163,8 @@ def is_reference(files):
 
 def check_cmdline(source, cmdline, reference):
     """What the loader or the reference kernel would refuse or misunderstand is refused here."""
-    for at, char in enumerate(cmdline):
-        if char < " " and char != "\t" or char == "\x7f" or "\udc80" <= char <= "\udcff":
-            stop(f"{source}: character {at + 1} ({ord(char) & 0xff:#04x}) is a control character or"
-                 f" not UTF-8; {CONFIG} keeps the command line in one line of text")
-    if cmdline.startswith('"'):
-        stop(f"{source}: begins with a quote, which {CONFIG} has no way to say")
+    if problem := cmdline_problem(cmdline):
+        stop(f"{source}: {problem}")
     for word in cmdline.split(" "):
         if reference and word.startswith("exit=") and word not in EXITS:
             stop(f"{source}: {word} is not one of {', '.join(EXITS)}")
@@ -220,11 +183,3 @@ def with_cmdline(files, change=lambda cmdline: cmdline):
     if cmdline:
         lines.insert(len(lines) if number is None else number, f"cmdline = {cmdline}")
     return {**files, config_name(files): "\n".join(lines).encode("utf-8", "surrogateescape")}
-
-
-def write_image(path, files):
-    """Writes the image, large enough for the files, and returns its path."""
-    total = sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in files.values())
-    mib = max(64, 2 * total // fat.MIB + 1)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return fat.make_image(path, files, mib * fat.MIB)

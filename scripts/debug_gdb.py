@@ -1,9 +1,10 @@
-"""Sourced by gdb (scripts/debug): runs the firmware until it starts the loader, then loads the
-symbols of loader and kernel and breaks in both.
+"""Sourced by gdb (slipway_lib/debugger.py): runs the firmware until it starts the loader, then loads
+the symbols of loader and kernel and breaks in both, or in the kernel alone.
 
-Reads SLIPWAY_BUILD, the build folder, SLIPWAY_SYSTEM_TABLE, the EFI system table's address,
-SLIPWAY_SYMBOLS, the command that reads the kernel's symbols, and SLIPWAY_KERNEL_START, where the
-kernel is to stop.
+Reads SLIPWAY_LIBRARY, the folder of BOOTX64.EFI and BOOTX64.debug, SLIPWAY_SYSTEM_TABLE, the EFI
+system table's address, SLIPWAY_SYMBOLS, the command that reads the kernel's symbols,
+SLIPWAY_KERNEL_START, where the kernel is to stop, and SLIPWAY_LOADER_START, where the loader is, or
+empty.
 The firmware lists its images for debuggers (UEFI 2.10, 18.4.3); the loader is the one whose code
 is that of BOOTX64.EFI.
 """
@@ -14,7 +15,7 @@ import uuid
 
 import gdb
 
-BUILD = os.environ["SLIPWAY_BUILD"]
+LIBRARY = os.environ["SLIPWAY_LIBRARY"]
 SYSTEM_TABLE = int(os.environ["SLIPWAY_SYSTEM_TABLE"])
 
 DEBUG_IMAGE_INFO_TABLE = uuid.UUID("49152e77-1ada-4764-b7a2-7afefed95e8b").bytes_le
@@ -89,16 +90,17 @@ def main():
     gdb.execute("set trust-readonly-sections on")
     boot_services = read_u64(SYSTEM_TABLE + SYSTEM_TABLE_BOOT_SERVICES)
     start = StartImage(read_u64(boot_services + BOOT_SERVICES_START_IMAGE),
-                       f"{BUILD}/BOOTX64.EFI")
+                       f"{LIBRARY}/BOOTX64.EFI")
     gdb.execute("continue")
     if start.base is None:
         raise gdb.GdbError("the firmware did not start the loader")
     base = start.base
     start.delete()
     gdb.execute(os.environ["SLIPWAY_SYMBOLS"])
-    gdb.execute(f"add-symbol-file {BUILD}/BOOTX64.debug -o {base:#x}")
+    gdb.execute(f"add-symbol-file {LIBRARY}/BOOTX64.debug -o {base:#x}")
     print(f"loader at {base:#x}")
-    gdb.execute("tbreak efi_main")
+    if os.environ.get("SLIPWAY_LOADER_START"):
+        gdb.execute(f"tbreak {os.environ['SLIPWAY_LOADER_START']}")
     gdb.execute(f"tbreak {os.environ['SLIPWAY_KERNEL_START']}")
     gdb.execute("continue")
 

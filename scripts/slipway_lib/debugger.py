@@ -1,0 +1,94 @@
+"""A machine under gdb, which stops in the kernel, or before in the loader, with the symbols of both.
+
+Where the firmware puts the loader is known only when it is there. So QEMU starts stopped, runs
+until the firmware's system table can be found in memory (UEFI 2.10, 18.4: a signed pointer on a
+4 MiB boundary), and debug_gdb.py then watches StartImage for the loader.
+"""
+
+import os
+import signal
+import subprocess
+import time
+
+import qemu
+
+from slipway_lib import places
+from slipway_lib.errors import Stop
+
+POINTER_SIGNATURE = 0x5453595320494249  # "IBI SYST"
+POINTER_STEP = 4 << 20
+PCI_HOLE_START = 0x80000000  # RAM below 4 GiB ends here on q35 with more than 2 GiB
+SYSTEM_TABLE_BOOT_SERVICES = 96
+SESSION_LIMIT_SECONDS = 86400
+FIRMWARE_LIMIT_SECONDS = 60
+
+
+def read_u64(machine, address):
+    """Eight bytes of guest memory."""
+    answer = machine.monitor(f"xp /1gx {address:#x}")
+    value = answer.partition(":")[2].strip()
+    return int(value, 16) if value.startswith("0x") else 0
+
+
+def find_system_table(machine):
+    """The address of the EFI system table, or 0 while there is none."""
+    ram = machine.qmp("query-memory-size-summary")["base-memory"]
+    for address in range(min(ram, PCI_HOLE_START) - POINTER_STEP, 0, -POINTER_STEP):
+        if read_u64(machine, address) == POINTER_SIGNATURE:
+            return read_u64(machine, address + 8)
+    return 0
+
+
+def run_firmware(machine):
+    """Lets the firmware run until its tables stand; returns the system table's address."""
+    deadline = time.monotonic() + FIRMWARE_LIMIT_SECONDS
+    machine.qmp("cont")
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        table = find_system_table(machine)
+        if table and read_u64(machine, table + SYSTEM_TABLE_BOOT_SERVICES):
+            machine.qmp("stop")
+            return table
+    raise Stop("the firmware did not set up its system table")
+
+
+def symbols_of(file, entry, slide):
+    """What debug_gdb.py is to know of a kernel: the command that reads its symbols, and where a
+    breakpoint waits."""
+    # gdb takes quotes in both; a path may have blanks.
+    quoted = '"' + str(file).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return {"SLIPWAY_SYMBOLS": f"symbol-file {quoted} -o {slide:#x}" if slide else f"file {quoted}",
+            "SLIPWAY_KERNEL_START": f"*{entry:#x}"}
+
+
+def run_gdb(gdb, image, folder, library, symbols, options, arguments=(), cwd=None):
+    """Boots the image under gdb and returns gdb's exit status. `library` holds BOOTX64.EFI and its
+    symbols; the log of COM1 and gdb's socket are in `folder`."""
+    options = dict(options)
+    server, log = folder / f"gdb-{os.getpid()}", folder / "serial.txt"
+    extra = ["-S", "-gdb", f"unix:{server},server=on,wait=off", *options.pop("extra", ())]
+    machine = qemu.Machine([image], timeout=SESSION_LIMIT_SECONDS, serial=f"file,path={log}", extra=extra, **options)
+    with machine:
+        table = run_firmware(machine)
+        print(f"COM1 goes to {log}", flush=True)
+        # Ctrl-C is gdb's. QEMU has a session of its own and does not see it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            status = subprocess.call([
+                gdb, "-q", "-nx", "-ex", f"target remote {server}",
+                "-x", str(places.PYTHON / "debug_gdb.py"), *arguments], cwd=cwd,
+                env={**os.environ, **symbols, "SLIPWAY_LIBRARY": str(library),
+                     "SLIPWAY_SYSTEM_TABLE": str(table)},
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        finally:
+            signal.signal(signal.SIGINT, before)
+    server.unlink(missing_ok=True)
+    return status
+
+
+def debug(image, kernel, folder, gdb, options):
+    """A kernel of somebody's (symbols.Kernel) under gdb."""
+    places.own(places.LOADER)
+    places.own(places.LOADER_SYMBOLS)
+    symbols = symbols_of(kernel.symbols.absolute(), kernel.entry, kernel.slide)
+    return run_gdb(gdb, image, folder, places.LIBRARY, symbols, options)

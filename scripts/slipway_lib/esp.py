@@ -1,0 +1,104 @@
+"""The files of a disk that the loader boots from: slipway.conf and what it names.
+
+`files` maps a path on the disk to its bytes or to a host Path, as fat.make_image takes it.
+"""
+
+import re
+from pathlib import Path
+
+import fat
+
+CONFIG = "slipway.conf"
+DEFAULT_KERNEL = "kernel.elf"
+LOADER = "EFI/BOOT/BOOTX64.EFI"
+# With less, OVMF resets or hangs before it starts a loader.
+MEM_MIN_MIB = 48
+
+
+def find(files, name):
+    """The name of `files` that is this one on a FAT file system, or `name` if there is none."""
+    return next((known for known in files if known.lower() == name.lower()), name)
+
+
+def config_name(files):
+    """The slipway.conf that the loader reads, or would."""
+    beside = find(files, f"EFI/BOOT/{CONFIG}")
+    return beside if beside in files else find(files, CONFIG)
+
+
+def config_lines(files):
+    """Of slipway.conf; what is not UTF-8 in it is left for the loader to refuse."""
+    path = files.get(config_name(files))
+    return path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n") if path else []
+
+
+def assignment(lines, wanted):
+    """The number of the line that sets a key, or None, and the value, without quotes around it."""
+    for number, line in enumerate(lines):
+        key, equals, value = line.partition("=")
+        if equals and key.strip(" \t") == wanted:
+            value = value.strip(" \t\r")
+            quoted = re.fullmatch('"([^"]*)"', value)
+            return number, quoted[1] if quoted else value
+    return None, ""
+
+
+def kernel_name(files):
+    """The file that the loader will start."""
+    _, path = assignment(config_lines(files), "kernel")
+    return find(files, path.replace("\\", "/").strip("/") or DEFAULT_KERNEL)
+
+
+def cmdline_problem(cmdline):
+    """What the loader would refuse or misunderstand in a command line, or None."""
+    for at, char in enumerate(cmdline):
+        if char < " " and char != "\t" or char == "\x7f" or "\udc80" <= char <= "\udcff":
+            return (f"character {at + 1} ({ord(char) & 0xff:#04x}) is a control character or"
+                    f" not UTF-8; {CONFIG} keeps the command line in one line of text")
+    if cmdline.startswith('"'):
+        return f"begins with a quote, which {CONFIG} has no way to say"
+    return None
+
+
+def memory_problem(value):
+    """What is wrong with a machine's memory such as 512M, or None."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?[MGTmgt]", value):
+        return "is not a size such as 512M or 4G"
+    if float(value[:-1]) * {"M": 1, "G": 1 << 10, "T": 1 << 20}[value[-1].upper()] < MEM_MIN_MIB:
+        return (f"is too little: with less than {MEM_MIN_MIB}M the firmware resets or hangs"
+                " before it starts the loader")
+    return None
+
+
+def _name_on_disk(path, taken, default):
+    """The name of the host's file, if a FAT file system and slipway.conf can say it."""
+    name = Path(path).name
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+ -]*(?<![. ])", name):
+        name = default
+    numbered = (f"{number}-{name}" if number > 1 else name for number in range(1, len(taken) + 2))
+    return next(free for free in numbered if free.lower() not in taken)
+
+
+def kernel_files(loader, kernel, modules=(), cmdline="", log="quiet"):
+    """The files of a disk with this kernel, its modules and its command line."""
+    files = {LOADER: Path(loader)}
+    taken = {CONFIG, "efi"}
+    lines = []
+    for key, path, default in [("kernel", kernel, DEFAULT_KERNEL), *(("module", m, "module") for m in modules)]:
+        name = _name_on_disk(path, taken, default)
+        taken.add(name.lower())
+        files[name] = Path(path)
+        lines.append(f'{key} = "/{name}"')
+    if cmdline.strip(" \t"):
+        lines.append(f"cmdline = {cmdline.strip(' ' + chr(9))}")
+    lines.append(f"log = {log}")
+    files[CONFIG] = "".join(f"{line}\n" for line in lines).encode()
+    return files
+
+
+def write_image(path, files):
+    """Writes the image, large enough for the files, and returns its path."""
+    total = sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in files.values())
+    mib = max(64, 2 * total // fat.MIB + 1)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return fat.make_image(path, files, mib * fat.MIB)

@@ -1,0 +1,106 @@
+"""The kernel at the place where it runs: what loadcheck says of its file, and what its symbols and
+DWARF lines say of an address (addr2line of binutils or LLVM, which knows inlining and the names of
+C++ and Rust)."""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway_lib import places
+from slipway_lib.errors import Stop
+
+CALL_BYTES_MAX = 7
+
+
+@dataclass
+class Line:
+    """One line of a decoded address; an address in inlined code has several, the innermost first."""
+    function: str  # "" if nobody knows
+    file: str      # "" if nobody knows
+    number: int
+
+    def __str__(self):
+        place = f"{shown_path(self.file)}:{self.number}" if self.number else shown_path(self.file)
+        return (self.function or "?") + (f" ({place})" if place else "")
+
+
+def shown_path(file):
+    """Short where it can be: people stand in the folder of their kernel."""
+    folder = os.getcwd() + "/"
+    return file[len(folder):] if file.startswith(folder) else file
+
+
+def source_line(line):
+    """The text of a line of source, or ""."""
+    try:
+        text = Path(line.file).read_text(errors="replace").split("\n")
+    except (OSError, ValueError):
+        return ""
+    return text[line.number - 1].strip() if 0 < line.number <= len(text) else ""
+
+
+def loadcheck(*arguments):
+    """What loadcheck says, as JSON, of one kernel."""
+    done = subprocess.run([places.own(places.LOADCHECK), "--json", *map(str, arguments)],
+                          capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.strip() or f"status {done.returncode}"
+        raise Stop(f"{places.LOADCHECK} gave no answer: {said}") from None
+
+
+class Kernel:
+    """A kernel that runs; `symbols` is the file with its symbols if that is another one."""
+
+    def __init__(self, path, facts, symbols=None):
+        """`facts`: the kernel's part of what loadcheck says; None for a PE file, of which nothing is
+        known once it runs."""
+        self.path = Path(path)
+        self.symbols = Path(symbols or path)
+        self.is_known = facts is not None
+        facts = facts or {}
+        self.slide = int(facts.get("slide") or "0", 16)
+        self.entry = int(facts.get("entry") or "0", 16)
+        self._texts = [(int(s["start"], 16), int(s["end"], 16), s["file_offset"])
+                       for s in facts.get("segments", []) if s["execute"]]
+        self._bytes = self.path.read_bytes() if self._texts else b""
+
+    def is_text(self, address):
+        return any(start <= address < end for start, end, _ in self._texts)
+
+    def is_after_call(self, address):
+        """Whether the instruction that ends here may be a call: E8, or FF /2 (SDM 2A, CALL)."""
+        for start, end, offset in self._texts:
+            if start + CALL_BYTES_MAX <= address < end:
+                at = offset + address - start
+                before = self._bytes[at - CALL_BYTES_MAX:at]
+                return len(before) == CALL_BYTES_MAX and (before[-5] == 0xE8 or any(
+                    before[-size] == 0xFF and before[1 - size] >> 3 & 7 == 2 for size in (2, 3, 4, 6, 7)))
+        return False
+
+    def decode(self, addresses):
+        """A list of Lines for each address; an empty one where nothing is known."""
+        if not addresses:
+            return []
+        command = [places.find_addr2line(), "-e", str(self.symbols), "-a", "-f", "-i", "-C",
+                   *(f"{(address - self.slide) % 2**64:#x}" for address in addresses)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL)
+        decoded = []
+        for record in re.split(r"^0x[0-9a-f]+\n", done.stdout, flags=re.M)[1:]:
+            parts = record.rstrip("\n").split("\n")
+            decoded.append([_line(*pair) for pair in zip(parts[::2], parts[1::2])])
+        if len(decoded) != len(addresses):
+            raise Stop(f"{command[0]}: {done.stderr.strip() or 'no answer'}")
+        return [[line for line in lines if line.function or line.file] for lines in decoded]
+
+
+def _line(function, place):
+    """Of addr2line's two lines for one; `??` and `?` are what it does not know."""
+    file, _, number = re.sub(r" \(discriminator \d+\)$", "", place).rpartition(":")
+    return Line("" if function == "??" else function, "" if file == "??" else os.path.normpath(file),
+                int(number) if number.isdigit() else 0)
