@@ -57,7 +57,7 @@ HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h loader/host/*.h loader/p
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)
 	@scripts/stage put $(BUILD)
-programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/host/loadcheck
+programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/host/loadcheck $(BUILD)/host/slipway-replay
 host: $(UNIT_BIN) $(BUILD)/host/replay $(BUILD)/host/loadcheck-checked
 fuzzers: $(FUZZ_BIN)
 headers: $(HEADERS:%=$(BUILD)/headers/%.o)
@@ -124,6 +124,12 @@ $(BUILD)/host/unit/%: $(BUILD)/host/tests/unit/%.o $(SUPPORT) $(BUILD)/host/libp
 $(BUILD)/host/replay: $(REPLAY_OBJ) $(BUILD)/host/libpure.a
 	@echo '  LINK    $@'
 	$(Q)$(CC) $(HOST_CFLAGS) $(filter %.o %.a,$^) -o $@
+# The same for `slipway map`, without sanitizers and their libraries.
+$(eval $(call compile,replay,$$(CC) $$(BASE)))
+$(BUILD)/host/slipway-replay: $(call objects,replay,tests/programs/replay.c $(filter $(addprefix common/,audit/% base/% frames/% \
+                              memmap/% vmem/%),$(PURE_SRC))) $(BUILD)/files.stamp
+	@mkdir -p $(@D); echo '  LINK    $@'
+	$(Q)$(CC) $(BASE) $(filter %.o,$^) -o $@
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libpure.a
 	@echo '  LINK    $@'
 	$(Q)clang $(HOST_CFLAGS) -fsanitize=fuzzer $(filter %.o %.a,$^) -o $@
@@ -153,7 +159,31 @@ $(error SECONDS=$(SECONDS) is not a number of seconds, 1 or more)
 endif
 endif
 
-.PHONY: run test test-unit test-boot fuzz bench check image install debug clean help
+# What is installed: MODE:FILE:TARGET, the target below PREFIX. All of it is here, and lib/slipway/folders
+# (scripts/install-files).
+SLIPWAY_PY := $(patsubst scripts/%,%,$(sort $(wildcard scripts/slipway_lib/*.py scripts/slipway_lib/*/*.py)))
+GENERATED  := $(addprefix $(BUILD)/gen/,slipway.1 slipway.bash VERSION)
+INSTALLED  := 755:scripts/slipway:bin/slipway 755:$(BUILD)/host/loadcheck:bin/slipway-loadcheck \
+              644:$(BUILD)/BOOTX64.EFI:lib/slipway/BOOTX64.EFI 644:$(BUILD)/BOOTX64.debug:lib/slipway/BOOTX64.debug \
+              755:$(BUILD)/host/slipway-replay:lib/slipway/replay 644:$(BUILD)/gen/VERSION:lib/slipway/VERSION \
+              $(foreach file,qemu.py fat.py,644:tests/$(file):lib/slipway/python/$(file)) \
+              $(foreach file,debug_gdb.py $(SLIPWAY_PY),644:scripts/$(file):lib/slipway/python/$(file)) \
+              644:common/boot/slipway_boot.h:include/slipway_boot.h \
+              $(foreach file,LICENSE README.md esp/slipway.conf,644:$(file):share/doc/slipway/$(notdir $(file))) \
+              644:$(BUILD)/gen/slipway.1:share/man/man1/slipway.1 \
+              644:$(BUILD)/gen/slipway.bash:share/bash-completion/completions/slipway
+
+$(BUILD)/gen/slipway.1: scripts/make-manual
+$(BUILD)/gen/slipway.bash: scripts/slipway
+$(BUILD)/gen/VERSION: Makefile
+$(BUILD)/gen/slipway.1 $(BUILD)/gen/slipway.bash: $(SLIPWAY_PY:%=scripts/%) tests/qemu.py tests/fat.py Makefile
+	@mkdir -p $(@D); echo '  GEN     $@'
+	$(Q)scripts/$(if $(filter %.1,$@),make-manual,slipway completion bash) >$@
+$(BUILD)/gen/VERSION:
+	@mkdir -p $(@D); echo '  GEN     $@'
+	$(Q)echo '$(VERSION)' >$@
+
+.PHONY: run test test-unit test-boot fuzz bench check image install uninstall debug clean help
 run: all ## boot esp/ in QEMU; Ctrl-C ends it. Variables: see below
 	@scripts/run
 test: all host fuzzers test-firmware test-kernels test-apps ## every test; the last line counts them
@@ -170,11 +200,10 @@ check: buildable fuzzers ## both compilers, format, linters, layers; boots nothi
 	@scripts/check
 image: all ## BUILD/slipway.img, a FAT file system with the tree of esp/
 	@scripts/make-image $(BUILD)/slipway.img
-install: programs ## loader, loadcheck, header and symbols into DESTDIR/PREFIX (/usr/local)
-	install -D -m 755 $(BUILD)/host/loadcheck $(DESTDIR)$(PREFIX)/bin/slipway-loadcheck
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/slipway $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.debug
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include common/boot/slipway_boot.h
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/slipway LICENSE README.md esp/slipway.conf
+install: programs $(GENERATED) ## loader, header, symbols and the command slipway into DESTDIR/PREFIX (/usr/local)
+	@scripts/install-files put '$(DESTDIR)' '$(PREFIX)' $(INSTALLED)
+uninstall: ## remove what install has installed there
+	@scripts/install-files remove '$(DESTDIR)' '$(PREFIX)' $(INSTALLED)
 debug: all ## boot in QEMU under gdb, stopped at the loader's first line
 	@scripts/debug
 clean: ## remove everything that was built

@@ -95,9 +95,12 @@ def test_install_puts_loader_header_and_documents_where_it_is_told(root, build, 
     make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/slipway")
     prefix = tmp_path / "opt/slipway"
     installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+    python = {str(path.relative_to(root / "scripts")) for path in (root / "scripts/slipway_lib").rglob("*.py")}
     assert installed == {
-        "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
-        "include/slipway_boot.h",
+        "bin/slipway", "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
+        "lib/slipway/replay", "lib/slipway/VERSION", "lib/slipway/folders", "include/slipway_boot.h",
+        *(f"lib/slipway/python/{name}" for name in {*python, "qemu.py", "fat.py", "debug_gdb.py"}),
+        "share/man/man1/slipway.1", "share/bash-completion/completions/slipway",
         "share/doc/slipway/LICENSE", "share/doc/slipway/README.md", "share/doc/slipway/slipway.conf"}
     assert (prefix / "lib/slipway/BOOTX64.EFI").read_bytes() == \
         (build / "BOOTX64.EFI").read_bytes()

@@ -15,7 +15,7 @@ from fat import MIB, make_image, tree_files
 from qemu import boot, parse_report
 
 COMMANDS = ["all", "run", "test", "test-unit", "test-boot", "fuzz", "bench", "check", "image",
-            "install", "debug", "clean", "help"]
+            "install", "uninstall", "debug", "clean", "help"]
 VARIABLES = ["MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE", "CMDLINE", "LIMIT",
              "KERNEL", "LIMINE"]
 # Commands that the Makefile, the scripts and the tests run, and that a bare Debian lacks.

@@ -1,0 +1,45 @@
+"""slipway image: a disk image of a folder."""
+
+from pathlib import Path
+
+import fat
+
+from slipway_lib import esp, places
+from slipway_lib.errors import Stop
+from slipway_lib.symbols import loadcheck
+
+HELP = "make a bootable disk image of a folder"
+DESCRIPTION = """\
+Writes a FAT image that holds the tree DIR: slipway.conf, the kernel, its modules, and what else is
+there. The loader is put in as EFI/BOOT/BOOTX64.EFI unless DIR has one. The same tree gives the same
+bytes. A kernel that the loader would refuse is said, and there is no image.
+
+Onto a stick, as root:  dd if=OUT of=/dev/sdX bs=1M conv=fsync
+"""
+
+
+def add_arguments(parser):
+    folder = parser.add_argument("folder", metavar="DIR", help="the tree of the disk")
+    folder.complete = "folder"
+    out = parser.add_argument("out", metavar="OUT", help="the image")
+    out.complete = "file"
+
+
+def run(args):
+    folder = Path(args.folder)
+    if not folder.is_dir():
+        raise Stop(f"{folder}: there is no such folder")
+    if Path(args.out).is_dir():
+        raise Stop(f"{args.out}: is a folder; OUT is the image's file")
+    places.find_mtools()
+    files = fat.tree_files(folder)
+    own = files.get(esp.find(files, esp.LOADER))
+    if not own:
+        files[esp.LOADER] = places.own(places.LOADER)
+    said = loadcheck("--esp", folder)
+    if said["verdict"] == "refused":
+        raise Stop(f"the loader refuses {said['reason']}", 1)
+    esp.write_image(args.out, files)
+    loader = "the loader of DIR" if own else "the loader"
+    print(f"{args.out}: {len(files)} files of {folder}, with {loader}; boots {esp.kernel_name(files)}")
+    return 0

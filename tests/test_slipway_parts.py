@@ -1,0 +1,236 @@
+"""The parts of slipway: reports of faults, callers, symbols, words for how a machine ended, names on a
+disk, help, manual page and completion."""
+
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from slipway_kit import build_kernels, line_of  # it knows where slipway_lib is
+from slipway_lib import boots, docs, esp, fault, machine, parser, symbols
+from slipway_lib.commands import test as test_command
+
+
+@pytest.fixture(scope="module")
+def kernels(run, tmp_path_factory):
+    return build_kernels(run, tmp_path_factory.mktemp("kernels"))
+
+
+def open_kernel(path):
+    return symbols.Kernel(path, symbols.loadcheck(path)["kernel"])
+
+
+# Faults
+
+
+REPORT = """kernel says
+slipway: fault before the kernel has its own IDT
+
+CPU exception: page fault (vector 14) at rip 0xffffffff80001050
+  error code 0x3: write to a page without that right, in supervisor mode
+  rax 0000000000000001  rbx 0000000000000000  rcx 0000000000000000
+  rbp 0000000000000007  rsp ffffc00000010fe8  rip ffffffff80001050
+  cr2 ffff800000001000  cr3 000000001ded7000
+walk of ffff800000001000 from root 000001ded7000, 4 levels
+  level 4 [256] 0000000000000000 not present
+slipway: the kernel's read-only pages are so in the direct map, too: strict = off allows writes there
+slipway: stopped
+"""
+
+
+def test_the_last_report_of_the_loader_is_read_with_its_walk_and_its_hint():
+    scene = fault.scene_of_report("BdsDxe: x\n" + REPORT.replace("1050", "2222") + REPORT)
+    assert scene.what == "page fault (vector 14): write to a page without that right, in supervisor mode"
+    assert scene.registers == {"rax": 1, "rbx": 0, "rcx": 0, "rbp": 7, "rsp": 0xFFFFC00000010FE8,
+                               "rip": 0xFFFFFFFF80001050, "cr2": 0xFFFF800000001000, "cr3": 0x1DED7000}
+    assert scene.walk == ["walk of ffff800000001000 from root 000001ded7000, 4 levels",
+                          "  level 4 [256] 0000000000000000 not present"]
+    assert scene.hints == ["the kernel's read-only pages are so in the direct map, too: strict = off allows writes"
+                           " there"]
+    assert scene.before[-1] == "kernel says"
+    again = fault.scene_of_report(REPORT.replace(
+        "slipway: stopped", "\nslipway: fault in the fault report: vector 14, rip 0x1, cr2 0x2"))
+    assert "the report itself faulted (vector 14, cr2 0x2): the loader's memory or tables have been overwritten" \
+        in again.hints
+    assert fault.scene_of_report("nothing") is None
+
+
+def test_a_cr2_of_an_older_fault_is_left_out():
+    text = re.sub("walk of.*\n.*\n", "", REPORT).replace("page fault (vector 14)", "invalid opcode (vector 6)")
+    scene = fault.scene_of_report(text.replace("error code 0x3: write to a page without that right, in supervisor"
+                                               " mode", "error code 0x0: none"))
+    assert scene.what == "invalid opcode (vector 6)" and "cr2" not in scene.registers
+
+
+@pytest.mark.parametrize("cr4, root, words, last", [
+    (0, 4, {0x1FF8: 0x2003, 0x2FF0: 0x3001}, "  level 2 [  0] 0000000000000000 not present"),
+    (0, 4, {0x1FF8: 0x2003, 0x2FF0: 1 << 63 | 0x40000083}, "  level 3 [510] 8000000040000083 page rw-"),
+    (1 << 12, 5, {0x1FF8: 0x2003}, "  level 4 [511] 0000000000000000 not present"),
+    (0, 4, {0x1FF8: 0x9003}, "  level 3: no table at 0000000009000"),
+])
+def test_the_walk_ends_at_the_page_or_where_none_is(cr4, root, words, last):
+    """Of an address in the last 2 GiB, from a root at 0x1000."""
+    def read(address):
+        return words.get(address, 0) if address < 0x9000 else None
+    lines = fault.walk(read, {"cr2": 0xFFFFFFFF80000000, "cr3": 0x1000, "cr4": cr4})
+    assert lines[0] == f"walk of ffffffff80000000 from root 0000000001000, {root} levels"
+    assert lines[1].startswith(f"  level {root} [511] 0000000000") and lines[-1] == last
+
+
+class FakeKernel:
+    """Text is [0x1000, 0x2000); there are calls before the addresses that end in 5."""
+    is_known = True
+
+    @staticmethod
+    def is_text(address):
+        return 0x1000 <= address < 0x2000
+
+    def is_after_call(self, address):
+        return self.is_text(address) and address % 16 == 5
+
+
+@pytest.mark.parametrize("rip, rbp, stack, returns, is_exact", [
+    (0x1100, 0x8000, [0x8010, 0x1235, 0x8020, 0x1245, 0, 0], [0x1235, 0x1245], True),
+    (0x1100, 0x8008, [0x1335, 0x8018, 0x1235, 0, 0], [0x1335, 0x1235], True),
+    (0x1100, 0, [7, 0x1235, 0x1236, 0x2005, 0x1245], [0x1235, 0x1245], False),
+    (0, 0x8008, [0x1335, 0, 0x1235], [0x1335, 0x1235], True),
+    (0x1100, 0x8008, [0x1335, 0, 0, 0x1245], [0x1335], True),
+    (0x1100, 0, [0x1335, 3, 4], [0x1335], False),
+    (0x1100, 0x8001, [1, 2], [], True),
+    (0x1100, 0x8000, [0x8000, 0x1235] * 40, [0x1235], True),
+])
+def test_callers_are_found_by_frame_pointers_or_on_the_stack(rip, rbp, stack, returns, is_exact):
+    """The stack begins at 0x8000, and memory ends with it."""
+    def read_words(address, count):
+        start = (address - 0x8000) // 8
+        return stack[start:start + count] if 0 <= start else []
+    registers = {"rip": rip, "rsp": 0x8000, "rbp": rbp}
+    assert fault.find_returns(FakeKernel(), registers, read_words) == (returns, is_exact)
+
+
+@pytest.mark.parametrize("name, slide", [("exec", 0), ("pie", 0xFFFFFFFF80000000)])
+def test_addresses_become_functions_and_lines_wherever_the_kernel_is(kernels, run, name, slide):
+    kernel = open_kernel(kernels / f"{name}.elf")
+    listed = run("nm", kernels / f"{name}.elf").stdout
+    addresses = [int(re.search(f"^([0-9a-f]+) [tT] {f}$", listed, re.M)[1], 16) + slide for f in ("poke", "triple")]
+    assert kernel.slide == slide and kernel.is_text(addresses[0]) and not kernel.is_text(0x1000)
+    decoded = kernel.decode([*addresses, 0x1000])
+    assert [lines[0].function if lines else None for lines in decoded] == ["poke", "triple", None]
+    assert decoded[0][0].file == "kernel.c"
+    assert symbols.source_line(symbols.Line("f", kernels / "kernel.c", line_of("// faults"))) == \
+        "*(volatile int *)address = 1; // faults"
+    # The call of poke in triple is one; the first byte of a function comes after none.
+    calls = [at for at in range(addresses[1], addresses[1] + 64) if kernel.is_after_call(at)]
+    assert calls and not kernel.is_after_call(addresses[1] + 1)
+
+
+def test_a_kernel_without_symbols_is_told_where_they_may_be(kernels, run, tmp_path):
+    run("objcopy", "--strip-all", kernels / "exec.elf", tmp_path / "bare.elf")
+    kernel = open_kernel(tmp_path / "bare.elf")
+    scene = fault.Scene("what", {"rip": kernel.entry})
+    assert fault.render(scene, kernel) == (
+        f"what\n  at  {kernel.entry:#x}  ?\n  ({tmp_path}/bare.elf has no symbols for these addresses: --symbols FILE"
+        " names the file that has them)\n")
+    kernel.symbols = kernels / "exec.elf"
+    assert "kernel_start (" in fault.render(scene, kernel)
+
+
+@pytest.mark.parametrize("end, said, status", [
+    (machine.End("power-off"), "", 0),
+    (machine.End("closed"), "", 0),
+    (machine.End("debug-exit", "0x10", 0x21), "", 0),
+    (machine.End("debug-exit", "0x0", 1), "the kernel wrote 0x0 to port 0xf4, and only 0x10 means that all is good", 1),
+    (machine.End("reset"), "the machine reset, without a triple fault: the kernel, or the firmware after a kernel that"
+                           " returned, asked for it", 1),
+    (machine.End("refused", "/k: bad"), "the loader refused: /k: bad", 1),
+    (machine.End("no-loader"), "the firmware could not start the loader (--mem may be too little)", 1),
+    (machine.End("qemu", "no disk"), "QEMU ended: no disk", 2),
+])
+def test_every_end_of_a_machine_has_its_words_and_its_status(end, said, status):
+    assert boots.verdict(end) == (said, status)
+
+
+def test_a_test_that_ends_well_without_the_text_has_failed():
+    args = type("Args", (), {"timeout": 60.0})
+    assert test_command.judge(args, machine.End("power-off", missing=["a", "b"])) == (
+        "COM1 did not say 'a': the machine powered off", 1)
+    assert test_command.judge(args, machine.End("closed")) == ("QEMU was closed", 1)
+    assert test_command.judge(args, machine.End("expected")) == ("", 0)
+
+
+def test_only_the_firmware_loses_its_clearing_of_the_terminal(tmp_path):
+    text = b"\x1b[2J\x1b[01;01H\x1b[=3hBdsDxe: loading\r\n\x1b[2JBdsDxe: starting x\r\n\x1b[2Jkernel\x1b["
+    for size in (1, 3, 7, len(text)):
+        with open(tmp_path / "out", "wb") as file:
+            through = machine.FirmwareFilter(file)
+            for at in range(0, len(text), size):
+                through.write(text[at:at + size])
+        assert (tmp_path / "out").read_bytes() == b"BdsDxe: loading\r\nBdsDxe: starting x\r\n\x1b[2Jkernel\x1b["
+
+
+def test_every_file_has_a_name_of_its_own_on_the_disk():
+    names = ["a/Kernel.elf", "b/kernel.ELF", "slipway.conf", "EFI", "with blank", "q\"uote", "nö"]
+    files = esp.kernel_files("loader", "k/kernel.elf", names, " words ", "info")
+    assert [name for name in files if name != esp.LOADER and name != esp.CONFIG] == [
+        "kernel.elf", "2-Kernel.elf", "3-kernel.ELF", "2-slipway.conf", "2-EFI", "with blank", "module", "2-module"]
+    assert files["3-kernel.ELF"] == Path("b/kernel.ELF") and files["with blank"] == Path("with blank")
+    assert files[esp.CONFIG].decode() == (
+        'kernel = "/kernel.elf"\nmodule = "/2-Kernel.elf"\nmodule = "/3-kernel.ELF"\nmodule = "/2-slipway.conf"\n'
+        'module = "/2-EFI"\nmodule = "/with blank"\nmodule = "/module"\nmodule = "/2-module"\ncmdline = words\n'
+        "log = info\n")
+
+
+def test_junit_takes_what_kernels_print(tmp_path):
+    test_command.write_junit(tmp_path / "r.xml", "k", 1.25, "failure", "a\x00b", "c\x1bd", "e\ufffff\tg")
+    suite = ElementTree.parse(tmp_path / "r.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "1", "0")
+    assert [(c.get("message"), c.text) for c in suite[0]] == [("a?b", "c?d"), (None, "e?f\tg")]
+
+
+# Help, manual page, completion
+
+
+def test_help_and_manual_page_name_every_command_option_and_status(run, root):
+    command = parser.make_parser()
+    page = docs.manual_page(command)
+    general = run(root / "scripts/slipway", "--help").stdout
+    choices, _ = docs.subparsers_of(command)
+    assert set(choices) >= {"check", "completion", "doctor", "image", "map", "run", "test"}
+    for name, one in choices.items():
+        said = run(root / "scripts/slipway", name, "--help").stdout
+        assert re.search(rf"^    {name}\b", general, re.M) and f".SS slipway {name}: " in page
+        part = page.split(f".SS slipway {name}: ")[1].split("\n.S")[0]
+        for option in [o for action in docs.options_of(one) for o in action.option_strings]:
+            assert option in said and f"\\fB{docs.roff(option)}\\fR" in part
+    for text in (parser.STATUS, parser.ENVIRONMENT):
+        assert text in general
+        assert docs.roff(text.split("\n")[2]) in page
+    # No text is a request by accident.
+    requests = {line.split()[0] for line in page.splitlines() if line.startswith(".")}
+    assert requests <= {".TH", ".SH", ".SS", ".PP", ".TP", ".nf", ".fi", ".BR"}
+
+
+@pytest.mark.parametrize("words, wanted", [
+    (["ru"], {"run"}),
+    (["run", "--lo"], {"--log"}),
+    (["run", "--log", ""], {"quiet", "info", "debug"}),
+    (["run", "ex"], {"exec.elf"}),
+    (["run", "exec.elf", "--mem", "1G", "pi"], {"pie.elf"}),
+    (["run", "--mem", "pi"], set()),
+    (["image", "f"], {"folder"}),
+    (["image", "folder", "fi"], {"file"}),
+    (["test", "--keep", "f"], {"folder"}),
+    (["completion", ""], {"bash"}),
+    (["doctor", "f"], set()),
+])
+def test_bash_completes_commands_options_and_files(run, kernels, tmp_path, words, wanted):
+    shutil.copytree(kernels, tmp_path / "here")
+    (tmp_path / "here/folder").mkdir()
+    (tmp_path / "here/file").write_text("")
+    (tmp_path / "completion").write_text(docs.bash_completion(parser.make_parser()))
+    script = (f"set -u; source {tmp_path}/completion; COMP_WORDS=(slipway \"$@\"); COMP_CWORD=$#; compopt() {{ :; }};"
+              " _slipway; printf '%s\\n' \"${COMPREPLY[@]}\"")
+    said = run("bash", "-c", script, "bash", *words, cwd=tmp_path / "here")
+    assert (set(said.stdout.split()), said.stderr) == (wanted, "")
