@@ -186,7 +186,12 @@ class Machine:
 
     @property
     def serial(self):
-        text = self.serial_bytes.decode("utf-8", "replace").replace("\r", "")
+        return self.clean(self.serial_bytes)
+
+    @staticmethod
+    def clean(data):
+        """Text without carriage returns and escape sequences."""
+        text = data.decode("utf-8", "replace").replace("\r", "")
         return re.sub(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()].)", "", text)
 
     def send(self, text):

@@ -19,7 +19,7 @@ COMMANDS = ["all", "run", "test", "test-unit", "test-boot", "fuzz", "bench", "ch
 VARIABLES = ["MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE", "CMDLINE", "LIMIT",
              "KERNEL", "LIMINE"]
 # Commands that the Makefile, the scripts and the tests run, and that a bare Debian lacks.
-TOOLS = ["gcc", "g++", "clang", "clang++", "clang-format", "clang-tidy", "ld", "objcopy", "ar", "nm",
+TOOLS = ["gcc", "g++", "clang", "clang++", "clang-format", "clang-tidy", "ld", "objcopy", "ar", "nm", "addr2line",
          "make", "mformat", "mcopy", "mmd", "qemu-system-x86_64", "gdb", "shellcheck", "pyflakes3",
          "swtpm", "xorriso", "/usr/bin/python3"]
 FILES = ["/usr/include/efi/efi.h", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",

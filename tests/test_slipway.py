@@ -81,7 +81,7 @@ def test_a_kernel_that_faults_fails_its_test_and_leaves_everything_in_a_folder(s
     assert_png(folder / "screen.png")
     run("sh", "-n", folder / "qemu.sh")
     last = (folder / "qemu.sh").read_text().splitlines()[-1]
-    assert "file=disk.img" in last and "file=vars.fd" in last and "/tmp" not in last
+    assert "file=disk.img" in last and "file=vars.fd" in last and "/tmp" not in last and "signal=on" in last
     config = run("mtype", "-i", folder / "disk.img", "::slipway.conf").stdout
     assert config == 'kernel = "/pie.elf"\ncmdline = poke\nlog = quiet\n'
     case, = ElementTree.parse(slipway.folder / "result.xml").iter("testcase")

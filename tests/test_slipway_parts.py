@@ -1,6 +1,7 @@
 """The parts of slipway: reports of faults, callers, symbols, words for how a machine ended, names on a
 disk, help, manual page and completion."""
 
+import argparse
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -121,9 +122,12 @@ def test_addresses_become_functions_and_lines_wherever_the_kernel_is(kernels, ru
     assert decoded[0][0].file == "kernel.c"
     assert symbols.source_line(symbols.Line("f", kernels / "kernel.c", line_of("// faults"))) == \
         "*(volatile int *)address = 1; // faults"
-    # The call of poke in triple is one; the first byte of a function comes after none.
-    calls = [at for at in range(addresses[1], addresses[1] + 64) if kernel.is_after_call(at)]
-    assert calls and not kernel.is_after_call(addresses[1] + 1)
+    # What follows a call is known as such.
+    listed = run("objdump", "-d", "--no-show-raw-insn", kernels / f"{name}.elf").stdout
+    code = re.findall(r"^ *([0-9a-f]+):\t(\w+)", listed, re.M)
+    after = {int(next_address, 16) + slide for (_, word), (next_address, _) in zip(code, code[1:]) if word == "call"}
+    assert after and all(map(kernel.is_after_call, after))
+    assert not any(map(kernel.is_after_call, (at - 1 for at in after)))
 
 
 def test_a_kernel_without_symbols_is_told_where_they_may_be(kernels, run, tmp_path):
@@ -234,3 +238,17 @@ def test_bash_completes_commands_options_and_files(run, kernels, tmp_path, words
               " _slipway; printf '%s\\n' \"${COMPREPLY[@]}\"")
     said = run("bash", "-c", script, "bash", *words, cwd=tmp_path / "here")
     assert (set(said.stdout.split()), said.stderr) == (wanted, "")
+
+
+def test_bash_completion_counts_no_values_of_options(run, tmp_path):
+    command = argparse.ArgumentParser()
+    one = command.add_subparsers(dest="command").add_parser("one")
+    one.add_argument("--number")
+    one.add_argument("first").complete = "folder"
+    one.add_argument("second").complete = "file"
+    (tmp_path / "completion").write_text(docs.bash_completion(command))
+    (tmp_path / "folder").mkdir()
+    script = ("source ./completion; COMP_WORDS=(slipway one --number 3 \"$@\"); COMP_CWORD=$(($# + 3));"
+              " compopt() { :; }; _slipway; echo ${COMPREPLY[@]}")
+    for words, wanted in ((["fo"], "folder"), (["co"], ""), (["folder", "co"], "completion")):
+        assert run("bash", "-c", script, "bash", *words, cwd=tmp_path).stdout == f"{wanted}\n"

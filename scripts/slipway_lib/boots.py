@@ -15,7 +15,9 @@ from slipway_lib.errors import STATUS_FAILED, STATUS_TIMEOUT, STATUS_WRONG, Stop
 from slipway_lib.machine import DEBUG_EXIT_GOOD_STATUS
 from slipway_lib.symbols import Kernel, loadcheck
 
-CONF_HINT = "a kernel ends the machine by powering off, or by writing 0x10 to port 0xf4"
+# The first display that is free.
+VNC = "vnc=localhost:0,to=99"
+END_HINT = "a kernel ends the machine by powering off, or by writing 0x10 to port 0xf4"
 
 
 def _checked(problem_of):
@@ -79,9 +81,15 @@ def window():
         for kind in ("gtk", "sdl", "cocoa"):
             if kind in listed:
                 return kind
-    print("slipway: no window here (no DISPLAY, or QEMU without gtk and sdl: package qemu-system-gui);"
-          " the screen is at vnc://localhost:5900", file=sys.stderr)
-    return "vnc=localhost:0"
+    return VNC
+
+
+def say_screen(machine, display):
+    """Where the screen is, if it is in no window."""
+    if display == VNC:
+        about = machine.qmp("query-vnc")
+        print("slipway: no window here (no DISPLAY, or QEMU without gtk and sdl: package qemu-system-gui); the screen"
+              f" is at vnc://{about['host']}:{about['service']}", file=sys.stderr)
 
 
 def need_file(path, what):
@@ -135,7 +143,7 @@ def verdict(end, timeout=None):
         "stopped": ("the kernel faulted", STATUS_FAILED),
         "refused": (f"the loader refused: {end.detail}", STATUS_FAILED),
         "no-loader": ("the firmware could not start the loader (--mem may be too little)", STATUS_FAILED),
-        "timeout": (f"time-out after {timeout:g} s; {CONF_HINT}" if timeout else "time-out", STATUS_TIMEOUT),
+        "timeout": (f"time-out after {timeout:g} s; {END_HINT}" if timeout else "time-out", STATUS_TIMEOUT),
         "qemu": (f"QEMU ended: {end.detail}", STATUS_WRONG),
     }[end.kind]
 

@@ -35,21 +35,24 @@ exec {shlex.join(words)} -no-reboot
 """
 
 
-def take_screen(machine, folder):
+def take_screen(machine, folder, is_drawing):
     """Of a machine that still stands; returns whether there was one."""
     try:
         machine.extend_time()
+        if is_drawing:
+            machine.wait_halted()
         machine.screendump(folder / SCREEN)
         return True
     except (OSError, qemu.BootError, RuntimeError):
         return False
 
 
-def leave(folder, machine, explained):
-    """Writes all but the disk into the folder; returns a line that says where and what."""
+def leave(folder, machine, explained, is_drawing):
+    """Writes all but the disk into the folder; returns a line that says where and what. `is_drawing`: the
+    loader's report of a fault is on COM1 and about to be on the screen."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    has_screen = take_screen(machine, folder)
+    has_screen = take_screen(machine, folder, is_drawing)
     (folder / SERIAL).write_bytes(bytes(machine.serial_bytes))
     (folder / FAULT).write_text(explained or "Nothing to decode.\n")
     script = folder / SCRIPT

@@ -19,8 +19,7 @@ KERNEL_HALF = 1 << 63
 SESSION_LIMIT_SECONDS = 7 * 86400
 # For questions to a machine whose time is over.
 LAST_WORDS_SECONDS = 10
-# How much of what was said last is searched for the last words of a machine.
-TAIL_BYTES = 1 << 16
+DRAWING_SECONDS_MAX = 5
 
 # The last words of the loader's report of an early fault, and of the reference kernel's.
 EARLY_FAULT = r"^slipway: stopped\n|^(slipway: )?fault in the fault report: .*\n"
@@ -42,6 +41,8 @@ def find_stop(machine, log, own_stops=""):
 
     `log` is the loader's level, `own_stops` a pattern of last words of the kernel's own.
     """
+    if not own_stops and not any(words in machine.serial for words in ("slipway: ", "BdsDxe: failed ")):
+        return None  # quick, for kernels that print a lot
     # A kernel may print the loader's log. While the question is answered the machine may go on to
     # say the last that it says, so what it has said is looked at afterwards.
     in_kernel = "\nslipway: " in machine.serial and is_in_kernel(machine)
@@ -116,10 +117,20 @@ class KernelMachine(qemu.Machine):
         self.command += ["-d", "cpu_reset", "-D", str(self.cpu_log)]
         self._is_serial_open = True
         self._seen_bytes = 0
+        self._lines, self._lines_bytes = "", 0
 
     def _read_serial(self):
         self._is_serial_open = super()._read_serial()
         return self._is_serial_open
+
+    @property
+    def serial(self):
+        """What the rig's has, without looking at whole lines twice: kernels may print a lot."""
+        end = self.serial_bytes.rfind(b"\n") + 1
+        if end > self._lines_bytes:
+            self._lines += self.clean(self.serial_bytes[self._lines_bytes:end])
+            self._lines_bytes = end
+        return self._lines + self.clean(self.serial_bytes[end:])
 
     @contextmanager
     def terminal(self):
@@ -244,6 +255,12 @@ class KernelMachine(qemu.Machine):
             return self._add_returns(scene)
         except (OSError, qemu.BootError, RuntimeError):
             return None
+
+    def wait_halted(self):
+        """A moment for the loader to draw its report on the screen, too, after which the CPU halts."""
+        end = time.monotonic() + DRAWING_SECONDS_MAX
+        while time.monotonic() < end and "HLT=1" not in self.monitor("info registers"):
+            time.sleep(0.05)
 
     def extend_time(self):
         """A machine whose time is over can still be asked."""

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import pkgutil
 import shutil
 import signal
@@ -91,6 +92,9 @@ def main(arguments=None):
         said, status = f"QEMU does not start: {error.summary}", STATUS_WRONG
     except qemu.BootError as error:
         said, status = error.summary, STATUS_FAILED
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return STATUS_FAILED
     except OSError as error:
         path = error.filename2 or error.filename  # of a copy: the target
         said, status = f"{path}: {error.strerror}" if path else str(error), STATUS_FAILED

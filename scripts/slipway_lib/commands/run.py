@@ -54,6 +54,7 @@ def _run(args, kernel, image, options):
     machine = KernelMachine(image, kernel, timeout=args.timeout, log=args.log,
                             echo=FirmwareFilter(sys.stdout.buffer), **options)
     with machine, machine.terminal():
+        boots.say_screen(machine, options["display"])
         end = machine.watch()
         said, status = boots.verdict(end, args.timeout and args.timeout * qemu.TIME_FACTOR)
         explained = boots.explain(end, kernel)

@@ -54,6 +54,7 @@ def write_junit(path, kernel, duration, tag=None, message="", details="", serial
         ElementTree.SubElement(case, tag, message=_xml(message), type=tag).text = _xml(details or message)
     if serial:
         ElementTree.SubElement(case, "system-out").text = _xml(serial)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
 
 
@@ -66,9 +67,9 @@ def run(args):
     started = time.monotonic()
     folder = Path(args.keep or f"slipway-failure-{Path(args.kernel).stem}")
     try:
+        evidence.clear(folder)
         kernel = boots.open_kernel(args)
         places.prepare_rig()
-        evidence.clear(folder)
         return _run(args, kernel, folder)
     except (Stop, qemu.StartError) as stop:
         if args.junit:
@@ -101,7 +102,7 @@ def _run(args, kernel, folder):
             end = machine.watch(args.expect)
             said, status = judge(args, end)
             explained = boots.explain(end, kernel) if said else ""
-            left = evidence.leave(folder, machine, explained) if said else ""
+            left = evidence.leave(folder, machine, explained, end.kind == "stopped") if said else ""
         duration = machine.result().duration
     if args.junit:
         write_junit(args.junit, args.kernel, duration, "failure" if said else None, said, explained, machine.serial)
