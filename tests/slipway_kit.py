@@ -59,6 +59,8 @@ void kernel_start(const struct slipway_boot_info *boot) {
         out(0xf4, 0x11);
     if (line[0] == 'g')
         out(0xf4, 0x10);
+    if (line[0] == 'o')
+        __asm__ volatile("outw %%ax, %%dx" ::"a"((uint16_t)0x2000), "d"((uint16_t)0x604)); // q35's ACPI
     if (line[0] == 'e')
         echo();
     for (;;)

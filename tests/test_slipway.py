@@ -141,6 +141,19 @@ def test_a_kernel_that_writes_another_value_ends_with_qemus_status(slipway):
 
 
 @pytest.mark.weight(8)
+def test_a_kernel_that_powers_off_has_passed_unless_it_should_have_said_more(slipway):
+    done = slipway("test", "exec.elf", "--cmdline", "off", "--timeout", "90", "-v")
+    assert done.stdout.replace("\r", "").splitlines()[-2] == "modules 0 off"
+    assert re.fullmatch(r"slipway test: exec.elf: passed in [0-9.]+ s", done.stdout.splitlines()[-1])
+    done = slipway("test", "exec.elf", "--cmdline", "off", "--timeout", "90", "--expect", "more", status=1)
+    assert done.stderr.splitlines() == [
+        "slipway test: exec.elf: FAILED: COM1 did not say 'more': the machine powered off",
+        "the last lines on COM1:", "  | modules 0 off",
+        "left in slipway-failure-exec: serial.txt, fault.txt, qemu.sh, disk.img (no picture of the screen: QEMU had"
+        " ended)"]
+
+
+@pytest.mark.weight(8)
 def test_a_terminal_has_com1_key_by_key_until_ctrl_c_ends_the_machine(slipway):
     pid, terminal = pty.fork()
     if pid == 0:

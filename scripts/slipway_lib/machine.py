@@ -118,6 +118,7 @@ class KernelMachine(qemu.Machine):
         self._is_serial_open = True
         self._seen_bytes = 0
         self._lines, self._lines_bytes = "", 0
+        self._let_go_reason = ""
 
     def _read_serial(self):
         self._is_serial_open = super()._read_serial()
@@ -160,32 +161,37 @@ class KernelMachine(qemu.Machine):
 
     def watch(self, expected=()):
         """Waits for the end: all of the expected texts, one after the other, or what else comes."""
-        expected, since = list(expected), 0
-        try:
-            while True:
-                while expected and (at := self.serial.find(expected[0], since)) >= 0:
-                    since = at + len(expected.pop(0))
-                    if not expected:
-                        return End("expected")
-                if end := self._find_end():
-                    break
-                if not self._is_serial_open:
-                    self.status = self._process.wait()
-                    end = self._end_of_status()
-                    break
-                self._pump("waiting for the machine to end")
-        except qemu.BootError:
-            if self.reason != "timeout":
-                raise
-            end = End("timeout", scene=self._ask_scene("where it was when the time was over:"))
+        expected, since, end = list(expected), 0, None
+        while not end:
+            while expected and (at := self.serial.find(expected[0], since)) >= 0:
+                since = at + len(expected.pop(0))
+                if not expected:
+                    return End("expected")
+            try:
+                end = self._find_end() or self._pump_on()
+            except qemu.BootError:
+                if self.reason != "timeout":
+                    raise
+                end = self._end_of_timeout()
         end.missing = expected
         return end
 
+    def _pump_on(self):
+        """Waits for news; the end if QEMU has ended, and said all."""
+        if self._is_serial_open:
+            self._pump("waiting for the machine to end")
+            return None
+        self.status = self._process.wait()
+        return self._end_of_status()
+
     def _find_end(self):
+        if self.reason == "timeout":
+            return self._end_of_timeout()
         if self.reason == "guest-reset":
             return self._end_of_reset()
         if self.reason != "running":
-            return self._end_of_shutdown()
+            self._let_go()
+            return None
         if len(self.serial_bytes) == self._seen_bytes:
             return None
         self._seen_bytes = len(self.serial_bytes)
@@ -195,21 +201,26 @@ class KernelMachine(qemu.Machine):
         kind, detail = stop
         return End(kind, detail, scene=self._scene_of_fault() if kind == "stopped" else None)
 
-    def _end_of_shutdown(self):
-        """It stands still. Newer QEMUs also do so after a write to port 0xf4, and know its status."""
+    def _let_go(self):
+        """A machine that is off stands still, too: QEMU is to end. Newer ones also come here after a
+        write to port 0xf4, and know its status."""
+        if self._let_go_reason:
+            return
+        self._let_go_reason = self.reason
         try:
             self.qmp("quit")
         except (OSError, qemu.BootError):
-            pass
-        self.status = self._process.wait()
-        return self._end_of_status()
+            pass  # it has ended
+
+    def _end_of_timeout(self):
+        return End("timeout", scene=self._ask_scene("where it was when the time was over:"))
 
     def _end_of_status(self):
         said = "\n".join(line for line in self._said_by_qemu().split("\n") if ": warning: " not in line)
         # The port makes it 2 * value + 1. 1 may be QEMU's own failure, from 124 on it is timeout's.
         if self.status & 1 and 0 < self.status < 124 and not (self.status == 1 and said):
             return End("debug-exit", f"{self.status >> 1:#x}", self.status)
-        if self.reason == "guest-shutdown" and self.status == 0:
+        if self._let_go_reason == "guest-shutdown" and self.status == 0:
             return End("power-off")
         return End("qemu", said or f"status {self.status}") if self.status else End("closed")
 
