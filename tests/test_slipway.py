@@ -301,7 +301,7 @@ def test_an_installation_that_lacks_a_file_says_so(slipway, make, tmp_path):
 def test_doctor_lists_what_is_there_and_what_is_not(slipway):
     said = slipway("doctor").stdout
     assert re.search(r"^ok      QEMU  +/\S*qemu-system-x86_64 \(QEMU emulator version [0-9.]+", said, re.M)
-    assert re.search(r"^ok      OVMF  +/\S+, /\S+$", said, re.M)
+    assert re.search(r"^ok      OVMF  +/\S+, /\S+ \(ovmf [0-9][^ ]*\)$", said, re.M)
     assert said.splitlines()[-1] == "everything that run and test need is there"
     said = slipway("doctor", status=1, QEMU="no-qemu", GDB="no-gdb").stdout
     assert re.search("^MISSING QEMU  +QEMU=no-qemu: there is no such program", said, re.M)

@@ -154,7 +154,8 @@ class KernelMachine(qemu.Machine):
         data = os.read(0, 4096)
         if data and self._is_serial_open:
             try:
-                self.send(data.decode("utf-8", "surrogateescape"))
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
             except OSError:
                 return False
         return bool(data)

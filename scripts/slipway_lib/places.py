@@ -56,8 +56,8 @@ def remedy(package):
 
 
 def find_program(variable, names, package):
-    """The path of a program, which an environment variable may name."""
-    given = os.environ.get(variable)
+    """The path of a program, which an environment variable may name, if there is one."""
+    given = variable and os.environ.get(variable)
     for name in [given] if given else names:
         if found := shutil.which(name):
             return found
@@ -71,7 +71,7 @@ def find_qemu():
 
 
 def find_mtools():
-    return find_program("MFORMAT", ["mformat"], "mtools")
+    return find_program(None, ["mformat"], "mtools")
 
 
 def find_addr2line():
@@ -131,3 +131,19 @@ def program_version(path):
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"does not run: {error}"
     return (done.stdout or done.stderr).strip().split("\n")[0] or f"does not run: status {done.returncode}"
+
+
+def package_of(path):
+    """The package, with its version, that has installed a file; "" if nobody knows."""
+    def ask(*command):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.strip().split("\n")[0] if done.returncode == 0 else ""
+    path = str(Path(path).resolve())
+    if owner := ask("dpkg-query", "-S", path):
+        return ask("dpkg-query", "-W", "-f=${Package} ${Version}", owner.split(":")[0])
+    if owner := ask("pacman", "-Qo", path):
+        return owner.rpartition(" is owned by ")[2]
+    return ask("rpm", "-qf", path)

@@ -24,9 +24,15 @@ def _program(find):
     return f"{path} ({places.program_version(path)})"
 
 
+def _ovmf():
+    code, variables = places.find_ovmf()
+    package = places.package_of(code)
+    return f"{code}, {variables}" + (f" ({package})" if package else "")
+
+
 def _kvm():
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "/dev/kvm: --accel kvm works"
+        return "/dev/kvm may be used"
     raise Stop("/dev/kvm may not be used" if Path("/dev/kvm").exists() else "there is no /dev/kvm")
 
 
@@ -35,7 +41,7 @@ THINGS = (
     ("loader", True, lambda: places.own(places.LOADER)),
     ("loadcheck", True, lambda: places.own(places.LOADCHECK)),
     ("QEMU", True, lambda: _program(places.find_qemu)),
-    ("OVMF", True, lambda: ", ".join(map(str, places.find_ovmf()))),
+    ("OVMF", True, _ovmf),
     ("mtools", True, lambda: _program(places.find_mtools)),
     ("replay, for map", False, lambda: places.own(places.REPLAY)),
     ("addr2line, for decoded faults", False, lambda: _program(places.find_addr2line)),
