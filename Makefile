@@ -162,12 +162,13 @@ endif
 # What is installed: MODE:FILE:TARGET, the target below PREFIX. All of it is here, and lib/slipway/folders
 # (scripts/install-files).
 SLIPWAY_PY := $(patsubst scripts/%,%,$(sort $(wildcard scripts/slipway_lib/*.py scripts/slipway_lib/*/*.py)))
+TEMPLATES  := $(patsubst scripts/%,%,$(sort $(wildcard $(addprefix scripts/slipway_lib/templates/,README.md gitignore */*))))
 GENERATED  := $(addprefix $(BUILD)/gen/,slipway.1 slipway.bash VERSION)
 INSTALLED  := 755:scripts/slipway:bin/slipway 755:$(BUILD)/host/loadcheck:bin/slipway-loadcheck \
               644:$(BUILD)/BOOTX64.EFI:lib/slipway/BOOTX64.EFI 644:$(BUILD)/BOOTX64.debug:lib/slipway/BOOTX64.debug \
               755:$(BUILD)/host/slipway-replay:lib/slipway/replay 644:$(BUILD)/gen/VERSION:lib/slipway/VERSION \
               $(foreach file,qemu.py fat.py,644:tests/$(file):lib/slipway/python/$(file)) \
-              $(foreach file,debug_gdb.py $(SLIPWAY_PY),644:scripts/$(file):lib/slipway/python/$(file)) \
+              $(foreach file,debug_gdb.py $(SLIPWAY_PY) $(TEMPLATES),644:scripts/$(file):lib/slipway/python/$(file)) \
               644:common/boot/slipway_boot.h:include/slipway_boot.h \
               $(foreach file,LICENSE README.md esp/slipway.conf,644:$(file):share/doc/slipway/$(notdir $(file))) \
               644:$(BUILD)/gen/slipway.1:share/man/man1/slipway.1 \

@@ -20,6 +20,7 @@ PREFIX = None if TREE else LIBRARY.parent.parent
 
 LOADER = LIBRARY / "BOOTX64.EFI"
 LOADER_SYMBOLS = LIBRARY / "BOOTX64.debug"
+HEADER = TREE / "common/boot/slipway_boot.h" if TREE else PREFIX / "include/slipway_boot.h"
 LOADCHECK = BUILD / "host/loadcheck" if TREE else PREFIX / "bin/slipway-loadcheck"
 REPLAY = BUILD / "host/slipway-replay" if TREE else LIBRARY / "replay"
 
