@@ -61,11 +61,11 @@ programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/host/loadcheck $(BUI
 host: $(UNIT_BIN) $(BUILD)/host/replay $(BUILD)/host/loadcheck-checked
 fuzzers: $(FUZZ_BIN)
 headers: $(HEADERS:%=$(BUILD)/headers/%.o)
-buildable: programs host headers test-firmware test-kernels test-apps
+buildable: programs sdk host headers test-firmware test-kernels test-apps
 
 # A stamp changes when its text does: what depends on it is built again when the compiler, a flag
 # or the list of files has changed, and not otherwise.
-$(BUILD)/flags.stamp: export STAMP = $(shell $(CC) --version) $(KERNEL_CFLAGS) $(LOADER_CFLAGS) $(HOST_CFLAGS)
+$(BUILD)/flags.stamp: export STAMP = $(shell $(CC) --version) $(KERNEL_CFLAGS) $(LOADER_CFLAGS) $(HOST_CFLAGS) $(SDK_CFLAGS) $(SDK_HOST_CFLAGS)
 $(BUILD)/files.stamp: export STAMP = $(KERNEL_LFLAGS) $(LOADER_LFLAGS) $(KERNEL_SRC) $(LOADER_SRC) $(PURE_SRC)
 $(BUILD)/%.stamp: FORCE
 	$(foreach file,$(NEEDED),$(if $(wildcard $(file)),,$(error $(file) is not installed: run scripts/setup)))
@@ -145,7 +145,7 @@ $(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
 	@mkdir -p $(@D); echo '  HEADER  $<'
 	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
 
-include $(wildcard loader/host/loadcheck.mk) $(sort $(wildcard tests/*/*.mk))
+include scripts/install.mk $(wildcard loader/host/loadcheck.mk common/sdk/sdk.mk) $(sort $(wildcard tests/*/*.mk))
 
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)
@@ -159,35 +159,10 @@ $(error SECONDS=$(SECONDS) is not a number of seconds, 1 or more)
 endif
 endif
 
-# What is installed: MODE:FILE:TARGET, the target below PREFIX. All of it is here, and lib/slipway/folders
-# (scripts/install-files).
-SLIPWAY_PY := $(patsubst scripts/%,%,$(sort $(wildcard scripts/slipway_lib/*.py scripts/slipway_lib/*/*.py)))
-TEMPLATES  := $(patsubst scripts/%,%,$(sort $(wildcard $(addprefix scripts/slipway_lib/templates/,README.md gitignore */*))))
-GENERATED  := $(addprefix $(BUILD)/gen/,slipway.1 slipway.bash VERSION)
-INSTALLED  := 755:scripts/slipway:bin/slipway 755:$(BUILD)/host/loadcheck:bin/slipway-loadcheck \
-              644:$(BUILD)/BOOTX64.EFI:lib/slipway/BOOTX64.EFI 644:$(BUILD)/BOOTX64.debug:lib/slipway/BOOTX64.debug \
-              755:$(BUILD)/host/slipway-replay:lib/slipway/replay 644:$(BUILD)/gen/VERSION:lib/slipway/VERSION \
-              $(foreach file,qemu.py fat.py,644:tests/$(file):lib/slipway/python/$(file)) \
-              $(foreach file,debug_gdb.py $(SLIPWAY_PY) $(TEMPLATES),644:scripts/$(file):lib/slipway/python/$(file)) \
-              644:common/boot/slipway_boot.h:include/slipway_boot.h \
-              $(foreach file,LICENSE README.md esp/slipway.conf,644:$(file):share/doc/slipway/$(notdir $(file))) \
-              644:$(BUILD)/gen/slipway.1:share/man/man1/slipway.1 \
-              644:$(BUILD)/gen/slipway.bash:share/bash-completion/completions/slipway
-
-$(BUILD)/gen/slipway.1: scripts/make-manual
-$(BUILD)/gen/slipway.bash: scripts/slipway
-$(BUILD)/gen/VERSION: Makefile
-$(BUILD)/gen/slipway.1 $(BUILD)/gen/slipway.bash: $(SLIPWAY_PY:%=scripts/%) tests/qemu.py tests/fat.py Makefile
-	@mkdir -p $(@D); echo '  GEN     $@'
-	$(Q)scripts/$(if $(filter %.1,$@),make-manual,slipway completion bash) >$@
-$(BUILD)/gen/VERSION:
-	@mkdir -p $(@D); echo '  GEN     $@'
-	$(Q)echo '$(VERSION)' >$@
-
-.PHONY: run test test-unit test-boot fuzz bench check image install uninstall debug clean help
+.PHONY: run test test-unit test-boot fuzz bench check abi image install uninstall debug clean help
 run: all ## boot esp/ in QEMU; Ctrl-C ends it. Variables: see below
 	@scripts/run
-test: all host fuzzers test-firmware test-kernels test-apps ## every test; the last line counts them
+test: all sdk host fuzzers test-firmware test-kernels test-apps ## every test; the last line counts them
 	@scripts/test all
 test-unit: host test-firmware ## the host's unit tests alone
 	@scripts/test unit
@@ -199,9 +174,11 @@ bench: all $(BENCH_PROGRAM) ## what boot, paging and frame allocator cost; PART=
 	@scripts/bench '$(PART)'
 check: buildable fuzzers ## both compilers, format, linters, layers; boots nothing
 	@scripts/check
+abi: sdk ## record what the libraries export and what their structures are, once it is to change
+	@scripts/check-abi --record
 image: all ## BUILD/slipway.img, a FAT file system with the tree of esp/
 	@scripts/make-image $(BUILD)/slipway.img
-install: programs $(GENERATED) ## loader, header, symbols and the command slipway into DESTDIR/PREFIX (/usr/local)
+install: programs sdk $(GENERATED) ## slipway, loader, libraries and headers into DESTDIR/PREFIX (/usr/local)
 	@scripts/install-files put '$(DESTDIR)' '$(PREFIX)' $(INSTALLED)
 uninstall: ## remove what install has installed there
 	@scripts/install-files remove '$(DESTDIR)' '$(PREFIX)' $(INSTALLED)

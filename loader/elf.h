@@ -11,7 +11,7 @@
 // untouched), and leaves it alone when it succeeds.
 #pragma once
 
-#include "common/base/fmt.h"
+#include "common/base/sink.h"
 #include "common/boot/slipway_boot.h"
 
 #include <stdbool.h>

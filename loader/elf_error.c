@@ -5,6 +5,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/assert.h"
+#include "common/base/fmt.h"
 
 // In a template, $i and $o are the two indices, $a to $d the values in hexadecimal, $A to $D the
 // same in decimal, $n is the name of the number a and $r what to do about it, $s the name of a

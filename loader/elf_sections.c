@@ -113,7 +113,9 @@ struct name_places {
 
 static void find_name(const char *names, uint64_t bytes, const char *name,
                       struct name_places *ret_places) {
-    const uint64_t length = strlen(name) + 1;
+    uint64_t length = 1; // with the byte that ends it
+    while (name[length - 1] != '\0')
+        length++;
     ret_places->count = 0;
     for (uint64_t at = 0; length <= bytes && at <= bytes - length; at++) {
         if (memcmp(names + at, name, length) == 0 &&

@@ -22,7 +22,6 @@
 #pragma once
 
 #include "common/audit/space_rules.h"
-#include "common/base/arith.h"
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/memmap.h"
 #include "common/mtrr/mtrr_map.h"
@@ -42,7 +41,7 @@
 
 // So many ranges of the firmware's pages, and bytes in all of them.
 #define PLAN_FIRMWARE_MAX       64
-#define PLAN_FIRMWARE_BYTES_MAX MIB(64)
+#define PLAN_FIRMWARE_BYTES_MAX (UINT64_C(64) << 20)
 
 // Pages that hold tables of the firmware's. Frame aligned.
 struct plan_firmware {
@@ -148,7 +147,8 @@ static inline struct plan_list plan_list_of(const struct space_rules *rules,
                                             const struct slipway_mapping *mappings, uint64_t count,
                                             const struct mtrr_map *mtrrs) {
     bool may_join = space_has_rules(rules) && mtrrs->count != 0;
-    return (struct plan_list){mappings, count, rules->has_no_global, may_join ? mtrrs : NULL};
+    struct plan_list list = {mappings, count, rules->has_no_global, may_join ? mtrrs : NULL};
+    return list;
 }
 
 // Counts tables and leaves for a manifest. Errors: those of vmem_plan_add; *ret_index then names

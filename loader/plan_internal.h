@@ -1,6 +1,7 @@
 // What the plan's files share: a manifest that is being made, and the parts of the kernel's image.
 #pragma once
 
+#include "common/base/arith.h"
 #include "loader/plan.h"
 
 enum { PLAN_BOOT_GUARDS = 2 }; // below and above the boot stack

@@ -55,6 +55,14 @@ def make(run, build):
 
 
 @pytest.fixture(scope="session")
+def sdk(make, tmp_path_factory):
+    """What `make install` installs, in a folder of its own: the prefix."""
+    prefix = tmp_path_factory.mktemp("sdk") / "prefix"
+    make("install", f"PREFIX={prefix}")
+    return prefix
+
+
+@pytest.fixture(scope="session")
 def elf_load(tmp_path_factory):
     """The loader's own ELF reader, as a program."""
     program = tmp_path_factory.mktemp("elf_load") / "elf_load"

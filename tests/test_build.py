@@ -89,24 +89,3 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(make):
     done = make("programs", "FONT=/usr/share/consolefonts/none.psf.gz", status=2)
     assert "none.psf.gz is not installed: run scripts/setup" in done.stderr
     assert "  all  " in make("help", "FONT=none").stdout
-
-
-def test_install_puts_loader_header_and_documents_where_it_is_told(root, build, make, run, tmp_path):
-    make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/slipway")
-    prefix = tmp_path / "opt/slipway"
-    installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
-    python = {str(path.relative_to(root / "scripts")) for path in (root / "scripts/slipway_lib").rglob("*")
-              if path.is_file() and path.suffix != ".pyc"}
-    assert installed == {
-        "bin/slipway", "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
-        "lib/slipway/replay", "lib/slipway/VERSION", "lib/slipway/folders", "include/slipway_boot.h",
-        *(f"lib/slipway/python/{name}" for name in {*python, "qemu.py", "fat.py", "debug_gdb.py"}),
-        "share/man/man1/slipway.1", "share/bash-completion/completions/slipway",
-        "share/doc/slipway/LICENSE", "share/doc/slipway/README.md", "share/doc/slipway/slipway.conf"}
-    assert (prefix / "lib/slipway/BOOTX64.EFI").read_bytes() == \
-        (build / "BOOTX64.EFI").read_bytes()
-    run(prefix / "bin/slipway-loadcheck", build / "kernel.elf")
-    user = tmp_path / "user.c"
-    user.write_text("#include <slipway_boot.h>\nunsigned version = SLIPWAY_BOOT_VERSION;\n")
-    run("gcc", "-std=c99", "-Wall", "-Werror", f"-I{prefix}/include", "-c", user, "-o",
-        tmp_path / "user.o")

@@ -14,15 +14,15 @@ import pytest
 from fat import MIB, make_image, tree_files
 from qemu import boot, parse_report
 
-COMMANDS = ["all", "run", "test", "test-unit", "test-boot", "fuzz", "bench", "check", "image",
-            "install", "uninstall", "debug", "clean", "help"]
+COMMANDS = ["all", "run", "test", "test-unit", "test-boot", "fuzz", "bench", "check", "abi",
+            "image", "install", "uninstall", "debug", "clean", "help"]
 VARIABLES = ["MEM", "SMP", "CPU", "ACCEL", "MACHINE", "DISK", "DISPLAY_MODE", "CMDLINE", "LIMIT",
              "KERNEL", "LIMINE"]
 # Commands that the Makefile, the scripts and the tests run, and that a bare Debian lacks.
 TOOLS = ["gcc", "g++", "clang", "clang++", "clang-format", "clang-tidy", "ld", "objcopy", "ar", "nm", "addr2line",
          "make", "mformat", "mcopy", "mmd", "qemu-system-x86_64", "gdb", "shellcheck", "pyflakes3",
-         "swtpm", "xorriso", "/usr/bin/python3"]
-FILES = ["/usr/include/efi/efi.h", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",
+         "swtpm", "xorriso", "cmake", "pkg-config", "/usr/bin/python3"]
+FILES = ["/usr/include/efi/efi.h", "/usr/lib/crt0-efi-x86_64.o", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",
          "/usr/include/cmocka.h",
          "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a",
          "/usr/share/consolefonts/Uni2-Terminus16.psf.gz", "/usr/include/x86_64-linux-gnu/bits/types.h",
@@ -363,6 +363,10 @@ def test_fuzz_boots_at_random_for_its_time_and_fails_with_a_boot(small_tree, run
     ("common/base/fmt.c", '#include "common/base/mem.c"', "is pure (scripts/pure.txt) and must not include"),
     ("common/base/fmt.h", '    asm("hlt");', "assembly belongs in"),
     ("tests/kernels/x.c", '#include "common/base/mem.h"', "must not include common/base/mem.h"),
+    ("docs/examples/x.c", '#include "common/vmem/vmem.h"', "must not include common/vmem/vmem.h"),
+    ("docs/examples/x.c", '    asm("hlt");', "assembly belongs in"),
+    ("common/sdk/x.h", '#include "loader/elf.h"', "must not include loader/elf.h"),
+    ("docs/examples/kernel/x.c", '#include <slipway/vmem.h>\n#include <stdio.h>', None),
     ("elsewhere/x.c", "", None),
     ("common/elsewhere/x.c", "", "belongs to no layer"),
     ("common/vmem/x.c", '// asm("hlt") in a comment\n#include <stdint.h>', None),

@@ -4,6 +4,7 @@
 #include "common/audit/audit_internal.h"
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 
 void audit_report(struct audit *audit, enum audit_invariant invariant, const char *format, ...) {
     audit->violations++;

@@ -32,7 +32,7 @@
 #pragma once
 
 #include "common/audit/space_rules.h"
-#include "common/base/fmt.h"
+#include "common/base/sink.h"
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/memmap.h"
 #include "common/vmem/vmem.h"

@@ -8,17 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct paddr {
+typedef struct physical_address {
     uint64_t value;
 } paddr_t;
 
-typedef struct vaddr {
+typedef struct virtual_address {
     uint64_t value;
 } vaddr_t;
 
 // No frame: what an allocation that failed returns. It is not page aligned, so it is no frame's
 // address.
+#ifdef __cplusplus
+#define PADDR_NONE (paddr_t{UINT64_MAX})
+#else
 #define PADDR_NONE ((paddr_t){UINT64_MAX})
+#endif
 
 #define FRAME_BYTES UINT64_C(4096)
 #define FRAME_SHIFT 12
@@ -30,11 +34,13 @@ typedef struct vaddr {
 #define UPPER_HALF_5LEVELS UINT64_C(0xff00000000000000)
 
 static inline paddr_t paddr(uint64_t value) {
-    return (paddr_t){value};
+    paddr_t address = {value};
+    return address;
 }
 
 static inline vaddr_t vaddr(uint64_t value) {
-    return (vaddr_t){value};
+    vaddr_t address = {value};
+    return address;
 }
 
 static inline bool paddr_is_none(paddr_t address) {
@@ -42,9 +48,11 @@ static inline bool paddr_is_none(paddr_t address) {
 }
 
 static inline paddr_t paddr_add(paddr_t address, uint64_t bytes) {
-    return (paddr_t){address.value + bytes};
+    address.value += bytes;
+    return address;
 }
 
 static inline vaddr_t vaddr_add(vaddr_t address, uint64_t bytes) {
-    return (vaddr_t){address.value + bytes};
+    address.value += bytes;
+    return address;
 }

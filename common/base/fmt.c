@@ -84,10 +84,9 @@ static void put_signed(const struct sink *sink, const struct spec *spec, int64_t
 }
 
 static size_t text_bytes(const char *text, int precision) {
-    if (precision < 0)
-        return strlen(text);
+    size_t most = precision < 0 ? SIZE_MAX : (size_t)precision;
     size_t bytes = 0;
-    while (bytes < (size_t)precision && text[bytes] != '\0')
+    while (bytes < most && text[bytes] != '\0')
         bytes++;
     return bytes;
 }

@@ -1,19 +1,15 @@
 // Formatted text into a sink, without memory of its own, for loader, kernel and host alike.
 //
-// A sink is where text goes: a UART, a screen, a log buffer, a test's string. Directives are a
-// subset of printf's: %s %.*s %c %% and %d %u %x with l, z, width, '-' and '0'. Anything else in a
-// format is a programming error: the compiler's format check finds some, the unit test the rest.
+// Directives are a subset of printf's: %s %.*s %c %% and %d %u %x with l, z, width, '-' and '0'.
+// Anything else in a format is a programming error: the compiler's format check finds some, the
+// unit test the rest.
 #pragma once
+
+#include "common/base/sink.h"
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct sink {
-    // Takes `bytes` bytes of text; never fails: a full buffer drops, and counts, what does not fit.
-    void (*write)(void *context, const char *text, size_t bytes);
-    void *context;
-};
 
 // Writes formatted text to `sink`, in several writes. Allocates nothing.
 [[gnu::format(printf, 2, 3)]] void fmt_print(const struct sink *sink, const char *format, ...);

@@ -22,12 +22,17 @@
 #pragma once
 
 #include "common/base/addr.h"
-#include "common/base/fmt.h"
+#include "common/base/sink.h"
 #include "common/frames/bit_tree.h"
 #include "common/frames/index.h"
-#include "common/memmap/memmap.h"
+#include "common/memmap/region.h"
 
 #include <stdint.h>
+
+// The versions of this interface: of its source, and of what is compiled (symbols, layouts,
+// values), as common/sdk/frames.abi records it. A change that users must follow raises one or both.
+#define FRAMES_API_VERSION 1
+#define FRAMES_ABI_VERSION 1
 
 enum frames_status {
     FRAMES_OK,

@@ -27,15 +27,18 @@ typedef struct block_index {
 #define NO_BLOCK ((block_t){UINT64_MAX})
 
 static inline frame_t frame_at(uint64_t index) {
-    return (frame_t){index};
+    frame_t frame = {index};
+    return frame;
 }
 
 static inline slot_t slot_at(uint64_t index) {
-    return (slot_t){index};
+    slot_t slot = {index};
+    return slot;
 }
 
 static inline block_t block_at(uint64_t index) {
-    return (block_t){index};
+    block_t block = {index};
+    return block;
 }
 
 static inline bool frame_is_none(frame_t frame) {

@@ -12,6 +12,7 @@
 // The lock makes all CPUs take turns, which is what the option costs.
 #include "common/frames/track.h"
 
+#include "common/base/fmt.h"
 #include "common/frames/table.h"
 
 #ifdef FRAMES_TRACKING

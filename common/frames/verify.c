@@ -1,5 +1,6 @@
 // Whether the invariants of core.h are true: the allocator's counters, masks and sets against its
 // bitmap. Each message begins with the number and the name of the invariant that is violated.
+#include "common/base/fmt.h"
 #include "common/frames/change.h"
 
 enum invariant {

@@ -3,6 +3,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/memmap/region.h"
 
 struct memmap_descriptor memmap_descriptor_read(const struct memmap_efi *efi, uint64_t index) {
     struct raw {

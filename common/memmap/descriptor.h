@@ -87,11 +87,6 @@ struct memmap_descriptor {
     uint64_t attributes;
 };
 
-// True for the kinds that a kernel may reclaim.
-static inline bool memmap_is_reclaimable(uint32_t kind) {
-    return kind >= SLIPWAY_MEM_BOOT_SERVICES && kind <= SLIPWAY_MEM_ACPI_RECLAIM;
-}
-
 // Reads descriptor `index`, which lies inside `efi`. No alignment is asked of the map.
 struct memmap_descriptor memmap_descriptor_read(const struct memmap_efi *efi, uint64_t index);
 

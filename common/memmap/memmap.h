@@ -20,6 +20,7 @@
 
 #include "common/boot/slipway_boot.h"
 #include "common/memmap/descriptor.h"
+#include "common/memmap/region.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,13 +32,6 @@ struct memmap_claim {
     uint64_t start;
     uint64_t bytes;
     uint32_t kind; // SLIPWAY_MEM_...
-};
-
-struct memmap_region {
-    uint64_t start;
-    uint64_t end;
-    uint32_t kind; // SLIPWAY_MEM_...
-    bool direct;   // belongs in the direct map
 };
 
 struct memmap_input {

@@ -1,5 +1,6 @@
 // Tables as text, for people. Runs in fault handlers too, and in an image that is not where it was
 // linked for: so there are no tables of pointers here (and the target's flags forbid jump tables).
+#include "common/base/fmt.h"
 #include "common/vmem/window.h"
 
 static const char *cache_text(enum vmem_cache cache) {

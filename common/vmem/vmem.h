@@ -36,10 +36,15 @@
 #pragma once
 
 #include "common/base/addr.h"
-#include "common/base/fmt.h"
+#include "common/base/sink.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+// The versions of this interface: of its source, and of what is compiled (symbols, layouts,
+// values), as common/sdk/vmem.abi records it. A change that users must follow raises one or both.
+#define VMEM_API_VERSION 1
+#define VMEM_ABI_VERSION 1
 
 enum vmem_status {
     VMEM_OK,

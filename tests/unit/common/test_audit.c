@@ -1,6 +1,7 @@
 #include "common/audit/audit.h"
 
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 
 #include "tests/unit/support/memmap_model.h"
 #include "tests/unit/support/vmem_rig.h"

@@ -2,6 +2,7 @@
 // the rules alone tell that something is wrong.
 #include "common/audit/audit.h"
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 #include "loader/plan.h"
 #include "loader/protocol/limine_rules.h"
 #include "tests/unit/support/vmem_rig.h"

@@ -1,6 +1,7 @@
 // The mechanism of the frame allocator, pinned: these tests write into arenas behind the
 // allocator's back, or read what a CPU remembers. Whoever replaces the mechanism may delete them;
 // what the allocator promises is tested in the other files.
+#include "common/base/fmt.h"
 #include "tests/unit/support/frames_machine.h"
 
 // --- What a CPU remembers ---

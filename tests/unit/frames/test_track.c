@@ -1,5 +1,6 @@
 // Frames that remember who allocated them, and what of that is still allocated. Compiled with
 // FRAMES_TRACKING (frames.mk).
+#include "common/base/fmt.h"
 #include "tests/unit/support/frames_tracked.h"
 
 // --- Places ---

@@ -2,6 +2,7 @@
 #include "loader/elf.h"
 
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/test.h"
 

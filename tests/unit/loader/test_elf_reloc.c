@@ -2,6 +2,7 @@
 #include "tests/unit/support/elf_file_program.h"
 
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 #include "tests/unit/support/test.h"
 
 #include <stdio.h>

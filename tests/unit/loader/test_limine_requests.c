@@ -3,6 +3,7 @@
 #include "loader/protocol/limine_requests.h"
 
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 #include "tests/unit/support/elf_file.h"
 #include "tests/unit/support/elf_parts.h"
 #include "tests/unit/support/test.h"

@@ -1,6 +1,7 @@
 // Assertions, apart from elf_file.c, which the fuzz target uses too, without a test framework.
 #include "tests/unit/support/elf_file.h"
 
+#include "common/base/fmt.h"
 #include "tests/unit/support/test.h"
 
 #include <string.h>

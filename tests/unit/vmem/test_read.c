@@ -1,4 +1,5 @@
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
 #include "common/vmem/runs.h"
 
 #include "tests/unit/support/vmem_rig.h"
