@@ -61,7 +61,7 @@ def test_install_puts_everything_where_it_is_told(root, build, make, run, tmp_pa
         *(f"lib/pkgconfig/{name}.pc" for name in PACKAGES),
         "lib/cmake/Slipway/SlipwayConfig.cmake", "lib/cmake/Slipway/SlipwayConfigVersion.cmake",
         *(f"share/doc/slipway/{name}" for name in ("LICENSE", "README.md", "slipway.conf",
-                                                   "vmem.md", "frames.md")), *examples}
+                                                   "vmem.md", "frames.md", "boot-library.md")), *examples}
     assert (prefix / "lib/slipway/BOOTX64.EFI").read_bytes() == (build / "BOOTX64.EFI").read_bytes()
     assert (prefix / "lib/pkgconfig/slipway.pc").read_text().startswith("prefix=/opt/slipway\n")
     run(prefix / "bin/slipway-loadcheck", build / "kernel.elf")
@@ -305,6 +305,16 @@ def test_kernel_is_built_with_cmake(example, sdk, run, compiler):
     run("cmake", "--build", "build", cwd=folder)
     kernel = folder / "build/kernel.elf"
     assert run(sdk / "bin/slipway-loadcheck", "-q", kernel).stdout == f"{kernel}: boots\n"
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_application_that_boots_a_kernel_is_built(root, example, sdk, run, compiler):
+    folder = example("boot", "make", f"CC={compiler} -Werror")
+    assert len((folder / "boot.c").read_text().splitlines()) < 200
+    kernel = folder / "kernel.elf"
+    assert run(sdk / "bin/slipway-loadcheck", "-q", kernel).stdout == f"{kernel}: boots\n"
+    assert run(sdk / "bin/slipway-loadcheck", "-q", folder / "boot.efi").stdout == \
+        f"{folder / 'boot.efi'}: boots\n"
 
 
 @pytest.mark.parametrize("version, is_good", [("0.1", True), ("0.1.0", True), ("0.2", False), ("1", False)])

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
+from qemu import make_image
 from snapshots import boot
-from support import EXIT_GOOD, ROOT, volume
+from support import EXIT_GOOD, MIB, ROOT, volume
 
 
 @pytest.fixture
@@ -27,3 +28,29 @@ def test_kernel_manages_its_memory_with_the_libraries(kernels, tmp_path, built):
     result = boot([volume(tmp_path, kernels[built])], memory="256M")
     assert "Pages mapped, used and freed: all is well.\n" in result.serial
     assert result.debug_exit == EXIT_GOOD
+
+
+@pytest.fixture
+def application(sdk, run, tmp_path):
+    """docs/examples/boot: boot.efi and its kernel, with nothing of Slipway's loader."""
+    folder = shutil.copytree(ROOT / "docs/examples/boot", tmp_path / "boot")
+    run("make", f"CC={os.environ.get('CC') or 'gcc'}", cwd=folder, PKG_CONFIG_PATH=f"{sdk}/lib/pkgconfig")
+    return folder
+
+
+@pytest.mark.weight(12)
+def test_an_application_boots_a_kernel_with_the_loaders_parts(application, tmp_path):
+    image = make_image(tmp_path / "esp.img", {"EFI/BOOT/BOOTX64.EFI": application / "boot.efi",
+                                              "kernel.elf": application / "kernel.elf"}, size=16 * MIB)
+    result = boot([image], memory="256M")
+    assert "Every mapping is as it is listed: all is well.\n" in result.serial
+    assert result.debug_exit == EXIT_GOOD
+
+
+@pytest.mark.weight(12)
+def test_an_application_says_why_a_file_is_no_kernel_and_goes_back_to_the_firmware(application, tmp_path):
+    image = make_image(tmp_path / "esp.img", {"EFI/BOOT/BOOTX64.EFI": application / "boot.efi",
+                                              "kernel.elf": (application / "kernel.elf").read_bytes()[:5000]},
+                       size=16 * MIB)
+    result = boot([image], memory="256M", until="(kernel.elf)")
+    assert "segment 1, " in result.serial and "lies outside the file of 5000 bytes (kernel.elf)" in result.serial
