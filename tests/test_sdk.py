@@ -168,6 +168,11 @@ def test_code_runs_wherever_it_is_linked(build, name):
         assert not [name for name in names if re.match(r"\.(bss|data)(\.(?!rel\.ro)|$)|\.got|\.init", name)]
 
 
+def test_nothing_that_is_installed_names_the_folder_that_it_was_built_in(root, sdk):
+    for path in files_below(sdk):
+        assert str(root).encode() not in (sdk / path).read_bytes(), path
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_names_inside_of_the_libraries_meet_no_others(sdk, compile_user, compiler):
     flags = [*FREESTANDING, "-std=c11", "-fno-pic", "-mcmodel=kernel", "-nostdlib", "-static",

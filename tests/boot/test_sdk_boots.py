@@ -52,5 +52,5 @@ def test_an_application_says_why_a_file_is_no_kernel_and_goes_back_to_the_firmwa
     image = make_image(tmp_path / "esp.img", {"EFI/BOOT/BOOTX64.EFI": application / "boot.efi",
                                               "kernel.elf": (application / "kernel.elf").read_bytes()[:5000]},
                        size=16 * MIB)
-    result = boot([image], memory="256M", until="(kernel.elf)")
-    assert "segment 1, " in result.serial and "lies outside the file of 5000 bytes (kernel.elf)" in result.serial
+    result = boot([image], memory="256M", until="(required: a kernel)")
+    assert "segment 1, " in result.serial and "lies outside the file of 5000 bytes (required: a kernel)" in result.serial

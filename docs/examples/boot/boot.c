@@ -1,7 +1,6 @@
 // An EFI application that boots a kernel with the parts of Slipway's loader that are a library:
 // \kernel.elf of its own volume is read, its address space is planned, built and audited, the
-// firmware is left, and the kernel is entered with a hand-over of the application's own
-// (handover.h).
+// firmware is left, and the kernel is entered with the application's own hand-over.
 #include "handover.h"
 
 #include <efi.h>
@@ -38,7 +37,7 @@ static void require(bool is_good, const char *problem) {
         return;
     if (error.status != ELF_OK)
         elf_error_print(&console, &error);
-    Print(L" (%a)\n", problem);
+    Print(L" (required: %a)\n", problem);
     Exit(EFI_LOAD_ERROR, 0, NULL);
 }
 
@@ -55,10 +54,11 @@ static const uint8_t *read_file(EFI_HANDLE own_image, uint64_t *ret_bytes) {
     EFI_FILE_HANDLE file;
     BS->HandleProtocol(own_image, &LoadedImageProtocol, (void **)&self);
     EFI_FILE_HANDLE root = LibOpenRoot(self->DeviceHandle);
-    require(!EFI_ERROR(root->Open(root, &file, L"\\kernel.elf", EFI_FILE_MODE_READ, 0)), "file");
+    require(!EFI_ERROR(root->Open(root, &file, L"\\kernel.elf", EFI_FILE_MODE_READ, 0)),
+            "\\kernel.elf");
     UINTN bytes = *ret_bytes = LibFileInfo(file)->FileSize;
     uint8_t *contents = alloc(bytes);
-    require(!EFI_ERROR(file->Read(file, &bytes, contents)) && bytes == *ret_bytes, "read");
+    require(!EFI_ERROR(file->Read(file, &bytes, contents)) && bytes == *ret_bytes, "a whole read");
     return contents;
 }
 
@@ -66,17 +66,17 @@ static void load_kernel(EFI_HANDLE own_image) {
     struct elf_header_view header;
     uint64_t bytes;
     const uint8_t *file = read_file(own_image, &bytes);
-    require(elf_parse_header(file, bytes, bytes, &header, &error) == ELF_OK, "kernel.elf");
+    require(elf_parse_header(file, bytes, bytes, &header, &error) == ELF_OK, "a kernel");
     void *lists = alloc(elf_lists_bytes(header.phdr_count));
     const uint8_t *phdrs = file + header.phdrs_offset;
-    require(elf_parse_segments(&header, phdrs, bytes, lists, &elf, &error) == ELF_OK, "kernel.elf");
+    require(elf_parse_segments(&header, phdrs, bytes, lists, &elf, &error) == ELF_OK, "a kernel");
     bytes = elf.virt_end - elf.virt_start;
     const struct elf_piece whole = {elf.virt_start, bytes,
                                     __builtin_memset(alloc(bytes), 0, bytes)};
     const struct elf_memory image = {&whole, 1};
     for (const struct elf_segment *at = elf.segments; at < elf.segments + elf.segment_count; at++)
         elf_write_memory(&image, at->virt, file + at->file_offset, at->file_bytes);
-    require(elf_relocate(&elf, &image, &error) == ELF_OK, "kernel.elf");
+    require(elf_relocate(&elf, &image, &error) == ELF_OK, "a kernel");
     piece = (struct slipway_piece){elf.virt_start, (uint64_t)whole.memory, bytes};
 }
 
@@ -123,7 +123,8 @@ static void prepare(void) {
 static UINTN build_space(struct vmem_cpu cpu, struct vmem *space) {
     UINTN bytes = MAP_BYTES, key, stride;
     UINT32 version;
-    require(!EFI_ERROR(BS->GetMemoryMap(&bytes, (void *)map, &key, &stride, &version)), "map");
+    require(!EFI_ERROR(BS->GetMemoryMap(&bytes, (void *)map, &key, &stride, &version)),
+            "a memory map");
     const struct memmap_claim claims[CLAIMS] = {
         {piece.phys, piece.bytes, SLIPWAY_MEM_KERNEL},
         {tables, TABLES * FRAME_BYTES, SLIPWAY_MEM_PAGE_TABLES}};
@@ -132,7 +133,7 @@ static UINTN build_space(struct vmem_cpu cpu, struct vmem *space) {
     struct memmap_report report;
     require(memmap_normalise(&input, scratch, scratch_bytes, regions, region_room,
                              &plan.region_count, &report) == MEMMAP_OK,
-            "memory map");
+            "a memory map in order");
     plan.hhdm_base = handover->hhdm_base =
         plan_choose_direct_map(&plan, 0, report.direct_end, LEVELS);
     handover->mapping_count = plan_make_manifest(&plan, handover->mappings);
@@ -166,7 +167,7 @@ static UINTN build_space(struct vmem_cpu cpu, struct vmem *space) {
                                       .tables_planned = counted.tables,
                                       .scratch = scratch,
                                       .scratch_bytes = scratch_bytes};
-    require(audit_run(&audit, &console) == 0, "audit");
+    require(audit_run(&audit, &console) == 0, "an audit without a violation");
     return key;
 }
 
@@ -174,9 +175,12 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     uint32_t eax = 0x80000008, ebx, ecx, edx;
     struct vmem space, crossing;
     struct vmem_flush flush;
+    uint64_t cr4;
     InitializeLib(image, system);
     __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
     const struct vmem_cpu cpu = {.paddr_bits = (uint8_t)eax, .has_nx = true};
+    __asm__("mov %%cr4, %0" : "=r"(cr4));
+    require((cr4 & 0x1000) == 0, "paging with 4 levels"); // CR4.LA57
     load_kernel(image);
     prepare();
     // The map may change in between.
