@@ -166,7 +166,7 @@ test: all sdk host fuzzers test-firmware test-kernels test-apps ## every test; t
 	@scripts/test all
 test-unit: host test-firmware ## the host's unit tests alone
 	@scripts/test unit
-test-boot: all host test-kernels test-apps ## the tests that boot QEMU alone
+test-boot: all sdk host test-kernels test-apps ## the tests that boot QEMU alone
 	@scripts/test boot
 fuzz: fuzzers $(FW_RANDOM) ## fuzz every target for SECONDS=n (60), or TARGET=name alone
 	@scripts/fuzz '$(SECONDS)' '$(TARGET)'
