@@ -54,8 +54,13 @@ def test_install_puts_everything_where_it_is_told(root, build, make, run, tmp_pa
     make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/slipway")
     prefix = tmp_path / "opt/slipway"
     examples = {f"share/doc/slipway/examples/{name}" for name in files_below(root / "docs/examples")}
+    python = {f"lib/slipway/python/{name}" for name in (
+        *("slipway_lib/" + name for name in files_below(root / "scripts/slipway_lib") if not name.endswith(".pyc")),
+        "qemu.py", "fat.py", "debug_gdb.py")}
     assert files_below(prefix) == {
-        "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
+        "bin/slipway", "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
+        "lib/slipway/replay", "lib/slipway/VERSION", "lib/slipway/folders", *python,
+        "share/man/man1/slipway.1", "share/bash-completion/completions/slipway",
         "include/slipway_boot.h", *(f"include/slipway/{name}.h" for name in OWN_HEADERS + OTHER_HEADERS),
         *(f"lib/libslipway-{name}.a" for name in LIBRARIES),
         *(f"lib/pkgconfig/{name}.pc" for name in PACKAGES),
