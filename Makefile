@@ -79,7 +79,7 @@ define compile
 $(BUILD)/$(1)/%.o: %.c $(BUILD)/flags.stamp
 	@mkdir -p $$(@D); echo '  CC      $$@'
 	$$(Q)$(2) -c $$< -o $$@
-$(BUILD)/$(1)/font.o: $(BUILD)/gen/font.c $(BUILD)/flags.stamp
+$(BUILD)/$(1)/font.o $(BUILD)/$(1)/symbols.o: $(BUILD)/$(1)/%.o: $(BUILD)/gen/%.c $(BUILD)/flags.stamp
 	@mkdir -p $$(@D); echo '  CC      $$@'
 	$$(Q)$(2) -c $$< -o $$@
 $(BUILD)/$(1)/%.S.o: %.S $(BUILD)/flags.stamp
@@ -95,9 +95,15 @@ $(BUILD)/gen/font.c: $(FONT) scripts/make-font
 	@mkdir -p $(@D); echo '  GEN     $@'
 	$(Q)scripts/make-font $< >$@.tmp && mv $@.tmp $@
 
-$(BUILD)/kernel.sym.elf: $(KERNEL_OBJ) kernel/kernel.ld $(BUILD)/files.stamp
+# The kernel is linked twice: what it knows of its own functions and lines is made from the first.
+$(BUILD)/kernel.first.elf: $(KERNEL_OBJ)
+$(BUILD)/kernel.sym.elf: $(KERNEL_OBJ) $(BUILD)/kernel/symbols.o
+$(BUILD)/kernel.first.elf $(BUILD)/kernel.sym.elf: kernel/kernel.ld $(BUILD)/files.stamp
 	@echo '  LINK    $@'
-	$(Q)$(LD) $(KERNEL_LFLAGS) -T kernel/kernel.ld $(KERNEL_OBJ) -o $@
+	$(Q)$(LD) $(KERNEL_LFLAGS) -T kernel/kernel.ld $(filter %.o,$^) -o $@
+$(BUILD)/gen/symbols.c: $(BUILD)/kernel.first.elf scripts/make-symbols
+	@mkdir -p $(@D); echo '  SYMBOLS $@'
+	$(Q)scripts/make-symbols $< >$@.tmp && mv $@.tmp $@
 $(BUILD)/kernel.elf: $(BUILD)/kernel.sym.elf
 	@echo '  OBJCOPY $@'
 	$(Q)$(OBJCOPY) --strip-all $< $@

@@ -45,6 +45,7 @@
 extern const char _kernel_start[], _kernel_end[];
 extern const char _text_start[], _text_end[];
 extern const char _rodata_start[], _rodata_end[];
+extern const char _symbols_start[], _symbols_end[]; // in read-only data: kernel/stop/symbols.h
 extern char _data_start[], _data_end[];
 
 // The address of a linker symbol as a number.

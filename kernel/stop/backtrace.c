@@ -3,6 +3,7 @@
 #include "common/base/arith.h"
 #include "kernel/base/layout.h"
 #include "kernel/cpus/stacks.h"
+#include "kernel/stop/symbols.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,13 +16,20 @@ struct link {
     uint64_t return_address;
 };
 
-// False, and nothing is printed, if `address` is not in the kernel's text.
-static bool print_text_address(const struct sink *sink, uint64_t address) {
-    if (address < layout_address(_text_start) || address >= layout_address(_text_end))
-        return false;
-    fmt_print(sink, "    0x%lx (kernel + 0x%lx)\n", address,
-              address - layout_address(_kernel_start));
-    return true;
+static bool is_in_text(uint64_t address) {
+    return address >= layout_address(_text_start) && address < layout_address(_text_end);
+}
+
+// A line for `address`, with the place of what is `back` bytes before it.
+static void print_address(const struct sink *sink, uint64_t address, uint64_t back) {
+    struct symbols_place place;
+    uint64_t offset = address - back - layout_address(_text_start);
+    if (!symbols_find((const uint8_t *)_symbols_start, (const uint8_t *)_symbols_end, offset,
+                      &place))
+        fmt_print(sink, "    0x%lx (kernel + 0x%lx)\n", address,
+                  address - layout_address(_kernel_start));
+    else
+        fmt_print(sink, "    0x%lx %s (%s:%lu)\n", address, place.function, place.file, place.line);
 }
 
 static const struct link *link_at(const struct stack *stack, uint64_t rbp) {
@@ -31,10 +39,7 @@ static const struct link *link_at(const struct stack *stack, uint64_t rbp) {
     return (const struct link *)(uintptr_t)rbp;
 }
 
-void backtrace_print(const struct sink *sink, uint64_t rip, uint64_t rbp) {
-    fmt_print(sink, "  backtrace:\n");
-    if (!print_text_address(sink, rip))
-        fmt_print(sink, "    0x%lx (not in the kernel's text)\n", rip);
+static void print_calls(const struct sink *sink, uint64_t rbp) {
     struct stack stack;
     if (!stacks_find(rbp, &stack)) {
         fmt_print(sink, "    (the frame pointer 0x%lx is on no stack)\n", rbp);
@@ -42,10 +47,26 @@ void backtrace_print(const struct sink *sink, uint64_t rip, uint64_t rbp) {
     }
     for (unsigned depth = 0; depth < FRAMES_MAX; depth++) {
         const struct link *link = link_at(&stack, rbp);
-        if (link == NULL || !print_text_address(sink, link->return_address) ||
-            link->caller_rbp <= rbp)
+        if (link == NULL || !is_in_text(link->return_address))
+            return;
+        print_address(sink, link->return_address, 1); // the call may be the last of its function
+        if (link->caller_rbp <= rbp)
             return;
         rbp = link->caller_rbp;
     }
     fmt_print(sink, "    ...\n");
+}
+
+void backtrace_print(const struct sink *sink, uint64_t rip, uint64_t rbp) {
+    fmt_print(sink, "  backtrace:\n");
+    if (is_in_text(rip))
+        print_address(sink, rip, 0);
+    else
+        fmt_print(sink, "    0x%lx (not in the kernel's text)\n", rip);
+    print_calls(sink, rbp);
+}
+
+void backtrace_print_calls(const struct sink *sink, uint64_t rbp) {
+    fmt_print(sink, "  backtrace:\n");
+    print_calls(sink, rbp);
 }

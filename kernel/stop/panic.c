@@ -22,7 +22,6 @@ void panic(const char *format, ...) {
     console_print("\n  on CPU %u (APIC ID %u) of %u\n", this_cpu(), cpus_apic_id(this_cpu()),
                   cpus_started());
     va_end(arguments);
-    const uint64_t *frame = __builtin_frame_address(0); // the caller's RBP, the return address
-    backtrace_print(console_sink(), frame[1], frame[0]);
+    backtrace_print_calls(console_sink(), (uint64_t)(uintptr_t)__builtin_frame_address(0));
     power_stop_failed();
 }

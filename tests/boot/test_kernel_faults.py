@@ -7,7 +7,7 @@ import re
 import pytest
 
 from snapshots import Machine, boot
-from support import BUILD, EXIT_BAD, KERNEL, run, screen, volume, walk_of
+from support import BUILD, EXIT_BAD, KERNEL, ROOT, run, screen, volume, walk_of
 
 ABSENT = "a page that is not present, in supervisor mode"
 REFUSED = "a page without that right, in supervisor mode"
@@ -21,10 +21,23 @@ def symbols():
     return [(int(address, 16), name) for address, kind, name in words if kind in "tT"]
 
 
-def functions_of(backtrace, symbols):
-    addresses = [int(a, 16) for a in re.findall(r"^    (0x[0-9a-f]+) \(kernel \+", backtrace, re.M)]
-    found = [[name for start, name in symbols if start < address][-1] for address in addresses]
-    return [name.split(".")[0] for name in found]  # a compiler's variant counts as the function
+def places_of(report, symbols):
+    """Function and source line of each line of a backtrace, checked against what nm says."""
+    places = []
+    lines = re.findall(r"^    (0x[0-9a-f]+) (.*)", report.partition("backtrace:\n")[2], re.M)
+    for address, words in lines:
+        if words == "(not in the kernel's text)":
+            continue
+        function, file, line = re.fullmatch(r"(\w+) \((\w+/[\w/]+\.[cSh]):([1-9]\d*)\)", words).groups()
+        start = max(start for start, _ in symbols if start < int(address, 16))
+        # A compiler's variant counts as the function.
+        assert function in [name.partition(".")[0] for at, name in symbols if at == start], words
+        places.append((function, (ROOT / file).read_text().splitlines()[int(line) - 1].strip()))
+    return places
+
+
+def functions_of(report, symbols):
+    return [function for function, _ in places_of(report, symbols)]
 
 
 def failure(folder, test):
@@ -66,20 +79,24 @@ def test_a_page_fault_is_reported_in_words(tmp_path, symbols, test):
         assert "kernel_main" in functions
 
 
+# What the report says, and the source line that did it.
 OTHER_FAILURES = {
-    "noncanonical": "CPU exception: general protection fault (vector 13)",
-    "invalid-opcode": "CPU exception: invalid opcode (vector 6)",
-    "panic": "PANIC: provoked on the command line",
-    "double-adopt": "PANIC: second adoption: the page tables have been adopted before",
+    "noncanonical": ("CPU exception: general protection fault (vector 13)", "*(volatile uint8_t *)"),
+    "invalid-opcode": ("CPU exception: invalid opcode (vector 6)", "__builtin_trap();"),
+    "panic": ("PANIC: provoked on the command line", 'panic("provoked on the command line");'),
+    "double-adopt": ("PANIC: second adoption: the page tables have been adopted before",
+                     'panic("second adoption: %s"'),
 }
 
 
 @pytest.mark.parametrize("test", OTHER_FAILURES)
 def test_other_failures_are_reported_with_a_backtrace(tmp_path, symbols, test):
     report = failure(tmp_path, test)
-    assert OTHER_FAILURES[test] in report
-    functions = functions_of(report, symbols)
-    assert functions[0] == "provoke_failure" and "kernel_main" in functions
+    said, did = OTHER_FAILURES[test]
+    assert said in report
+    places = places_of(report, symbols)
+    assert places[0][0] == "provoke_failure" and places[-1][0] == "kernel_main"
+    assert did in places[0][1] and places[-1][1].startswith("provoke_failure(")
 
 
 def test_an_unknown_option_is_refused_and_ends_with_a_failure(tmp_path):
