@@ -77,8 +77,8 @@ enum vmem_status vmem_dump(const struct vmem *space, const struct sink *sink) {
 static void print_leaf(const struct sink *sink, vaddr_t virt, unsigned level, uint64_t grants,
                        uint64_t entry) {
     uint64_t offset = virt.value & (vmem_page_bytes((enum vmem_page)(level - 1)) - 1);
-    fmt_print(sink, "%s page, %s %s%s%s%s: physical %013lx, effective %s\n", page_text(level - 1),
-              rights_text(entry_grants_rights(entry_grants(entry))).text,
+    fmt_print(sink, "%s page, %s %s%s%s%s\n    physical %013lx, effective %s\n",
+              page_text(level - 1), rights_text(entry_grants_rights(entry_grants(entry))).text,
               cache_text(entry_cache(entry, level)), entry_is_global(entry) ? " global" : "",
               entry_is_accessed(entry) ? " accessed" : "", entry_is_dirty(entry) ? " dirty" : "",
               entry_leaf_address(entry, level).value + offset,

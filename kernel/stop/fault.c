@@ -46,10 +46,11 @@ static void report_place(const struct sink *sink, uint64_t address) {
     struct stack stack;
     const char *side;
     if (stacks_find_guard(address, &stack, &side))
-        fmt_print(sink,
-                  "  stack %s: 0x%lx is in the guard page %s the %s of CPU %u [0x%lx, 0x%lx)\n",
-                  address < stack.bottom ? "overflow" : "underflow", address, side, stack.name,
-                  stack.cpu, stack.bottom, stack.top);
+        fmt_print(
+            sink,
+            "  stack %s: 0x%lx is in the guard page %s the\n    %s of CPU %u [0x%lx, 0x%lx)\n",
+            address < stack.bottom ? "overflow" : "underflow", address, side, stack.name, stack.cpu,
+            stack.bottom, stack.top);
     else if (stacks_find(address, &stack))
         fmt_print(sink, "  0x%lx lies in the %s of CPU %u\n", address, stack.name, stack.cpu);
     else
@@ -76,7 +77,7 @@ static volatile unsigned reports;
               cpus_started());
     if (frame->vector == VECTOR_PAGE_FAULT)
         report_place(sink, cpu_read_cr2());
-    backtrace_print(sink, frame->rip, frame->rbp);
+    backtrace_print(sink, frame);
     power_stop_failed();
 }
 

@@ -95,7 +95,7 @@ def boot_contract_kernel(folder, name, cmdline="", config="", files=None, boot=s
 
 def walk_of(report, address):
     """The lines of a fault report's page walk of an address, from the root's entry on."""
-    walk = re.search(rf"^ *walk of {address:016x} .*\n((?: +level .*\n)+)", report, re.M)
+    walk = re.search(rf"^ *walk of {address:016x} .*\n((?: +(?:level|physical) .*\n)+)", report, re.M)
     assert walk, report
     return [line.strip() for line in walk[1].splitlines()]
 

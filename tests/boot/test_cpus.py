@@ -185,7 +185,7 @@ def test_a_fault_on_another_cpu_is_reported_once_with_its_number(tmp_path):
 def test_every_cpu_has_a_guard_page_below_its_stack(tmp_path):
     report = failure(tmp_path, "cpu-overflow")
     assert one_cpu(report) == 2
-    assert re.search(r"^  stack overflow: 0x[0-9a-f]+ is in the guard page below the stack of CPU 2 ",
+    assert re.search(r"^  stack overflow: 0x[0-9a-f]+ is in the guard page below the\n    stack of CPU 2 ",
                      report, re.M)
 
 

@@ -342,20 +342,24 @@ TEST("vmem: the dump of a walk shows each entry down to the leaf") {
     map(&rig, rig_mapping(HHDM + MIB(2), MIB(6), MIB(2)));
     *rig_slot(&rig, HHDM + MIB(2), 2) |= 0x160;
     *rig_slot(&rig, HHDM + MIB(2), 3) ^= 2; // not writable
-    assert_string_equal(
-        dump_walk(&rig, HHDM + MIB(2) + 0x12345),
-        "walk of ffff800000212345 from root 00a9876543000, 4 levels\n"
-        "  level 4 [256] 00000a9876545203 table, rwx-\n"
-        "  level 3 [  0] 00000a9876544201 table, r-x-\n"
-        "  level 2 [  1] 80000000006001e3 2M page, rw-- WB global accessed dirty: physical "
-        "0000000612345, effective r---\n");
+    assert_string_equal(dump_walk(&rig, HHDM + MIB(2) + 0x12345),
+                        "walk of ffff800000212345 from root 00a9876543000, 4 levels\n"
+                        "  level 4 [256] 00000a9876545203 table, rwx-\n"
+                        "  level 3 [  0] 00000a9876544201 table, r-x-\n"
+                        "  level 2 [  1] 80000000006001e3 2M page, rw-- WB global accessed dirty\n"
+                        "    physical 0000000612345, effective r---\n");
     rig_destroy(&rig);
 }
 
 TEST("vmem: the dump of a walk names what a leaf is marked with, and nothing else") {
-    static const char *const texts[] = {
-        " WB:",        " WB accessed:",        " WB dirty:",        " WB accessed dirty:",
-        " WB global:", " WB global accessed:", " WB global dirty:", " WB global accessed dirty:"};
+    static const char *const texts[] = {" WB\n",
+                                        " WB accessed\n",
+                                        " WB dirty\n",
+                                        " WB accessed dirty\n",
+                                        " WB global\n",
+                                        " WB global accessed\n",
+                                        " WB global dirty\n",
+                                        " WB global accessed dirty\n"};
     struct rig rig;
     rig_make(&rig, RIG_CPU, 4);
     map(&rig, rig_mapping(0x1000, 0x1000, 0x1000));
