@@ -63,7 +63,7 @@ void provoke_failure(enum cmdline_test test) {
     case CMDLINE_TEST_NONE:
         return;
     case CMDLINE_TEST_PANIC:
-        panic("provoked on the command line");
+        panic("provoked on purpose");
     case CMDLINE_TEST_DOUBLE_ADOPT:
         panic("second adoption: %s", space_status_text(space_adopt(info)));
     case CMDLINE_TEST_NULL_READ:

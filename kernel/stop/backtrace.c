@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { FRAMES_MAX = 32 };
+enum { LINES_MAX = 32 };
 
 // What a function with a frame pointer leaves on the stack.
 struct link {
@@ -39,31 +39,59 @@ static const struct link *link_at(const struct stack *stack, uint64_t rbp) {
     return (const struct link *)(uintptr_t)rbp;
 }
 
+static void print_repeated(const struct sink *sink, unsigned times) {
+    if (times != 0)
+        fmt_print(sink, "    ... %u times more\n", times);
+}
+
+// A recursion is one line, so that its end is seen, and what began it.
 static void print_calls(const struct sink *sink, uint64_t rbp) {
     struct stack stack;
     if (!stacks_find(rbp, &stack)) {
         fmt_print(sink, "    (the frame pointer 0x%lx is on no stack)\n", rbp);
         return;
     }
-    for (unsigned depth = 0; depth < FRAMES_MAX; depth++) {
-        const struct link *link = link_at(&stack, rbp);
+    uint64_t last = 0;
+    unsigned repeated = 0;
+    const struct link *link;
+    for (unsigned lines = 0; lines < LINES_MAX; rbp = link->caller_rbp) {
+        link = link_at(&stack, rbp);
         if (link == NULL || !is_in_text(link->return_address))
-            return;
-        print_address(sink, link->return_address, 1); // the call may be the last of its function
+            break;
+        if (link->return_address == last) {
+            repeated++;
+        } else {
+            print_repeated(sink, repeated);
+            print_address(sink, link->return_address, 1); // the call may be its function's last
+            last = link->return_address;
+            repeated = 0;
+            lines++;
+        }
         if (link->caller_rbp <= rbp)
-            return;
-        rbp = link->caller_rbp;
+            break;
     }
-    fmt_print(sink, "    ...\n");
+    print_repeated(sink, repeated);
 }
 
-void backtrace_print(const struct sink *sink, uint64_t rip, uint64_t rbp) {
+// A call to where no text is has left its return address at the top of the stack, and no frame.
+static void print_wild_call(const struct sink *sink, uint64_t rsp) {
+    struct stack stack;
+    if (!is_aligned(rsp, 8) || !stacks_find(rsp, &stack))
+        return;
+    uint64_t return_address = *(const uint64_t *)(uintptr_t)rsp;
+    if (is_in_text(return_address))
+        print_address(sink, return_address, 1);
+}
+
+void backtrace_print(const struct sink *sink, const struct trap_frame *frame) {
     fmt_print(sink, "  backtrace:\n");
-    if (is_in_text(rip))
-        print_address(sink, rip, 0);
-    else
-        fmt_print(sink, "    0x%lx (not in the kernel's text)\n", rip);
-    print_calls(sink, rbp);
+    if (is_in_text(frame->rip)) {
+        print_address(sink, frame->rip, 0);
+    } else {
+        fmt_print(sink, "    0x%lx (not in the kernel's text)\n", frame->rip);
+        print_wild_call(sink, frame->rsp);
+    }
+    print_calls(sink, frame->rbp);
 }
 
 void backtrace_print_calls(const struct sink *sink, uint64_t rbp) {

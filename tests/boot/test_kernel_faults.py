@@ -70,20 +70,22 @@ def test_a_page_fault_is_reported_in_words(tmp_path, symbols, test):
     assert walk[0].startswith("level 4") and walk[-1].endswith(walk_end)
     lies, = re.findall(rf"^  .*{cr2:#x} (?:lies|is) .*", report, re.M)
     assert place in lies
-    # The innermost that is the kernel's own is the one that did it; main is where all began, unless
-    # the recursion hides it.
+    # The innermost that is the kernel's own is the one that did it; main is where all began.
     functions = functions_of(report, symbols)
+    assert functions[-1] == "kernel_main"
+    times = re.findall(r"^    \.\.\. (\d+) times more$", report, re.M)
     if test == "stack-overflow":
-        assert set(functions) == {"overflow"} and len(functions) > 8, report
+        assert functions[0] == functions[1] == "overflow" and len(functions) < 8, report
+        assert len(times) == 1 and int(times[0]) > 50
     else:
-        assert "kernel_main" in functions
+        assert times == [] and "provoke_failure" in functions
 
 
 # What the report says, and the source line that did it.
 OTHER_FAILURES = {
     "noncanonical": ("CPU exception: general protection fault (vector 13)", "*(volatile uint8_t *)"),
     "invalid-opcode": ("CPU exception: invalid opcode (vector 6)", "__builtin_trap();"),
-    "panic": ("PANIC: provoked on the command line", 'panic("provoked on the command line");'),
+    "panic": ("PANIC: provoked on purpose", 'panic("provoked on purpose");'),
     "double-adopt": ("PANIC: second adoption: the page tables have been adopted before",
                      'panic("second adoption: %s"'),
 }
