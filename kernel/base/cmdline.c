@@ -33,6 +33,10 @@ static const char *const tests[] = {
     [CMDLINE_TEST_CPU_MAP] = "cpu-map",
 };
 
+const char *cmdline_test_name(unsigned test) {
+    return test < ARRAY_LEN(tests) ? tests[test] : NULL;
+}
+
 enum { KEY_EXIT, KEY_TEST, KEY_NOTE, KEYS };
 
 static const struct {

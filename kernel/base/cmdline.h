@@ -49,6 +49,9 @@ struct cmdline {
     uint64_t unknown_bytes; // its length
 };
 
+// The word of test=; null behind the last.
+const char *cmdline_test_name(unsigned test);
+
 // Parses `bytes` bytes of text, to its end. Of two words with one key the later counts.
 struct cmdline cmdline_parse(const char *text, uint64_t bytes);
 

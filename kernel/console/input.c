@@ -4,6 +4,8 @@
 #include "common/x86/uart.h"
 #include "kernel/cpus/interrupts.h"
 
+#include <stdint.h>
+
 enum {
     // 16550: interrupt enable register and its bits, interrupt identification (PC16550D table II).
     UART_IER = UART_COM1 + 1,
@@ -61,6 +63,10 @@ bool input_start(void) {
     return by_interrupt;
 }
 
+static char ring_take(void) {
+    return ring[ring_read++ % RING_BYTES];
+}
+
 char input_read(void) {
     while (ring_read == ring_written) {
         if (by_interrupt) {
@@ -71,5 +77,11 @@ char input_read(void) {
             receive();
         }
     }
-    return ring[ring_read++ % RING_BYTES];
+    return ring_take();
+}
+
+// Interrupts are off, and may have been for long: what the UART has is not in the ring yet.
+int input_poll(void) {
+    receive();
+    return ring_read == ring_written ? -1 : (uint8_t)ring_take();
 }

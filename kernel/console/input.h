@@ -13,3 +13,6 @@ bool input_start(void);
 // waits.
 #define INPUT_LOST '\0'
 char input_read(void);
+
+// A byte that has come already, or -1: does not wait.
+int input_poll(void);

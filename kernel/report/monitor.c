@@ -2,137 +2,78 @@
 
 #include "common/base/arith.h"
 #include "common/base/mem.h"
-#include "kernel/base/boot.h"
-#include "kernel/base/units.h"
+#include "kernel/base/text.h"
 #include "kernel/console/console.h"
 #include "kernel/console/input.h"
-#include "kernel/memory/kernel_space.h"
-#include "kernel/memory/memory.h"
+#include "kernel/console/line.h"
+#include "kernel/report/act.h"
 #include "kernel/report/report.h"
+#include "kernel/report/show.h"
 #include "kernel/stop/power.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    LINE_MAX = 63, // characters: with the prompt they fit in one line of the screen
-    KEY_BELL = '\a',
-    KEY_BACKSPACE = '\b',
-    KEY_DELETE = 0x7f, // what most terminals send for backspace
-    KEY_ERASE_LINE = 'U' - '@',
-    KEY_CANCEL = 'C' - '@',
-    KEY_ESCAPE = 0x1b,
-};
+_Static_assert((char)LINE_LOST == INPUT_LOST, "what was lost is lost to the line");
 
-static void command_help(const char *argument);
+static void show_help(void);
 
-static void command_mem(const char *argument) {
-    (void)argument;
+static void show_memory(void) {
     report_print_memory();
-    report_print_frames();
+    report_print_direct_map();
 }
 
-static void command_map(const char *argument) {
-    (void)argument;
-    const struct memory_facts *facts = memory_facts();
-    console_heading("Regions of physical memory");
-    for (uint64_t i = 0; i < facts->region_count; i++) {
-        const struct memmap_region *region = &facts->regions[i];
-        char size[UNITS_BYTES_MAX];
-        console_print("  [0x%012lx, 0x%012lx) %12s  %s%s\n", region->start, region->end,
-                      units_bytes(size, region->end - region->start),
-                      memmap_kind_text(region->kind), region->direct ? "" : ", not mapped");
-    }
-}
-
-static void command_report(const char *argument) {
-    (void)argument;
+static void show_report(void) {
     report_print();
     report_print_block();
 }
 
-static void command_timeline(const char *argument) {
-    (void)argument;
-    report_print_timeline();
-}
-
-static void command_tables(const char *argument) {
-    (void)argument;
-    enum vmem_status status = vmem_dump(space_kernel(), console_sink());
-    if (status != VMEM_OK)
-        console_print("the page tables cannot be walked: %s\n", vmem_status_text(status));
-}
-
-static void command_log(const char *argument) {
-    (void)argument;
-    console_print("%.*s", BOOT_TEXT(boot_info()->log));
-}
-
-// A hexadecimal number with or without 0x. False if the text is none, or too long.
-static bool parse_hex(const char *text, uint64_t *ret_value) {
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-        text += 2;
-    uint64_t value = 0;
-    unsigned digits = 0;
-    for (; *text != '\0'; text++, digits++) {
-        char lower = (char)(*text | 0x20);
-        bool is_letter = lower >= 'a' && lower <= 'f';
-        if (!is_letter && (*text < '0' || *text > '9'))
-            return false;
-        value = value << 4 | (uint64_t)(is_letter ? lower - 'a' + 10 : *text - '0');
-    }
-    if (digits == 0 || digits > 16)
-        return false;
-    *ret_value = value;
-    return true;
-}
-
-static void command_walk(const char *argument) {
-    uint64_t address;
-    if (parse_hex(argument, &address))
-        vmem_dump_walk(space_kernel(), vaddr(address), console_sink());
-    else
-        console_print("walk: \"%s\" is not a hexadecimal address\n", argument);
-}
-
-static void command_reboot(const char *argument) {
-    (void)argument;
-    power_reboot();
-}
-
-static void command_poweroff(const char *argument) {
-    (void)argument;
-    power_off();
-}
-
+// A command has one of the three functions.
 static const struct command {
     const char *name;
-    const char *usage;
+    const char *argument; // for people, in brackets if it may be missing; "": it takes none
     const char *what;
-    void (*run)(const char *argument);
+    void (*run)(void);
+    void (*run_at)(uint64_t address);
+    void (*run_with)(const char *argument);
+    const char *(*word)(unsigned index); // that the argument may be, null behind the last; or null
 } commands[] = {
-    {"help", "help", "this list", command_help},
-    {"mem", "mem", "memory by kind, and the frame allocator now", command_mem},
-    {"map", "map", "every region of physical memory", command_map},
-    {"tables", "tables", "everything that the page tables map", command_tables},
-    {"walk", "walk ADDRESS", "how one address is translated (hexadecimal)", command_walk},
-    {"timeline", "timeline", "the stages of the boot", command_timeline},
-    {"log", "log", "the loader's log", command_log},
-    {"report", "report", "the whole report, also for programs", command_report},
-    {"reboot", "reboot", "reset the machine", command_reboot},
-    {"poweroff", "poweroff", "switch it off", command_poweroff},
+    {"help", "", "this list", .run = show_help},
+    {"mem", "", "memory by kind, and the direct map", .run = show_memory},
+    {"map", "", "every region of physical memory", .run = show_map},
+    {"frames", "", "the frame allocator now", .run = report_print_frames},
+    {"tables", "", "everything that the page tables map", .run = show_tables},
+    {"walk", "ADDRESS", "the entries that translate an address (hexadecimal)", .run_at = show_walk},
+    {"translate", "ADDRESS", "where an address leads, and what it allows",
+     .run_at = show_translation},
+    {"cpus", "", "the CPUs and their stacks", .run = show_cpus},
+    {"timeline", "", "the stages of the boot", .run = report_print_timeline},
+    {"log", "", "the loader's log", .run = show_log},
+    {"modules", "", "the files that the loader brought along", .run = show_modules},
+    {"acpi", "", "the firmware's ACPI tables", .run = show_acpi},
+    {"report", "", "the whole report, also for programs", .run = show_report},
+    {"fault", "[KIND]", "fails in a way of your choice; ends the kernel", .run_with = act_fault,
+     .word = act_fault_word},
+    {"selftest", "[NAME]", "runs the self-test once more, or a part of it",
+     .run_with = act_selftest, .word = act_selftest_word},
+    {"stress", "[SECONDS]", "frames taken and freed by all CPUs at once", .run_with = act_stress},
+    {"reboot", "", "reset the machine", .run = power_reboot},
+    {"poweroff", "", "switch it off", .run = power_off},
 };
 
-static void command_help(const char *argument) {
-    (void)argument;
+static void show_help(void) {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        console_print("  %-14s %s\n", commands[i].usage, commands[i].what);
+        console_print("  %-9s %-10s %s\n", commands[i].name, commands[i].argument,
+                      commands[i].what);
 }
 
-static bool text_is(const char *text, const char *expected) {
-    size_t bytes = strlen(expected);
-    return strlen(text) == bytes && memcmp(text, expected, bytes) == 0;
+static const struct command *find_command(const char *name) {
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (text_is(name, commands[i].name))
+            return &commands[i];
+    }
+    return NULL;
 }
 
 static char *skip_spaces(char *text) {
@@ -141,114 +82,77 @@ static char *skip_spaces(char *text) {
     return text;
 }
 
-// Splits `line` into a command and its argument, in place, and runs it.
-static void run_line(char *line) {
+// Splits `line`, in place, into a command and what stands behind it, which is returned.
+static char *split(char *line, char **ret_name) {
     char *name = skip_spaces(line);
-    char *argument = name;
-    while (*argument != '\0' && *argument != ' ')
-        argument++;
-    if (*argument == ' ')
-        *argument++ = '\0';
-    argument = skip_spaces(argument);
+    char *rest = name;
+    while (*rest != '\0' && *rest != ' ')
+        rest++;
+    if (*rest == ' ')
+        *rest++ = '\0';
+    *ret_name = name;
+    return skip_spaces(rest);
+}
+
+// The argument is one word, with nothing but spaces behind it.
+static void trim(char *argument) {
+    size_t end = strlen(argument);
+    while (end != 0 && argument[end - 1] == ' ')
+        end--;
+    argument[end] = '\0';
+}
+
+static void run_at(const struct command *command, const char *argument) {
+    uint64_t address;
+    if (*argument == '\0')
+        console_print("%s: which %s?\n", command->name, command->argument);
+    else if (text_parse_hex(argument, &address))
+        command->run_at(address);
+    else
+        console_print("%s: \"%s\" is not a hexadecimal address\n", command->name, argument);
+}
+
+static void run_line(char *line) {
+    char *name;
+    char *argument = split(line, &name);
+    const struct command *command = find_command(name);
+    trim(argument);
     if (*name == '\0')
         return;
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (!text_is(name, commands[i].name))
-            continue;
-        if (*argument != '\0' && text_is(commands[i].usage, name))
-            console_print("%s: \"%s\" is too much, it takes no argument\n", name, argument);
-        else
-            commands[i].run(argument);
-        return;
-    }
-    console_print("unknown command \"%s\"; \"help\" lists them\n", name);
+    if (command == NULL)
+        console_print("unknown command \"%s\"; \"help\" lists them\n", name);
+    else if (command->run_at != NULL)
+        run_at(command, argument);
+    else if (command->run_with != NULL)
+        command->run_with(argument);
+    else if (*argument != '\0')
+        console_print("%s: \"%s\" is too much, it takes no argument\n", name, argument);
+    else
+        command->run();
 }
 
-// A line as it is typed.
-struct line {
-    char text[LINE_MAX + 1];
-    size_t typed;  // characters; those beyond LINE_MAX are neither kept nor shown
-    bool is_whole; // no input was lost
-};
-
-static char read_key(struct line *line) {
-    char key;
-    while ((key = input_read()) == INPUT_LOST)
-        line->is_whole = false;
-    return key;
-}
-
-// Drops the rest of a terminal's escape sequence, as arrow keys send: ESC [ ... letter.
-static void skip_escape(struct line *line) {
-    if (read_key(line) != '[')
-        return;
-    char byte;
-    do {
-        byte = read_key(line);
-    } while (byte < '@' || byte > '~');
-}
-
-// A character without room rings the bell. It counts as typed and has to be erased like any other.
-static void line_add(struct line *line, char character) {
-    bool has_room = line->typed < LINE_MAX;
-    if (has_room)
-        line->text[line->typed] = character;
-    console_print("%c", has_room ? character : KEY_BELL);
-    line->typed++;
-}
-
-static void line_erase(struct line *line, size_t count) {
-    for (; count != 0; count--) {
-        if (line->typed <= LINE_MAX)
-            console_print("\b \b");
-        line->typed--;
-    }
-}
-
-// Terminates the text. It is empty if the line was typed longer than what is kept, or not all of it
-// has come: the rest alone may mean something else.
-static void line_finish(struct line *line) {
-    bool fits = line->typed <= LINE_MAX;
-    line->text[fits && line->is_whole ? line->typed : 0] = '\0';
-    if (!line->is_whole)
-        console_print("Part of the line was lost on its way here. Nothing was run.\n");
-    else if (!fits)
-        console_print("The line has %lu characters, more than %d. Nothing was run.\n", line->typed,
-                      LINE_MAX);
-}
-
-// Reads one line with echo.
-static void read_line(struct line *line) {
-    *line = (struct line){.is_whole = true};
-    for (;;) {
-        char key = read_key(line);
-        if (key == '\r' || key == '\n')
-            break;
-        if (key == KEY_BACKSPACE || key == KEY_DELETE) {
-            line_erase(line, line->typed != 0);
-        } else if (key == KEY_ERASE_LINE) {
-            line_erase(line, line->typed);
-            line->is_whole = true;
-        } else if (key == KEY_CANCEL) {
-            console_print("^C");
-            *line = (struct line){.is_whole = true};
-            break;
-        } else if (key == KEY_ESCAPE) {
-            skip_escape(line);
-        } else if (key >= ' ' && key <= '~') {
-            line_add(line, key);
-        }
-    }
-    console_print("\n");
-    line_finish(line);
+// The first word is a command, the second its argument.
+static const char *find_word(const char *before, unsigned index) {
+    char text[LINE_CHARACTERS + 1];
+    char *name;
+    memcpy(text, before, strlen(before) + 1);
+    const char *rest = split(text, &name);
+    if (*name == '\0')
+        return index < ARRAY_LEN(commands) ? commands[index].name : NULL;
+    const struct command *command = find_command(name);
+    bool has_words = command != NULL && command->word != NULL && *rest == '\0';
+    return has_words ? command->word(index) : NULL;
 }
 
 void monitor_run(void) {
+    static struct line line;
+    line_init(&line, "slipway> ", find_word);
     console_print("\"help\" lists the commands.\n");
     for (;;) {
-        struct line line;
-        console_print("slipway> ");
-        read_line(&line);
-        run_line(line.text);
+        line_begin(&line, console_sink());
+        while (!line_take(&line, input_read(), console_sink()))
+            continue;
+        line_explain(&line, console_sink());
+        run_line(line.now.text);
     }
 }

@@ -1,4 +1,4 @@
-// The prompt on COM1.
+// The prompt: typed at on COM1, shown there and on the screen. Owns the table of commands.
 #pragma once
 
 // Reads commands and answers them; does not return. Needs input_start.

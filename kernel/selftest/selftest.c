@@ -8,6 +8,7 @@
 #include "kernel/base/layout.h"
 #include "kernel/base/panic.h"
 #include "kernel/base/stages.h"
+#include "kernel/base/text.h"
 #include "kernel/console/console.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/stacks.h"
@@ -176,7 +177,8 @@ static void test_clone(void) {
     check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
 }
 
-static void test_rights(const struct slipway_boot_info *info) {
+static void test_rights(void) {
+    const struct slipway_boot_info *info = boot_info();
     uint64_t text = layout_address(_text_start);
     uint64_t text_alias = space_direct_alias(text);
     check(!probe_read(0), "the first page is absent");
@@ -202,35 +204,61 @@ static void test_stacks(void) {
     }
 }
 
-static void run_checks(void) {
-    uint64_t free_before = memory_free_frames();
-    selftest_frames();
-    test_mapping();
+static void test_flush(void) {
     test_stale(false);
     test_stale(true);
-    test_other_cpus();
-    test_caches();
-    test_clone();
-    test_rights(boot_info());
-    test_stacks();
+}
+
+static void test_adoption(void) {
     check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
+}
+
+static const struct part {
+    const char *name;
+    void (*run)(void);
+} parts[] = {
+    {"frames", selftest_frames}, {"mapping", test_mapping}, {"flush", test_flush},
+    {"cpus", test_other_cpus},   {"caches", test_caches},   {"clone", test_clone},
+    {"rights", test_rights},     {"stacks", test_stacks},   {"adoption", test_adoption},
+};
+
+static void run_part(const struct part *part) {
+    uint64_t free_before = memory_free_frames();
+    part->run();
     check(memory_free_frames() == free_before, "every frame came back");
 }
 
+static void run_parts(const char *name) {
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
+        if (name == NULL || text_is(name, parts[i].name))
+            run_part(&parts[i]);
+    }
+}
+
 // The checks, and with tracking that each place gave back what it took.
-static void run_tracked(void) {
+static void run_tracked(const char *name) {
 #ifdef FRAMES_TRACKING
     struct frames_moment moment = memory_moment();
-    run_checks();
+    run_parts(name);
     check(memory_leaks_since(moment, console_sink()) == 0, "no place holds a frame");
 #else
-    run_checks();
+    run_parts(name);
 #endif
+}
+
+const char *selftest_part_name(unsigned index) {
+    return index < ARRAY_LEN(parts) ? parts[index].name : NULL;
+}
+
+unsigned selftest_repeat(const char *name) {
+    unsigned before = check_count();
+    run_tracked(name);
+    return check_count() - before;
 }
 
 struct selftest_results selftest_run(void) {
     stages_begin("self-test");
-    run_tracked();
+    run_tracked(NULL);
     stages_end(0);
 
     stages_begin("stress");

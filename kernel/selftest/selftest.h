@@ -14,3 +14,10 @@ struct selftest_results {
 
 // Runs every check and leaves everything as it was. Panics with the first that does not hold.
 struct selftest_results selftest_run(void);
+
+// The parts of the self-test but the stress, by name; null behind the last.
+const char *selftest_part_name(unsigned index);
+
+// Runs one of these parts once more, or with a null pointer all of them: as selftest_run on
+// failure. Returns the number of checks that passed; 0: there is no such part.
+unsigned selftest_repeat(const char *name);

@@ -1,0 +1,115 @@
+#include "kernel/report/act.h"
+
+#include "common/x86/cpu.h"
+#include "kernel/base/boot.h"
+#include "kernel/base/clock.h"
+#include "kernel/base/cmdline.h"
+#include "kernel/base/text.h"
+#include "kernel/base/units.h"
+#include "kernel/console/console.h"
+#include "kernel/console/input.h"
+#include "kernel/cpus/cpus.h"
+#include "kernel/selftest/provoke.h"
+#include "kernel/selftest/selftest.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STRESS_SECONDS = 10,
+    STRESS_SECONDS_MAX = 24 * 60 * 60,
+    KEY_CANCEL = 'C' - '@',
+    US_PER_SECOND = 1000000,
+};
+
+static void list(const char *what, const char *(*word)(unsigned index)) {
+    const char *it;
+    console_print("%s:", what);
+    for (unsigned i = 0; (it = word(i)) != NULL; i++)
+        console_print("%s%s", i % 5 == 0 ? "\n  " : "  ", it);
+    console_print("\n");
+}
+
+// --- fault
+
+const char *act_fault_word(unsigned index) {
+    return cmdline_test_name(CMDLINE_TEST_NONE + 1 + index);
+}
+
+void act_fault(const char *argument) {
+    const char *word;
+    for (unsigned i = 0; (word = act_fault_word(i)) != NULL; i++) {
+        if (text_is(argument, word))
+            provoke_failure((enum cmdline_test)(CMDLINE_TEST_NONE + 1 + i));
+    }
+    list("fault takes one of", act_fault_word);
+}
+
+// --- selftest
+
+const char *act_selftest_word(unsigned index) {
+    return selftest_part_name(index);
+}
+
+void act_selftest(const char *argument) {
+    unsigned checks = selftest_repeat(*argument != '\0' ? argument : NULL);
+    if (checks != 0)
+        console_print("%u checks passed\n", checks);
+    else
+        list("selftest takes nothing, or one of", act_selftest_word);
+}
+
+// --- stress
+
+static void add(struct selftest_stress_cpu *sum, const struct selftest_stress_cpu *more) {
+    sum->operations += more->operations;
+    sum->timer_interrupts += more->timer_interrupts;
+    sum->raised_interrupts += more->raised_interrupts;
+}
+
+static void print_stress(const struct selftest_stress *sum, unsigned rounds, uint64_t ticks) {
+    console_heading("CPU      operations        timer       raised");
+    for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
+        console_print("%3u %15lu %12lu %12lu\n", cpu, sum->cpu[cpu].operations,
+                      sum->cpu[cpu].timer_interrupts, sum->cpu[cpu].raised_interrupts);
+    console_print("all %15lu %12lu %12lu\n", sum->all.operations, sum->all.timer_interrupts,
+                  sum->all.raised_interrupts);
+    uint64_t hz = boot_info()->tsc_hz;
+    console_print("  %u rounds", rounds);
+    if (hz != 0)
+        console_print(" in %lu.%lu s", ticks / hz, ticks % hz * 10 / hz);
+    console_print(", %lu runs handed over, no frame given twice, none lost\n", sum->handed_over);
+}
+
+static bool is_cancelled(void) {
+    int byte;
+    while ((byte = input_poll()) >= 0) {
+        if (byte == KEY_CANCEL)
+            return true;
+    }
+    return false;
+}
+
+void act_stress(const char *argument) {
+    uint64_t seconds = STRESS_SECONDS;
+    if (*argument != '\0' &&
+        (!text_parse_decimal(argument, &seconds) || seconds == 0 || seconds > STRESS_SECONDS_MAX)) {
+        console_print("stress takes a number of seconds from 1 to %u\n", STRESS_SECONDS_MAX);
+        return;
+    }
+    static struct selftest_stress sum; // too large for the stack
+    sum = (struct selftest_stress){0};
+    console_print("%lu s; Ctrl-C ends it\n", seconds);
+    uint64_t start = cpu_rdtsc();
+    uint64_t end = clock_after(seconds * US_PER_SECOND);
+    unsigned rounds = 0;
+    do {
+        struct selftest_stress round = selftest_stress();
+        for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
+            add(&sum.cpu[cpu], &round.cpu[cpu]);
+        add(&sum.all, &round.all);
+        sum.handed_over += round.handed_over;
+        rounds++;
+    } while (!clock_reached(end) && !is_cancelled());
+    print_stress(&sum, rounds, cpu_rdtsc() - start);
+}

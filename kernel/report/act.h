@@ -1,0 +1,14 @@
+// Commands of the prompt that do something. An `argument` is what was typed behind the command: an
+// empty text if nothing was.
+#pragma once
+
+// Provokes a failure, which ends the kernel; without an argument lists what there is.
+void act_fault(const char *argument);
+const char *act_fault_word(unsigned index); // that it may be; null behind the last
+
+// Repeats the self-test, or the part of it that is named.
+void act_selftest(const char *argument);
+const char *act_selftest_word(unsigned index);
+
+// Repeats the self-test's stress for so many seconds, 10 without an argument, or until Ctrl-C.
+void act_stress(const char *argument);
