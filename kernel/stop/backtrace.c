@@ -20,16 +20,28 @@ static bool is_in_text(uint64_t address) {
     return address >= layout_address(_text_start) && address < layout_address(_text_end);
 }
 
-// A line for `address`, with the place of what is `back` bytes before it.
+// The rest of a line for `address`, with the place of what is `back` bytes before it.
 static void print_address(const struct sink *sink, uint64_t address, uint64_t back) {
     struct symbols_place place;
     uint64_t offset = address - back - layout_address(_text_start);
-    if (!symbols_find((const uint8_t *)_symbols_start, (const uint8_t *)_symbols_end, offset,
-                      &place))
-        fmt_print(sink, "    0x%lx (kernel + 0x%lx)\n", address,
-                  address - layout_address(_kernel_start));
+    if (!is_in_text(address))
+        fmt_print(sink, "0x%lx (not in the kernel's text)\n", address);
+    else if (symbols_find((const uint8_t *)_symbols_start, (const uint8_t *)_symbols_end, offset,
+                          &place))
+        fmt_print(sink, "0x%lx %s (%s:%lu)\n", address, place.function, place.file, place.line);
     else
-        fmt_print(sink, "    0x%lx %s (%s:%lu)\n", address, place.function, place.file, place.line);
+        fmt_print(sink, "0x%lx (kernel + 0x%lx)\n", address,
+                  address - layout_address(_kernel_start));
+}
+
+void backtrace_print_address(const struct sink *sink, uint64_t rip) {
+    print_address(sink, rip, 0);
+}
+
+// Of a call, which may be the last instruction of its function.
+static void print_call(const struct sink *sink, uint64_t return_address) {
+    fmt_print(sink, "    ");
+    print_address(sink, return_address, 1);
 }
 
 static const struct link *link_at(const struct stack *stack, uint64_t rbp) {
@@ -62,7 +74,7 @@ static void print_calls(const struct sink *sink, uint64_t rbp) {
             repeated++;
         } else {
             print_repeated(sink, repeated);
-            print_address(sink, link->return_address, 1); // the call may be its function's last
+            print_call(sink, link->return_address);
             last = link->return_address;
             repeated = 0;
             lines++;
@@ -80,17 +92,14 @@ static void print_wild_call(const struct sink *sink, uint64_t rsp) {
         return;
     uint64_t return_address = *(const uint64_t *)(uintptr_t)rsp;
     if (is_in_text(return_address))
-        print_address(sink, return_address, 1);
+        print_call(sink, return_address);
 }
 
 void backtrace_print(const struct sink *sink, const struct trap_frame *frame) {
-    fmt_print(sink, "  backtrace:\n");
-    if (is_in_text(frame->rip)) {
-        print_address(sink, frame->rip, 0);
-    } else {
-        fmt_print(sink, "    0x%lx (not in the kernel's text)\n", frame->rip);
+    fmt_print(sink, "  backtrace:\n    ");
+    print_address(sink, frame->rip, 0);
+    if (!is_in_text(frame->rip))
         print_wild_call(sink, frame->rsp);
-    }
     print_calls(sink, frame->rbp);
 }
 

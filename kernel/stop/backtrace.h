@@ -15,3 +15,6 @@ void backtrace_print(const struct sink *sink, const struct trap_frame *frame);
 // The same without that instruction: who called the function whose frame pointer `rbp` is, and so
 // on.
 void backtrace_print_calls(const struct sink *sink, uint64_t rbp);
+
+// The address of an instruction with function, file and line, and a newline.
+void backtrace_print_address(const struct sink *sink, uint64_t rip);

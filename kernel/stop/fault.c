@@ -12,6 +12,7 @@
 #include "kernel/cpus/stacks.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/stop/backtrace.h"
+#include "kernel/stop/others.h"
 #include "kernel/stop/power.h"
 #include "kernel/stop/probe.h"
 
@@ -78,6 +79,7 @@ static volatile unsigned reports;
     if (frame->vector == VECTOR_PAGE_FAULT)
         report_place(sink, cpu_read_cr2());
     backtrace_print(sink, frame);
+    others_print(sink);
     power_stop_failed();
 }
 
@@ -86,8 +88,10 @@ void trap_handle(struct trap_frame *frame) {
         interrupts_handle(frame->vector);
         return;
     }
-    if (frame->vector == VECTOR_NMI)
+    if (frame->vector == VECTOR_NMI) {
+        others_note(frame);
         cpus_handle_nmi();
+    }
     if (probe_recover(frame))
         return;
     power_catch_firmware_fault(frame);

@@ -6,6 +6,7 @@
 #include "kernel/console/screen.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/stop/backtrace.h"
+#include "kernel/stop/others.h"
 #include "kernel/stop/power.h"
 
 #include <stdarg.h>
@@ -23,5 +24,6 @@ void panic(const char *format, ...) {
                   cpus_started());
     va_end(arguments);
     backtrace_print_calls(console_sink(), (uint64_t)(uintptr_t)__builtin_frame_address(0));
+    others_print(console_sink());
     power_stop_failed();
 }

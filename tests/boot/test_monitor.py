@@ -256,4 +256,5 @@ def test_a_fault_of_ones_choice_ends_the_kernel_with_a_report_on_serial_and_scre
     assert [line for line in report.splitlines() if len(line) > COLUMNS] == []
     functions = re.findall(r"^    0x[0-9a-f]+ (\w+) \(kernel/\w+/\w+\.c:[1-9]\d*\)$", report, re.M)
     assert functions[0] == "fail_on_last" and functions[-1] == "enter"
+    assert re.search(r"^  meanwhile:\n    CPU 0 0x[0-9a-f]+ fail_on_last \(kernel/selftest/provoke.c:\d+\)\nStopped", report, re.M)
     assert cpus.count("HLT=1") == 2
