@@ -10,5 +10,5 @@ const char *act_fault_word(unsigned index); // that it may be; null behind the l
 void act_selftest(const char *argument);
 const char *act_selftest_word(unsigned index);
 
-// Repeats the self-test's stress for so many seconds, 10 without an argument, or until Ctrl-C.
+// Repeats the self-test's stress for so many seconds, 10 without an argument, or until q or Ctrl-C.
 void act_stress(const char *argument);
