@@ -1,6 +1,7 @@
 """The build: the same bytes in every folder, symbols beside the stripped files, installation."""
 
 import os
+import re
 import shutil
 import struct
 
@@ -65,6 +66,13 @@ def test_symbols_are_kept_beside_stripped_programs(build):
     assert {".debug_info", ".symtab"} <= sections(build / "kernel.sym.elf")
     assert not {".debug_info", ".symtab"} & sections(build / "kernel.elf")
     assert b".debug_info" not in (build / "BOOTX64.EFI").read_bytes()
+
+
+def test_what_is_no_kernel_with_symbols_has_no_table_of_them(root, build, run):
+    for name, message in ((root / "README.md", "nm: .*README.md: file format not recognized"),
+                          (build / "BOOTX64.elf", ".*BOOTX64.elf: has no symbol _text_start")):
+        done = run(root / "scripts/make-symbols", name, status=1)
+        assert re.fullmatch(f"make-symbols: {message}\n", done.stderr) and done.stdout == ""
 
 
 def test_loader_is_an_efi_application_for_x86_64(build):
