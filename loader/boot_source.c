@@ -40,8 +40,10 @@ void boot_source_find(struct boot_source *ret_source) {
     EFI_DEVICE_PATH *path;
     const EFI_LOADED_IMAGE *image = file_own_image();
     *ret_source = (struct boot_source){0};
-    if (!EFI_ERROR(BS->HandleProtocol(image->DeviceHandle, &guid, (void **)&path)))
+    if (!EFI_ERROR(BS->HandleProtocol(image->DeviceHandle, &guid, (void **)&path))) {
         ret_source->partition = device_path_partition(path);
+        ret_source->is_cd = device_path_is_cd(path);
+    }
     take_path(ret_source, image->FilePath);
     take_server(ret_source, image->DeviceHandle);
 }

@@ -16,6 +16,7 @@ enum {
 
 struct boot_source {
     struct partition partition;
+    bool is_cd;
     uint8_t server_address[16];
     uint32_t server_kind; // SLIPWAY_SERVER_...
     uint64_t path_bytes;

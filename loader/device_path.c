@@ -16,6 +16,7 @@ enum {
     TYPE_MEDIA = 4,
     TYPE_END = 0x7f,
     MEDIA_HARD_DRIVE = 1,
+    MEDIA_CD = 2,
     MEDIA_FILE_PATH = 4,
 
     // The data of a hard drive node.
@@ -77,6 +78,15 @@ struct partition device_path_partition(const void *path) {
         memcpy(&found.number, node.data + DRIVE_NUMBER, sizeof(found.number));
     }
     return found;
+}
+
+bool device_path_is_cd(const void *path) {
+    bool is_cd = false;
+    struct walk walk = walk_path(path);
+    struct node node;
+    while (walk_on(&walk, &node))
+        is_cd = is_cd || (node.type == TYPE_MEDIA && node.subtype == MEDIA_CD);
+    return is_cd;
 }
 
 uint64_t device_path_file(const void *path, uint16_t *ret_units, uint64_t capacity) {

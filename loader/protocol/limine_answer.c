@@ -355,6 +355,8 @@ static struct limine_file describe_file(struct writer *writer, const struct slip
     struct config_text rest = whole;
     if (volume_name_parse(whole, &volume, &rest) != VOLUME_NAME_OK)
         rest = whole; // a path like that has led to no file
+    if (writer->input->facts.is_from_cd && volume.kind == VOLUME_OWN)
+        file.media = LIMINE_MEDIA_OPTICAL;
     describe_partition(writer->input->info, &volume, &file);
     file.path = put_path(writer, rest);
     return file;

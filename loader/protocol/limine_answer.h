@@ -59,6 +59,7 @@ struct limine_facts {
     uint64_t smbios_64_phys; // and of SMBIOS 3
     uint64_t tsc_now;        // TSC at about the hand-over
     bool keeps_iommu;        // IOMMUs are as the firmware left them
+    bool is_from_cd;         // the loader's own volume is on one
 };
 
 struct limine_answer_input {

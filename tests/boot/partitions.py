@@ -1,6 +1,7 @@
-"""Disks with partitions, each of which is an image."""
+"""Disks with partitions, each of which is an image, and a CD with one."""
 
 import struct
+import subprocess
 import uuid
 import zlib
 
@@ -53,3 +54,14 @@ def with_mbr(images, path):
     disk[510:512] = b"\x55\xaa"
     path.write_bytes(disk + content)
     return path
+
+
+def cd(folder, image):
+    """QEMU's arguments for a CD whose boot image (El Torito, platform EFI) this is."""
+    tree = folder / "tree"
+    tree.mkdir()
+    (tree / "boot.img").write_bytes(image.read_bytes())
+    subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-V", "A_CD", "-o", folder / "cd.iso",
+                    "-e", "boot.img", "-no-emul-boot", tree], check=True, timeout=60, stdin=subprocess.DEVNULL)
+    return ["-drive", f"if=none,id=cd,format=raw,readonly=on,media=cdrom,file={folder}/cd.iso",
+            "-device", "ide-cd,drive=cd,bootindex=1"]

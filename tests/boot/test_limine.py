@@ -11,7 +11,7 @@ import pytest
 
 import qemu
 import snapshots
-from partitions import GUIDS, with_gpt
+from partitions import GUIDS, cd, with_gpt
 from paths import BUILD
 from support import EXIT_GOOD, MIB, volume
 
@@ -23,6 +23,7 @@ MACHINES = {
     "usual": (snapshots.boot, {"smp": 4, "display": True}),
     "la57": (snapshots.boot, {"smp": 4, "cpu": "max,la57=on"}),
     "large": (qemu.boot, {"smp": 4, "display": True, "memory": "5G"}),
+    "cd": (lambda images, **options: qemu.boot([], extra=cd(images[0].parent, images[0]), **options), {}),
     "iommu": (qemu.boot, {"extra": ["-device", "intel-iommu,intremap=on"]}),
 }
 # Kernel, machine, the configuration's `strict`.
@@ -80,7 +81,7 @@ def boot_limine(folder, name, machine="small", strict="off", words="partition=0"
     files = {f"boot/{name}.elf": LIMINE / f"{name}.elf",
              **{f"boot/{file}": LIMINE / file for file in ("internal.mod", "internal.gz")},
              **{f"m{i}": pattern(size) for i, size in enumerate(MODULES)}}
-    image = volume(folder, config=config, files=files, size=32 * MIB)
+    image = volume(folder, config=config, files=files, size=(16 if machine == "cd" else 32) * MIB)
     result = start([wrap(image) if wrap else image], **{"memory": "512M", **options})
     tap = Tap(result.serial)
     assert not tap.bad and tap.choices() <= CHOICES, result.serial
@@ -110,3 +111,7 @@ def test_a_file_names_the_partition_that_it_comes_from(tmp_path):
                       wrap=lambda image: with_gpt([image], tmp_path / "gpt.img"))
     assert any("volume" in text for text in tap.good)
     assert not any("does not tell" in note for note in tap.notes)
+
+
+def test_a_file_on_a_cd_is_told_to_be_on_one(tmp_path):
+    boot_limine(tmp_path, "rev6", "cd", words="partition=1 media=1")

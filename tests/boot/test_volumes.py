@@ -6,10 +6,10 @@ kernel is what is started, and says what it got. Boots from snapshots, but for t
 import pytest
 
 from fixtures.elf import Elf
-from partitions import GUIDS, SIGNATURE, with_gpt, with_mbr
+from partitions import GUIDS, SIGNATURE, cd, with_gpt, with_mbr
 import qemu
 import snapshots
-from support import EXIT_GOOD, KERNELS, MIB, KernelOutput, make_image, run, volume
+from support import EXIT_GOOD, KERNELS, MIB, KernelOutput, make_image, volume
 
 KERNEL = {"exec.elf": KERNELS / "exec.elf"}
 # By type of file system, how large a volume is and what stands in its boot sector.
@@ -87,17 +87,6 @@ def test_what_there_is_is_said_where_a_volume_is_missing_or_two_are_meant(tmp_pa
         f"slipway: label(OTHER)/k: more than one volume has this label {where}: guid({GUIDS[1]}) "
         f"and guid({GUIDS[2]})")
     assert refused("label(THIRD)/none") == f"slipway: label(THIRD)/none: not found {where}"
-
-
-def cd(folder, image):
-    """A CD whose boot image (El Torito, platform EFI) this is."""
-    tree = folder / "tree"
-    tree.mkdir()
-    (tree / "boot.img").write_bytes(image.read_bytes())
-    run("xorriso", "-as", "mkisofs", "-quiet", "-V", "A_CD", "-o", folder / "cd.iso",
-        "-e", "boot.img", "-no-emul-boot", tree)
-    return ["-drive", f"if=none,id=cd,format=raw,readonly=on,media=cdrom,file={folder}/cd.iso",
-            "-device", "ide-cd,drive=cd,bootindex=1"]
 
 
 def test_the_loader_boots_from_a_cd_with_a_kernel_in_its_boot_image(tmp_path):

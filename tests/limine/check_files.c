@@ -105,7 +105,7 @@ static void expect_told(const char *name, uint64_t found) {
 static void check_volume(void) {
     const struct limine_value_response *response = response_of(LIMINE_EXECUTABLE_FILE);
     tap_check(
-        "the executable's volume is that of the command line (partition=, disk=, part=, mbr=)");
+        "the executable's volume is that of the command line (partition=, disk=, part=, mbr=, media=)");
     if (!response || !cmdline_find("partition")) {
         tap_skip("it does not say, or no answer to EXECUTABLE_FILE");
         return;
@@ -115,8 +115,8 @@ static void check_volume(void) {
     expect_told("disk", file->gpt_disk.a);
     expect_told("part", file->gpt_partition.a);
     expect_told("mbr", file->mbr_disk_id);
-    EXPECT(file->media == LIMINE_MEDIA_GENERIC && file->tftp_port == 0, "media type %lu, port %lu",
-           (uint64_t)file->media, (uint64_t)file->tftp_port);
+    EXPECT(file->media == cmdline_number("media", LIMINE_MEDIA_GENERIC) && file->tftp_port == 0,
+           "media type %lu, port %lu", (uint64_t)file->media, (uint64_t)file->tftp_port);
 }
 
 static void check_cmdline(void) {

@@ -1,5 +1,6 @@
 #include "loader/device_path.h"
 
+#include "common/base/arith.h"
 #include "common/boot/slipway_boot.h"
 #include "tests/unit/support/test.h"
 
@@ -47,6 +48,23 @@ TEST("device path: nothing behind its end is read, be that of EFI 1.02 or later"
         expect(end(old ? 0xff : 0x7f), SLIPWAY_PARTITION_MBR, 7, "\\a\\b");
     }
     expect(NULL, SLIPWAY_PARTITION_NONE, 0, "");
+}
+
+TEST("device path: one with a CD-ROM node leads to a CD, and no other does") {
+    static const uint8_t place[20] = {1};
+    static const struct {
+        uint8_t type, subtype;
+        bool is_cd;
+    } nodes[] = {{4, 2, true}, {4, 1, false}, {4, 4, false}, {3, 2, false}, {1, 2, false}};
+    assert_false(device_path_is_cd(NULL));
+    for (unsigned i = 0; i < ARRAY_LEN(nodes); i++) {
+        add(1, 1, place, 2);
+        add(nodes[i].type, nodes[i].subtype, place, sizeof(place));
+        add(4, 4, place, 4);
+        uint8_t *path = end(0x7f);
+        assert_int_equal(device_path_is_cd(path), nodes[i].is_cd);
+        free(path);
+    }
 }
 
 TEST("device path: a name with half a unit at its end is read up to there") {

@@ -537,7 +537,7 @@ TEST("limine answer: a module is what boot_info has of it, in its order") {
     end(&world);
 }
 
-TEST("limine answer: a file's partition is the loader's, or the one that its path names") {
+TEST("limine answer: a file's volume is the loader's, or the one that its path names") {
     const struct limine_uuid own = {
         0xc12a7328, 0xf81f, 0x11d2, {0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b}};
     const struct limine_uuid other = {
@@ -557,7 +557,15 @@ TEST("limine answer: a file's partition is the loader's, or the one that its pat
         assert_int_equal(file->partition, want[i].partition);
         assert_int_equal(file->mbr_disk_id, want[i].mbr);
         assert_memory_equal(&file->gpt_partition, want[i].gpt, sizeof(none));
+        assert_int_equal(file->media, LIMINE_MEDIA_GENERIC);
     }
+    end(&world);
+    begin_with_modules(&world, paths, ARRAY_LEN(paths));
+    world.input.facts.is_from_cd = true;
+    answer(&world);
+    for (uint64_t i = 0; i < ARRAY_LEN(paths); i++) // what others there are nobody has asked
+        assert_int_equal(module(&world, i)->media,
+                         i == 0 ? LIMINE_MEDIA_OPTICAL : LIMINE_MEDIA_GENERIC);
     end(&world);
     begin_with_modules(&world, paths, 1);
     world.info->partition_id_kind = SLIPWAY_PARTITION_MBR;
@@ -737,7 +745,7 @@ static void begin_full(struct world *world) {
     world->info->rsdp_phys = world->info->efi_system_table_phys = 1;
     world->requests.base_revision = 3;
     world->requests.entropy_count = 9;
-    world->input.facts = (struct limine_facts){PAGE, 1, 1, 1, 1, true};
+    world->input.facts = (struct limine_facts){PAGE, 1, 1, 1, 1, true, true};
 }
 
 TEST("limine answer: a block that is too small is refused before anything is written") {
