@@ -30,7 +30,7 @@ static const char *const tests[] = {
     [CMDLINE_TEST_CPU_FAULT] = "cpu-fault",
     [CMDLINE_TEST_CPU_OVERFLOW] = "cpu-overflow",
     [CMDLINE_TEST_CPU_PANICS] = "cpu-panics",
-    [CMDLINE_TEST_CPU_MAP] = "cpu-map",
+    [CMDLINE_TEST_CPU_LATE] = "cpu-late",
 };
 
 const char *cmdline_test_name(unsigned test) {

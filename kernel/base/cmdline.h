@@ -39,7 +39,7 @@ enum cmdline_test {
     CMDLINE_TEST_CPU_FAULT,
     CMDLINE_TEST_CPU_OVERFLOW,
     CMDLINE_TEST_CPU_PANICS,
-    CMDLINE_TEST_CPU_MAP,
+    CMDLINE_TEST_CPU_LATE,
 };
 
 struct cmdline {

@@ -5,8 +5,7 @@
 #include "kernel/base/panic.h"
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/interrupts.h"
-#include "kernel/memory/kernel_space.h"
-#include "kernel/memory/tlb.h"
+#include "kernel/memory/shootdown.h"
 
 enum { STOP_LIMIT_US = 100000 };
 
@@ -51,9 +50,12 @@ unsigned cpus_started(void) {
     return started;
 }
 
+// Who has not arrived may be waiting for this CPU to forget something.
 static void wait_for_all(const uint32_t *count) {
-    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != started)
+    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != started) {
+        shootdown_serve();
         cpu_pause();
+    }
 }
 
 static void do_work(void) {
@@ -71,30 +73,30 @@ void cpus_run(cpus_task task, void *argument) {
     work.awake = 0;
     work.finished = 0;
     busy = true;
-    space_close();
     // What was written before is seen by whoever sees the number.
     __atomic_store_n(&work.number, work.number + 1, __ATOMIC_RELEASE);
     for (unsigned cpu = 1; cpu < started; cpu++)
         apic_send(cpus[cpu].apic_id, INTERRUPTS_WAKE_VECTOR);
     do_work();
     wait_for_all(&work.finished);
-    space_open();
     busy = false;
 }
 
 // Interrupts are off between the look at the number and the sleep, so a wake-up between them ends
 // the sleep.
 static void sleep_until_work_after(uint64_t number) {
+    shootdown_sleep();
     while (__atomic_load_n(&work.number, __ATOMIC_ACQUIRE) == number) {
         cpu_interrupts_on_wait();
         cpu_interrupts_off();
     }
+    shootdown_wake();
 }
 
 void cpus_serve(void) {
+    shootdown_join();
     for (uint64_t number = 0;; number++) {
         sleep_until_work_after(number);
-        tlb_flush_all();
         do_work();
     }
 }

@@ -3,9 +3,9 @@
 // One CPU, number 0, boots and tells the story of main.c. The others (start.h) sleep until
 // cpus_run has a task for them, and sleep again when they have done it.
 //
-// The kernel's address space changes only while the others sleep: cpus_run closes it. A CPU
-// that wakes up forgets every translation before it looks at its task, so nobody has to interrupt
-// it to make it forget one: there is no TLB shootdown.
+// A CPU that sleeps misses changes of the kernel's address space, and forgets all translations when
+// it wakes up (shootdown.h). A task that keeps interrupts off for long holds up whoever changes the
+// space, unless it calls shootdown_serve.
 #pragma once
 
 #include "kernel/base/this_cpu.h"

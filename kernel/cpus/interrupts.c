@@ -3,6 +3,7 @@
 #include "common/x86/cpu.h"
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/cpus.h"
+#include "kernel/memory/shootdown.h"
 
 #include <stddef.h>
 
@@ -69,6 +70,8 @@ void interrupts_handle(uint64_t vector) {
         com1_handler();
     else if (vector == TIMER_VECTOR)
         handle_timer();
+    else if (vector == INTERRUPTS_SHOOTDOWN_VECTOR)
+        shootdown_serve();
     else if (vector == RAISED_VECTOR && tried[this_cpu()].handler != NULL)
         tried[this_cpu()].handler(INTERRUPTS_RAISED);
     if (vector >= PIC1_VECTOR && vector < PIC2_VECTOR + PIC_LINES)

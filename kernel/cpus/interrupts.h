@@ -1,5 +1,6 @@
-// What each interrupt vector means: COM1's interrupt, and, for the self-test, a timer and
-// interrupts by instruction. Owns the legacy interrupt controllers (Intel 8259A).
+// What each interrupt vector means: COM1's interrupt, those by which CPUs wake each other and have
+// each other forget translations, and, for the self-test, a timer and interrupts by instruction.
+// Owns the legacy interrupt controllers (Intel 8259A).
 //
 // Interrupts are on only while input_read waits, while a CPU sleeps (cpus.h), and between
 // interrupts_try_start and interrupts_try_stop: the rest of the kernel is never interrupted.
@@ -9,6 +10,9 @@
 
 // What wakes a CPU: there is nothing more to do in the interrupt itself.
 #define INTERRUPTS_WAKE_VECTOR 0x32
+
+// What makes a CPU forget translations (shootdown.h).
+#define INTERRUPTS_SHOOTDOWN_VECTOR 0x33
 
 // Starts the legacy controllers with COM1's interrupt (IRQ 4) alone let through, to this CPU, and
 // none in service. From now on `handler` is called for each, with interrupts off.

@@ -10,8 +10,10 @@
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/descriptors.h"
+#include "kernel/cpus/interrupts.h"
 #include "kernel/cpus/stacks.h"
 #include "kernel/memory/memory.h"
+#include "kernel/memory/shootdown.h"
 
 enum {
     ANSWER_LIMIT_US = 2000000, // a virtual CPU waits for a turn on a busy machine
@@ -155,8 +157,13 @@ static void start_all(void) {
     }
 }
 
-void cpus_start(void) {
+static void interrupt_for_shootdown(unsigned cpu) {
+    apic_send(cpus_apic_id(cpu), INTERRUPTS_SHOOTDOWN_VECTOR);
+}
+
+void cpus_start(const struct sink *late) {
     stages_begin("release");
+    shootdown_start(interrupt_for_shootdown, late);
     uint64_t before = memory_free_frames();
     facts.found = (uint32_t)max_u64(boot_info()->cpus.count, 1);
     cpus_set_apic_id(0, lapic_id_by_cpuid());

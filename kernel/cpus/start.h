@@ -6,6 +6,8 @@
 // the hand-over promises; interrupt stacks with guard pages, GDT, TSS and IDT are the kernel's.
 #pragma once
 
+#include "common/base/fmt.h"
+
 #include <stdint.h>
 
 // How many may be started, the boot CPU included: numbers for the frame allocator. From boot_accept
@@ -13,8 +15,8 @@
 unsigned cpus_count(void);
 
 // Starts the local APIC of this CPU, and the other CPUs, which then sleep. After memory_start, and
-// once.
-void cpus_start(void);
+// once. `late` is told of CPUs that let others wait for long (shootdown.h).
+void cpus_start(const struct sink *late);
 
 struct cpus_facts {
     uint32_t found;     // that the loader lists, this one included

@@ -6,13 +6,12 @@
 #include "kernel/base/boot.h"
 #include "kernel/base/panic.h"
 #include "kernel/memory/memory.h"
-#include "kernel/memory/tlb.h"
+#include "kernel/memory/shootdown.h"
 
 #include <stddef.h>
 
 static struct vmem kernel_space;
 static bool adopted;
-static bool closed; // to changes
 static const struct slipway_boot_info *boot;
 
 const char *space_status_text(enum space_status status) {
@@ -124,7 +123,7 @@ static const struct vmem_ops space_ops = {
     .direct = longest_direct,
 };
 
-static const struct vmem_flush_ops flush_ops = {.execute = tlb_execute};
+static const struct vmem_flush_ops flush_ops = {.execute = shootdown_execute};
 
 // True if the tables themselves say that the direct map leads to their root.
 static bool direct_map_holds(const struct vmem *space, const struct slipway_boot_info *info) {
@@ -164,23 +163,50 @@ const struct vmem *space_kernel(void) {
     return adopted ? &kernel_space : NULL;
 }
 
-void space_close(void) {
-    closed = true;
+// One for all spaces: they share the kernel half, and count as one (vmem.h).
+static struct {
+    bool is_locked;
+    bool were_on; // interrupts, before it was locked
+} lock;
+
+// Whoever has it may wait for this CPU to forget something.
+static void lock_spaces(void) {
+    bool were_on = cpu_interrupts_save();
+    while (__atomic_exchange_n(&lock.is_locked, true, __ATOMIC_ACQUIRE)) {
+        while (__atomic_load_n(&lock.is_locked, __ATOMIC_RELAXED)) {
+            shootdown_serve();
+            cpu_pause();
+        }
+    }
+    lock.were_on = were_on;
 }
 
-void space_open(void) {
-    closed = false;
+static void unlock_spaces(void) {
+    __atomic_store_n(&lock.is_locked, false, __ATOMIC_RELEASE);
 }
 
 struct vmem *space_begin(struct vmem_flush *flush) {
-    if (closed)
-        panic("the kernel's page tables are to be changed while other CPUs run");
+    lock_spaces();
     vmem_flush_begin(flush, &flush_ops, NULL);
     return &kernel_space;
 }
 
+// Other CPUs go on with their changes while this one waits, unless tables were detached. Until a
+// CPU has forgotten those it may not see what a later change puts into the table that took their
+// place, and would fault on a neighbour's page that is mapped.
+void space_end(const struct vmem *space, struct vmem_flush *flush) {
+    bool were_on = lock.were_on;
+    bool is_detached = flush->table_count != 0;
+    if (!is_detached)
+        unlock_spaces();
+    vmem_flush_finish(space, flush);
+    if (is_detached)
+        unlock_spaces();
+    cpu_interrupts_restore(were_on);
+}
+
 static enum vmem_status finish(enum vmem_status status, struct vmem_flush *flush) {
-    vmem_flush_finish(&kernel_space, flush);
+    space_end(&kernel_space, flush);
     return status;
 }
 

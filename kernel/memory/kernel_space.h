@@ -34,16 +34,25 @@ uint64_t space_direct_alias(uint64_t address);
 // True if `address` is in a mapped part of the direct map.
 bool space_is_direct(uint64_t address);
 
-// The kernel's space is changed by CPU 0, while all others sleep. While they do not, the space is
-// closed, and each function below panics.
-void space_close(void);
-void space_open(void);
+// --- Changes: of the kernel's space, and of those that share its upper half, by any CPU at any
+// time, in interrupts too; not in an NMI, in a machine check, nor between space_begin and
+// space_end. One at a time, with interrupts off.
+//
+// An address is its owner's until the change has returned: before, other CPUs may still use what
+// was there, though the tables have something else. Whoever reads the tables, by vmem_translate,
+// vmem_walk or vmem_dump, knows that nobody changes them meanwhile.
 
-// Begins a record for changes of the kernel's space, and returns that. vmem_flush_finish ends it.
+// Begins changes, with an empty record for those of the kernel half, and returns the kernel's
+// space. A caller that changes the lower half of another space makes the record's context that
+// `struct tlb_space` (shootdown.h); one that wants what was mapped released has ops of its own,
+// with shootdown_execute. space_end executes the record, on all CPUs, and frees what is then free;
+// `space` is what was changed.
 struct vmem *space_begin(struct vmem_flush *flush);
+void space_end(const struct vmem *space, struct vmem_flush *flush);
 
-// As vmem_map, vmem_unmap, vmem_protect on the kernel's space, flushed. Table frames come from the
-// frame allocator and go back to it after the flush.
+// As vmem_map, vmem_unmap, vmem_protect on the kernel's space, flushed: when they return, no CPU
+// uses what was there before. Table frames come from the frame allocator and go back to it after
+// the flush.
 [[nodiscard]] enum vmem_status space_map(const struct vmem_mapping *mapping);
 [[nodiscard]] enum vmem_status space_unmap(vaddr_t virt, uint64_t bytes);
 [[nodiscard]] enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights);

@@ -4,22 +4,21 @@
 #include "common/x86/regs.h"
 
 // A change of CR4.PGE drops global translations too, which a reload of CR3 does not.
-void tlb_flush_all(void) {
+void tlb_forget_all(void) {
     uint64_t cr4 = cpu_read_cr4();
     cpu_write_cr4(cr4 ^ CR4_PGE);
     cpu_write_cr4(cr4);
 }
 
-static void flush_range(const struct vmem_flush_range *range) {
+static void forget_range(const struct vmem_flush_range *range) {
     uint64_t step = vmem_page_bytes(range->page);
     for (uint64_t offset = 0; offset < range->bytes; offset += step)
         cpu_invlpg(range->virt.value + offset);
 }
 
-void tlb_execute(void *context, const struct vmem_flush *flush) {
-    (void)context;
+void tlb_forget(const struct vmem_flush *flush) {
     if (flush->full && flush->global) {
-        tlb_flush_all();
+        tlb_forget_all();
         return;
     }
     if (flush->full) {
@@ -27,7 +26,7 @@ void tlb_execute(void *context, const struct vmem_flush *flush) {
         return;
     }
     for (unsigned i = 0; i < flush->range_count; i++)
-        flush_range(&flush->range[i]);
+        forget_range(&flush->range[i]);
     if (flush->range_count == 0 && flush->structures)
         cpu_invlpg(0); // any address: all paging-structure caches go with it (SDM 3A 4.10.4.1)
 }

@@ -2,6 +2,7 @@
 
 #include "common/x86/cpu.h"
 #include "kernel/base/boot.h"
+#include "kernel/base/clock.h"
 #include "kernel/base/layout.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpus/cpus.h"
@@ -51,9 +52,29 @@ static void panic_everywhere(void *argument) {
     panic("provoked on every CPU");
 }
 
-static void map_in_task(void *argument) {
-    (void)argument;
-    (void)space_unmap(vaddr(KERNEL_SCRATCH), FRAME_BYTES);
+enum { LATE_US = 1500000 };
+
+// The last CPU cannot be interrupted for a while, in which CPU 0 changes a page.
+static void unmap_while_one_is_deaf(void *page) {
+    if (this_cpu() == cpus_started() - 1)
+        clock_wait(LATE_US);
+    else if (this_cpu() == 0)
+        (void)space_unmap(vaddr(*(const uint64_t *)page), FRAME_BYTES);
+}
+
+static void map_and_unmap_late(void) {
+    uint64_t page = KERNEL_SCRATCH;
+    struct vmem_mapping mapping = {
+        .virt = vaddr(page),
+        .phys = space_kernel()->root,
+        .bytes = FRAME_BYTES,
+        .rights = VMEM_READ,
+        .largest = VMEM_4K,
+    };
+    if (space_map(&mapping) != VMEM_OK)
+        panic("the scratch page cannot be mapped");
+    cpus_run(unmap_while_one_is_deaf, &page);
+    panic("CPU 0 has waited for CPU %u, as it should", cpus_started() - 1);
 }
 
 void provoke_failure(enum cmdline_test test) {
@@ -99,9 +120,8 @@ void provoke_failure(enum cmdline_test test) {
     case CMDLINE_TEST_CPU_PANICS:
         cpus_run(panic_everywhere, NULL);
         break;
-    case CMDLINE_TEST_CPU_MAP:
-        cpus_run(map_in_task, NULL);
-        break;
+    case CMDLINE_TEST_CPU_LATE:
+        map_and_unmap_late();
     }
     panic("the provoked failure %d did not happen", (int)test);
 }

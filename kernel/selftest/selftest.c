@@ -14,7 +14,7 @@
 #include "kernel/cpus/stacks.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
-#include "kernel/memory/tlb.h"
+#include "kernel/memory/shootdown.h"
 #include "kernel/selftest/check.h"
 #include "kernel/selftest/exhaust.h"
 #include "kernel/selftest/frames.h"
@@ -78,7 +78,7 @@ static bool swap_is_stale(struct vmem_mapping *mapping, paddr_t next, uint8_t be
     enum vmem_status status = vmem_map(space, mapping, &flush);
     bool is_stale = page[0] == before;
     flush.full |= is_full; // as if there had been many more pages
-    vmem_flush_finish(space, &flush);
+    space_end(space, &flush);
     check_vmem(status, VMEM_OK, "replacing a page");
     check(was_seen && page[0] == after, "after a flush the new page is seen");
     return is_stale;
@@ -164,16 +164,22 @@ static void test_clone(void) {
     check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
     struct vmem_flush flush;
     struct vmem clone;
-    struct vmem *space = space_begin(&flush);
-    check_vmem(vmem_clone(space, &clone), VMEM_OK, "cloning the kernel's space");
-    tlb_load_root(clone.root);
+    struct vmem *kernel = space_begin(&flush);
+    check_vmem(vmem_clone(kernel, &clone), VMEM_OK, "cloning the kernel's space");
+    space_end(kernel, &flush);
+    struct tlb_space space = {.root = clone.root};
+    shootdown_switch(&space);
     struct vmem_mapping mapping = scratch_mapping(frame);
     check_vmem(space_map(&mapping), VMEM_OK, "mapping a page beside the clone");
     check(probe_write(KERNEL_SCRATCH), "the clone has it");
     check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
     check(!probe_read(KERNEL_SCRATCH), "the clone has it no more");
-    tlb_load_root(space->root);
+    shootdown_switch(NULL);
+    check(space.cpus == 0, "no CPU runs in the clone any more");
+    kernel = space_begin(&flush);
+    flush.context = &space;
     check_vmem(vmem_destroy(&clone, &flush), VMEM_OK, "ending the clone");
+    space_end(kernel, &flush);
     check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
 }
 

@@ -200,7 +200,8 @@ def test_of_cpus_that_panic_at_once_one_reports_and_all_stop(tmp_path):
     assert "PANIC: provoked on every CPU\n" in report and report.endswith("\nStopped.\n")
 
 
-def test_nobody_changes_page_tables_while_other_cpus_run(tmp_path):
-    report = failure(tmp_path, "cpu-map")
-    one_cpu(report)
-    assert "PANIC: the kernel's page tables are to be changed while other CPUs run\n" in report
+def test_a_cpu_that_cannot_be_interrupted_is_waited_for_and_named_after_a_second(tmp_path):
+    report = failure(tmp_path, "cpu-late")
+    assert one_cpu(report) == 0
+    assert report.count("tlb: CPU 0 has waited a second, and goes on waiting, for CPU 2: interrupts are off "
+                        "there\n\nPANIC: CPU 0 has waited for CPU 2, as it should\n") == 1

@@ -43,7 +43,7 @@ TEST("cmdline: tests of several CPUs have words of their own") {
     assert_int_equal(parse("test=cpu-fault").test, CMDLINE_TEST_CPU_FAULT);
     assert_int_equal(parse("test=cpu-overflow").test, CMDLINE_TEST_CPU_OVERFLOW);
     assert_int_equal(parse("test=cpu-panics").test, CMDLINE_TEST_CPU_PANICS);
-    assert_int_equal(parse("test=cpu-map").test, CMDLINE_TEST_CPU_MAP);
+    assert_int_equal(parse("test=cpu-late").test, CMDLINE_TEST_CPU_LATE);
 }
 
 TEST("cmdline: a note is any text without a space, and changes nothing") {
@@ -77,7 +77,7 @@ TEST("cmdline: the longest refusal says that the word is longer, and names all t
         " test= is one of none, panic, double-adopt, null-read, write-text,"
         " write-text-alias, exec-data, exec-direct, stack-overflow, guard-above,"
         " noncanonical, invalid-opcode, cpu-fault, cpu-overflow, cpu-panics,"
-        " cpu-map");
+        " cpu-late");
 }
 
 TEST("cmdline: the text ends where its length says") {

@@ -8,6 +8,7 @@
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/interrupts.h"
+#include "kernel/memory/shootdown.h"
 
 #include <string.h>
 
@@ -21,6 +22,7 @@ static struct {
     int to_receive; // bytes of COM1
     int received;
     unsigned overruns;
+    unsigned shootdowns;
 } fake;
 
 static int pic_of(uint16_t port) {
@@ -69,6 +71,11 @@ void apic_timer_once(uint8_t vector, uint64_t microseconds) {
 
 void apic_timer_stop(void) {}
 
+void shootdown_serve(void) {
+    assert_int_equal(fake.apic_in_service, INTERRUPTS_SHOOTDOWN_VECTOR);
+    fake.shootdowns++;
+}
+
 static void nothing(void) {}
 
 #define cpu_in8                fake_in8
@@ -93,15 +100,24 @@ static void count(enum interrupts_source source) {
 }
 
 TEST("interrupts: a vector that means nothing is ended at the local APIC that has it in service") {
-    static const unsigned vectors[] = {0x20, 0x27, 0x2F, 0x30, 0x31, 0x32, 0x33, 0xEF, 0xFF};
+    static const unsigned vectors[] = {0x20, 0x27, 0x2F, 0x30, 0x31, 0x32, 0x34, 0xEF, 0xFF};
     for (unsigned i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
         reset(true);
         fake.apic_in_service = vectors[i];
         interrupts_handle(vectors[i]);
         assert_int_equal(fake.apic_in_service, 0);
+        assert_int_equal(fake.shootdowns, 0);
     }
     reset(false);
     interrupts_handle(0xEF);
+}
+
+TEST("interrupts: one by which another CPU has this one forget is ended when it has") {
+    reset(true);
+    fake.apic_in_service = INTERRUPTS_SHOOTDOWN_VECTOR;
+    interrupts_handle(INTERRUPTS_SHOOTDOWN_VECTOR);
+    assert_int_equal(fake.shootdowns, 1);
+    assert_int_equal(fake.apic_in_service, 0);
 }
 
 TEST("interrupts: an interrupt of a legacy controller is ended there, on the way through both") {
