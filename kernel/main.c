@@ -73,7 +73,7 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     stacks_guard_ists();                                       // guards for interrupt stacks
     screen_start();                                            // a picture of memory, and text
     cpus_start(console_serial());                              // the others sleep until needed
-    results.selftest = selftest_run();                         // what only running code can show
+    results.selftest = selftest_run(options.tlb_seconds);      // what only running code can show
     results.reclaimed_frames = memory_reclaim_boot_services(); // firmware has left
     results.input = start_input();                             // COM1 by interrupt
     report_prepare(&results);                                  // measure the direct map

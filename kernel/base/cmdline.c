@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SHOWN_BYTES_MAX = 60 }; // of a word that means nothing
+enum {
+    SHOWN_BYTES_MAX = 60, // of a word that means nothing
+    DIGITS_MAX = 4,
+};
 
 static const char *const exits[] = {
     [CMDLINE_EXIT_PROMPT] = "prompt",
@@ -37,15 +40,16 @@ const char *cmdline_test_name(unsigned test) {
     return test < ARRAY_LEN(tests) ? tests[test] : NULL;
 }
 
-enum { KEY_EXIT, KEY_TEST, KEY_NOTE, KEYS };
+enum { KEY_EXIT, KEY_TEST, KEY_TLB, KEY_NOTE, KEYS };
 
 static const struct {
     const char *name;
-    const char *const *values; // null: any text
-    unsigned count;
+    const char *const *values; // null: a number, or any text
+    unsigned count;            // 0: any text
 } keys[KEYS] = {
     [KEY_EXIT] = {"exit=", exits, ARRAY_LEN(exits)},
     [KEY_TEST] = {"test=", tests, ARRAY_LEN(tests)},
+    [KEY_TLB] = {"tlb=", NULL, 1},
     [KEY_NOTE] = {"note=", NULL, 0},
 };
 
@@ -61,13 +65,28 @@ static unsigned key_of(const char *word, uint64_t bytes) {
     return key;
 }
 
+static bool number_parse(const char *text, uint64_t bytes, unsigned *ret_number) {
+    unsigned number = 0;
+    if (bytes == 0 || bytes > DIGITS_MAX)
+        return false;
+    for (uint64_t i = 0; i < bytes; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        number = number * 10 + (unsigned)(text[i] - '0');
+    }
+    *ret_number = number;
+    return true;
+}
+
 // Notes which value of its key `word` has. False if it means nothing.
 static bool word_apply(unsigned chosen[KEYS], const char *word, uint64_t bytes) {
     unsigned key = key_of(word, bytes);
-    if (key == KEYS || keys[key].values == NULL)
+    if (key == KEYS || keys[key].count == 0)
         return key != KEYS;
     const char *value = word + strlen(keys[key].name);
     size_t length = bytes - strlen(keys[key].name);
+    if (keys[key].values == NULL)
+        return number_parse(value, length, &chosen[key]);
     for (unsigned i = 0; i < keys[key].count; i++) {
         const char *known = keys[key].values[i];
         if (length == strlen(known) && memcmp(value, known, length) == 0) {
@@ -95,6 +114,7 @@ struct cmdline cmdline_parse(const char *text, uint64_t bytes) {
     }
     cmdline.exit = (enum cmdline_exit)chosen[KEY_EXIT];
     cmdline.test = (enum cmdline_test)chosen[KEY_TEST];
+    cmdline.tlb_seconds = chosen[KEY_TLB];
     return cmdline;
 }
 
@@ -105,9 +125,11 @@ void cmdline_explain_unknown(const struct cmdline *cmdline, const struct sink *s
     unsigned key = key_of(cmdline->unknown, cmdline->unknown_bytes);
     if (key == KEYS)
         fmt_print(sink, "an option begins with");
+    else if (keys[key].values == NULL)
+        fmt_print(sink, "%s is a number of seconds, up to 9999", keys[key].name);
     else
         fmt_print(sink, "%s is one of", keys[key].name);
-    unsigned count = key == KEYS ? KEYS : keys[key].count;
+    unsigned count = key == KEYS ? KEYS : keys[key].values == NULL ? 0 : keys[key].count;
     for (unsigned i = 0; i < count; i++)
         fmt_print(sink, "%s %s", i == 0 ? "" : ",",
                   key == KEYS ? keys[i].name : keys[key].values[i]);

@@ -6,6 +6,9 @@
 //   exit=debug      write to QEMU's isa-debug-exit device after the report: QEMU ends with status
 //                   33, or 35 after a panic or a fault
 //   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names
+//   tlb=SECONDS     how long all CPUs change what others use, for the self-test: up to 9999;
+//   without
+//                   it a moment
 //   note=TEXT       nothing: like all of the command line it stands in the report
 //
 // A word that means nothing is a mistake, and who made it may wait for what never comes. So it ends
@@ -45,6 +48,7 @@ enum cmdline_test {
 struct cmdline {
     enum cmdline_exit exit;
     enum cmdline_test test;
+    unsigned tlb_seconds;   // 0: it does not say
     const char *unknown;    // the first word in the text that means nothing; null: there is none
     uint64_t unknown_bytes; // its length
 };

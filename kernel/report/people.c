@@ -44,6 +44,10 @@ static void print_identity(void) {
     console_print("  stress     %lu operations on frames by %u CPU%s, interrupted %lu times\n",
                   all->operations, cpus_started(), cpus_started() == 1 ? "" : "s at once",
                   all->timer_interrupts + all->raised_interrupts);
+    const struct selftest_shoot *tlb = &report_found.results.selftest.shoot;
+    console_print(
+        "  TLBs       %lu accesses to pages changed %lu times, none stale; CPUs asked %lu times\n",
+        tlb->accesses, tlb->changes, tlb->requests);
 }
 
 void report_print_memory(void) {

@@ -125,6 +125,16 @@ static void print_selftest(const struct sink *out) {
     fmt_print(out, "stress.handed_over=%lu\n", stress->handed_over);
     fmt_print(out, "stress.most_frames=%lu\n", stress->most_frames);
     fmt_print(out, "stress.exhausted_frames=%lu\n", report_found.results.selftest.exhausted_frames);
+    const struct selftest_shoot *tlb = &report_found.results.selftest.shoot;
+    fmt_print(out, "tlb.milliseconds=%lu\n", tlb->milliseconds);
+    fmt_print(out, "tlb.changes=%lu\n", tlb->changes);
+    fmt_print(out, "tlb.accesses=%lu\n", tlb->accesses);
+    fmt_print(out, "tlb.faults=%lu\n", tlb->faults);
+    fmt_print(out, "tlb.naps=%lu\n", tlb->naps);
+    fmt_print(out, "tlb.records=%lu\n", tlb->records);
+    fmt_print(out, "tlb.requests=%lu\n", tlb->requests);
+    fmt_print(out, "tlb.interrupts=%lu\n", tlb->interrupts);
+    fmt_print(out, "tlb.missed=%lu\n", tlb->missed);
     for (unsigned cpu = 0; cpu < cpus_started(); cpu++) {
         const struct selftest_stress_cpu *it = &stress->cpu[cpu];
         fmt_print(out, "cpu.%u.operations=%lu\n", cpu, it->operations);

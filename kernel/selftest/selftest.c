@@ -18,6 +18,7 @@
 #include "kernel/selftest/check.h"
 #include "kernel/selftest/exhaust.h"
 #include "kernel/selftest/frames.h"
+#include "kernel/selftest/shoot.h"
 #include "kernel/stop/probe.h"
 
 #include <stddef.h>
@@ -26,6 +27,7 @@ enum {
     RET_INSTRUCTION = 0xC3,
     PATTERN = 0x5A,
     STALE_TRIES = 16,
+    SHOOT_MS = 50, // unless more is asked for
 };
 
 static struct vmem_mapping scratch_mapping(paddr_t frame) {
@@ -215,6 +217,13 @@ static void test_flush(void) {
     test_stale(true);
 }
 
+static unsigned shoot_ms = SHOOT_MS; // for how long
+static struct selftest_shoot shots;  // what came of it
+
+static void test_shoot(void) {
+    shots = selftest_shoot(shoot_ms);
+}
+
 static void test_adoption(void) {
     check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
 }
@@ -225,7 +234,8 @@ static const struct part {
 } parts[] = {
     {"frames", selftest_frames}, {"mapping", test_mapping}, {"flush", test_flush},
     {"cpus", test_other_cpus},   {"caches", test_caches},   {"clone", test_clone},
-    {"rights", test_rights},     {"stacks", test_stacks},   {"adoption", test_adoption},
+    {"tlb", test_shoot},         {"rights", test_rights},   {"stacks", test_stacks},
+    {"adoption", test_adoption},
 };
 
 static void run_part(const struct part *part) {
@@ -262,16 +272,18 @@ unsigned selftest_repeat(const char *name) {
     return check_count() - before;
 }
 
-struct selftest_results selftest_run(void) {
+struct selftest_results selftest_run(unsigned tlb_seconds) {
+    struct selftest_results results;
     stages_begin("self-test");
+    shoot_ms = tlb_seconds == 0 ? SHOOT_MS : tlb_seconds * 1000;
     run_tracked(NULL);
+    shoot_ms = SHOOT_MS;
+    results.shoot = shots;
     stages_end(0);
 
     stages_begin("stress");
-    struct selftest_results results = {
-        .stress = selftest_stress(),
-        .exhausted_frames = selftest_exhaust(),
-    };
+    results.stress = selftest_stress();
+    results.exhausted_frames = selftest_exhaust();
     stages_end(0);
     results.checks = check_count();
     return results;

@@ -1,4 +1,4 @@
-// The three accesses of probe.h. A page fault at one of the labels continues at
+// The accesses of probe.h. A page fault at one of the labels continues at
 // probe_access_failed (probe_recover).
 
         .text
@@ -17,6 +17,23 @@ probe_access_write:
         movl    $1, %eax
 probe_access_write_at:
         lock orb $0, (%rdi)
+        ret
+
+// bool probe_access_load(uint64_t address, uint64_t *ret_value)
+        .globl  probe_access_load, probe_access_load_at
+probe_access_load:
+        movl    $1, %eax
+probe_access_load_at:
+        movq    (%rdi), %rdx
+        movq    %rdx, (%rsi)
+        ret
+
+// bool probe_access_store(uint64_t address, uint64_t value)
+        .globl  probe_access_store, probe_access_store_at
+probe_access_store:
+        movl    $1, %eax
+probe_access_store_at:
+        movq    %rsi, (%rdi)
         ret
 
 // bool probe_access_execute(uint64_t address): the RET there returns to the caller

@@ -205,3 +205,19 @@ def test_a_cpu_that_cannot_be_interrupted_is_waited_for_and_named_after_a_second
     assert one_cpu(report) == 0
     assert report.count("tlb: CPU 0 has waited a second, and goes on waiting, for CPU 2: interrupts are off "
                         "there\n\nPANIC: CPU 0 has waited for CPU 2, as it should\n") == 1
+
+
+@pytest.mark.parametrize("smp", [1, 4])
+def test_no_cpu_reads_or_writes_through_a_translation_that_is_gone(tmp_path, smp):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=debug tlb=2\n")
+    result = snapshots.boot([image], memory="128M", smp=smp)
+    assert result.debug_exit == EXIT_GOOD, result.serial
+    tlb = {key[4:]: value for key, value in result.report().items() if key.startswith("tlb.")}
+    assert tlb["milliseconds"] == 2000
+    # However slow the machine is: each CPU has a turn of each kind.
+    assert tlb["changes"] > tlb["records"] > 20 and tlb["accesses"] > tlb["faults"] > 100
+    assert tlb["naps"] > 0
+    if smp == 1:
+        assert tlb["requests"] == tlb["interrupts"] == tlb["missed"] == 0
+    else:
+        assert tlb["requests"] >= tlb["interrupts"] > 0 and tlb["missed"] > 0

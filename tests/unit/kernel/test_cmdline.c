@@ -46,6 +46,20 @@ TEST("cmdline: tests of several CPUs have words of their own") {
     assert_int_equal(parse("test=cpu-late").test, CMDLINE_TEST_CPU_LATE);
 }
 
+TEST("cmdline: a number of seconds has one to four digits and nothing else") {
+    assert_int_equal(parse("exit=debug").tlb_seconds, 0);
+    assert_int_equal(parse("tlb=0").tlb_seconds, 0);
+    assert_int_equal(parse("tlb=90").tlb_seconds, 90);
+    assert_int_equal(parse("tlb=1 tlb=9999").tlb_seconds, 9999);
+    static const char *const wrong[] = {"tlb=", "tlb=10000", "tlb=-1", "tlb=2s", "tlb=:", "tlb=/"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char expected[CMDLINE_REFUSAL_MAX] = "unknown option \"";
+        strcat(strcat(expected, wrong[i]), "\": tlb= is a number of seconds, up to 9999");
+        expect_refusal(wrong[i], expected);
+        assert_int_equal(parse_all(wrong[i]).tlb_seconds, 0);
+    }
+}
+
 TEST("cmdline: a note is any text without a space, and changes nothing") {
     struct cmdline cmdline = parse("note= note=exit=debug exit=poweroff note=\"\xc3\xa4");
     assert_int_equal(cmdline.exit, CMDLINE_EXIT_POWEROFF);
@@ -63,10 +77,11 @@ TEST("cmdline: an unknown word changes nothing, and words after it count") {
 
 TEST("cmdline: the first unknown word is named, with what would be right in its place") {
     expect_refusal("exit=debug quiet exit=never",
-                   "unknown option \"quiet\": an option begins with exit=, test=, note=");
+                   "unknown option \"quiet\": an option begins with exit=, test=, tlb=, note=");
     expect_refusal("exit=never quiet",
                    "unknown option \"exit=never\": exit= is one of prompt, poweroff, debug");
-    expect_refusal("exit", "unknown option \"exit\": an option begins with exit=, test=, note=");
+    expect_refusal("exit",
+                   "unknown option \"exit\": an option begins with exit=, test=, tlb=, note=");
     expect_refusal("exit=", "unknown option \"exit=\": exit= is one of prompt, poweroff, debug");
 }
 
