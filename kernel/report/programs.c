@@ -135,6 +135,9 @@ static void print_selftest(const struct sink *out) {
     fmt_print(out, "tlb.requests=%lu\n", tlb->requests);
     fmt_print(out, "tlb.interrupts=%lu\n", tlb->interrupts);
     fmt_print(out, "tlb.missed=%lu\n", tlb->missed);
+    const struct selftest_shoot_cost *cost = &report_found.results.selftest.shoot_cost;
+    fmt_print(out, "tlb.ticks_asleep=%lu\n", cost->ticks_asleep);
+    fmt_print(out, "tlb.ticks_awake=%lu\n", cost->ticks_awake);
     for (unsigned cpu = 0; cpu < cpus_started(); cpu++) {
         const struct selftest_stress_cpu *it = &stress->cpu[cpu];
         fmt_print(out, "cpu.%u.operations=%lu\n", cpu, it->operations);

@@ -219,9 +219,11 @@ static void test_flush(void) {
 
 static unsigned shoot_ms = SHOOT_MS; // for how long
 static struct selftest_shoot shots;  // what came of it
+static struct selftest_shoot_cost shot_cost;
 
 static void test_shoot(void) {
     shots = selftest_shoot(shoot_ms);
+    shot_cost = selftest_shoot_cost();
 }
 
 static void test_adoption(void) {
@@ -279,6 +281,7 @@ struct selftest_results selftest_run(unsigned tlb_seconds) {
     run_tracked(NULL);
     shoot_ms = SHOOT_MS;
     results.shoot = shots;
+    results.shoot_cost = shot_cost;
     stages_end(0);
 
     stages_begin("stress");

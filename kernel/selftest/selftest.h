@@ -5,11 +5,13 @@
 #pragma once
 
 #include "kernel/selftest/shoot.h"
+#include "kernel/selftest/shoot_cost.h"
 #include "kernel/selftest/stress.h"
 
 struct selftest_results {
     unsigned checks; // that passed
     struct selftest_shoot shoot;
+    struct selftest_shoot_cost shoot_cost;
     struct selftest_stress stress;
     uint64_t exhausted_frames; // that all CPUs together took, to the last
 };
