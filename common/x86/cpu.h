@@ -136,6 +136,13 @@ static inline void cpu_invlpg(uint64_t address) {
     __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
 }
 
+// Makes this CPU forget the translations of all process-context identifiers, global ones too: type
+// 2 of INVPCID (SDM 2A).
+static inline void cpu_invpcid_all(void) {
+    const uint64_t descriptor[2] = {0, 0};
+    __asm__ volatile("invpcid %1, %0" ::"r"(UINT64_C(2)), "m"(descriptor) : "memory");
+}
+
 static inline void cpu_interrupts_off(void) {
     __asm__ volatile("cli" ::: "memory");
 }

@@ -14,7 +14,8 @@
 #define CR0_CD (1 << 30)
 #define CR0_PG 0x80000000
 
-#define CR3_ROOT 0x000ffffffffff000
+#define CR3_ROOT     0x000ffffffffff000
+#define CR3_NO_FLUSH (1ULL << 63) /* with PCIDs: their translations stay (SDM 3A 4.10.4.1) */
 
 #define CR4_PAE        (1 << 5)
 #define CR4_MCE        (1 << 6)
@@ -23,6 +24,7 @@
 #define CR4_OSXMMEXCPT (1 << 10)
 #define CR4_UMIP       (1 << 11)
 #define CR4_LA57       (1 << 12)
+#define CR4_PCIDE      (1 << 17)
 #define CR4_SMEP       (1 << 20)
 #define CR4_SMAP       (1 << 21)
 
@@ -77,6 +79,7 @@
 #define ARCH_CAPS_XAPIC_STATUS (1 << 21)
 
 #define CPUID_1_ECX_SSSE3      (1 << 9)
+#define CPUID_1_ECX_PCID       (1 << 17)
 #define CPUID_1_ECX_X2APIC     (1 << 21)
 #define CPUID_1_ECX_RDRAND     (1 << 30)
 #define CPUID_1_EDX_MCE        (1 << 7)
@@ -84,6 +87,7 @@
 #define CPUID_1_EDX_MTRR       (1 << 12)
 #define CPUID_1_EDX_MCA        (1 << 14)
 #define CPUID_7_EBX_SMEP       (1 << 7)
+#define CPUID_7_EBX_INVPCID    (1 << 10)
 #define CPUID_7_EBX_RDSEED     (1 << 18)
 #define CPUID_7_EBX_SMAP       (1 << 20)
 #define CPUID_7_EBX_SHA        (1 << 29)

@@ -5,7 +5,6 @@
 #include "kernel/base/panic.h"
 #include "kernel/base/this_cpu.h"
 #include "kernel/memory/kernel_space.h"
-#include "kernel/memory/tlb.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +15,7 @@ enum { LATE_US = 1000000 };
 static struct [[gnu::aligned(64)]] {
     uint64_t senders;               // the mailbox; bit n: CPU n has a record for this CPU
     const struct vmem_flush *flush; // the record that this CPU has for others
+    struct tlb_space *changed;      // whose it is
     uint64_t waiting;               // bit n: CPU n has not forgotten it yet
     uint64_t seen;                  // `missable` when this CPU last forgot all
     struct tlb_space *space;        // whose root is loaded; null: the kernel's
@@ -54,7 +54,9 @@ static unsigned take_lowest(uint64_t *set) {
 // is seen here, and the CPU is asked, or the count is seen there, and the change before it. What a
 // CPU has seen is the count of when it last forgot all, not of when it fell asleep: that may have
 // been between this count and this look, which then passes over it.
-static uint64_t find_targets(const struct tlb_space *space, const struct vmem_flush *flush) {
+static uint64_t find_targets(struct tlb_space *space, const struct vmem_flush *flush) {
+    if (space != NULL)
+        __atomic_fetch_add(&space->changes, 1, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // the tables are stored before the users are loaded
     uint64_t users = __atomic_load_n(space == NULL ? &online : &space->cpus, __ATOMIC_SEQ_CST);
     if (flush->table_count != 0 || (users & ~__atomic_load_n(&awake, __ATOMIC_SEQ_CST)) == 0)
@@ -64,8 +66,10 @@ static uint64_t find_targets(const struct tlb_space *space, const struct vmem_fl
 }
 
 // Into each mailbox. Whose mailbox was not empty has an interrupt on its way already, or polls.
-static void post(unsigned self, uint64_t targets, const struct vmem_flush *flush) {
+static void post(unsigned self, uint64_t targets, struct tlb_space *space,
+                 const struct vmem_flush *flush) {
     cpus[self].flush = flush;
+    cpus[self].changed = space;
     __atomic_store_n(&cpus[self].waiting, targets, __ATOMIC_RELEASE);
     while (targets != 0) {
         unsigned cpu = take_lowest(&targets);
@@ -108,9 +112,9 @@ void shootdown_execute(void *space, const struct vmem_flush *flush) {
     uint64_t others = targets & ~bit_of(self);
     cpus[self].counts.records++;
     if (others != 0)
-        post(self, others, flush);
+        post(self, others, space, flush);
     if (targets & bit_of(self))
-        tlb_forget(flush);
+        tlb_forget(space, flush);
     if (others != 0)
         wait(self);
 }
@@ -124,20 +128,20 @@ void shootdown_serve(void) {
     uint64_t senders = __atomic_exchange_n(&cpus[self].senders, 0, __ATOMIC_ACQ_REL);
     while (senders != 0) {
         unsigned sender = take_lowest(&senders);
-        tlb_forget(cpus[sender].flush);
+        tlb_forget(cpus[sender].changed, cpus[sender].flush);
         __atomic_fetch_and(&cpus[sender].waiting, ~bit_of(self), __ATOMIC_ACQ_REL);
     }
 }
 
 // The bit is set before the first walk of the new tables and cleared after the last of the old
-// ones: whoever changes them and does not see it has changed them before.
+// ones: whoever changes them and does not see it has changed them, and counted that, before.
 void shootdown_switch(struct tlb_space *space) {
     bool were_on = cpu_interrupts_save();
     unsigned self = this_cpu();
     struct tlb_space *before = cpus[self].space;
     if (space != NULL)
         __atomic_fetch_or(&space->cpus, bit_of(self), __ATOMIC_SEQ_CST);
-    tlb_load_root(space == NULL ? space_kernel()->root : space->root);
+    tlb_load(space, space_kernel()->root);
     cpus[self].space = space;
     if (before != NULL && before != space)
         __atomic_fetch_and(&before->cpus, ~bit_of(self), __ATOMIC_SEQ_CST);

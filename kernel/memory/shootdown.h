@@ -7,15 +7,9 @@
 #pragma once
 
 #include "common/base/fmt.h"
-#include "common/vmem/vmem.h"
+#include "kernel/memory/tlb.h"
 
 #include <stdint.h>
-
-// A space with a lower half of its own, as CPUs know it. It shares the upper half of the kernel's.
-struct tlb_space {
-    paddr_t root;
-    uint64_t cpus; // bit n: CPU n has the root loaded. 0 at first.
-};
 
 // Makes every CPU that may have used the tables forget what the record names, and returns when all
 // have. An op of vmem_flush_ops: the context is the `struct tlb_space` whose lower half changed, or

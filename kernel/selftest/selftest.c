@@ -169,7 +169,7 @@ static void test_clone(void) {
     struct vmem *kernel = space_begin(&flush);
     check_vmem(vmem_clone(kernel, &clone), VMEM_OK, "cloning the kernel's space");
     space_end(kernel, &flush);
-    struct tlb_space space = {.root = clone.root};
+    struct tlb_space space = tlb_space_make(clone.root);
     shootdown_switch(&space);
     struct vmem_mapping mapping = scratch_mapping(frame);
     check_vmem(space_map(&mapping), VMEM_OK, "mapping a page beside the clone");

@@ -127,7 +127,7 @@ static paddr_t begin(void) {
         enum vmem_status status = vmem_clone(kernel, &clones[i]);
         space_end(kernel, &flush);
         check_vmem(status, VMEM_OK, "cloning the kernel's space");
-        tlbs[i] = (struct tlb_space){.root = clones[i].root};
+        tlbs[i] = tlb_space_make(clones[i].root);
     }
     return frames;
 }
