@@ -45,9 +45,8 @@ static void print_identity(void) {
                   all->operations, cpus_started(), cpus_started() == 1 ? "" : "s at once",
                   all->timer_interrupts + all->raised_interrupts);
     const struct selftest_shoot *tlb = &report_found.results.selftest.shoot;
-    console_print(
-        "  TLBs       %lu accesses to pages changed %lu times, none stale; CPUs asked %lu times\n",
-        tlb->accesses, tlb->changes, tlb->requests);
+    console_print("  TLBs       %lu uses of pages, %lu changes, %lu shoot-downs: none stale\n",
+                  tlb->accesses, tlb->changes, tlb->records);
 }
 
 void report_print_memory(void) {
