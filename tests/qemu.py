@@ -268,8 +268,10 @@ class Machine:
         request = {"execute": command, **({"arguments": arguments} if arguments else {})}
         self._qmp.sendall(json.dumps(request).encode() + b"\n")
         while not self._qmp_replies:
-            if not self._pump(f"in QMP {command}"):
+            # Others may still be watched, such as a terminal, which would be waited for.
+            if self._qmp not in self._selector.get_map():
                 self._fail(f"QEMU ended in QMP {command}")
+            self._pump(f"in QMP {command}")
         reply = self._qmp_replies.pop(0)
         if "error" in reply:
             raise RuntimeError(f"QMP {command}: {reply['error']['desc']}")

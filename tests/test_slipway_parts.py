@@ -2,13 +2,19 @@
 disk, help, manual page and completion."""
 
 import argparse
+import io
+import os
 import re
+import selectors
 import shutil
+import socket
+import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
+import qemu
 from slipway_kit import build_kernels, line_of  # it knows where slipway_lib is
 from slipway_lib import boots, docs, esp, fault, machine, parser, symbols
 from slipway_lib.commands import test as test_command
@@ -154,6 +160,25 @@ def test_a_kernel_without_symbols_is_told_where_they_may_be(kernels, run, tmp_pa
 ])
 def test_every_end_of_a_machine_has_its_words_and_its_status(end, said, status):
     assert boots.verdict(end) == (said, status)
+
+
+def test_a_question_to_a_qemu_that_has_ended_is_over_though_a_terminal_is_watched():
+    """A kernel may end the machine while slipway asks where it is; nobody types."""
+    asked = qemu.Machine.__new__(qemu.Machine)
+    asked.timeout, asked.command, asked.serial_bytes = 5, [], bytearray()
+    asked._deadline, asked._errors = time.monotonic() + asked.timeout, io.BytesIO()
+    asked._qmp_buffer, asked._qmp_replies = b"", []
+    asked._qmp, other = socket.socketpair()
+    terminal, keyboard = os.pipe()
+    with asked._qmp, selectors.DefaultSelector() as asked._selector:
+        asked._selector.register(asked._qmp, selectors.EVENT_READ, asked._read_qmp)
+        asked._selector.register(terminal, selectors.EVENT_READ, lambda: True)
+        other.shutdown(socket.SHUT_WR)
+        with pytest.raises(qemu.BootError, match="^QEMU ended in QMP stop"):
+            asked.qmp("stop")
+    other.close()
+    os.close(terminal)
+    os.close(keyboard)
 
 
 def test_a_test_that_ends_well_without_the_text_has_failed():
