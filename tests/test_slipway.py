@@ -218,6 +218,9 @@ MISTAKES = [
     (["image", "empty", "x.img"], 1, r"the loader refuses \kernel.elf: not found (the default kernel: there is no"
                                      " slipway.conf)"),
     (["image", "empty", "empty"], 2, "empty: is a folder; OUT is the image's file"),
+    (["image", "exec.elf", "x.img"], 2, "exec.elf: is a file; DIR is the folder with what the disk is to hold"),
+    (["image", "empty", "empty/../empty/x.img"], 2, "empty/../empty/x.img: lies in empty, and the next image would hold"
+                                                    " it; put it elsewhere"),
     (["map", "kernel.c"], 1, "kernel.c:4: not a decimal number"),
     (["map", "none"], 2, f"none: {NO_FILE} map)"),
     (["check", "none"], 2, f"none: {NO_FILE} kernel)"),
@@ -231,6 +234,8 @@ USAGE = [
     (["run", "exec.elf", "--cmdline", '"a'], "argument --cmdline: \"a begins with a quote, which slipway.conf has no"
                                              " way to say"),
     (["test", "exec.elf", "--timeout", "0"], "argument --timeout: 0 is not a number of seconds above 0"),
+    (["test", "exec.elf", "--expect", "a", "--expect", ""], "argument --expect: an empty text is on every COM1: name what"
+                                                            " the kernel has to say"),
     (["run", "exec.elf", "--frob", "x"], "unrecognized: --frob"),
     (["doctor", "x"], "unrecognized: x"),
     (["check"], "no kernel is named"),

@@ -182,9 +182,11 @@ def test_a_question_to_a_qemu_that_has_ended_is_over_though_a_terminal_is_watche
 
 
 def test_a_test_that_ends_well_without_the_text_has_failed():
-    args = type("Args", (), {"timeout": 60.0})
+    args = type("Args", (), {"timeout": 60.0, "expect": ["a", "b"]})
     assert test_command.judge(args, machine.End("power-off", missing=["a", "b"])) == (
         "COM1 did not say 'a': the machine powered off", 1)
+    assert test_command.judge(args, machine.End("power-off", missing=["b"])) == (
+        "COM1 did not say 'b' after 'a': the machine powered off", 1)
     assert test_command.judge(args, machine.End("closed")) == ("QEMU was closed", 1)
     assert test_command.judge(args, machine.End("expected")) == ("", 0)
 
@@ -213,6 +215,7 @@ def test_every_file_has_a_name_of_its_own_on_the_disk():
 
 def test_junit_takes_what_kernels_print(tmp_path):
     test_command.write_junit(tmp_path / "r.xml", "k", 1.25, "failure", "a\x00b", "c\x1bd", "e\ufffff\tg")
+    assert (tmp_path / "r.xml").read_text().endswith("</testsuite>\n")
     suite = ElementTree.parse(tmp_path / "r.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "1", "0")
     assert [(c.get("message"), c.text) for c in suite[0]] == [("a?b", "c?d"), (None, "e?f\tg")]

@@ -28,9 +28,12 @@ def add_arguments(parser):
 def run(args):
     folder = Path(args.folder)
     if not folder.is_dir():
-        raise Stop(f"{folder}: there is no such folder")
+        raise Stop(f"{folder}: is a file; DIR is the folder with what the disk is to hold" if folder.exists()
+                   else f"{folder}: there is no such folder")
     if Path(args.out).is_dir():
         raise Stop(f"{args.out}: is a folder; OUT is the image's file")
+    if folder.resolve() in Path(args.out).resolve().parents:
+        raise Stop(f"{args.out}: lies in {folder}, and the next image would hold it; put it elsewhere")
     places.find_mtools()
     files = fat.tree_files(folder)
     own = files.get(esp.find(files, esp.LOADER))

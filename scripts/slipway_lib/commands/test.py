@@ -1,5 +1,6 @@
 """slipway test: boots a kernel and decides, for CI."""
 
+import argparse
 import re
 import sys
 import tempfile
@@ -29,11 +30,17 @@ them of another VALUE in port 0xf4: 2 * VALUE + 1.
 REST = "modules"
 
 
+def _expected(text):
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is on every COM1: name what the kernel has to say")
+    return text
+
+
 def add_arguments(parser):
     boots.add_kernel(parser)
     boots.add_machine(parser)
     group = parser.add_argument_group("the test")
-    group.add_argument("--expect", metavar="TEXT", action="append", default=[],
+    group.add_argument("--expect", metavar="TEXT", action="append", default=[], type=_expected,
                        help="what COM1 has to say; may be repeated, for texts that come one after the other")
     group.add_argument("--timeout", metavar="SECONDS", type=boots.seconds, default=60.0,
                        help="after so long it has failed (default: 60)")
@@ -55,6 +62,7 @@ def write_junit(path, kernel, duration, tag=None, message="", details="", serial
     if serial:
         ElementTree.SubElement(case, "system-out").text = _xml(serial)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    suite.tail = "\n"
     ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
 
 
@@ -87,7 +95,9 @@ def judge(args, end):
         said, status = "QEMU was closed", STATUS_FAILED
     if end.missing:
         ended = {"power-off": "the machine powered off", "debug-exit": "the kernel ended the machine"}
-        said = f"COM1 did not say {end.missing[0]!r}: {said or ended.get(end.kind, end.kind)}"
+        seen = args.expect[:-len(end.missing)]
+        after = f" after {seen[-1]!r}" if seen else ""
+        said = f"COM1 did not say {end.missing[0]!r}{after}: {said or ended.get(end.kind, end.kind)}"
         status = status or STATUS_FAILED
     return said, status
 
