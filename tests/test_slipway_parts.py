@@ -117,6 +117,33 @@ def test_callers_are_found_by_frame_pointers_or_on_the_stack(rip, rbp, stack, re
     assert fault.find_returns(FakeKernel(), registers, read_words) == (returns, is_exact)
 
 
+@pytest.mark.parametrize("rsp, cr2, overflow", [
+    (0x9000, 0x8FF8, True),    # a push, of a full stack
+    (0x8F00, 0x8F10, True),    # into a frame that has no room
+    (0x7FF0, 0x8010, True),
+    (0x9010, 0x8FF0, True),
+    (0xAFF0, 0xB008, False),   # the page above a stack, with another one behind it
+    (0x8F00, 0x9100, False),   # a page that is there
+    (0xAFF0, 0x8008, False),
+    (0x7000, 0x7010, False),   # nothing above
+])
+def test_an_overflow_of_the_stack_is_known_by_the_hole_below_it(rsp, cr2, overflow):
+    """Stacks are [0x9000, 0xb000) and [0xc000, 0xd000)."""
+    def read_words(address, count):
+        return [0x1235] * count if 0x9000 <= address < 0xB000 or 0xC000 <= address < 0xD000 else []
+    assert fault.is_overflow({"rsp": rsp, "cr2": cr2}, read_words) == overflow
+
+
+def test_the_callers_of_a_stack_that_has_overflowed_are_on_its_last_page():
+    registers = {"rip": 0x1100, "rsp": 0x8F00, "cr2": 0x8F10, "rbp": 0}
+    asked = machine.KernelMachine.__new__(machine.KernelMachine)
+    asked.kernel, asked._read_words = FakeKernel(), lambda address, _: [0x1235] if address == 0x9000 else []
+    scene = asked._add_returns(fault.Scene("what", registers))
+    assert (scene.returns, scene.is_exact, scene.hints) == ([0x1235], False, [fault.OVERFLOW])
+    registers["cr2"] = 8
+    assert asked._add_returns(fault.Scene("what", registers)).hints == []
+
+
 @pytest.mark.parametrize("name, slide", [("exec", 0), ("pie", 0xFFFFFFFF80000000)])
 def test_addresses_become_functions_and_lines_wherever_the_kernel_is(kernels, run, name, slide):
     kernel = open_kernel(kernels / f"{name}.elf")

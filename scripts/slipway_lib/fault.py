@@ -13,6 +13,9 @@ STACK_WORDS = 256
 # Of two frames one above the other; a chain that leaps further is none.
 FRAME_BYTES_MAX = 1 << 20
 LINES_BEFORE = 8
+PAGE_BYTES = 4096
+OVERFLOW = ("the stack has overflowed: cr2 is on the page below it (the loader's stack has 64 KiB, unless the kernel"
+            " asks for more)")
 # An entry of a page table, SDM 3A 4.5.
 ENTRY_PRESENT, ENTRY_WRITE, ENTRY_LARGE, ENTRY_NO_EXECUTE = 1, 2, 1 << 7, 1 << 63
 ENTRY_ADDRESS = 0x000ffffffffff000
@@ -107,6 +110,20 @@ def walk(read_physical, registers):
     return lines
 
 
+def _next_page(address):
+    return (address // PAGE_BYTES + 1) * PAGE_BYTES
+
+
+def is_overflow(registers, read_words):
+    """Whether CR2 is near RSP, on a page that is not there, with the stack above it and not below."""
+    cr2, rsp = registers.get("cr2", 0), registers.get("rsp", 0)
+
+    def is_mapped(address):
+        return bool(read_words(address & -8, 1))
+    return (abs(cr2 - rsp) < PAGE_BYTES and not is_mapped(cr2) and is_mapped(_next_page(cr2))
+            and (cr2 < rsp or not is_mapped(rsp)))
+
+
 def find_returns(kernel, registers, read_words):
     """Return addresses, and whether they are a chain of frame pointers.
 
@@ -114,7 +131,8 @@ def find_returns(kernel, registers, read_words):
     keeps no frame pointers has its stack searched for what looks like a return address.
     """
     rip, rsp, rbp = (registers.get(name, 0) for name in ("rip", "rsp", "rbp"))
-    stack = read_words(rsp, STACK_WORDS)
+    # Of one that has overflowed the last page counts.
+    stack = read_words(rsp, STACK_WORDS) or read_words(_next_page(rsp), STACK_WORDS)
     first = []
     if stack and kernel.is_after_call(stack[0]):
         # A function that has not made its frame, or a call to where there is no code.

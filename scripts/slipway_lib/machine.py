@@ -247,6 +247,8 @@ class KernelMachine(qemu.Machine):
 
     def _add_returns(self, scene):
         if self.kernel.is_known and "rsp" in scene.registers:
+            if fault.is_overflow(scene.registers, self._read_words):
+                scene.hints.append(fault.OVERFLOW)
             scene.returns, scene.is_exact = fault.find_returns(self.kernel, scene.registers, self._read_words)
         return scene
 
