@@ -121,7 +121,8 @@ def test_rust_without_a_core_says_where_one_comes_from(stranger, tmp_path):
     (tmp_path / "rustc").write_text("#!/bin/sh\necho /nowhere\n")
     (tmp_path / "rustc").chmod(0o755)
     failed = stranger("make", f"RUSTC={tmp_path}/rustc", cwd=tmp_path / "mine", status=2)
-    assert "has no core for kernels: apt install rust-src, or rustup target add x86_64-unknown-none" in failed.stderr
+    assert (f"{tmp_path}/rustc has no core for kernels: rustup target add x86_64-unknown-none; or, for Debian's, apt install"
+            " rust-src, and RUSTC=/usr/bin/rustc if another comes first on the PATH.  Stop.\n") in failed.stderr
 
 
 def test_the_flags_are_those_of_the_installed_header(stranger, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 
 import qemu
 from slipway_kit import build_kernels, line_of  # it knows where slipway_lib is
-from slipway_lib import boots, docs, esp, fault, machine, parser, symbols
+from slipway_lib import boots, docs, esp, fault, machine, parser, places, symbols
 from slipway_lib.commands import test as test_command
 
 
@@ -170,6 +170,9 @@ def test_a_kernel_without_symbols_is_told_where_they_may_be(kernels, run, tmp_pa
     assert fault.render(scene, kernel) == (
         f"what\n  at  {kernel.entry:#x}  ?\n  ({tmp_path}/bare.elf has no symbols for these addresses: --symbols FILE"
         " names the file that has them)\n")
+    kernel.symbols = kernels / "kernel.c"
+    said = fault.render(scene, kernel)
+    assert "\n  (no symbols: " in said and said.count(f"{places.find_addr2line()}: ") == 1
     kernel.symbols = kernels / "exec.elf"
     assert "kernel_start (" in fault.render(scene, kernel)
 

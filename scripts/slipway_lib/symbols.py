@@ -95,7 +95,8 @@ class Kernel:
             parts = record.rstrip("\n").split("\n")
             decoded.append([_line(*pair) for pair in zip(parts[::2], parts[1::2])])
         if len(decoded) != len(addresses):
-            raise Stop(f"{command[0]}: {done.stderr.strip() or 'no answer'}")
+            said = done.stderr.strip().removeprefix(f"{command[0]}: ")
+            raise Stop(f"{command[0]}: {said or 'no answer'}")
         return [[line for line in lines if line.function or line.file] for lines in decoded]
 
 
