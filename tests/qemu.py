@@ -143,7 +143,8 @@ class Machine:
         self._folder = Path(tempfile.mkdtemp(prefix="slipway-qemu-"))
         self.variables = self._folder / "vars.fd"  # the firmware's, while the machine is there
         shutil.copyfile(OVMF_VARS, self.variables)
-        qmp = ["-qmp", f"unix:{self._folder}/qmp,server=on,wait=off", "-action", "reboot=shutdown"]
+        socket_path = str(self._folder / "qmp").replace(",", ",,")  # as QEMU's options have it
+        qmp = ["-qmp", f"unix:{socket_path},server=on,wait=off", "-action", "reboot=shutdown"]
         self.command = command_line(images, self.variables, extra=[*qmp, *extra],
                                     **options)
 

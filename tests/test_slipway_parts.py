@@ -8,6 +8,7 @@ import re
 import selectors
 import shutil
 import socket
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -219,6 +220,15 @@ def test_a_test_that_ends_well_without_the_text_has_failed():
         "COM1 did not say 'b' after 'a': the machine powered off", 1)
     assert test_command.judge(args, machine.End("closed")) == ("QEMU was closed", 1)
     assert test_command.judge(args, machine.End("expected")) == ("", 0)
+
+
+def test_the_folder_for_temporary_files_may_have_a_comma(monkeypatch, tmp_path):
+    (tmp_path / "a,b").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a,b"))
+    places.prepare_rig()
+    made = qemu.Machine()
+    assert [word for word in made.command if f"{made._folder.name}/qmp" in word] == [
+        f"unix:{tmp_path}/a,,b/{made._folder.name}/qmp,server=on,wait=off"]
 
 
 def test_only_the_firmware_loses_its_clearing_of_the_terminal(tmp_path):
