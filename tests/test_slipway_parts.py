@@ -145,6 +145,16 @@ def test_the_callers_of_a_stack_that_has_overflowed_are_on_its_last_page():
     assert asked._add_returns(fault.Scene("what", registers)).hints == []
 
 
+def test_a_kernel_that_returns_is_told_from_one_that_calls_null():
+    asked = machine.KernelMachine.__new__(machine.KernelMachine)
+    asked.kernel = FakeKernel()
+    for words, hints in (([], [fault.RETURNED]), ([0x1235], [])):
+        # The kernel's stack has ended, and a page beyond it is not the kernel's.
+        asked._read_words = lambda address, _, words=words: words if address == 0x9000 else [0x1245] * (address > 0x9000)
+        scene = asked._add_returns(fault.Scene("what", {"rip": 0, "cr2": 0, "rsp": 0x9000, "rbp": 0}))
+        assert (scene.returns, scene.hints) == (words, hints)
+
+
 @pytest.mark.parametrize("name, slide", [("exec", 0), ("pie", 0xFFFFFFFF80000000)])
 def test_addresses_become_functions_and_lines_wherever_the_kernel_is(kernels, run, name, slide):
     kernel = open_kernel(kernels / f"{name}.elf")

@@ -16,6 +16,7 @@ LINES_BEFORE = 8
 PAGE_BYTES = 4096
 OVERFLOW = ("the stack has overflowed: cr2 is on the page below it (the loader's stack has 64 KiB, unless the kernel"
             " asks for more)")
+RETURNED = "no call led to 0: the function that the loader entered seems to have returned, and nobody is there to return to"
 # An entry of a page table, SDM 3A 4.5.
 ENTRY_PRESENT, ENTRY_WRITE, ENTRY_LARGE, ENTRY_NO_EXECUTE = 1, 2, 1 << 7, 1 << 63
 ENTRY_ADDRESS = 0x000ffffffffff000
@@ -132,7 +133,7 @@ def find_returns(kernel, registers, read_words):
     """
     rip, rsp, rbp = (registers.get(name, 0) for name in ("rip", "rsp", "rbp"))
     # Of one that has overflowed the last page counts.
-    stack = read_words(rsp, STACK_WORDS) or read_words(_next_page(rsp), STACK_WORDS)
+    stack = read_words(_next_page(rsp) if is_overflow(registers, read_words) else rsp, STACK_WORDS)
     first = []
     if stack and kernel.is_after_call(stack[0]):
         # A function that has not made its frame, or a call to where there is no code.

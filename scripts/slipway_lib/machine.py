@@ -250,6 +250,8 @@ class KernelMachine(qemu.Machine):
             if fault.is_overflow(scene.registers, self._read_words):
                 scene.hints.append(fault.OVERFLOW)
             scene.returns, scene.is_exact = fault.find_returns(self.kernel, scene.registers, self._read_words)
+            if scene.registers.get("rip") == 0 and not scene.returns:
+                scene.hints.append(fault.RETURNED)
         return scene
 
     def _scene_of_fault(self):
