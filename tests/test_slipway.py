@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import time
 import xml.etree.ElementTree as ElementTree
@@ -173,6 +174,25 @@ def test_a_terminal_has_com1_key_by_key_until_ctrl_c_ends_the_machine(slipway):
     os.close(terminal)
     assert left == []
     assert said.startswith(b"BdsDxe: loading "), "the firmware's clearing of the terminal came through"
+
+
+@pytest.mark.weight(3)
+def test_a_terminal_that_is_closed_ends_the_machine_and_leaves_nothing(slipway, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(slipway.folder)
+        os.environ["TMPDIR"] = str(scratch)
+        os.execv(ROOT / "scripts/slipway", ["slipway", "run", "exec.elf", "--timeout", "20"])
+    said = b""
+    while b"BdsDxe: " not in said:
+        said += os.read(terminal, 4096)
+    assert {path.name.rsplit("-", 1)[0] for path in scratch.iterdir()} == {"slipway-run", "slipway-qemu"}
+    os.close(terminal)
+    # 1 if it has just had something to print.
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) in (1, 128 + signal.SIGHUP)
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.weight(12)

@@ -5,7 +5,7 @@ import re
 import sys
 import termios
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import qemu
@@ -148,7 +148,8 @@ class KernelMachine(qemu.Machine):
             termios.tcsetattr(0, termios.TCSADRAIN, mode)
             yield
         finally:
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            with suppress(termios.error):  # a terminal that has been closed
+                termios.tcsetattr(0, termios.TCSADRAIN, before)
 
     def _type(self):
         data = os.read(0, 4096)

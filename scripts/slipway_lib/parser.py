@@ -80,7 +80,10 @@ def parse(arguments):
 
 
 def main(arguments=None):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves each `with`, which ends QEMU
+    # An exit leaves each `with`, which ends QEMU and removes what was made; a terminal that is closed, too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda which, _: sys.exit(128 + which))
     # Options such as --help say their text and end here.
     args = parse(arguments)
     name = f"slipway {args.command}"
