@@ -78,10 +78,16 @@ def test_install_puts_everything_where_it_is_told(root, build, make, run, tmp_pa
 @pytest.mark.parametrize("destdir", [True, False])
 def test_uninstall_leaves_nothing(make, tmp_path, destdir):
     where = [f"DESTDIR={tmp_path}", "PREFIX=/opt/slipway"] if destdir else [f"PREFIX={tmp_path}/slipway"]
-    make("install", *where)
-    make("uninstall", *where)
+    count = re.search("^put: ([0-9]+) files in ", make("install", *where).stdout, re.M)[1]
+    assert f"remove: {count} files in " in make("uninstall", *where).stdout
     assert list(tmp_path.iterdir()) == []
-    make("uninstall", *where)
+    assert "remove: 0 files in " in make("uninstall", *where).stdout
+
+
+def test_a_prefix_without_a_place_is_refused(make, root):
+    for what in ("install", "uninstall"):
+        assert "PREFIX=there: not an absolute path" in make(what, "PREFIX=there", status=2).stderr
+    assert not (root / "there").exists()
 
 
 def test_uninstall_leaves_what_others_have_put_there(make, tmp_path):
