@@ -200,10 +200,12 @@ def test_gdb_stops_at_the_entry_of_a_kernel_that_was_moved(slipway, tmp_path):
     commands = tmp_path / "gdb"
     commands.write_text("#!/bin/sh\nexec gdb --batch \"$@\" -ex bt -ex 'break poke' -ex continue -ex bt\n")
     commands.chmod(0o755)
-    done = slipway("run", "pie.elf", "--cmdline", "poke", "--gdb", GDB=str(commands))
+    done = slipway("run", "pie.elf", "--cmdline", "poke", "--gdb", "--display", GDB=str(commands), DISPLAY="",
+                   WAYLAND_DISPLAY="")
     entry = done.stdout.index("kernel_start (boot=0xffff8")
     assert entry < done.stdout.index("\n#0  poke (address=")
     assert "efi_main (" not in done.stdout[:entry]
+    assert "the screen is at vnc://127.0.0.1:59" in done.stderr
 
 
 @pytest.mark.weight(3)
@@ -257,6 +259,7 @@ USAGE = [
     (["test", "exec.elf", "--expect", "a", "--expect", ""], "argument --expect: an empty text is on every COM1: name what"
                                                             " the kernel has to say"),
     (["run", "exec.elf", "--frob", "x"], "unrecognized: --frob"),
+    (["run", "exec.elf", "--gdb", "--timeout", "5"], "--timeout does not go with --gdb, whose quit ends the machine"),
     (["doctor", "x"], "unrecognized: x"),
     (["check"], "no kernel is named"),
 ]

@@ -12,7 +12,7 @@ import time
 
 import qemu
 
-from slipway_lib import places
+from slipway_lib import boots, places
 from slipway_lib.errors import Stop
 
 POINTER_SIGNATURE = 0x5453595320494249  # "IBI SYST"
@@ -71,6 +71,7 @@ def run_gdb(gdb, image, folder, library, symbols, options, arguments=(), cwd=Non
     with machine:
         table = run_firmware(machine)
         print(f"COM1 goes to {log}", flush=True)
+        boots.say_screen(machine, options.get("display"))
         # Ctrl-C is gdb's. QEMU has a session of its own and does not see it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:

@@ -38,6 +38,8 @@ def add_arguments(parser):
 
 
 def run(args):
+    if args.gdb and args.timeout:
+        args.parser.error("--timeout does not go with --gdb, whose quit ends the machine")
     kernel = boots.open_kernel(args)
     if args.gdb and not kernel.is_known:
         raise Stop(f"{args.kernel}: --gdb needs an ELF kernel; of a PE file only the firmware knows where it is")
