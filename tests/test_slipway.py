@@ -64,7 +64,7 @@ def test_a_kernel_that_faults_fails_its_test_and_leaves_everything_in_a_folder(s
                    "--timeout", "90", "--junit", "result.xml", status=1)
     shown = done.stderr.splitlines()
     assert shown[:2] == [
-        "slipway test: pie.elf: FAILED: COM1 did not say 'poked': the kernel faulted",
+        "slipway test: pie.elf: FAILED: COM1 did not say 'poked' after 'modules 0 poke': the kernel faulted",
         "page fault (vector 14): write to a page that is not present, in supervisor mode"]
     assert re.fullmatch(rf"  at  0xffffffff8000[0-9a-f]{{4}}  poke \(kernel.c:{line_of('// faults')}\)", shown[2])
     assert shown[3] == "        *(volatile int *)address = 1; // faults"
@@ -87,7 +87,7 @@ def test_a_kernel_that_faults_fails_its_test_and_leaves_everything_in_a_folder(s
     assert config == 'kernel = "/pie.elf"\ncmdline = poke\nlog = quiet\n'
     case, = ElementTree.parse(slipway.folder / "result.xml").iter("testcase")
     assert (case.get("name"), [child.tag for child in case]) == ("pie.elf", ["failure", "system-out"])
-    assert case[0].get("message") == "COM1 did not say 'poked': the kernel faulted"
+    assert case[0].get("message") == "COM1 did not say 'poked' after 'modules 0 poke': the kernel faulted"
     assert "poke (kernel.c:" in case[0].text and "modules 0 poke" in case[1].text
 
 
