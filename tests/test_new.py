@@ -99,6 +99,8 @@ def test_run_prints_what_the_kernel_says(made, stranger):
     ("taken", "taken: is there already; take another name, or remove it"),
     ("none/mine", "none: there is no such folder"),
     ("a b", "a b: a kernel's name has letters, digits, '_', '.' and '-', up to 64, and begins with a letter or a digit"),
+    ("", "an empty name: a kernel's name has letters, digits, '_', '.' and '-', up to 64, and begins with a letter or a "
+         "digit"),
     ("-x", None), (".", None)])
 def test_a_folder_that_cannot_be_is_refused(stranger, tmp_path, name, message):
     (tmp_path / "taken").write_text("")

@@ -53,7 +53,7 @@ def example(root, sdk, run, tmp_path):
 def test_install_puts_everything_where_it_is_told(root, build, make, run, tmp_path):
     make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/slipway")
     prefix = tmp_path / "opt/slipway"
-    examples = {f"share/doc/slipway/examples/{name}" for name in files_below(root / "docs/examples")}
+    documents = {f"share/doc/slipway/docs/{name}" for name in files_below(root / "docs")}
     python = {f"lib/slipway/python/{name}" for name in (
         *("slipway_lib/" + name for name in files_below(root / "scripts/slipway_lib") if not name.endswith(".pyc")),
         "qemu.py", "fat.py", "debug_gdb.py")}
@@ -65,14 +65,22 @@ def test_install_puts_everything_where_it_is_told(root, build, make, run, tmp_pa
         *(f"lib/libslipway-{name}.a" for name in LIBRARIES),
         *(f"lib/pkgconfig/{name}.pc" for name in PACKAGES),
         "lib/cmake/Slipway/SlipwayConfig.cmake", "lib/cmake/Slipway/SlipwayConfigVersion.cmake",
-        *(f"share/doc/slipway/{name}" for name in ("LICENSE", "README.md", "slipway.conf",
-                                                   "vmem.md", "frames.md", "boot-library.md")), *examples}
+        *(f"share/doc/slipway/{name}" for name in ("LICENSE", "README.md", "slipway.conf")), *documents}
     assert (prefix / "lib/slipway/BOOTX64.EFI").read_bytes() == (build / "BOOTX64.EFI").read_bytes()
     assert (prefix / "lib/pkgconfig/slipway.pc").read_text().startswith("prefix=/opt/slipway\n")
     run(prefix / "bin/slipway-loadcheck", build / "kernel.elf")
     user = tmp_path / "user.c"
     user.write_text("#include <slipway_boot.h>\nunsigned version = SLIPWAY_BOOT_VERSION;\n")
     run("gcc", "-std=c99", "-Wall", "-Werror", f"-I{prefix}/include", "-c", user, "-o", tmp_path / "user.o")
+
+
+def test_what_is_installed_leads_to_what_is_installed(sdk):
+    """Sources alone lie elsewhere: links to them are for readers of the tree."""
+    documents = sdk / "share/doc/slipway"
+    for page in (documents / "README.md", *documents.glob("docs/*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            is_document = "docs/" in link or "/" not in link and link.endswith(".md") and link != "CONTRIBUTING.md"
+            assert not is_document or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 @pytest.mark.parametrize("destdir", [True, False])

@@ -21,7 +21,7 @@ SDK_LIBRARIES  := $(addprefix $(SDK)/lib/libslipway-,vmem.a frames.a boot.a vmem
 
 SDK_PACKAGES   := slipway slipway-vmem slipway-frames slipway-boot slipway-host
 SDK_CMAKE      := SlipwayConfig.cmake SlipwayConfigVersion.cmake
-SDK_DOCUMENTS  := $(wildcard $(addprefix docs/,vmem.md frames.md boot-library.md)) $(sort $(shell find docs/examples -type f 2>/dev/null))
+SDK_DOCUMENTS  := $(sort $(wildcard docs/*.md) $(shell find docs/examples -type f 2>/dev/null))
 
 .PHONY: sdk
 sdk: $(SDK_LIBRARIES) $(SDK_HEADERS:%=$(SDK)/include/%) $(SDK_PACKAGES:%=$(SDK)/%.pc) $(SDK_CMAKE:%=$(SDK)/%)
@@ -30,7 +30,7 @@ INSTALLED += $(foreach file,$(SDK_LIBRARIES),644:$(file):lib/$(notdir $(file))) 
              $(foreach file,$(SDK_HEADERS),644:$(SDK)/include/$(file):include/$(file)) \
              $(foreach file,$(SDK_PACKAGES),644:$(SDK)/$(file).pc:lib/pkgconfig/$(file).pc) \
              $(foreach file,$(SDK_CMAKE),644:$(SDK)/$(file):lib/cmake/Slipway/$(file)) \
-             $(foreach file,$(SDK_DOCUMENTS),644:$(file):share/doc/slipway/$(file:docs/%=%))
+             $(foreach file,$(SDK_DOCUMENTS),644:$(file):share/doc/slipway/$(file))
 
 $(eval $(call compile,sdk/free,$$(CC) $$(SDK_CFLAGS)))
 $(eval $(call compile,sdk/host,$$(CC) $$(SDK_HOST_CFLAGS)))

@@ -14,6 +14,7 @@ Writes a FAT image that holds the tree DIR: slipway.conf, the kernel, its module
 there. The loader is put in as EFI/BOOT/BOOTX64.EFI unless DIR has one. The same tree gives the same
 bytes. A kernel that the loader would refuse is said, and there is no image.
 
+In QEMU:                qemu-system-x86_64 -bios /usr/share/ovmf/OVMF.fd -drive format=raw,file=OUT
 Onto a stick, as root:  dd if=OUT of=/dev/sdX bs=1M conv=fsync
 """
 

@@ -73,7 +73,7 @@ def run(args):
     name = folder.name
     language = LANGUAGES[args.lang]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-        raise Stop(f"{args.name}: a kernel's name has letters, digits, '_', '.' and '-', up to 64, and begins with"
+        raise Stop(f"{args.name or 'an empty name'}: a kernel's name has letters, digits, '_', '.' and '-', up to 64, and begins with"
                    " a letter or a digit")
     if folder.exists() or folder.is_symlink():
         raise Stop(f"{folder}: is there already; take another name, or remove it")
