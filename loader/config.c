@@ -120,13 +120,48 @@ static struct config_text trim(struct config_text text) {
     return cut(text, start, end);
 }
 
+// ---- Eight bytes at a time: most of a config is comments
+
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static uint64_t word_at(struct config_text text, uint64_t at) {
+    uint64_t word;
+    memcpy(&word, text.text + at, sizeof(word));
+    return word;
+}
+
+// True if a byte of the word is `wanted`: the lowest 0 of the differences borrows from bit 7, which
+// it does not have.
+static bool has_byte(uint64_t word, char wanted) {
+    uint64_t differences = word ^ EACH_BYTE((unsigned char)wanted);
+    return ((differences - EACH_BYTE(1)) & ~differences & EACH_BYTE(0x80)) != 0;
+}
+
+// True if all bytes of the word are printable ASCII. One that is not, 0x7f, or above, or below a
+// blank, sets bit 7 of itself in one of the three; what it carries or borrows is above it.
+static bool is_plain(uint64_t word) {
+    return ((word | (word + EACH_BYTE(1)) | (word - EACH_BYTE(' '))) & EACH_BYTE(0x80)) == 0;
+}
+
 // Offset of the first `wanted`, or the length of the text.
 static uint64_t find(struct config_text text, char wanted) {
     uint64_t at = 0;
+    while (text.bytes - at >= sizeof(uint64_t) && !has_byte(word_at(text, at), wanted))
+        at += sizeof(uint64_t);
     while (at < text.bytes && text.text[at] != wanted)
         at++;
     return at;
 }
+
+// Bytes of printable ASCII that the text begins with, or some less.
+static uint64_t count_plain(struct config_text text) {
+    uint64_t at = 0;
+    while (text.bytes - at >= sizeof(uint64_t) && is_plain(word_at(text, at)))
+        at += sizeof(uint64_t);
+    return at;
+}
+
+// ---- Lines
 
 static enum config_status fail(struct parser *parser, enum config_status status) {
     parser->error.status = status;
@@ -149,8 +184,9 @@ static enum config_status fail_text(struct parser *parser, enum config_status st
 
 // First of all: from here on a line is valid UTF-8, so it can go into a message.
 static enum config_status check_line(struct parser *parser, struct config_text line) {
-    uint64_t valid = utf8_find_invalid(line.text, line.bytes);
-    for (uint64_t at = 0; at < line.bytes; at++) {
+    uint64_t plain = count_plain(line);
+    uint64_t valid = plain + utf8_find_invalid(line.text + plain, line.bytes - plain);
+    for (uint64_t at = plain; at < line.bytes; at++) {
         unsigned char byte = (unsigned char)line.text[at];
         bool control = (byte < 0x20 && byte != '\t') || byte == 0x7f;
         if (at != valid && !control)

@@ -386,6 +386,37 @@ TEST("config: control characters are refused with their byte, the tab excepted")
     expect_text(accept("cmdline = a\tb").cmdline, "a\tb");
 }
 
+TEST("config: whatever byte stands wherever in a comment is taken or refused for what it is") {
+    for (unsigned at = 2; at < 27; at++) {
+        for (unsigned byte = 0; byte <= 255; byte++) {
+            char text[] = "# .........................";
+            char message[80];
+            bool is_control = (byte < 0x20 && byte != '\t') || byte == 0x7f;
+            if (byte == '\n' || (byte == '\r' && at == sizeof(text) - 2))
+                continue; // which end the line
+            text[at] = (char)byte;
+            snprintf(message, sizeof(message), "line 1, column %u: byte 0x%02x is %s", at + 1, byte,
+                     is_control ? "a control character" : "not valid UTF-8");
+            if (is_control || byte >= 0x80)
+                refuse_bytes(text, sizeof(text) - 1,
+                             is_control ? CONFIG_ERR_CONTROL : CONFIG_ERR_UTF8, message);
+            else
+                accept(text);
+        }
+    }
+}
+
+TEST("config: a line and a key end where they do, however long they are") {
+    for (int before = 0; before < 20; before++) {
+        for (int behind = 0; behind < 20; behind++) {
+            char text[80];
+            snprintf(text, sizeof(text), "#%*s\n%*slog%*s=debug\n#", before, "", behind, "", before,
+                     "");
+            assert_int_equal(accept(text).log, CONFIG_LOG_DEBUG);
+        }
+    }
+}
+
 TEST("config: any number of modules is accepted, in their order, in the room that is said") {
     enum { MODULES = 10000 };
     static char text[MODULES * 20];
