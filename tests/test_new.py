@@ -73,11 +73,13 @@ def test_a_new_kernel_is_built_and_passes_its_test_and_stops_in_gdb(made, strang
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("lang, variable, compiler", [("c", "CC", "clang"), ("c++", "CXX", "clang++"), ("asm", "CC", "clang")])
-def test_clang_builds_a_kernel_that_boots(made, stranger, lang, variable, compiler, protocol):
+def test_a_new_kernel_built_by_clang_passes_its_test_and_stops_in_gdb(made, stranger, lang, variable, compiler, protocol):
     folder = made(lang, protocol)
-    built = stranger("make", "mine.elf", f"{variable}={compiler}", cwd=folder)
-    assert "warning" not in built.stderr
-    assert stranger("slipway", "check", "-q", "mine.elf", cwd=folder).stdout == "mine.elf: boots\n"
+    passed = stranger("make", "test", f"{variable}={compiler}", cwd=folder)
+    assert "warning" not in passed.stdout + passed.stderr
+    assert f"{compiler} " in passed.stdout and "slipway test: mine.elf: passed in" in passed.stdout
+    stopped = stranger("make", "debug", f"{variable}={compiler}", cwd=folder)
+    assert re.search(r"^#0  .*kernel_start\b.* kernel\.\w+:\d+$", stopped.stdout, re.M), stopped.stdout
 
 
 @pytest.mark.weight(4)
