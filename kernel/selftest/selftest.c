@@ -1,243 +1,65 @@
 #include "kernel/selftest/selftest.h"
 
 #include "common/base/arith.h"
-#include "common/x86/cpu.h"
-#include "common/x86/regs.h"
-#include "common/x86/trap.h"
-#include "kernel/base/boot.h"
-#include "kernel/base/layout.h"
-#include "kernel/base/panic.h"
 #include "kernel/base/stages.h"
 #include "kernel/base/text.h"
 #include "kernel/console/console.h"
-#include "kernel/cpus/cpus.h"
-#include "kernel/cpus/stacks.h"
-#include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
-#include "kernel/memory/shootdown.h"
 #include "kernel/selftest/check.h"
 #include "kernel/selftest/exhaust.h"
 #include "kernel/selftest/frames.h"
-#include "kernel/selftest/shoot.h"
-#include "kernel/stop/probe.h"
+#include "kernel/selftest/mapping.h"
+#include "kernel/selftest/rights.h"
 
 #include <stddef.h>
 
+enum { SHOOT_MS = 50, LONG_SHOOT_MS = 2000 }; // unless more is asked for
+
+static struct selftest_results results; // of the parts that tell more than that they passed
+static unsigned shoot_ms;
+
+static void run_shoot(void) {
+    results.shoot = selftest_shoot(shoot_ms);
+    results.shoot_cost = selftest_shoot_cost();
+}
+
+static void run_long_shoot(void) {
+    (void)selftest_shoot(LONG_SHOOT_MS);
+}
+
+static void run_stress(void) {
+    results.stress = selftest_stress();
+}
+
+static void run_exhaust(void) {
+    results.exhausted_frames = selftest_exhaust();
+}
+
+// When a part runs by itself. Any runs by its name.
 enum {
-    RET_INSTRUCTION = 0xC3,
-    PATTERN = 0x5A,
-    STALE_TRIES = 16,
-    SHOOT_MS = 50, // unless more is asked for
+    SELFTEST_ALWAYS = 1, // short: in each boot, in the stage "self-test"
+    SELFTEST_STRESS = 2, // in each boot, in the stage "stress"
+    SELFTEST_LONG = 4,   // takes seconds: never by itself
 };
 
-static struct vmem_mapping scratch_mapping(paddr_t frame) {
-    return (struct vmem_mapping){
-        .virt = vaddr(KERNEL_SCRATCH),
-        .phys = frame,
-        .bytes = FRAME_BYTES,
-        .rights = VMEM_READ | VMEM_WRITE,
-        .cache = VMEM_CACHE_WB,
-        .largest = VMEM_4K,
-    };
-}
-
-// Every change is tried at once on the CPU, so that a missing flush cannot hide.
-static void test_mapping(void) {
-    paddr_t frame;
-    check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
-    volatile uint8_t *alias = space_pointer(frame, FRAME_BYTES);
-    alias[0] = RET_INSTRUCTION;
-    struct vmem_mapping mapping = scratch_mapping(frame);
-    volatile uint8_t *page = (volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
-    check(!probe_read(KERNEL_SCRATCH), "the scratch page is absent at first");
-    check_vmem(space_map(&mapping), VMEM_OK, "mapping a page");
-    check_vmem(space_map(&mapping), VMEM_ERR_MAPPED, "mapping over it");
-    check(page[0] == RET_INSTRUCTION, "the page shows its frame");
-    page[1] = PATTERN;
-    check(alias[1] == PATTERN, "the frame shows the page");
-    check(!probe_execute(KERNEL_SCRATCH), "a writable page does not execute");
-    check_vmem(space_protect(mapping.virt, FRAME_BYTES, VMEM_READ), VMEM_OK, "protecting it");
-    check(probe_read(KERNEL_SCRATCH), "a read-only page reads");
-    check(!probe_write(KERNEL_SCRATCH), "a read-only page does not write");
-    check_vmem(space_protect(mapping.virt, FRAME_BYTES, VMEM_READ | VMEM_EXECUTE), VMEM_OK,
-               "making it executable");
-    check(probe_execute(KERNEL_SCRATCH), "an executable page executes");
-    check(!probe_write(KERNEL_SCRATCH), "an executable page does not write");
-    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
-    check(!probe_read(KERNEL_SCRATCH), "an unmapped page is absent");
-    check_frames(memory_free(frame), FRAMES_OK, "freeing its frame");
-}
-
-// Puts `next` in place of the frame that is mapped and has just been read. True if the CPU went on
-// to see `before` until it was told to forget; then it must see `after`.
-static bool swap_is_stale(struct vmem_mapping *mapping, paddr_t next, uint8_t before, uint8_t after,
-                          bool is_full) {
-    volatile uint8_t *page = (volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
-    struct vmem_flush flush;
-    struct vmem *space = space_begin(&flush);
-    mapping->phys = next;
-    bool was_seen = page[0] == before;
-    enum vmem_status status = vmem_map(space, mapping, &flush);
-    bool is_stale = page[0] == before;
-    flush.full |= is_full; // as if there had been many more pages
-    space_end(space, &flush);
-    check_vmem(status, VMEM_OK, "replacing a page");
-    check(was_seen && page[0] == after, "after a flush the new page is seen");
-    return is_stale;
-}
-
-// A translation that the CPU remembers must be one that survives a load of CR3, to be sure that
-// each kind of flush really drops it.
-static void test_stale(bool is_full) {
-    paddr_t frame[2];
-    for (unsigned i = 0; i < 2; i++) {
-        check_frames(memory_alloc(FRAMES_ANY, &frame[i]), FRAMES_OK, "a frame to map");
-        *(volatile uint8_t *)space_pointer(frame[i], FRAME_BYTES) = (uint8_t)(PATTERN + i);
-    }
-    struct vmem_mapping mapping = scratch_mapping(frame[0]);
-    mapping.global = true;
-    mapping.replace = true;
-    check_vmem(space_map(&mapping), VMEM_OK, "mapping a global page");
-    bool is_stale = false;
-    for (unsigned i = 0; i < STALE_TRIES && !is_stale; i++) { // an interrupt may make it forget
-        is_stale = swap_is_stale(&mapping, frame[1], PATTERN, PATTERN + 1, is_full);
-        is_stale |= swap_is_stale(&mapping, frame[0], PATTERN + 1, PATTERN, is_full);
-    }
-    check(is_stale, "without a flush the old page is seen");
-    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
-    for (unsigned i = 0; i < 2; i++)
-        check_frames(memory_free(frame[i]), FRAMES_OK, "freeing its frames");
-}
-
-// What every CPU finds in the scratch page: a value, or with a null pointer no page.
-static void find_on_every_cpu(void *expected) {
-    const volatile uint8_t *page = (const volatile uint8_t *)(uintptr_t)KERNEL_SCRATCH;
-    if (expected == NULL && probe_read(KERNEL_SCRATCH))
-        panic("self-test: CPU %u still has a page that is gone", this_cpu());
-    if (expected != NULL && page[0] != *(const uint8_t *)expected)
-        panic("self-test: CPU %u sees a page that was replaced", this_cpu());
-}
-
-// A CPU that slept while a page was replaced, and while it was unmapped, knows.
-static void test_other_cpus(void) {
-    struct vmem_mapping mapping = scratch_mapping(paddr(0));
-    mapping.global = true;
-    mapping.replace = true;
-    for (uint8_t value = 1; value <= 2; value++) {
-        paddr_t old = mapping.phys;
-        check_frames(memory_alloc(FRAMES_ANY, &mapping.phys), FRAMES_OK, "a frame to map");
-        *(volatile uint8_t *)space_pointer(mapping.phys, FRAME_BYTES) = value;
-        check_vmem(space_map(&mapping), VMEM_OK, "mapping a page for all CPUs");
-        cpus_run(find_on_every_cpu, &value);
-        if (value == 2)
-            check_frames(memory_free(old), FRAMES_OK, "freeing the frame before");
-    }
-    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
-    cpus_run(find_on_every_cpu, NULL);
-    check_frames(memory_free(mapping.phys), FRAMES_OK, "freeing its frame");
-}
-
-// What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT. The bits
-// are named here once more on purpose: the paging library is what is tested.
-static void test_caches(void) {
-    static const uint8_t encoding[] = {6, 4, 7, 0, 5, 1}; // SDM 3A table 12-10, by enum vmem_cache
-    enum { PWT = 3, PCD = 4, PAT_4K = 7 };                // bits of a 4 KiB leaf
-    paddr_t frame;
-    check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
-    for (unsigned cache = 0; cache < ARRAY_LEN(encoding); cache++) {
-        struct vmem_mapping mapping = scratch_mapping(frame);
-        mapping.cache = (enum vmem_cache)cache;
-        check_vmem(space_map(&mapping), VMEM_OK, "mapping a cache type");
-        struct vmem_translation found;
-        check_vmem(vmem_translate(space_kernel(), mapping.virt, &found), VMEM_OK, "finding it");
-        unsigned index = (unsigned)(found.entry >> PWT & 1) |
-                         (unsigned)(found.entry >> PCD & 1) << 1 |
-                         (unsigned)(found.entry >> PAT_4K & 1) << 2;
-        check((cpu_rdmsr(MSR_PAT) >> (8 * index) & 0xff) == encoding[cache],
-              "the PAT has the cache type that was asked for");
-        check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
-    }
-    check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
-}
-
-// Runs in a clone for a moment: what is mapped meanwhile in the kernel's space is there at once.
-static void test_clone(void) {
-    paddr_t frame;
-    check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
-    struct vmem_flush flush;
-    struct vmem clone;
-    struct vmem *kernel = space_begin(&flush);
-    check_vmem(vmem_clone(kernel, &clone), VMEM_OK, "cloning the kernel's space");
-    space_end(kernel, &flush);
-    struct tlb_space space = tlb_space_make(clone.root);
-    shootdown_switch(&space);
-    struct vmem_mapping mapping = scratch_mapping(frame);
-    check_vmem(space_map(&mapping), VMEM_OK, "mapping a page beside the clone");
-    check(probe_write(KERNEL_SCRATCH), "the clone has it");
-    check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
-    check(!probe_read(KERNEL_SCRATCH), "the clone has it no more");
-    shootdown_switch(NULL);
-    check(space.cpus == 0, "no CPU runs in the clone any more");
-    kernel = space_begin(&flush);
-    flush.context = &space;
-    check_vmem(vmem_destroy(&clone, &flush), VMEM_OK, "ending the clone");
-    space_end(kernel, &flush);
-    check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
-}
-
-static void test_rights(void) {
-    const struct slipway_boot_info *info = boot_info();
-    uint64_t text = layout_address(_text_start);
-    uint64_t text_alias = space_direct_alias(text);
-    check(!probe_read(0), "the first page is absent");
-    check(!probe_write(text), "text is read-only");
-    check(!probe_write(text_alias), "the alias of text in the direct map is read-only");
-    check(!probe_write(layout_address(_rodata_start)), "read-only data is read-only");
-    check(!probe_execute(layout_address(_data_start)), "data does not execute");
-    check(!probe_execute(text_alias), "the direct map does not execute");
-    check(!probe_read(info->stack_bottom - 1), "there is a guard page below the boot stack");
-    check(!probe_read(info->stack_top), "there is a guard page above the boot stack");
-}
-
-static void test_stack(uint64_t top, uint64_t bytes) {
-    check(probe_write(top - 1) && probe_write(top - bytes), "a stack can be written to its ends");
-    check(!probe_read(top - bytes - 1), "there is a guard page below a stack");
-}
-
-static void test_stacks(void) {
-    for (unsigned cpu = 0; cpu < cpus_started(); cpu++) {
-        for (unsigned ist = 1; ist <= TRAP_IST_COUNT; ist++)
-            test_stack(stacks_ist_top(cpu, ist), KERNEL_IST_BYTES);
-        test_stack(stacks_top(cpu), KERNEL_STACK_BYTES);
-    }
-}
-
-static void test_flush(void) {
-    test_stale(false);
-    test_stale(true);
-}
-
-static unsigned shoot_ms = SHOOT_MS; // for how long
-static struct selftest_shoot shots;  // what came of it
-static struct selftest_shoot_cost shot_cost;
-
-static void test_shoot(void) {
-    shots = selftest_shoot(shoot_ms);
-    shot_cost = selftest_shoot_cost();
-}
-
-static void test_adoption(void) {
-    check(space_adopt(boot_info()) == SPACE_ERR_ADOPTED, "a second adoption is refused");
-}
-
 static const struct part {
-    const char *name;
+    const char *name; // one word
     void (*run)(void);
+    unsigned flags;
 } parts[] = {
-    {"frames", selftest_frames}, {"mapping", test_mapping}, {"flush", test_flush},
-    {"cpus", test_other_cpus},   {"caches", test_caches},   {"clone", test_clone},
-    {"tlb", test_shoot},         {"rights", test_rights},   {"stacks", test_stacks},
-    {"adoption", test_adoption},
+    {.name = "frames", .run = selftest_frames, .flags = SELFTEST_ALWAYS},
+    {.name = "mapping", .run = selftest_mapping, .flags = SELFTEST_ALWAYS},
+    {.name = "flush", .run = selftest_flush, .flags = SELFTEST_ALWAYS},
+    {.name = "cpus", .run = selftest_other_cpus, .flags = SELFTEST_ALWAYS},
+    {.name = "caches", .run = selftest_caches, .flags = SELFTEST_ALWAYS},
+    {.name = "clone", .run = selftest_clone, .flags = SELFTEST_ALWAYS},
+    {.name = "tlb", .run = run_shoot, .flags = SELFTEST_ALWAYS},
+    {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
+    {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
+    {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
+    {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
+    {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
+    {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
 };
 
 static void run_part(const struct part *part) {
@@ -246,21 +68,22 @@ static void run_part(const struct part *part) {
     check(memory_free_frames() == free_before, "every frame came back");
 }
 
-static void run_parts(const char *name) {
+// The parts with one of these flags, and with this name unless it is null.
+static void run_parts(unsigned flags, const char *name) {
     for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
-        if (name == NULL || text_is(name, parts[i].name))
+        if ((parts[i].flags & flags) != 0 && (name == NULL || text_is(name, parts[i].name)))
             run_part(&parts[i]);
     }
 }
 
 // The checks, and with tracking that each place gave back what it took.
-static void run_tracked(const char *name) {
+static void run_tracked(unsigned flags, const char *name) {
 #ifdef FRAMES_TRACKING
     struct frames_moment moment = memory_moment();
-    run_parts(name);
+    run_parts(flags, name);
     check(memory_leaks_since(moment, console_sink()) == 0, "no place holds a frame");
 #else
-    run_parts(name);
+    run_parts(flags, name);
 #endif
 }
 
@@ -269,24 +92,20 @@ const char *selftest_part_name(unsigned index) {
 }
 
 unsigned selftest_repeat(const char *name) {
+    unsigned always = SELFTEST_ALWAYS | SELFTEST_STRESS;
     unsigned before = check_count();
-    run_tracked(name);
+    shoot_ms = SHOOT_MS;
+    run_tracked(name == NULL ? always : always | SELFTEST_LONG, name);
     return check_count() - before;
 }
 
 struct selftest_results selftest_run(unsigned tlb_seconds) {
-    struct selftest_results results;
-    stages_begin("self-test");
     shoot_ms = tlb_seconds == 0 ? SHOOT_MS : tlb_seconds * 1000;
-    run_tracked(NULL);
-    shoot_ms = SHOOT_MS;
-    results.shoot = shots;
-    results.shoot_cost = shot_cost;
+    stages_begin("self-test");
+    run_tracked(SELFTEST_ALWAYS, NULL);
     stages_end(0);
-
     stages_begin("stress");
-    results.stress = selftest_stress();
-    results.exhausted_frames = selftest_exhaust();
+    run_tracked(SELFTEST_STRESS, NULL);
     stages_end(0);
     results.checks = check_count();
     return results;

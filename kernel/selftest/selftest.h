@@ -2,6 +2,11 @@
 // nor interrupts hurt it; every stack has its guard page; pages that are mapped, protected and
 // unmapped behave so at once, on every CPU, whether it sleeps or uses them meanwhile; rights that
 // the hand-over promises really fault.
+//
+// The self-test has parts, in a table (selftest.c). A part is a function without arguments in a
+// file of its own, kernel/selftest/NAME.[ch], that says by check.h what holds. It runs on CPU 0
+// with interrupts off, while the others sleep; cpus_run brings them in. It leaves all as it found
+// it: that no frame is missing afterwards is checked around every part.
 #pragma once
 
 #include "kernel/selftest/shoot.h"
@@ -16,13 +21,14 @@ struct selftest_results {
     uint64_t exhausted_frames; // that all CPUs together took, to the last
 };
 
-// Runs every check and leaves everything as it was; the one of shoot.h for so many seconds, 0 means
-// for a moment. Panics with the first that does not hold.
+// Runs the parts that each boot runs; the one of shoot.h for so many seconds, 0 means for a moment.
+// Panics with the first check that does not hold.
 struct selftest_results selftest_run(unsigned tlb_seconds);
 
-// The parts of the self-test but the stress, by name; null behind the last.
+// The parts, by name; null behind the last.
 const char *selftest_part_name(unsigned index);
 
-// Runs one of these parts once more, or with a null pointer all of them: as selftest_run on
-// failure. Returns the number of checks that passed; 0: there is no such part.
+// Runs one part once more, one that takes seconds, too; or with a null pointer those that each boot
+// runs: as selftest_run on failure. Returns the number of checks that passed; 0: there is no such
+// part.
 unsigned selftest_repeat(const char *name);
