@@ -28,14 +28,28 @@
 #define CR4_SMEP       (1 << 20)
 #define CR4_SMAP       (1 << 21)
 
+#define EFER_SCE (1 << 0) /* SYSCALL and SYSRET */
 #define EFER_LME (1 << 8)
 #define EFER_LMA (1 << 10)
 #define EFER_NXE (1 << 11)
 
 #define DR7_RESET 0x400 /* no breakpoint is enabled; the bit that is always set (SDM 3B 18.2.4) */
 
-#define RFLAGS_IF (1 << 9)
-#define RFLAGS_DF (1 << 10)
+#define RFLAGS_CF   (1 << 0)
+#define RFLAGS_ONE  (1 << 1) /* always set */
+#define RFLAGS_PF   (1 << 2)
+#define RFLAGS_AF   (1 << 4)
+#define RFLAGS_ZF   (1 << 6)
+#define RFLAGS_SF   (1 << 7)
+#define RFLAGS_TF   (1 << 8)
+#define RFLAGS_IF   (1 << 9)
+#define RFLAGS_DF   (1 << 10)
+#define RFLAGS_OF   (1 << 11)
+#define RFLAGS_IOPL (3 << 12)
+#define RFLAGS_NT   (1 << 14)
+#define RFLAGS_RF   (1 << 16)
+#define RFLAGS_AC   (1 << 18)
+#define RFLAGS_ID   (1 << 21)
 
 #define MSR_S_CET     0x6A2
 #define MSR_SEV       0xC0010131 /* AMD APM 2, 15.34.10 */
@@ -43,6 +57,10 @@
 #define MSR_X2APIC    0x800 /* the first of the local APIC's registers in x2APIC mode */
 #define MSR_PAT       0x277
 #define MSR_EFER      0xC0000080
+#define MSR_STAR      0xC0000081 /* segments of SYSCALL and SYSRET */
+#define MSR_LSTAR     0xC0000082 /* where SYSCALL enters */
+#define MSR_FMASK     0xC0000084 /* the flags that SYSCALL clears */
+#define MSR_SYSENTER  0x174      /* the code segment of SYSENTER; 0: there is none */
 #define MSR_GS_BASE   0xC0000101
 #define MSR_KERNEL_GS 0xC0000102 /* the base that SWAPGS swaps in */
 

@@ -23,7 +23,7 @@ enum {
 _Static_assert(sizeof(struct trap_tss) == 104, "SDM 3A figure 8-11");
 _Static_assert(sizeof(struct trap_gate) == 16, "SDM 3A figure 6-8");
 _Static_assert(sizeof(struct trap_gdt) == SLIPWAY_TSS + 16, "the selectors are those of the boot");
-_Static_assert(sizeof(struct trap_frame) == 22 * 8, "trap_stubs.S pushes these");
+_Static_assert(sizeof(struct trap_frame) == 22 * 8, "the entries push these");
 
 void trap_tss_fill(uint64_t ret_slots[2], uint64_t address, uint16_t limit) {
     ret_slots[0] = limit | (address & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 |

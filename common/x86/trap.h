@@ -56,7 +56,7 @@ struct trap_table_pointer {
 
 #define TRAP_VECTORS 256
 
-// What the stubs push, lowest address first.
+// What the stubs and the entry behind them push, lowest address first.
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector;
@@ -80,11 +80,14 @@ void trap_gdt_fill(struct trap_gdt *gdt, uint64_t tss_address);
 // the selector of their code segment. Faults listed in trap_ist use their stack, the rest none.
 void trap_idt_fill(struct trap_gate idt[TRAP_VECTORS], uint64_t stubs_address, uint16_t code);
 
-// Start of the 256 entry stubs, TRAP_STUB_BYTES apart; they end in trap_handle.
+// Start of the 256 entry stubs, TRAP_STUB_BYTES apart. They push the vector, below an error code
+// that is 0 where the CPU pushes none, and jump to trap_entry, or for double fault, NMI and machine
+// check to trap_entry_anywhere. Both are defined by whoever links the stubs: loader/trap_entry.S,
+// kernel/cpus/trap_entry.S. They save a struct trap_frame and end in trap_handle.
 #define TRAP_STUB_BYTES 16
 extern const char trap_stubs[];
 
-// Defined by whoever links the stubs. Returns only from interrupts it has handled.
+// Defined by whoever links the stubs, too. Returns only from interrupts it has handled.
 void trap_handle(struct trap_frame *frame);
 
 // Loads GDT, reloads the segment registers with the selectors of code and of data, loads no LDT,

@@ -4,15 +4,13 @@
 #include "kernel/base/clock.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpus/apic.h"
+#include "kernel/cpus/cpu_block.h"
 #include "kernel/cpus/interrupts.h"
 #include "kernel/memory/shootdown.h"
 
 enum { STOP_LIMIT_US = 100000 };
 
-static struct {
-    uint64_t number; // first: the base of GS points to it
-    uint32_t apic_id;
-} cpus[CPUS_MAX];
+static struct cpu_block cpus[CPUS_MAX];
 
 static unsigned started = 1;
 
@@ -29,9 +27,11 @@ static bool busy;
 static uint32_t reporter = NOBODY;
 static uint64_t stopped; // bit n: CPU n has stopped for the reporter
 
-void cpus_make_current(unsigned cpu) {
+void cpus_make_current(unsigned cpu, uint64_t rsp0) {
     cpus[cpu].number = cpu;
+    cpus[cpu].rsp0 = rsp0;
     cpu_wrmsr(MSR_GS_BASE, (uint64_t)(uintptr_t)&cpus[cpu]);
+    cpu_wrmsr(MSR_KERNEL_GS, 0); // the base of programs
 }
 
 void cpus_set_apic_id(unsigned cpu, uint32_t id) {

@@ -41,8 +41,9 @@ void cpus_handle_nmi(void);
 
 // --- For those who start CPUs: descriptors.c and start.c
 
-// Lets this_cpu() return `cpu` on this CPU, from now on.
-void cpus_make_current(unsigned cpu);
+// Lets this_cpu() return `cpu` on this CPU, from now on. `rsp0` is where its TSS says on which
+// stack interrupts of user mode come.
+void cpus_make_current(unsigned cpu, uint64_t rsp0);
 
 // Notes the local APIC of a CPU before it is started.
 void cpus_set_apic_id(unsigned cpu, uint32_t id);

@@ -14,6 +14,9 @@
 // What makes a CPU forget translations (shootdown.h).
 #define INTERRUPTS_SHOOTDOWN_VECTOR 0x33
 
+// What ends a program's time: there is nothing more to do in the interrupt itself.
+#define INTERRUPTS_SLICE_VECTOR 0x34
+
 // Starts the legacy controllers with COM1's interrupt (IRQ 4) alone let through, to this CPU, and
 // none in service. From now on `handler` is called for each, with interrupts off.
 void interrupts_start_com1(void (*handler)(void));

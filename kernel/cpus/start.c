@@ -12,6 +12,7 @@
 #include "kernel/cpus/descriptors.h"
 #include "kernel/cpus/interrupts.h"
 #include "kernel/cpus/stacks.h"
+#include "kernel/cpus/user.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/shootdown.h"
 
@@ -94,6 +95,7 @@ static bool say(enum answer answer) {
     descriptors_load(order->cpu);
     bool is_right = registers_are_right(&order->registers) && apic_start_other() &&
                     apic_id() == record->apic_id;
+    user_start();
     if (say(is_right ? ANSWER_RUNS : ANSWER_DIFFERS) && is_right)
         cpus_serve();
     cpu_stop();
@@ -170,6 +172,7 @@ void cpus_start(const struct sink *late) {
     if (!apic_start())
         facts.reason = "the local APIC of the CPU that boots is off";
     start_all();
+    user_start(); // after the others have compared their registers with those of this CPU
     facts.frames = before - memory_free_frames();
     stages_end(0);
 }

@@ -10,6 +10,7 @@
 #include "kernel/selftest/frames.h"
 #include "kernel/selftest/mapping.h"
 #include "kernel/selftest/rights.h"
+#include "kernel/selftest/user.h"
 
 #include <stddef.h>
 
@@ -57,6 +58,7 @@ static const struct part {
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
+    {.name = "user", .run = selftest_user, .flags = SELFTEST_ALWAYS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},

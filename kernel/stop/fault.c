@@ -10,6 +10,7 @@
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/interrupts.h"
 #include "kernel/cpus/stacks.h"
+#include "kernel/cpus/user.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/stop/backtrace.h"
 #include "kernel/stop/others.h"
@@ -92,7 +93,7 @@ void trap_handle(struct trap_frame *frame) {
         others_note(frame);
         cpus_handle_nmi();
     }
-    if (probe_recover(frame))
+    if (probe_recover(frame) || user_copy_recover(frame))
         return;
     power_catch_firmware_fault(frame);
     report_and_stop(frame);
