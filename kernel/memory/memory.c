@@ -79,7 +79,7 @@ void *memory_frame_bytes(paddr_t frame) {
 }
 
 // Frame by frame: neighbours may lie in parts of the direct map that are records of their own.
-static void zero(paddr_t first, uint64_t count) {
+void memory_zero(paddr_t first, uint64_t count) {
     for (uint64_t i = 0; i < count; i++)
         memset(memory_frame_bytes(paddr_add(first, i * FRAME_BYTES)), 0, FRAME_BYTES);
 }
@@ -88,7 +88,7 @@ enum frames_status memory_alloc_zeroed_from(struct frames_place *place, enum fra
                                             paddr_t *ret_frame) {
     enum frames_status status = memory_alloc_from(place, zone, ret_frame);
     if (status == FRAMES_OK)
-        zero(*ret_frame, 1);
+        memory_zero(*ret_frame, 1);
     return status;
 }
 
@@ -97,7 +97,7 @@ enum frames_status memory_alloc_run_zeroed_from(struct frames_place *place,
                                                 paddr_t *ret_first) {
     enum frames_status status = memory_alloc_run_from(place, request, ret_first);
     if (status == FRAMES_OK)
-        zero(*ret_first, request->count);
+        memory_zero(*ret_first, request->count);
     return status;
 }
 

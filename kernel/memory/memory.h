@@ -48,6 +48,9 @@ memory_alloc_zeroed_from(struct frames_place *place, enum frames_zone zone, padd
 // Where an allocated frame is: in the direct map, as all of them are.
 void *memory_frame_bytes(paddr_t frame);
 
+// Makes every byte of allocated frames 0.
+void memory_zero(paddr_t first, uint64_t count);
+
 // The first scans the counters of all memory, the second its bitmap as well: not for interrupts.
 void memory_get_statistics(struct frames_statistics *ret_statistics);
 // How many frames are free, of the statistics.

@@ -1,10 +1,11 @@
-// What start.c starts and memory.c serves from.
+// What start.c starts, and memory.c and counted.c serve from.
 #pragma once
 
 #include "kernel/memory/memory.h"
 
 struct kernel_memory {
     struct frames allocator;
+    struct frames_owners owners; // of frames that counted.h serves
     struct memory_facts facts;
 };
 

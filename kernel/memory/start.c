@@ -165,6 +165,20 @@ static void keep_regions(void) {
         memmove(space_pointer(phys, bytes), kernel_memory.facts.regions, bytes);
 }
 
+// Counts of owners, for frames that come to have several. After keep_regions: until then memory
+// that is in use counts as free.
+static void start_counting(void) {
+    uint64_t bytes = frames_owners_bytes(&kernel_memory.allocator);
+    struct frames_request request = {.count = align_up(bytes, FRAME_BYTES) / FRAME_BYTES};
+    paddr_t phys;
+    enum frames_status status = memory_alloc_run(&request, &phys);
+    if (status == FRAMES_OK)
+        status = frames_owners_init(&kernel_memory.owners, &kernel_memory.allocator,
+                                    space_pointer(phys, bytes), bytes);
+    if (status != FRAMES_OK)
+        panic("no %lu bytes to count owners of frames in: %s", bytes, frames_status_text(status));
+}
+
 #ifdef FRAMES_TRACKING
 
 // After keep_regions: until then memory that is in use counts as free.
@@ -201,6 +215,7 @@ void memory_start(unsigned cpus, const struct sink *out) {
     stages_begin("frames");
     start_allocator(&scratch, cpus);
     keep_regions();
+    start_counting();
     start_tracking();
     stages_end(kernel_memory.facts.frames.metadata_bytes);
 }
