@@ -174,6 +174,19 @@ static inline void cpu_interrupts_restore(bool were_on) {
         cpu_interrupts_on();
 }
 
+// Lets the kernel read and write user pages, which CR4.SMAP forbids unless RFLAGS.AC is set
+// (SDM 3A 4.6.1), until cpu_user_access_end gets what this returned. Not STAC: CPUs without SMAP
+// have none, and take the flag all the same.
+[[nodiscard]] static inline uint64_t cpu_user_access_begin(void) {
+    uint64_t flags = cpu_read_flags();
+    __asm__ volatile("pushq %0; popfq" ::"r"(flags | RFLAGS_AC) : "memory", "cc");
+    return flags;
+}
+
+static inline void cpu_user_access_end(uint64_t flags) {
+    __asm__ volatile("pushq %0; popfq" ::"r"(flags) : "memory", "cc");
+}
+
 // Raises an interrupt; it comes whether interrupts are on or off. `vector` is a constant.
 [[gnu::always_inline]] static inline void cpu_raise(const uint8_t vector) {
     __asm__ volatile("int %0" ::"i"(vector) : "memory");

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "common/vmem/vmem.h"
+#include "kernel/process/areas.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,12 +52,6 @@ void user_space_load(struct user_space *space);
 // --- Areas. Rights are those of vmem.h without VMEM_USER: 0, or VMEM_READ with VMEM_WRITE or
 // VMEM_EXECUTE, never both. An area without rights keeps its memory, which ring 3 cannot touch.
 
-enum user_area_kind {
-    USER_AREA_ANONYMOUS, // zeroed memory, on first touch
-    USER_AREA_GUARD,     // never any memory, whatever its rights
-    USER_AREA_SHARED,    // the memory of an object, from user_space_share alone
-};
-
 // Adds an anonymous or a guard area. Errors: RANGE, RIGHTS (another kind, too), TAKEN, NO_MEMORY.
 [[nodiscard]] enum user_space_status user_space_map(struct user_space *space, vaddr_t start,
                                                     uint64_t bytes, unsigned rights,
@@ -73,8 +68,6 @@ enum user_area_kind {
                                                         uint64_t bytes, unsigned rights);
 
 // --- Shared memory. An object lives until its maker has put it and no area shows it any more.
-
-struct shared;
 
 // Makes an object of `bytes` zeroed bytes, a multiple of 4 KiB. Errors: RANGE, NO_MEMORY;
 // *ret_shared is then untouched.

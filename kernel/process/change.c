@@ -1,0 +1,207 @@
+// Changes of areas. What may fail comes first: the range, room for areas, and the split of large
+// leaves that stick out of the range. From there on nothing needs memory.
+#include "common/base/arith.h"
+#include "kernel/base/panic.h"
+#include "kernel/process/space_state.h"
+
+#include <stddef.h>
+
+enum { CUTS = 2 }; // areas that a range adds at most, by cutting others at its ends
+
+// ---- New areas
+
+static enum user_space_status add_area(struct user_space *space, const struct area *area) {
+    if (!areas_are_absent(&space->areas, area->start, area->end))
+        return USER_SPACE_ERR_TAKEN;
+    if (!space_make_room(space, 1))
+        return USER_SPACE_ERR_NO_MEMORY;
+    areas_insert(&space->areas, area);
+    return USER_SPACE_OK;
+}
+
+static enum user_space_status add(struct user_space *space, vaddr_t start, uint64_t bytes,
+                                  struct area area) {
+    enum user_space_status status = space_check_range(space, start, bytes);
+    if (status == USER_SPACE_OK)
+        status = space_check_rights(area.rights);
+    if (status != USER_SPACE_OK)
+        return status;
+    area.start = start.value;
+    area.end = start.value + bytes;
+    struct vmem_flush flush;
+    space_change_begin(space, &flush);
+    status = add_area(space, &area);
+    space_change_end(space, &flush);
+    return status;
+}
+
+enum user_space_status user_space_map(struct user_space *space, vaddr_t start, uint64_t bytes,
+                                      unsigned rights, enum user_area_kind kind) {
+    if (kind != USER_AREA_ANONYMOUS && kind != USER_AREA_GUARD)
+        return USER_SPACE_ERR_RIGHTS;
+    return add(space, start, bytes, (struct area){.kind = kind, .rights = rights});
+}
+
+enum user_space_status user_space_share(struct user_space *space, vaddr_t start, uint64_t bytes,
+                                        unsigned rights, struct shared *shared) {
+    if (bytes > shared_bytes(shared))
+        return USER_SPACE_ERR_RANGE;
+    shared_get(shared);
+    struct area area = {.kind = USER_AREA_SHARED, .rights = rights, .shared = shared};
+    enum user_space_status status = add(space, start, bytes, area);
+    if (status != USER_SPACE_OK)
+        shared_put(shared);
+    return status;
+}
+
+// ---- Ranges of areas
+
+static bool split_at(struct user_space *space, uint64_t address, struct vmem_flush *flush) {
+    return is_aligned(address, BLOCK_BYTES) || space_split_leaf(space, address, flush);
+}
+
+// False: no memory.
+static bool prepare(struct user_space *space, uint64_t start, uint64_t end,
+                    struct vmem_flush *flush) {
+    return space_make_room(space, CUTS) && split_at(space, start, flush) &&
+           split_at(space, end, flush);
+}
+
+static void cut_at(struct user_space *space, uint64_t address) {
+    const struct area *second = areas_cut(&space->areas, address);
+    if (second != NULL)
+        shared_get(second->shared);
+}
+
+static void join_at(struct user_space *space, uint32_t index) {
+    struct shared *shared = index < space->areas.count ? space->areas.list[index].shared : NULL;
+    if (areas_join(&space->areas, index))
+        shared_put(shared);
+}
+
+static void remove_areas(struct user_space *space, uint64_t start, uint64_t end) {
+    struct areas *areas = &space->areas;
+    cut_at(space, start);
+    cut_at(space, end);
+    uint32_t first = areas_from(areas, start);
+    uint32_t count = 0;
+    while (first + count < areas->count && areas->list[first + count].start < end)
+        shared_put(areas->list[first + count++].shared);
+    areas_remove(areas, first, count);
+}
+
+enum user_space_status user_space_unmap(struct user_space *space, vaddr_t start, uint64_t bytes) {
+    enum user_space_status status = space_check_range(space, start, bytes);
+    if (status != USER_SPACE_OK)
+        return status;
+    struct vmem_flush flush;
+    uint64_t end = start.value + bytes;
+    space_change_begin(space, &flush);
+    if (!prepare(space, start.value, end, &flush) ||
+        vmem_unmap(&space->tables, start, bytes, &flush) != VMEM_OK)
+        status = USER_SPACE_ERR_NO_MEMORY;
+    else
+        remove_areas(space, start.value, end);
+    space_change_end(space, &flush);
+    return status;
+}
+
+// ---- Rights
+
+// Gives back the right to write, leaf by leaf: what has several owners is copied when it is
+// written.
+static void allow_writes(struct user_space *space, const struct area *area, uint64_t from,
+                         uint64_t end, struct vmem_flush *flush) {
+    for (uint64_t at = from; at < end;) {
+        struct vmem_translation leaf;
+        if (vmem_translate(&space->tables, vaddr(at), &leaf) != VMEM_OK)
+            panic("user memory 0x%lx was mapped a moment ago", at);
+        uint64_t bytes = vmem_page_bytes(leaf.page);
+        bool is_alone;
+        is_alone = counted_alike(leaf.phys, bytes, &is_alone) == bytes && is_alone;
+        space_set_rights(space, at, bytes, space_leaf_rights(area, is_alone), flush);
+        at += bytes;
+    }
+}
+
+static void protect_run(struct user_space *space, const struct area *area,
+                        const struct vmem_run *run, struct vmem_flush *flush) {
+    bool is_write = (area->rights & VMEM_WRITE) != 0;
+    uint64_t end = run->virt.value + run->bytes;
+    if (is_write && area->kind == USER_AREA_ANONYMOUS)
+        allow_writes(space, area, run->virt.value, end, flush);
+    else
+        space_set_rights(space, run->virt.value, run->bytes, space_leaf_rights(area, true), flush);
+}
+
+// Makes one large leaf of 512 small ones that are its parts, each owned alone.
+static void merge_part(struct user_space *space, uint64_t part, struct vmem_flush *flush) {
+    struct vmem_run run;
+    bool is_alone;
+    if (!space_find_run(space, part, part + BLOCK_BYTES, &run) || run.bytes != BLOCK_BYTES ||
+        run.leaves[VMEM_2M] != 0 || !is_aligned(run.phys.value, BLOCK_BYTES) ||
+        counted_alike(run.phys, run.bytes, &is_alone) != run.bytes || !is_alone)
+        return;
+    enum vmem_status status = vmem_merge(&space->tables, vaddr(part), BLOCK_BYTES, VMEM_2M, flush);
+    if (status != VMEM_OK)
+        panic("user memory 0x%lx cannot be merged: %s", part, vmem_status_text(status));
+}
+
+// The parts of an area that have to do with the range.
+static void merge_parts(struct user_space *space, const struct area *area, uint64_t start,
+                        uint64_t end, struct vmem_flush *flush) {
+    uint64_t from = max_u64(align_down(start, BLOCK_BYTES), align_up(area->start, BLOCK_BYTES));
+    uint64_t to = min_u64(align_up(end, BLOCK_BYTES), align_down(area->end, BLOCK_BYTES));
+    struct vmem_run run;
+    while (space_find_run(space, from, to, &run)) {
+        uint64_t part = align_down(run.virt.value, BLOCK_BYTES);
+        merge_part(space, part, flush);
+        from = part + BLOCK_BYTES;
+    }
+}
+
+// Changes the rights of areas that lie in the range whole.
+static void protect_areas(struct user_space *space, uint64_t start, uint64_t end, unsigned rights,
+                          struct vmem_flush *flush) {
+    struct areas *areas = &space->areas;
+    uint32_t first = areas_from(areas, start);
+    uint32_t i = first;
+    for (; i < areas->count && areas->list[i].start < end; i++) {
+        struct area *area = &areas->list[i];
+        area->rights = rights;
+        struct vmem_run run;
+        for (uint64_t at = area->start; space_find_run(space, at, area->end, &run);
+             at = run.virt.value + run.bytes)
+            protect_run(space, area, &run, flush);
+    }
+    for (; i != first; i--)
+        join_at(space, i - 1);
+    if (first != 0)
+        join_at(space, first - 1);
+}
+
+enum user_space_status user_space_protect(struct user_space *space, vaddr_t start, uint64_t bytes,
+                                          unsigned rights) {
+    enum user_space_status status = space_check_range(space, start, bytes);
+    if (status == USER_SPACE_OK)
+        status = space_check_rights(rights);
+    if (status != USER_SPACE_OK)
+        return status;
+    struct vmem_flush flush;
+    uint64_t end = start.value + bytes;
+    space_change_begin(space, &flush);
+    if (!areas_are_whole(&space->areas, start.value, end)) {
+        status = USER_SPACE_ERR_NONE;
+    } else if (!prepare(space, start.value, end, &flush)) {
+        status = USER_SPACE_ERR_NO_MEMORY;
+    } else {
+        cut_at(space, start.value);
+        cut_at(space, end);
+        protect_areas(space, start.value, end, rights, &flush);
+        for (uint32_t i = areas_from(&space->areas, start.value);
+             i < space->areas.count && space->areas.list[i].start < end; i++)
+            merge_parts(space, &space->areas.list[i], start.value, end, &flush);
+    }
+    space_change_end(space, &flush);
+    return status;
+}
