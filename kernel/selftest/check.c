@@ -24,6 +24,13 @@ void check_vmem(enum vmem_status status, enum vmem_status expected, const char *
     passed++;
 }
 
+void check_space(enum user_space_status status, enum user_space_status expected, const char *what) {
+    if (status != expected)
+        panic("self-test %u: %s: expected \"%s\", got \"%s\"", passed + 1, what,
+              user_space_status_text(expected), user_space_status_text(status));
+    passed++;
+}
+
 unsigned check_count(void) {
     return passed;
 }

@@ -3,12 +3,14 @@
 
 #include "common/frames/frames.h"
 #include "common/vmem/vmem.h"
+#include "kernel/process/user_space.h"
 
 #include <stdbool.h>
 
 void check(bool holds, const char *what);
 void check_frames(enum frames_status status, enum frames_status expected, const char *what);
 void check_vmem(enum vmem_status status, enum vmem_status expected, const char *what);
+void check_space(enum user_space_status status, enum user_space_status expected, const char *what);
 
 // How many have passed so far.
 unsigned check_count(void);

@@ -10,7 +10,8 @@
 #include "kernel/selftest/frames.h"
 #include "kernel/selftest/mapping.h"
 #include "kernel/selftest/rights.h"
-#include "kernel/selftest/user.h"
+#include "kernel/selftest/ring3.h"
+#include "kernel/selftest/spaces.h"
 
 #include <stddef.h>
 
@@ -55,10 +56,11 @@ static const struct part {
     {.name = "caches", .run = selftest_caches, .flags = SELFTEST_ALWAYS},
     {.name = "clone", .run = selftest_clone, .flags = SELFTEST_ALWAYS},
     {.name = "tlb", .run = run_shoot, .flags = SELFTEST_ALWAYS},
+    {.name = "spaces", .run = selftest_spaces, .flags = SELFTEST_ALWAYS},
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
-    {.name = "user", .run = selftest_user, .flags = SELFTEST_ALWAYS},
+    {.name = "ring3", .run = selftest_ring3, .flags = SELFTEST_ALWAYS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
