@@ -23,6 +23,7 @@ struct area {
     unsigned rights;       // those of vmem.h, without VMEM_USER
     struct shared *shared; // null unless it is of that kind
     uint64_t offset;       // where in the object the area begins, in bytes; else 0
+    unsigned idle_turns;   // of user_space_harvest since one of its pages was accessed
 };
 
 struct areas {
@@ -61,5 +62,6 @@ const struct area *areas_cut(struct areas *areas, uint64_t address);
 void areas_remove(struct areas *areas, uint32_t index, uint32_t count);
 
 // Makes the area of this index and the one behind it one, if they continue each other and are
-// alike. True if so: an object has an area less then.
+// alike but for their idle turns, of which the fewer count. True if so: an object has an area less
+// then.
 bool areas_join(struct areas *areas, uint32_t index);

@@ -8,6 +8,21 @@
 
 enum { CUTS = 2 }; // areas that a range adds at most, by cutting others at its ends
 
+// ---- Cutting and joining
+
+static void cut_at(struct user_space *space, uint64_t address) {
+    const struct area *second = areas_cut(&space->areas, address);
+    if (second != NULL)
+        shared_get(second->shared);
+}
+
+// Makes the areas at `index` and behind it one, if they are alike.
+static void join_at(struct user_space *space, uint32_t index) {
+    struct shared *shared = index < space->areas.count ? space->areas.list[index].shared : NULL;
+    if (areas_join(&space->areas, index))
+        shared_put(shared);
+}
+
 // ---- New areas
 
 static enum user_space_status add_area(struct user_space *space, const struct area *area) {
@@ -16,6 +31,10 @@ static enum user_space_status add_area(struct user_space *space, const struct ar
     if (!space_make_room(space, 1))
         return USER_SPACE_ERR_NO_MEMORY;
     areas_insert(&space->areas, area);
+    uint32_t index = areas_from(&space->areas, area->start);
+    join_at(space, index);
+    if (index != 0)
+        join_at(space, index - 1);
     return USER_SPACE_OK;
 }
 
@@ -65,18 +84,6 @@ static bool prepare(struct user_space *space, uint64_t start, uint64_t end,
                     struct vmem_flush *flush) {
     return space_make_room(space, CUTS) && split_at(space, start, flush) &&
            split_at(space, end, flush);
-}
-
-static void cut_at(struct user_space *space, uint64_t address) {
-    const struct area *second = areas_cut(&space->areas, address);
-    if (second != NULL)
-        shared_get(second->shared);
-}
-
-static void join_at(struct user_space *space, uint32_t index) {
-    struct shared *shared = index < space->areas.count ? space->areas.list[index].shared : NULL;
-    if (areas_join(&space->areas, index))
-        shared_put(shared);
 }
 
 static void remove_areas(struct user_space *space, uint64_t start, uint64_t end) {
@@ -180,6 +187,8 @@ static void protect_areas(struct user_space *space, uint64_t start, uint64_t end
         join_at(space, first - 1);
 }
 
+// Flushed before the end: a clone made by another CPU rests on no CPU writing what it finds
+// read-only.
 enum user_space_status user_space_protect(struct user_space *space, vaddr_t start, uint64_t bytes,
                                           unsigned rights) {
     enum user_space_status status = space_check_range(space, start, bytes);
@@ -198,6 +207,7 @@ enum user_space_status user_space_protect(struct user_space *space, vaddr_t star
         cut_at(space, start.value);
         cut_at(space, end);
         protect_areas(space, start.value, end, rights, &flush);
+        space_flush(space, &flush);
         for (uint32_t i = areas_from(&space->areas, start.value);
              i < space->areas.count && space->areas.list[i].start < end; i++)
             merge_parts(space, &space->areas.list[i], start.value, end, &flush);
