@@ -11,6 +11,7 @@
 #include "kernel/cpus/descriptors.h"
 #include "kernel/cpus/stacks.h"
 #include "kernel/cpus/start.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
 #include "kernel/report/monitor.h"
@@ -70,6 +71,7 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     struct cmdline options = parse_cmdline(info);              // how this boot is to end
     adopt_page_tables(info);                                   // the loader's tables are its own
     memory_start(cpus_count(), console_sink());                // regions, audit, allocator
+    heap_start();                                              // objects over frames
     stacks_guard_ists();                                       // guards for interrupt stacks
     screen_start();                                            // a picture of memory, and text
     cpus_start(console_serial());                              // the others sleep until needed

@@ -4,10 +4,13 @@
 #include "kernel/base/stages.h"
 #include "kernel/base/text.h"
 #include "kernel/console/console.h"
+#include "kernel/cpus/cpus.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/memory.h"
 #include "kernel/selftest/check.h"
 #include "kernel/selftest/exhaust.h"
 #include "kernel/selftest/frames.h"
+#include "kernel/selftest/heap.h"
 #include "kernel/selftest/mapping.h"
 #include "kernel/selftest/rights.h"
 #include "kernel/selftest/ring3.h"
@@ -61,15 +64,26 @@ static const struct part {
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
     {.name = "ring3", .run = selftest_ring3, .flags = SELFTEST_ALWAYS},
+    {.name = "heap", .run = selftest_heap, .flags = SELFTEST_ALWAYS},
+    {.name = "heap-cpus", .run = selftest_heap_cpus, .flags = SELFTEST_STRESS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
+    {.name = "heap-exhaustion", .run = selftest_heap_exhaust, .flags = SELFTEST_LONG},
 };
 
+// Frames that are nobody's: those that the heap has for objects to come are.
+static uint64_t free_frames(const struct heap_statistics *heap) {
+    return memory_free_frames() + heap->frames;
+}
+
 static void run_part(const struct part *part) {
-    uint64_t free_before = memory_free_frames();
+    struct heap_statistics before = heap_statistics();
+    uint64_t free_before = free_frames(&before);
     part->run();
-    check(memory_free_frames() == free_before, "every frame came back");
+    struct heap_statistics after = heap_statistics();
+    check(free_frames(&after) == free_before, "every frame came back");
+    check(after.objects == before.objects && after.bytes == before.bytes, "every object came back");
 }
 
 // The parts with one of these flags, and with this name unless it is null.
@@ -80,14 +94,26 @@ static void run_parts(unsigned flags, const char *name) {
     }
 }
 
-// The checks, and with tracking that each place gave back what it took.
+static void trim_heap(void *argument) {
+    (void)argument;
+    heap_trim();
+}
+
+// The checks; in the debug build, and with tracking, also that each place gave back what it took.
 static void run_tracked(unsigned flags, const char *name) {
 #ifdef FRAMES_TRACKING
     struct frames_moment moment = memory_moment();
+#endif
+#ifdef SLIPWAY_DEBUG
+    heap_mark();
+#endif
     run_parts(flags, name);
+    cpus_run(trim_heap, NULL);
+#ifdef SLIPWAY_DEBUG
+    check(heap_leaks(console_sink()) == 0, "no place holds an object");
+#endif
+#ifdef FRAMES_TRACKING
     check(memory_leaks_since(moment, console_sink()) == 0, "no place holds a frame");
-#else
-    run_parts(flags, name);
 #endif
 }
 

@@ -17,7 +17,7 @@ FILES = {"notes.txt": b"hello", "two": bytes(70000)}
 MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "timeline", "log",
             "modules", "acpi", "report", "fault", "selftest", "stress", "reboot", "poweroff"]
-LONG_PARTS = {"tlb-long"}  # of the self-test, which run by their name alone
+LONG_PARTS = {"tlb-long", "heap-exhaustion"}  # of the self-test, which run by their name alone
 
 
 class Prompt:
