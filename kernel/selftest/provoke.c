@@ -36,12 +36,16 @@ static uint64_t overflow(uint64_t depth) {
     return overflow(depth + 1) + ballast[depth % 32];
 }
 
-// What the last CPU does while the others wait for it in vain.
+// What the last CPU does while the others wait for it in vain, and are seen to.
 static void fail_on_last(void *failure) {
+    static uint32_t waiting;
     if (this_cpu() != cpus_started() - 1) {
+        __atomic_fetch_add(&waiting, 1, __ATOMIC_RELEASE);
         for (;;)
             cpu_pause();
     }
+    while (__atomic_load_n(&waiting, __ATOMIC_ACQUIRE) != cpus_started() - 1)
+        cpu_pause();
     if (*(const enum cmdline_test *)failure == CMDLINE_TEST_CPU_OVERFLOW)
         (void)overflow(0);
     read_at(0);
