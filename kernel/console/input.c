@@ -2,6 +2,7 @@
 
 #include "common/x86/cpu.h"
 #include "common/x86/uart.h"
+#include "kernel/cpus/cpus.h"
 #include "kernel/cpus/interrupts.h"
 
 #include <stdint.h>
@@ -69,10 +70,8 @@ static char ring_take(void) {
 
 char input_read(void) {
     while (ring_read == ring_written) {
-        if (by_interrupt) {
-            cpu_interrupts_on_wait();
-            cpu_interrupts_off();
-        } else {
+        cpus_idle(by_interrupt);
+        if (!by_interrupt) {
             cpu_pause();
             receive();
         }

@@ -9,8 +9,8 @@
 bool input_start(void);
 
 // Waits for one byte from COM1; INPUT_LOST where others were lost, because they came faster than
-// they were read. (A terminal sends that byte for a break, if ever.) Interrupts are on while it
-// waits.
+// they were read. (A terminal sends that byte for a break, if ever.) Meanwhile this CPU does what
+// CPUs do that have nothing to do (cpus.h).
 #define INPUT_LOST '\0'
 char input_read(void);
 

@@ -8,9 +8,12 @@
 #include "kernel/cpus/interrupts.h"
 #include "kernel/memory/shootdown.h"
 
+#include <stddef.h>
+
 enum { STOP_LIMIT_US = 100000 };
 
 static struct cpu_block cpus[CPUS_MAX];
+static const struct cpus_program *programs[CPUS_MAX];
 
 static unsigned started = 1;
 
@@ -82,21 +85,42 @@ void cpus_run(cpus_task task, void *argument) {
     busy = false;
 }
 
-// Interrupts are off between the look at the number and the sleep, so a wake-up between them ends
-// the sleep.
-static void sleep_until_work_after(uint64_t number) {
+// Interrupts are off between the look for work and the sleep, so a wake-up between them ends the
+// sleep.
+void cpus_sleep(void) {
     shootdown_sleep();
-    while (__atomic_load_n(&work.number, __ATOMIC_ACQUIRE) == number) {
-        cpu_interrupts_on_wait();
-        cpu_interrupts_off();
-    }
+    cpu_interrupts_on_wait();
+    cpu_interrupts_off();
     shootdown_wake();
+}
+
+static void (*idle_function)(bool may_sleep);
+
+void cpus_set_idle(void (*idle)(bool may_sleep)) {
+    __atomic_store_n(&idle_function, idle, __ATOMIC_RELEASE);
+}
+
+void cpus_idle(bool may_sleep) {
+    void (*idle)(bool may_sleep) = __atomic_load_n(&idle_function, __ATOMIC_ACQUIRE);
+    if (idle != NULL)
+        idle(may_sleep);
+    else if (may_sleep)
+        cpus_sleep();
+}
+
+void cpus_set_program(const struct cpus_program *program) {
+    programs[this_cpu()] = program;
+}
+
+const struct cpus_program *cpus_program(unsigned cpu) {
+    return programs[cpu];
 }
 
 void cpus_serve(void) {
     shootdown_join();
     for (uint64_t number = 0;; number++) {
-        sleep_until_work_after(number);
+        while (__atomic_load_n(&work.number, __ATOMIC_ACQUIRE) == number)
+            cpus_idle(true);
         do_work();
     }
 }
@@ -104,6 +128,10 @@ void cpus_serve(void) {
 [[gnu::noreturn]] static void stop_here(void) {
     __atomic_fetch_or(&stopped, UINT64_C(1) << this_cpu(), __ATOMIC_RELEASE);
     cpu_stop();
+}
+
+bool cpus_are_stopped(void) {
+    return __atomic_load_n(&reporter, __ATOMIC_ACQUIRE) != NOBODY;
 }
 
 void cpus_handle_nmi(void) {

@@ -10,6 +10,7 @@
 
 #include "kernel/base/this_cpu.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // --- Who they are
@@ -29,7 +30,36 @@ typedef void (*cpus_task)(void *argument);
 // so. On CPU 0, outside of a task and of interrupts.
 void cpus_run(cpus_task task, void *argument);
 
+// --- Nothing to do
+
+// Spends a while without work: runs what cpus_set_idle has set, or sleeps until an interrupt, if it
+// may. For whoever looks again and again whether there is something to do, with interrupts off.
+void cpus_idle(bool may_sleep);
+
+// Sets what CPUs do that have nothing to do. It returns soon after an interrupt, which may mean
+// work, and calls cpus_sleep if it has nothing either.
+void cpus_set_idle(void (*idle)(bool may_sleep));
+
+// Sleeps until an interrupt, in the sense of shootdown.h.
+void cpus_sleep(void);
+
+// --- On whose behalf a CPU runs, for reports of failures
+
+struct cpus_program {
+    uint32_t pid;
+    char name[16];
+};
+
+// Notes that this CPU runs for that program; null: for none.
+void cpus_set_program(const struct cpus_program *program);
+
+// What a CPU has noted.
+const struct cpus_program *cpus_program(unsigned cpu);
+
 // --- The end
+
+// True once cpus_stop_others has been called.
+bool cpus_are_stopped(void);
 
 // Makes the CPU that calls the only one that runs, for a report and the end of the machine. The
 // first to call is; on any other the call does not return. It may be called again. The others stop

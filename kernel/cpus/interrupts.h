@@ -2,7 +2,7 @@
 // each other forget translations, and, for the self-test, a timer and interrupts by instruction.
 // Owns the legacy interrupt controllers (Intel 8259A).
 //
-// Interrupts are on only while input_read waits, while a CPU sleeps (cpus.h), and between
+// Interrupts are on only in user mode, while a CPU sleeps (cpus.h), and between
 // interrupts_try_start and interrupts_try_stop: the rest of the kernel is never interrupted.
 #pragma once
 
