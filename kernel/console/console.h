@@ -1,5 +1,5 @@
 // The kernel's voice: text to COM1 and, once there is one, to the screen. Owns neither (uart.c,
-// screen.c), only the decision what goes where.
+// screen.c), only the decision what goes where, and that two CPUs do not write at once.
 #pragma once
 
 #include "common/base/fmt.h"
