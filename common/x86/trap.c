@@ -92,7 +92,7 @@ static const char exception_names[EXCEPTIONS][32] = {
     [30] = "security exception",
 };
 
-static const char *exception_name(uint64_t vector) {
+const char *trap_name(uint64_t vector) {
     if (vector >= EXCEPTIONS)
         return "interrupt";
     return exception_names[vector][0] != '\0' ? exception_names[vector] : "reserved exception";
@@ -178,8 +178,8 @@ static void report_machine_check(const struct sink *sink) {
 
 void trap_report(const struct sink *sink, const struct trap_frame *frame,
                  const struct vmem *space) {
-    fmt_print(sink, "\nCPU exception: %s (vector %lu) at rip 0x%lx\n",
-              exception_name(frame->vector), frame->vector, frame->rip);
+    fmt_print(sink, "\nCPU exception: %s (vector %lu) at rip 0x%lx\n", trap_name(frame->vector),
+              frame->vector, frame->rip);
     report_error_code(sink, frame);
     report_registers(sink, frame);
     if (frame->vector == VECTOR_PAGE_FAULT && space != NULL)

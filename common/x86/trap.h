@@ -95,6 +95,9 @@ void trap_handle(struct trap_frame *frame);
 void trap_load(const struct trap_table_pointer *gdt, const struct trap_table_pointer *idt,
                uint16_t code, uint16_t data, uint16_t task);
 
+// The name of an exception; of another vector "interrupt".
+const char *trap_name(uint64_t vector);
+
 // Prints what happened in words: exception name and vector, error code decoded, registers, control
 // registers; for a page fault CR2 and its walk through `space` (null: no walk); for a machine check
 // the banks of this CPU that report an error.

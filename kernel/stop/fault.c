@@ -30,7 +30,7 @@ static const char *place_text(uint64_t address) {
     if (address < FRAME_BYTES)
         return "the first page: a null pointer";
     if (address >> 63 == 0)
-        return "the lower half, which maps nothing";
+        return "the lower half, which is for programs";
     if (is_within(address, _text_start, _text_end))
         return "the kernel's text";
     if (is_within(address, _rodata_start, _rodata_end))
@@ -59,6 +59,15 @@ static void report_place(const struct sink *sink, uint64_t address) {
         fmt_print(sink, "  0x%lx lies in %s\n", address, place_text(address));
 }
 
+// The tables that this CPU has loaded: the kernel's, or those of a process.
+static const struct vmem *space_now(struct vmem *space) {
+    if (space_kernel() == NULL)
+        return NULL;
+    *space = *space_kernel();
+    space->root = paddr(cpu_read_cr3() & CR3_ROOT);
+    return space;
+}
+
 // How many faults are being reported, by the one CPU that reports. A second one is a fault of the
 // report itself, which then must not be tried again.
 static volatile unsigned reports;
@@ -74,9 +83,9 @@ static volatile unsigned reports;
     }
     screen_start_for_failure();
     const struct sink *sink = screen_is_busy() ? console_serial() : console_sink();
-    trap_report(sink, frame, space_kernel());
-    fmt_print(sink, "  on CPU %u (APIC ID %u) of %u\n", this_cpu(), cpus_apic_id(this_cpu()),
-              cpus_started());
+    struct vmem space;
+    trap_report(sink, frame, space_now(&space));
+    others_print_self(sink);
     if (frame->vector == VECTOR_PAGE_FAULT)
         report_place(sink, cpu_read_cr2());
     backtrace_print(sink, frame);

@@ -13,6 +13,15 @@ void others_note(const struct trap_frame *frame) {
     stopped_at[this_cpu()] = frame->rip;
 }
 
+void others_print_self(const struct sink *sink) {
+    unsigned self = this_cpu();
+    fmt_print(sink, "  on CPU %u (APIC ID %u) of %u", self, cpus_apic_id(self), cpus_started());
+    const struct cpus_program *program = cpus_program(self);
+    if (program != NULL)
+        fmt_print(sink, ", for process %u (%s)", program->pid, program->name);
+    fmt_print(sink, "\n");
+}
+
 static void print_one(const struct sink *sink, unsigned cpu) {
     fmt_print(sink, "    CPU %u ", cpu);
     if (stopped_at[cpu] != 0)

@@ -20,8 +20,8 @@ void panic(const char *format, ...) {
     screen_start_for_failure();
     console_print("\nPANIC: ");
     fmt_vprint(console_sink(), format, arguments);
-    console_print("\n  on CPU %u (APIC ID %u) of %u\n", this_cpu(), cpus_apic_id(this_cpu()),
-                  cpus_started());
+    console_print("\n");
+    others_print_self(console_sink());
     va_end(arguments);
     backtrace_print_calls(console_sink(), (uint64_t)(uintptr_t)__builtin_frame_address(0));
     others_print(console_sink());
