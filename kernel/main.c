@@ -14,6 +14,7 @@
 #include "kernel/memory/heap.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
+#include "kernel/process/scheduler.h"
 #include "kernel/report/monitor.h"
 #include "kernel/report/report.h"
 #include "kernel/selftest/provoke.h"
@@ -75,6 +76,7 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     stacks_guard_ists();                                       // guards for interrupt stacks
     screen_start();                                            // a picture of memory, and text
     cpus_start(console_serial());                              // the others sleep until needed
+    scheduler_start();                                         // idle CPUs run processes
     results.selftest = selftest_run(options.tlb_seconds);      // what only running code can show
     results.reclaimed_frames = memory_reclaim_boot_services(); // firmware has left
     results.input = start_input();                             // COM1 by interrupt
