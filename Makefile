@@ -35,7 +35,7 @@ FUZZ_CFLAGS   := $(HOST_CFLAGS) -O2 -fsanitize=fuzzer-no-link
 ASM_FLAGS     := -g $(PATHS)
 
 COMMON     := $(sort $(wildcard common/*/*.c common/*/*.S))
-KERNEL_SRC := $(COMMON) $(sort $(wildcard kernel/*.c kernel/*.S kernel/*/*.c kernel/*/*.S))
+KERNEL_SRC := $(COMMON) $(filter-out kernel/programs/%,$(sort $(wildcard kernel/*.c kernel/*.S kernel/*/*.c kernel/*/*.S)))
 LOADER_SRC := $(filter-out common/frames/%,$(COMMON)) $(sort $(wildcard loader/*.c loader/*.S loader/protocol/*.c))
 # Pure code: compiled for the target and, from the same file, for the host.
 PURE_SRC   := $(filter %.c,$(sort $(wildcard $(shell sed 's/\#.*//' scripts/pure.txt))))
@@ -57,7 +57,7 @@ HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h loader/host/*.h loader/p
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)
 	@scripts/stage put $(BUILD)
-programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/host/loadcheck $(BUILD)/host/slipway-replay
+programs: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf user-programs $(BUILD)/host/loadcheck $(BUILD)/host/slipway-replay
 host: $(UNIT_BIN) $(BUILD)/host/replay $(BUILD)/host/loadcheck-checked
 fuzzers: $(FUZZ_BIN)
 headers: $(HEADERS:%=$(BUILD)/headers/%.o)
@@ -151,7 +151,7 @@ $(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
 	@mkdir -p $(@D); echo '  HEADER  $<'
 	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
 
-include scripts/install.mk $(wildcard loader/host/loadcheck.mk common/sdk/sdk.mk) $(sort $(wildcard tests/*/*.mk))
+include scripts/install.mk kernel/programs/programs.mk $(wildcard loader/host/loadcheck.mk common/sdk/sdk.mk) $(sort $(wildcard tests/*/*.mk))
 
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)
