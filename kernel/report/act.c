@@ -9,6 +9,8 @@
 #include "kernel/console/console.h"
 #include "kernel/console/input.h"
 #include "kernel/cpus/cpus.h"
+#include "kernel/process/process.h"
+#include "kernel/programs/slipway_user.h"
 #include "kernel/selftest/provoke.h"
 #include "kernel/selftest/selftest.h"
 
@@ -60,8 +62,6 @@ void act_selftest(const char *argument) {
         list("selftest takes nothing, or one of", act_selftest_word);
 }
 
-// --- stress
-
 static void add(struct selftest_stress_cpu *sum, const struct selftest_stress_cpu *more) {
     sum->operations += more->operations;
     sum->timer_interrupts += more->timer_interrupts;
@@ -90,6 +90,89 @@ static bool is_cancelled(void) {
     }
     return false;
 }
+
+// --- run, start, kill
+
+// The name of a module is the last part of its path.
+static const char *name_of(const struct slipway_module *module) {
+    const char *path = (const char *)(uintptr_t)module->path.address;
+    const char *name = path;
+    for (; *path != '\0'; path++) {
+        if (*path == '/' || *path == '\\')
+            name = path + 1;
+    }
+    return name;
+}
+
+const char *act_run_word(unsigned index) {
+    const struct slipway_array *modules = &boot_info()->modules;
+    return index < modules->count ? name_of(boot_record(modules, index)) : NULL;
+}
+
+static const struct slipway_module *find_module(const char *name) {
+    const struct slipway_array *modules = &boot_info()->modules;
+    for (uint64_t i = 0; i < modules->count; i++) {
+        const struct slipway_module *module = boot_record(modules, i);
+        if (text_is(name, name_of(module)))
+            return module;
+    }
+    return NULL;
+}
+
+// True if it has been started.
+static bool start(const char *name, bool is_kept, uint32_t *ret_pid) {
+    const struct slipway_module *module = find_module(name);
+    if (module == NULL) {
+        list("there is no such module; there are", act_run_word);
+        return false;
+    }
+    const uint8_t *file = (const uint8_t *)(uintptr_t)module->address;
+    const char *refusal = process_start(name, file, module->bytes, is_kept, ret_pid);
+    if (refusal != NULL)
+        console_print("%s: %s\n", name, refusal);
+    return refusal == NULL;
+}
+
+static void print_end(const char *name, uint32_t pid, int status) {
+    console_print("%s (%u) ", name, pid);
+    if (status == SLIPWAY_KILLED)
+        console_print("was ended\n");
+    else if (status == SLIPWAY_NO_MEMORY)
+        console_print("ended: no memory was left\n");
+    else if (status >= SLIPWAY_FAULTED(0))
+        console_print("ended: %s\n", trap_name((uint64_t)(status - SLIPWAY_FAULTED(0))));
+    else
+        console_print("ended with status %d\n", status);
+}
+
+void act_run(const char *argument) {
+    uint32_t pid;
+    int status;
+    if (!start(argument, true, &pid))
+        return;
+    while (!process_take(pid, &status)) {
+        if (is_cancelled())
+            (void)process_kill(pid, NULL);
+        cpus_idle(true);
+    }
+    print_end(argument, pid, status);
+}
+
+void act_start(const char *argument) {
+    uint32_t pid;
+    if (start(argument, false, &pid))
+        console_print("%s (%u) runs\n", argument, pid);
+}
+
+void act_kill(const char *argument) {
+    uint64_t pid;
+    if (!text_parse_decimal(argument, &pid) || pid == 0 || pid > UINT32_MAX)
+        console_print("kill takes the pid of a process: ps lists them\n");
+    else if (!process_kill((uint32_t)pid, NULL))
+        console_print("there is no process %lu\n", pid);
+}
+
+// --- stress
 
 void act_stress(const char *argument) {
     uint64_t seconds = STRESS_SECONDS;

@@ -58,6 +58,11 @@ static const struct command {
     {"selftest", "[NAME]", "runs the self-test once more, or a part of it",
      .run_with = act_selftest, .word = act_selftest_word},
     {"stress", "[SECONDS]", "frames taken and freed by all CPUs at once", .run_with = act_stress},
+    {"run", "NAME", "runs a module as a process, and waits for its end", .run_with = act_run,
+     .word = act_run_word},
+    {"start", "NAME", "runs a module as a process", .run_with = act_start, .word = act_run_word},
+    {"ps", "", "the processes", .run = show_processes},
+    {"kill", "PID", "ends a process", .run_with = act_kill},
     {"reboot", "", "reset the machine", .run = power_reboot},
     {"poweroff", "", "switch it off", .run = power_off},
 };

@@ -3,6 +3,7 @@
 #include "common/acpi/acpi_tables.h"
 #include "common/base/mem.h"
 #include "kernel/base/boot.h"
+#include "kernel/base/clock.h"
 #include "kernel/base/units.h"
 #include "kernel/console/console.h"
 #include "kernel/cpus/apic.h"
@@ -11,6 +12,7 @@
 #include "kernel/cpus/start.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
+#include "kernel/process/process.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -202,4 +204,15 @@ void show_acpi(void) {
         console_print("  %s\n", acpi_status_text(status));
     else
         console_print("  %u tables\n", list.count);
+}
+
+// --- Processes
+
+void show_processes(void) {
+    struct process_facts facts = {.pid = 0};
+    console_heading("  pid  parent  state    CPU   milliseconds  name");
+    while (process_next(facts.pid, &facts))
+        console_print("%5u  %6u  %-7s  %3u  %13lu  %s\n", facts.pid, facts.parent,
+                      process_state_text(facts.state), facts.cpu,
+                      clock_microseconds(facts.ticks) / 1000, facts.name);
 }

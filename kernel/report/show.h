@@ -13,3 +13,6 @@ void show_acpi(void);
 void show_log(void);
 void show_walk(uint64_t address);
 void show_translation(uint64_t address);
+
+// The processes: whose children they are, what they do, and for how long they have run.
+void show_processes(void);

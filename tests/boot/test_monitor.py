@@ -16,7 +16,8 @@ HOME, END, ERASE_WORD, ERASE_LINE, CANCEL = "\x01", "\x05", "\x17", "\x15", "\x0
 FILES = {"notes.txt": b"hello", "two": bytes(70000)}
 MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "timeline", "log",
-            "modules", "acpi", "report", "fault", "selftest", "stress", "reboot", "poweroff"]
+            "modules", "acpi", "report", "fault", "selftest", "stress", "run", "start", "ps", "kill",
+            "reboot", "poweroff"]
 LONG_PARTS = {"tlb-long", "heap-exhaustion"}  # of the self-test, which run by their name alone
 
 
