@@ -26,6 +26,11 @@ static struct {
 } work;
 static bool busy;
 
+static struct {
+    bool are_tried;
+    uint64_t taken[CPUS_MAX];
+} tried_nmis;
+
 #define NOBODY UINT32_MAX
 static uint32_t reporter = NOBODY;
 static uint64_t stopped; // bit n: CPU n has stopped for the reporter
@@ -134,10 +139,26 @@ bool cpus_are_stopped(void) {
     return __atomic_load_n(&reporter, __ATOMIC_ACQUIRE) != NOBODY;
 }
 
-void cpus_handle_nmi(void) {
+bool cpus_handle_nmi(void) {
     uint32_t who = __atomic_load_n(&reporter, __ATOMIC_ACQUIRE);
     if (who != NOBODY && who != this_cpu())
         stop_here();
+    if (!__atomic_load_n(&tried_nmis.are_tried, __ATOMIC_RELAXED))
+        return false;
+    tried_nmis.taken[this_cpu()]++;
+    return true;
+}
+
+void cpus_try_nmis(bool are_tried) {
+    __atomic_store_n(&tried_nmis.are_tried, are_tried, __ATOMIC_SEQ_CST);
+}
+
+void cpus_send_nmi(unsigned cpu) {
+    apic_send_nmi(cpus[cpu].apic_id);
+}
+
+uint64_t cpus_nmis(unsigned cpu) {
+    return __atomic_load_n(&tried_nmis.taken[cpu], __ATOMIC_RELAXED);
 }
 
 // One by one: a CPU that was left out may still run the firmware's code, whose memory this kernel

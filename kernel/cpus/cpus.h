@@ -66,8 +66,22 @@ bool cpus_are_stopped(void);
 // wherever they are, in the middle of what they do, unless they have not done so in bounded time.
 void cpus_stop_others(void);
 
-// Called by trap_handle for every NMI: does not return if it is one that means stop.
-void cpus_handle_nmi(void);
+// Called by trap_handle for every NMI: does not return if it is one that means stop. True if it
+// means nothing.
+bool cpus_handle_nmi(void);
+
+// --- NMIs of the self-test, which come at every moment
+
+// From now on, until it is told otherwise, an NMI that is none to stop by means nothing. Each is
+// counted by the CPU to which it comes. Before the end whoever has sent one runs a task on all
+// CPUs.
+void cpus_try_nmis(bool are_tried);
+
+// Sends one to another CPU.
+void cpus_send_nmi(unsigned cpu);
+
+// How many have come to a CPU.
+uint64_t cpus_nmis(unsigned cpu);
 
 // --- For those who start CPUs: descriptors.c and start.c
 

@@ -2,6 +2,8 @@
 
 #include "common/base/mem.h"
 #include "common/x86/cpu.h"
+#include "kernel/base/clock.h"
+#include "kernel/base/panic.h"
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/interrupts.h"
@@ -264,6 +266,75 @@ static void test_timer(void) {
     check(context.registers.rax != 0, "it has got on before");
 }
 
+// --- NMIs
+
+enum { STORM_MS = 20, STORM_SLICE_US = 50, STORM_PAUSES = 64 };
+
+static struct user_context storm_context[CPUS_MAX];
+static bool is_storm_over;
+
+// System calls, and now and then an interrupt, until it is over. Each comes with what it has to.
+static void call_in_storm(struct user_context *context) {
+    shootdown_switch(&world.tlb);
+    start(context, ring3_code_calls);
+    apic_timer_once(INTERRUPTS_SLICE_VECTOR, STORM_SLICE_US);
+    uint64_t calls = 0;
+    bool is_sound = true;
+    while (!__atomic_load_n(&is_storm_over, __ATOMIC_ACQUIRE)) {
+        unsigned vector = user_run(context);
+        is_sound = is_sound && context->registers.rsp == STACK_TOP;
+        if (vector == USER_SYSCALL)
+            is_sound = is_sound && context->registers.rbx == ++calls;
+        else
+            interrupts_handle(vector);
+        if (vector == INTERRUPTS_SLICE_VECTOR)
+            apic_timer_once(INTERRUPTS_SLICE_VECTOR, STORM_SLICE_US);
+    }
+    apic_timer_stop();
+    shootdown_switch(NULL);
+    if (!is_sound || calls == 0)
+        panic("self-test: CPU %u: in a storm of NMIs a program came back wrongly", this_cpu());
+}
+
+static void blow(void) {
+    for (uint64_t end = clock_after(STORM_MS * 1000); !clock_reached(end);) {
+        for (unsigned cpu = 1; cpu < cpus_started(); cpu++)
+            cpus_send_nmi(cpu);
+        for (unsigned i = 0; i < STORM_PAUSES; i++)
+            cpu_pause();
+        shootdown_serve();
+    }
+    __atomic_store_n(&is_storm_over, true, __ATOMIC_RELEASE);
+}
+
+static void storm(void *nothing) {
+    (void)nothing;
+    if (this_cpu() == 0)
+        blow();
+    else
+        call_in_storm(&storm_context[this_cpu()]);
+}
+
+static void calm(void *nothing) {
+    (void)nothing;
+}
+
+// NMIs come between SYSCALL and SWAPGS, too, and behind the SWAPGS before SYSRET and IRET: they
+// find the block of their CPU all the same, or would count for another, or fault.
+static void test_nmis(void) {
+    uint64_t before[CPUS_MAX];
+    for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
+        before[cpu] = cpus_nmis(cpu);
+    is_storm_over = false;
+    cpus_try_nmis(true);
+    cpus_run(storm, NULL);
+    cpus_run(calm, NULL); // a CPU that runs this has taken its last NMI before
+    cpus_try_nmis(false);
+    check(cpus_nmis(0) == before[0], "nobody has sent the first CPU an NMI");
+    for (unsigned cpu = 1; cpu < cpus_started(); cpu++)
+        check(cpus_nmis(cpu) != before[cpu], "the others have taken some");
+}
+
 void selftest_ring3(void) {
     bool were_on = cpu_interrupts_save();
     begin_world();
@@ -273,6 +344,7 @@ void selftest_ring3(void) {
     test_protection();
     test_copy();
     test_timer();
+    test_nmis();
     end_world();
     cpu_interrupts_restore(were_on);
 }

@@ -100,7 +100,8 @@ void trap_handle(struct trap_frame *frame) {
     }
     if (frame->vector == VECTOR_NMI) {
         others_note(frame);
-        cpus_handle_nmi();
+        if (cpus_handle_nmi())
+            return;
     }
     if (probe_recover(frame) || user_copy_recover(frame))
         return;
