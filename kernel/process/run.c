@@ -38,14 +38,14 @@ static void print_fault(const struct process *process, uint64_t address,
 
 static enum run_end handle_fault(struct process *process) {
     struct trap_frame *registers = &process->context.registers;
-    enum user_space_status status = USER_SPACE_OK;
-    uint64_t address = 0;
-    if (registers->vector == VECTOR_PAGE_FAULT) {
-        address = cpu_read_cr2();
+    enum user_space_status status = USER_SPACE_ERR_RIGHTS;
+    uint64_t address = cpu_read_cr2();
+    // What the CPU itself touches on behalf of an instruction is no memory of the process: to try
+    // again would be to try for good.
+    if (registers->vector == VECTOR_PAGE_FAULT && (registers->error & PF_USER))
         status = user_space_fault(process->space, address, registers->error);
-        if (status == USER_SPACE_OK)
-            return RUN_GOES_ON;
-    }
+    if (status == USER_SPACE_OK)
+        return RUN_GOES_ON;
     print_fault(process, address, status);
     process->status = status == USER_SPACE_ERR_NO_MEMORY ? SLIPWAY_NO_MEMORY
                                                          : SLIPWAY_FAULTED((int)registers->vector);
