@@ -1,8 +1,7 @@
-// Never ends by itself.
+// Never ends by itself, and says nothing.
 #include "kernel/programs/user.h"
 
 int main(void) {
-    user_print("forever: process %ld\n", user_pid());
     for (;;)
         user_ticks();
 }

@@ -152,8 +152,9 @@ void act_run(const char *argument) {
         return;
     while (!process_take(pid, &status)) {
         if (is_cancelled())
-            (void)process_kill(pid, NULL);
-        cpus_idle(true);
+            (void)process_kill(pid, NULL); // and it may have ended at once
+        else
+            cpus_idle(true);
     }
     print_end(argument, pid, status);
 }

@@ -12,6 +12,7 @@
 #include "kernel/selftest/frames.h"
 #include "kernel/selftest/heap.h"
 #include "kernel/selftest/mapping.h"
+#include "kernel/selftest/processes.h"
 #include "kernel/selftest/rights.h"
 #include "kernel/selftest/ring3.h"
 #include "kernel/selftest/spaces.h"
@@ -64,11 +65,14 @@ static const struct part {
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
     {.name = "ring3", .run = selftest_ring3, .flags = SELFTEST_ALWAYS},
+    {.name = "processes", .run = selftest_processes, .flags = SELFTEST_ALWAYS},
     {.name = "heap", .run = selftest_heap, .flags = SELFTEST_ALWAYS},
     {.name = "heap-cpus", .run = selftest_heap_cpus, .flags = SELFTEST_STRESS},
+    {.name = "process-cpus", .run = selftest_process_stress, .flags = SELFTEST_STRESS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
+    {.name = "process-long", .run = selftest_process_long, .flags = SELFTEST_LONG},
     {.name = "heap-exhaustion", .run = selftest_heap_exhaust, .flags = SELFTEST_LONG},
 };
 

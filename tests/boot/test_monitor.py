@@ -18,7 +18,7 @@ MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "timeline", "log",
             "modules", "acpi", "report", "fault", "selftest", "stress", "run", "start", "ps", "kill",
             "reboot", "poweroff"]
-LONG_PARTS = {"tlb-long", "heap-exhaustion"}  # of the self-test, which run by their name alone
+LONG_PARTS = {"tlb-long", "process-long", "heap-exhaustion"}  # of the self-test, which run by their name alone
 
 
 class Prompt:
