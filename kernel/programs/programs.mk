@@ -7,6 +7,8 @@ UP_BASE := $(BUILD)/user/kernel/programs/user.o $(BUILD)/user/kernel/programs/st
 user-programs: $(UP)
 
 $(eval $(call compile,user,$$(CC) $$(FREE) -fno-pic -fno-pie))
+# What compilers call without being asked.
+UP_BASE += $(BUILD)/user/common/base/mem.o
 
 $(BUILD)/programs/%: $(BUILD)/user/kernel/programs/%.o $(UP_BASE) kernel/programs/program.ld kernel/programs/programs.mk
 	@mkdir -p $(@D); echo '  LINK    $@'
