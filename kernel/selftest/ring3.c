@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/x86/cpu.h"
+#include "common/x86/features.h"
 #include "kernel/base/clock.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpus/apic.h"
@@ -226,11 +227,12 @@ static void test_protection(void) {
     start(&context, ring3_code_fpu);
     check(run(&context) == VECTOR_DEVICE_NOT_AVAILABLE, "nor use the FPU");
 
-    uint64_t cr4 = cpu_read_cr4();
+    struct cpu_features features = cpu_find_features();
+    check(((cpu_read_cr4() & CR4_UMIP) != 0) == features.umip, "UMIP is on where there is one");
     *(uint8_t *)memory_frame_bytes(world.frame[0]) = RET_INSTRUCTION;
-    check(probe_read(DATA) == !(cr4 & CR4_SMAP), "with SMAP the kernel does not read ring 3's");
-    check(probe_write(DATA) == !(cr4 & CR4_SMAP), "nor write it");
-    check(probe_execute(CODE) == !(cr4 & CR4_SMEP), "with SMEP it does not execute it");
+    check(probe_read(DATA) == !features.smap, "with SMAP the kernel does not read ring 3's");
+    check(probe_write(DATA) == !features.smap, "nor write it");
+    check(probe_execute(CODE) == !features.smep, "with SMEP it does not execute it");
     memcpy(memory_frame_bytes(world.frame[0]), ring3_code, 1);
 }
 
