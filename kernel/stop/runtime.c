@@ -3,6 +3,7 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "common/memmap/descriptor.h"
+#include "common/x86/cpu.h"
 #include "kernel/base/boot.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/stop/probe.h"
@@ -86,6 +87,7 @@ const char *runtime_reset_system(enum runtime_reset type) {
     if (!probe_read(address))
         return "ResetSystem lies outside the runtime regions";
     reset_system_t reset_system = (reset_system_t)(uintptr_t)address;
+    cpu_write_cr0(cpu_read_cr0() & ~(uint64_t)CR0_TS); // firmware may use the FPU
     active = true;
     reset_system((uint32_t)type, 0, 0, NULL);
     active = false;
