@@ -23,7 +23,11 @@ void others_print_self(const struct sink *sink) {
 }
 
 static void print_one(const struct sink *sink, unsigned cpu) {
-    fmt_print(sink, "    CPU %u ", cpu);
+    const struct cpus_program *program = cpus_program(cpu);
+    fmt_print(sink, "    CPU %u", cpu);
+    if (program != NULL)
+        fmt_print(sink, ", process %u (%s):", program->pid, program->name);
+    fmt_print(sink, " ");
     if (stopped_at[cpu] != 0)
         backtrace_print_address(sink, stopped_at[cpu]);
     else
