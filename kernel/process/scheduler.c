@@ -4,6 +4,7 @@
 #include "kernel/base/clock.h"
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/interrupts.h"
+#include "kernel/memory/shootdown.h"
 #include "kernel/process/run.h"
 
 #include <stddef.h>
@@ -13,6 +14,8 @@ enum { SLICE_US = 10000 };
 static struct { struct process *first, *last; } ready;
 static struct process *sleepers; // who wakes first is first
 static uint64_t asleep;          // bit n: CPU n sleeps, or is about to
+static unsigned running;         // processes
+static bool is_paused;
 
 // Of each CPU, which alone uses it.
 static struct {
@@ -85,9 +88,10 @@ static void wake_sleepers(void) {
 static struct process *take(void) {
     wake_sleepers();
     struct process *process = ready.first;
-    if (process == NULL)
+    if (process == NULL || is_paused)
         return NULL;
     ready.first = process->next_queued;
+    running++;
     process->state = PROCESS_RUNNING;
     process->cpu = this_cpu();
     wake_cpu();
@@ -131,6 +135,7 @@ static bool has_another_slice(void) {
 static struct process *end_turn(struct process *process, enum run_end end) {
     struct process *child = NULL;
     process_lock();
+    running--;
     bool is_killed = process->is_killed; // it ends as soon as it runs
     if (end == RUN_SLEEPS && !is_killed)
         add_sleeper(process);
@@ -168,6 +173,9 @@ static struct process *run_turn(struct process *process) {
     if (end == RUN_ENDS) {
         load(NULL);
         process_end(process);
+        process_lock();
+        running--;
+        process_unlock();
         return NULL;
     }
     struct process *next = end_turn(process, end);
@@ -180,7 +188,7 @@ static void sleep(void) {
     uint64_t self = UINT64_C(1) << this_cpu();
     process_lock();
     wake_sleepers();
-    bool has_work = ready.first != NULL;
+    bool has_work = ready.first != NULL && !is_paused;
     uint64_t wakes_at = sleepers == NULL ? 0 : sleepers->wakes_at;
     bool may_sleep = !has_work && (wakes_at == 0 || apic_is_on());
     if (may_sleep)
@@ -209,6 +217,34 @@ void scheduler_idle(bool may_sleep) {
     load(NULL);
     if (apic_is_on())
         apic_timer_stop();
+}
+
+static unsigned count_running(void) {
+    process_lock();
+    unsigned count = running;
+    process_unlock();
+    return count;
+}
+
+// Whoever has taken a process before this has the lock gets the interrupt after that: then it
+// leaves user mode, or enters it in vain.
+void scheduler_pause(void) {
+    process_lock();
+    is_paused = true;
+    process_unlock();
+    for (unsigned cpu = 1; cpu < cpus_started(); cpu++)
+        apic_send(cpus_apic_id(cpu), INTERRUPTS_WAKE_VECTOR);
+    while (count_running() != 0) {
+        shootdown_serve();
+        cpu_pause();
+    }
+}
+
+void scheduler_resume(void) {
+    process_lock();
+    is_paused = false;
+    wake_cpu();
+    process_unlock();
 }
 
 void scheduler_start(void) {

@@ -11,6 +11,11 @@
 // From now on CPUs that have nothing to do run processes.
 void scheduler_start(void);
 
+// Lets no process run, and returns when none does: their memory stays as it is. Until
+// scheduler_resume. On CPU 0, outside of scheduler_idle.
+void scheduler_pause(void);
+void scheduler_resume(void);
+
 // Puts a process into the queue of those that can run. With the lock.
 void scheduler_add(struct process *process);
 

@@ -10,6 +10,7 @@
 #include "kernel/console/input.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/process/process.h"
+#include "kernel/process/scheduler.h"
 #include "kernel/programs/slipway_user.h"
 #include "kernel/selftest/provoke.h"
 #include "kernel/selftest/selftest.h"
@@ -54,7 +55,17 @@ const char *act_selftest_word(unsigned index) {
     return selftest_part_name(index);
 }
 
+// Around each part frames and objects are counted: nobody else may take any.
+static bool are_processes(void) {
+    struct process_facts facts;
+    return process_next(0, &facts);
+}
+
 void act_selftest(const char *argument) {
+    if (are_processes()) {
+        console_print("there are processes: ps lists them, kill ends them\n");
+        return;
+    }
     unsigned checks = selftest_repeat(*argument != '\0' ? argument : NULL);
     if (checks != 0)
         console_print("%u checks passed\n", checks);
@@ -188,6 +199,7 @@ void act_stress(const char *argument) {
     uint64_t start = cpu_rdtsc();
     uint64_t end = clock_after(seconds * US_PER_SECOND);
     unsigned rounds = 0;
+    scheduler_pause(); // the allocator is looked at while nobody else uses it
     do {
         struct selftest_stress round = selftest_stress();
         for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
@@ -196,5 +208,6 @@ void act_stress(const char *argument) {
         sum.handed_over += round.handed_over;
         rounds++;
     } while (!clock_reached(end) && !is_cancelled());
+    scheduler_resume();
     print_stress(&sum, rounds, cpu_rdtsc() - start);
 }

@@ -6,7 +6,7 @@
 void act_fault(const char *argument);
 const char *act_fault_word(unsigned index); // that it may be; null behind the last
 
-// Repeats the self-test, or the part of it that is named.
+// Repeats the self-test, or the part of it that is named, unless there are processes.
 void act_selftest(const char *argument);
 const char *act_selftest_word(unsigned index);
 
@@ -19,5 +19,6 @@ const char *act_run_word(unsigned index);
 // Ends the process of that pid.
 void act_kill(const char *argument);
 
-// Repeats the self-test's stress for so many seconds, 10 without an argument, or until q or Ctrl-C.
+// Repeats, while no process runs, the self-test's stress for so many seconds, 10 without an
+// argument, or until q or Ctrl-C.
 void act_stress(const char *argument);

@@ -84,7 +84,8 @@ def test_process_that_never_ends_lets_others_run_until_it_is_ended(prompt):
     pid, parent, state = prompt.processes()["forever"]
     assert parent == 0 and state in ("runs", "ready")
     assert prompt.ask("run hello")[-1].endswith("ended with status 0")
-    prompt.ask("selftest tlb")
+    assert prompt.ask("selftest tlb") == ["there are processes: ps lists them, kill ends them"]
+    assert "no frame given twice, none lost" in prompt.ask("stress 1")[-1]
     assert prompt.processes()["forever"][0] == pid
     assert prompt.ask(f"kill {pid}") == []
     while "forever" in prompt.processes():
@@ -104,6 +105,18 @@ def test_key_ends_the_process_that_the_prompt_waits_for(prompt):
 def test_all_memory_and_objects_come_back(prompt):
     assert prompt.ask("selftest processes")[-1].endswith("checks passed")
     assert prompt.ask("selftest process-cpus")[-1].endswith("checks passed")
+
+
+def test_report_of_a_failure_says_for_whom_other_cpus_ran(tmp_path):
+    with start(tmp_path, programs(["forever"]), smp=2) as machine:
+        prompt = Prompt(machine)
+        pid = re.fullmatch(r"forever \((\d+)\) runs", prompt.ask("start forever")[0])[1]
+        while prompt.processes()["forever"][2] != "runs":
+            pass
+        machine.send("fault panic\r")
+        machine.wait_for("Stopped.", prompt.since)
+        report = machine.serial[prompt.since:]
+    assert re.search(rf"^    CPU 1, process {pid} \(forever\): 0x4000[0-9a-f]{{2}}\n", report, re.M), report
 
 
 BAD_FILES = {
