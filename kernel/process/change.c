@@ -141,32 +141,6 @@ static void protect_run(struct user_space *space, const struct area *area,
         space_set_rights(space, run->virt.value, run->bytes, space_leaf_rights(area, true), flush);
 }
 
-// Makes one large leaf of 512 small ones that are its parts, each owned alone.
-static void merge_part(struct user_space *space, uint64_t part, struct vmem_flush *flush) {
-    struct vmem_run run;
-    bool is_alone;
-    if (!space_find_run(space, part, part + BLOCK_BYTES, &run) || run.bytes != BLOCK_BYTES ||
-        run.leaves[VMEM_2M] != 0 || !is_aligned(run.phys.value, BLOCK_BYTES) ||
-        counted_alike(run.phys, run.bytes, &is_alone) != run.bytes || !is_alone)
-        return;
-    enum vmem_status status = vmem_merge(&space->tables, vaddr(part), BLOCK_BYTES, VMEM_2M, flush);
-    if (status != VMEM_OK)
-        panic("user memory 0x%lx cannot be merged: %s", part, vmem_status_text(status));
-}
-
-// The parts of an area that have to do with the range.
-static void merge_parts(struct user_space *space, const struct area *area, uint64_t start,
-                        uint64_t end, struct vmem_flush *flush) {
-    uint64_t from = max_u64(align_down(start, BLOCK_BYTES), align_up(area->start, BLOCK_BYTES));
-    uint64_t to = min_u64(align_up(end, BLOCK_BYTES), align_down(area->end, BLOCK_BYTES));
-    struct vmem_run run;
-    while (space_find_run(space, from, to, &run)) {
-        uint64_t part = align_down(run.virt.value, BLOCK_BYTES);
-        merge_part(space, part, flush);
-        from = part + BLOCK_BYTES;
-    }
-}
-
 // Changes the rights of areas that lie in the range whole.
 static void protect_areas(struct user_space *space, uint64_t start, uint64_t end, unsigned rights,
                           struct vmem_flush *flush) {
@@ -210,7 +184,7 @@ enum user_space_status user_space_protect(struct user_space *space, vaddr_t star
         space_flush(space, &flush);
         for (uint32_t i = areas_from(&space->areas, start.value);
              i < space->areas.count && space->areas.list[i].start < end; i++)
-            merge_parts(space, &space->areas.list[i], start.value, end, &flush);
+            space_merge_parts(space, &space->areas.list[i], start.value, end, &flush);
     }
     space_change_end(space, &flush);
     return status;

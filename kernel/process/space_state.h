@@ -21,6 +21,12 @@ struct user_space {
 // end on. A change that rests on no CPU using what was there is flushed before its end.
 void space_change_begin(struct user_space *space, struct vmem_flush *flush);
 void space_change_end(struct user_space *space, struct vmem_flush *flush);
+
+// As space_change_begin, of the space with the lowest number from `id` on. Null: there is none, and
+// no change has begun.
+struct user_space *space_change_begin_from(uint64_t id, struct vmem_flush *flush);
+
+// Flushes what has been changed so far.
 static inline void space_flush(const struct user_space *space, struct vmem_flush *flush) {
     vmem_flush_finish(&space->tables, flush);
 }
@@ -51,6 +57,11 @@ bool space_find_run(const struct user_space *space, uint64_t from, uint64_t end,
 // Changes the rights of whole leaves, which needs no memory.
 void space_set_rights(struct user_space *space, uint64_t start, uint64_t bytes, unsigned rights,
                       struct vmem_flush *flush);
+
+// Makes large leaves of small ones that have become whole 2 MiB parts of the area again, each frame
+// owned alone, as far as the parts have to do with the range.
+void space_merge_parts(struct user_space *space, const struct area *area, uint64_t start,
+                       uint64_t end, struct vmem_flush *flush);
 
 // --- Shared objects
 

@@ -73,6 +73,20 @@ void space_change_begin(struct user_space *space, struct vmem_flush *flush) {
     vmem_flush_begin(flush, &flush_ops, &space->tlb);
 }
 
+struct user_space *space_change_begin_from(uint64_t id, struct vmem_flush *flush) {
+    const struct vmem *kernel = space_begin(flush);
+    struct user_space *first = NULL;
+    for (struct user_space *space = spaces; space != NULL; space = space->next) {
+        if (space->tlb.id >= id && (first == NULL || space->tlb.id < first->tlb.id))
+            first = space;
+    }
+    if (first == NULL)
+        space_end(kernel, flush);
+    else
+        vmem_flush_begin(flush, &flush_ops, &first->tlb);
+    return first;
+}
+
 void space_change_end(struct user_space *space, struct vmem_flush *flush) {
     space_end(&space->tables, flush);
 }
@@ -215,6 +229,31 @@ void space_set_rights(struct user_space *space, uint64_t start, uint64_t bytes, 
     if (status != VMEM_OK)
         panic("user memory [0x%lx, +0x%lx) cannot be protected: %s", start, bytes,
               vmem_status_text(status));
+}
+
+// Makes one large leaf of 512 small ones that are its parts, each owned alone.
+static void merge_part(struct user_space *space, uint64_t part, struct vmem_flush *flush) {
+    struct vmem_run run;
+    bool is_alone;
+    if (!space_find_run(space, part, part + BLOCK_BYTES, &run) || run.bytes != BLOCK_BYTES ||
+        run.leaves[VMEM_2M] != 0 || !is_aligned(run.phys.value, BLOCK_BYTES) ||
+        counted_alike(run.phys, run.bytes, &is_alone) != run.bytes || !is_alone)
+        return;
+    enum vmem_status status = vmem_merge(&space->tables, vaddr(part), BLOCK_BYTES, VMEM_2M, flush);
+    if (status != VMEM_OK)
+        panic("user memory 0x%lx cannot be merged: %s", part, vmem_status_text(status));
+}
+
+void space_merge_parts(struct user_space *space, const struct area *area, uint64_t start,
+                       uint64_t end, struct vmem_flush *flush) {
+    uint64_t from = max_u64(align_down(start, BLOCK_BYTES), align_up(area->start, BLOCK_BYTES));
+    uint64_t to = min_u64(align_up(end, BLOCK_BYTES), align_down(area->end, BLOCK_BYTES));
+    struct vmem_run run;
+    while (space_find_run(space, from, to, &run)) {
+        uint64_t part = align_down(run.virt.value, BLOCK_BYTES);
+        merge_part(space, part, flush);
+        from = part + BLOCK_BYTES;
+    }
 }
 
 bool user_space_translate(struct user_space *space, uint64_t address,
