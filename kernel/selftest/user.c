@@ -1,9 +1,13 @@
 #include "kernel/selftest/user.h"
 
+#include "common/base/arith.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
+#include "kernel/memory/counted.h"
 #include "kernel/selftest/check.h"
 #include "kernel/stop/probe.h"
+
+#include <stddef.h>
 
 enum user_space_status user_read(struct user_space *space, uint64_t address, uint64_t *ret_value) {
     for (;;) {
@@ -31,6 +35,34 @@ enum user_space_status user_write(struct user_space *space, uint64_t address, ui
     }
 }
 
+struct user_space *user_begin(void) {
+    struct user_space *space = NULL;
+    check_space(user_space_create(&space), USER_SPACE_OK, "making a space");
+    user_space_load(space);
+    return space;
+}
+
+void user_end(struct user_space *space) {
+    user_space_load(NULL);
+    user_space_destroy(space);
+}
+
+void user_map(struct user_space *space, uint64_t start, uint64_t bytes, unsigned rights) {
+    check_space(user_space_map(space, vaddr(start), bytes, rights, USER_AREA_ANONYMOUS),
+                USER_SPACE_OK, "mapping an area");
+}
+
+void user_protect(struct user_space *space, uint64_t start, uint64_t bytes, unsigned rights) {
+    check_space(user_space_protect(space, vaddr(start), bytes, rights), USER_SPACE_OK,
+                "protecting an area");
+}
+
+struct user_space *user_clone(struct user_space *parent) {
+    struct user_space *child = NULL;
+    check_space(user_space_clone(parent, &child), USER_SPACE_OK, "cloning a space");
+    return child;
+}
+
 uint64_t user_value(struct user_space *space, uint64_t address) {
     uint64_t value = 0;
     check_space(user_read(space, address, &value), USER_SPACE_OK, "reading user memory");
@@ -39,4 +71,23 @@ uint64_t user_value(struct user_space *space, uint64_t address) {
 
 void user_set(struct user_space *space, uint64_t address, uint64_t value) {
     check_space(user_write(space, address, value), USER_SPACE_OK, "writing user memory");
+}
+
+struct vmem_translation user_leaf(struct user_space *space, uint64_t address) {
+    struct vmem_translation leaf = {.phys = PADDR_NONE};
+    check(user_space_translate(space, address, &leaf), "user memory is mapped");
+    return leaf;
+}
+
+bool user_is_there(struct user_space *space, uint64_t address) {
+    struct vmem_translation leaf;
+    return user_space_translate(space, address, &leaf);
+}
+
+bool user_is_alone(struct user_space *space, uint64_t address) {
+    struct vmem_translation leaf = user_leaf(space, address);
+    uint64_t bytes = vmem_page_bytes(leaf.page);
+    bool is_alone = false;
+    return counted_alike(paddr(align_down(leaf.phys.value, bytes)), bytes, &is_alone) == bytes &&
+           is_alone;
 }
