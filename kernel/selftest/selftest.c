@@ -16,6 +16,8 @@
 #include "kernel/selftest/rights.h"
 #include "kernel/selftest/ring3.h"
 #include "kernel/selftest/spaces.h"
+#include "kernel/selftest/spaces_fork.h"
+#include "kernel/selftest/spaces_memory.h"
 
 #include <stddef.h>
 
@@ -61,6 +63,8 @@ static const struct part {
     {.name = "clone", .run = selftest_clone, .flags = SELFTEST_ALWAYS},
     {.name = "tlb", .run = run_shoot, .flags = SELFTEST_ALWAYS},
     {.name = "spaces", .run = selftest_spaces, .flags = SELFTEST_ALWAYS},
+    {.name = "fork", .run = selftest_spaces_fork, .flags = SELFTEST_ALWAYS},
+    {.name = "no-memory", .run = selftest_spaces_memory, .flags = SELFTEST_ALWAYS},
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
