@@ -18,6 +18,7 @@
 #include "kernel/selftest/spaces.h"
 #include "kernel/selftest/spaces_fork.h"
 #include "kernel/selftest/spaces_memory.h"
+#include "kernel/selftest/spaces_stress.h"
 
 #include <stddef.h>
 
@@ -64,7 +65,8 @@ static const struct part {
     {.name = "tlb", .run = run_shoot, .flags = SELFTEST_ALWAYS},
     {.name = "spaces", .run = selftest_spaces, .flags = SELFTEST_ALWAYS},
     {.name = "fork", .run = selftest_spaces_fork, .flags = SELFTEST_ALWAYS},
-    {.name = "no-memory", .run = selftest_spaces_memory, .flags = SELFTEST_ALWAYS},
+    {.name = "no-memory", .run = selftest_spaces_memory, .flags = SELFTEST_LONG},
+    {.name = "spaces-all", .run = selftest_spaces_stress, .flags = SELFTEST_ALWAYS},
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
@@ -75,6 +77,7 @@ static const struct part {
     {.name = "process-cpus", .run = selftest_process_stress, .flags = SELFTEST_STRESS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
+    {.name = "spaces-long", .run = selftest_spaces_stress_long, .flags = SELFTEST_LONG},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
     {.name = "process-long", .run = selftest_process_long, .flags = SELFTEST_LONG},
     {.name = "heap-exhaustion", .run = selftest_heap_exhaust, .flags = SELFTEST_LONG},

@@ -19,6 +19,8 @@ COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus
             "modules", "acpi", "report", "fault", "selftest", "stress", "run", "start", "ps", "kill",
             "reboot", "poweroff"]
 LONG_PARTS = {"tlb-long", "process-long", "heap-exhaustion"}  # of the self-test, which run by their name alone
+            "modules", "acpi", "report", "fault", "selftest", "stress", "reboot", "poweroff"]
+LONG_PARTS = {"no-memory", "spaces-long", "tlb-long"}  # of the self-test, which run by their name alone
 
 
 class Prompt:
