@@ -1,6 +1,7 @@
 // Objects of shared memory. An object owns each of its frames, and so does each page that shows it:
 // so a frame outlives the object for as long as a CPU may remember the page.
 #include "common/base/arith.h"
+#include "kernel/memory/heap.h"
 #include "kernel/process/space_state.h"
 #include "kernel/process/supply.h"
 
@@ -29,7 +30,7 @@ enum user_space_status shared_create(uint64_t bytes, struct shared **ret_shared)
         paddr_t frame = supply_frame();
         if (paddr_is_none(frame)) {
             put_frames(shared);
-            supply_free(shared);
+            heap_free(shared);
             return USER_SPACE_ERR_NO_MEMORY;
         }
         shared->frame[shared->frames] = frame;
@@ -47,7 +48,7 @@ void shared_put(struct shared *shared) {
     if (shared == NULL || __atomic_sub_fetch(&shared->owners, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     put_frames(shared);
-    supply_free(shared);
+    heap_free(shared);
 }
 
 uint64_t shared_bytes(const struct shared *shared) {

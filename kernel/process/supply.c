@@ -1,8 +1,8 @@
 #include "kernel/process/supply.h"
 
-#include "common/base/arith.h"
 #include "kernel/base/panic.h"
 #include "kernel/memory/counted.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/memory.h"
 
 #include <stddef.h>
@@ -24,29 +24,8 @@ bool supply_has_refused(void) {
     return __atomic_load_n(&answered, __ATOMIC_RELAXED) == UINT64_MAX;
 }
 
-// Whole frames, until there is a heap.
-struct header {
-    uint64_t frames, first;
-};
-
 void *supply_object(uint64_t bytes) {
-    struct frames_request request = {.count = align_up(bytes + sizeof(struct header), FRAME_BYTES) /
-                                              FRAME_BYTES};
-    paddr_t first;
-    if (supply_refuses() || memory_alloc_run(&request, &first) != FRAMES_OK)
-        return NULL;
-    struct header *header = memory_frame_bytes(first);
-    *header = (struct header){request.count, first.value};
-    return header + 1;
-}
-
-void supply_free(void *object) {
-    if (object == NULL)
-        return;
-    const struct header *header = (struct header *)object - 1;
-    enum frames_status status = memory_free_run(paddr(header->first), header->frames);
-    if (status != FRAMES_OK)
-        panic("an object of a space cannot be freed: %s", frames_status_text(status));
+    return supply_refuses() ? NULL : heap_alloc(bytes);
 }
 
 paddr_t supply_frame(void) {

@@ -7,9 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// An object of `bytes` bytes with any contents; null: no memory. supply_free takes null, too.
+// An object of `bytes` bytes of the heap, with any contents; null: no memory.
 void *supply_object(uint64_t bytes);
-void supply_free(void *object);
 
 // A frame of counted.h: zeroed, or a copy of another; and a zeroed block. PADDR_NONE: no memory.
 paddr_t supply_frame(void);

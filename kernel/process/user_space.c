@@ -4,6 +4,7 @@
 #include "common/base/arith.h"
 #include "common/x86/cpu.h"
 #include "kernel/base/panic.h"
+#include "kernel/memory/heap.h"
 #include "kernel/process/space_state.h"
 #include "kernel/process/supply.h"
 
@@ -117,7 +118,7 @@ enum user_space_status user_space_create(struct user_space **ret_space) {
         return USER_SPACE_ERR_NO_MEMORY;
     *space = (struct user_space){.table_count = 1};
     if (clone_kernel(space) != VMEM_OK) {
-        supply_free(space);
+        heap_free(space);
         return USER_SPACE_ERR_NO_MEMORY;
     }
     *ret_space = space;
@@ -145,8 +146,8 @@ void user_space_destroy(struct user_space *space) {
     if (status != VMEM_OK)
         panic("a space cannot be destroyed: %s", vmem_status_text(status));
     space_end(space_kernel(), &flush);
-    supply_free(space->areas.list);
-    supply_free(space);
+    heap_free(space->areas.list);
+    heap_free(space);
 }
 
 void user_space_load(struct user_space *space) {
@@ -184,7 +185,7 @@ bool space_make_room(struct user_space *space, uint32_t more) {
     struct area *list = supply_object(capacity * sizeof(*list));
     if (list == NULL)
         return false;
-    supply_free(areas_move(areas, list, capacity));
+    heap_free(areas_move(areas, list, capacity));
     return true;
 }
 
