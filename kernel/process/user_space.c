@@ -182,6 +182,8 @@ bool space_make_room(struct user_space *space, uint32_t more) {
     if (areas_have_room(areas, more))
         return true;
     uint32_t capacity = areas->capacity == 0 ? AREAS_MIN : 2 * areas->capacity;
+    while (capacity - areas->count < more)
+        capacity *= 2;
     struct area *list = supply_object(capacity * sizeof(*list));
     if (list == NULL)
         return false;

@@ -8,6 +8,8 @@
 #include "kernel/selftest/check.h"
 #include "kernel/selftest/user.h"
 
+#include <stddef.h>
+
 #define PAGE FRAME_BYTES
 
 static uint64_t phys_of(struct user_space *space, uint64_t address) {
@@ -181,9 +183,30 @@ static void test_split_by_one(bool is_part) {
     user_space_destroy(parent);
 }
 
+// More areas than a new space has room for, each with memory.
+static void test_many_areas(void) {
+    enum { AREAS = 70 };
+    struct user_space *parent = user_begin();
+    for (uint64_t i = 0; i < AREAS; i++) {
+        user_map(parent, USER_SMALL + 2 * i * PAGE, PAGE, USER_WRITE);
+        user_set(parent, USER_SMALL + 2 * i * PAGE, i);
+    }
+    struct user_space *child = user_clone(parent);
+    user_space_load(NULL);
+    user_space_destroy(parent);
+    user_space_load(child);
+    for (uint64_t i = 0; i < AREAS; i++) {
+        check(user_value(child, USER_SMALL + 2 * i * PAGE) == i, "a child has all areas");
+        check(!user_space_allows(child, USER_SMALL + (2 * i + 1) * PAGE, 1, VMEM_READ),
+              "and the holes between them");
+    }
+    user_end(child);
+}
+
 void selftest_spaces_fork(void) {
     test_owners();
     test_generations();
+    test_many_areas();
     test_rights();
     test_large();
     test_split_by_one(false);
