@@ -21,6 +21,7 @@ COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus
 LONG_PARTS = {"tlb-long", "process-long", "heap-exhaustion"}  # of the self-test, which run by their name alone
             "modules", "acpi", "report", "fault", "selftest", "stress", "reboot", "poweroff"]
 LONG_PARTS = {"no-memory", "spaces-long", "tlb-long"}  # of the self-test, which run by their name alone
+LONG_PARTS = {"heap-exhaustion", "no-memory", "spaces-full", "spaces-long", "tlb-long"}  # of the self-test, which run by their name alone
 
 
 class Prompt:
