@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+enum { BLOCKS = 8 }; // that a test has at once, at most
+
 enum user_space_status user_read(struct user_space *space, uint64_t address, uint64_t *ret_value) {
     for (;;) {
         uint64_t flags = cpu_user_access_begin();
@@ -61,6 +63,12 @@ struct user_space *user_clone(struct user_space *parent) {
     struct user_space *child = NULL;
     check_space(user_space_clone(parent, &child), USER_SPACE_OK, "cloning a space");
     return child;
+}
+
+bool user_has_blocks(void) {
+    struct frames_statistics now;
+    memory_get_statistics(&now);
+    return now.free_2m >= BLOCKS;
 }
 
 uint64_t user_value(struct user_space *space, uint64_t address) {

@@ -22,6 +22,10 @@
 [[nodiscard]] enum user_space_status user_write(struct user_space *space, uint64_t address,
                                                 uint64_t value);
 
+// Whether there is memory enough for tests of large pages: the smallest machines have none in whole
+// 2 MiB blocks.
+bool user_has_blocks(void);
+
 // --- On CPU 0, each with a check that it succeeds
 
 // A new space, in which this CPU then runs; and its end, with this CPU in the kernel's space.
