@@ -9,6 +9,7 @@
 #include "kernel/report/act.h"
 #include "kernel/report/report.h"
 #include "kernel/report/show.h"
+#include "kernel/report/spaces.h"
 #include "kernel/stop/power.h"
 
 #include <stdbool.h>
@@ -48,6 +49,8 @@ static const struct command {
     {"translate", "ADDRESS", "where an address leads, and what it allows",
      .run_at = show_translation},
     {"cpus", "", "the CPUs and their stacks", .run = show_cpus},
+    {"spaces", "[NUMBER]", "address spaces of processes, or the areas of one",
+     .run_with = show_spaces},
     {"timeline", "", "the stages of the boot", .run = report_print_timeline},
     {"log", "", "the loader's log", .run = show_log},
     {"modules", "", "the files that the loader brought along", .run = show_modules},

@@ -22,6 +22,9 @@ LONG_PARTS = {"tlb-long", "process-long", "heap-exhaustion"}  # of the self-test
             "modules", "acpi", "report", "fault", "selftest", "stress", "reboot", "poweroff"]
 LONG_PARTS = {"no-memory", "spaces-long", "tlb-long"}  # of the self-test, which run by their name alone
 LONG_PARTS = {"heap-exhaustion", "no-memory", "spaces-full", "spaces-long", "tlb-long"}  # of the self-test, which run by their name alone
+COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "spaces", "timeline", "log",
+            "modules", "acpi", "report", "fault", "selftest", "stress", "reboot", "poweroff"]
+LONG_PARTS = {"heap-exhaustion", "no-memory", "spaces-full", "spaces-long", "tlb-long"}  # of the self-test
 
 
 class Prompt:
@@ -213,6 +216,13 @@ def test_acpi_tables_are_where_they_are_shown(prompt):
         said = prompt.machine.monitor(f"xp /4bx {place:#x}")
         text = bytes(int(byte, 16) for byte in re.findall(r" (0x\w\w)\b", said)).decode()
         assert text == ("RSD " if name == "RSDP" else name)
+
+
+def test_a_machine_without_processes_has_no_spaces_of_theirs(prompt):
+    prompt.lines("selftest spaces\r")
+    assert prompt.lines("spaces\r") == ["There are no address spaces of processes."]
+    assert prompt.lines("spaces 1\r") == ["spaces: there is no space 1"]
+    assert prompt.lines("spaces 0x1\r") == ['spaces: "0x1" is not a number']
 
 
 def test_the_self_test_can_be_repeated_as_a_whole_and_in_parts(prompt):
