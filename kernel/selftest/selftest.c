@@ -16,6 +16,7 @@
 #include "kernel/selftest/rights.h"
 #include "kernel/selftest/ring3.h"
 #include "kernel/selftest/spaces.h"
+#include "kernel/selftest/spaces_cost.h"
 #include "kernel/selftest/spaces_fork.h"
 #include "kernel/selftest/spaces_full.h"
 #include "kernel/selftest/spaces_memory.h"
@@ -78,6 +79,7 @@ static const struct part {
     {.name = "process-cpus", .run = selftest_process_stress, .flags = SELFTEST_STRESS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
+    {.name = "spaces-cost", .run = selftest_spaces_cost, .flags = SELFTEST_LONG},
     {.name = "spaces-full", .run = selftest_spaces_full, .flags = SELFTEST_LONG},
     {.name = "spaces-long", .run = selftest_spaces_stress_long, .flags = SELFTEST_LONG},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
