@@ -261,7 +261,11 @@ void process_end(struct process *process) {
     process->state = PROCESS_ENDING;
     process_unlock();
     wait_for_users(process);
-    user_space_destroy(process->space);
+    struct user_space *space = process->space;
+    process_lock();
+    process->space = NULL;
+    process_unlock();
+    user_space_destroy(space);
 
     process_lock();
     struct process *freed = orphan_children(process);
@@ -343,6 +347,7 @@ bool process_next(uint32_t pid, struct process_facts *ret_facts) {
             .state = next->state,
             .cpu = next->cpu,
             .ticks = next->ticks,
+            .space = next->space == NULL ? 0 : user_space_id(next->space),
         };
         memcpy(ret_facts->name, next->program.name, PROCESS_NAME_BYTES);
     }

@@ -80,6 +80,7 @@ struct process_facts {
     enum process_state state;
     unsigned cpu;
     uint64_t ticks;
+    uint64_t space; // its number (survey.h); 0: it has none any more
 };
 
 const char *process_state_text(enum process_state state);

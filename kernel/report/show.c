@@ -13,6 +13,7 @@
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
 #include "kernel/process/process.h"
+#include "kernel/process/survey.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -208,11 +209,20 @@ void show_acpi(void) {
 
 // --- Processes
 
+static uint64_t bytes_of(uint64_t space) {
+    struct user_space_facts facts;
+    bool is_there = space != 0 && user_space_next(space - 1, &facts) && facts.id == space;
+    return is_there ? facts.memory.bytes : 0;
+}
+
 void show_processes(void) {
     struct process_facts facts = {.pid = 0};
-    console_heading("  pid  parent  state    CPU   milliseconds  name");
-    while (process_next(facts.pid, &facts))
-        console_print("%5u  %6u  %-7s  %3u  %13lu  %s\n", facts.pid, facts.parent,
+    console_heading("  pid  parent  state    CPU   milliseconds        memory  name");
+    while (process_next(facts.pid, &facts)) {
+        char memory[UNITS_BYTES_MAX];
+        console_print("%5u  %6u  %-7s  %3u  %13lu  %12s  %s\n", facts.pid, facts.parent,
                       process_state_text(facts.state), facts.cpu,
-                      clock_microseconds(facts.ticks) / 1000, facts.name);
+                      clock_microseconds(facts.ticks) / 1000,
+                      units_bytes(memory, bytes_of(facts.space)), facts.name);
+    }
 }

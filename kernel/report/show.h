@@ -14,5 +14,6 @@ void show_log(void);
 void show_walk(uint64_t address);
 void show_translation(uint64_t address);
 
-// The processes: whose children they are, what they do, and for how long they have run.
+// The processes: whose children they are, what they do, for how long they have run, and what they
+// have touched.
 void show_processes(void);

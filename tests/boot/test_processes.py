@@ -50,7 +50,7 @@ class Prompt:
     def processes(self):
         """The rows that ps shows, by name: pid, parent and state."""
         rows = [line.split() for line in self.ask("ps")[1:]]
-        return {row[5]: (int(row[0]), int(row[1]), row[2]) for row in rows}
+        return {row[-1]: (int(row[0]), int(row[1]), row[2]) for row in rows}
 
 
 def start(folder, files, smp=1, cpu="max", **options):
