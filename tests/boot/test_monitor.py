@@ -18,7 +18,7 @@ MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "spaces", "timeline", "log",
             "modules", "acpi", "report", "fault", "selftest", "stress", "run", "start", "ps", "kill",
             "reboot", "poweroff"]
-LONG_PARTS = {"heap-exhaustion", "no-memory", "process-long", "spaces-full", "spaces-long",
+LONG_PARTS = {"heap-exhaustion", "no-memory", "process-long", "spaces-cost", "spaces-full", "spaces-long",
               "tlb-long"}  # of the self-test
 
 
