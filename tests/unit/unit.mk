@@ -4,9 +4,9 @@
 # under the thread sanitizer.
 PLAIN_CFLAGS := $(BASE) -DSLIPWAY_DEBUG -fno-omit-frame-pointer
 TSAN_CFLAGS  := $(PLAIN_CFLAGS) -fsanitize=thread
-PLAIN_TESTS  := vmem/test_random frames/test_random frames/test_threads
-TSAN_TESTS   := frames/test_races
-FLAVOUR_SRC  := tests/unit/support/main.c $(filter common/vmem/% common/base/% common/frames/%,$(PURE_SRC))
+PLAIN_TESTS  := vmem/test_random frames/test_random frames/test_threads kernel/test_heap_random kernel/test_heap_threads
+TSAN_TESTS   := frames/test_races kernel/test_heap_races
+FLAVOUR_SRC  := tests/unit/support/main.c $(filter common/vmem/% common/base/% common/frames/% kernel/memory/slabs%,$(PURE_SRC))
 $(eval $(call compile,plain,$$(CC) $$(PLAIN_CFLAGS)))
 $(eval $(call compile,tsan,$$(CC) $$(TSAN_CFLAGS)))
 

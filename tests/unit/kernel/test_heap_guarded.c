@@ -148,6 +148,17 @@ TEST("guarded: what is freed twice is found, with both places") {
     }
 }
 
+TEST("guarded: a run that is freed twice is found though its frames are another's") {
+    struct world *world = world_make();
+    uint8_t *object = alloc(world, 9000);
+    give_well(world, object);
+    memset(object - 48, 0, 48);
+    struct guarded_finding finding = give(world, object);
+    assert_int_equal(finding.kind, GUARDED_TWICE);
+    assert_ptr_equal(finding.object, object);
+    world_end(world);
+}
+
 TEST("guarded: what nobody allocated is found when it is freed") {
     struct world *world = world_make();
     static uint64_t elsewhere[16];
