@@ -28,7 +28,7 @@ struct slabs_header {
 _Static_assert(sizeof(struct slabs_header) <= SLABS_HEADER_BYTES, "the header has its place");
 _Static_assert(sizeof(struct slabs_object) <= SLABS_ALIGN, "a free object fits into any");
 
-enum { ROOM = FRAME_BYTES - SLABS_HEADER_BYTES, LIMIT_MIN = 4, LIMIT_MAX = 64 };
+enum { ROOM = FRAME_BYTES - SLABS_HEADER_BYTES, LIMIT_MIN = 8, LIMIT_MAX = 64 };
 
 // Up to 256 bytes in small steps, then those of which a slab holds one less each.
 static const uint16_t class_bytes[SLABS_CLASSES] = {16,  32,  48,   64,   80,

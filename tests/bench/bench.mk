@@ -1,17 +1,20 @@
-# The programs that measure common/vmem and the frame allocator, and what boots beside the loader. What they measure has the flags that
+# The programs that measure common/vmem, the frame allocator and the kernel's heap, and what boots beside the loader. What they measure has the flags that
 # a kernel gives it, as far as a host program can have them.
 BENCH_CFLAGS   := $(filter-out -mcmodel=kernel,$(KERNEL_CFLAGS))
 BENCH_VMEM_OBJ := $(call objects,bench/library,$(sort $(wildcard common/vmem/*.c common/base/fmt*.c))) \
                   $(call objects,bench/program,tests/bench/bench_space.c tests/bench/bench_vmem.c)
 BENCH_FRAMES_OBJ := $(call objects,bench/library,$(sort $(wildcard common/frames/*.c common/base/fmt*.c \
                         common/memmap/*.c))) $(call objects,bench/program,tests/bench/bench_frames.c)
-BENCH_PROGRAM  := $(BUILD)/bench/bench_vmem $(BUILD)/bench/bench_frames
+BENCH_HEAP_OBJ := $(call objects,bench/library,$(sort $(wildcard common/frames/*.c common/base/fmt*.c common/memmap/*.c)) \
+                  kernel/memory/slabs.c) $(call objects,bench/program,tests/bench/bench_heap.c)
+BENCH_PROGRAM  := $(BUILD)/bench/bench_vmem $(BUILD)/bench/bench_frames $(BUILD)/bench/bench_heap
 BENCH_BOOT     := $(BUILD)/bench/limine.elf $(BUILD)/bench/both.elf $(TA)/timed.efi $(TA)/fragments.efi
 $(eval $(call compile,bench/library,$$(CC) $$(BENCH_CFLAGS)))
 $(eval $(call compile,bench/program,$$(CC) $$(BASE) -fno-pie -falign-loops=64 -falign-functions=64))
 
 $(BUILD)/bench/bench_vmem: $(BENCH_VMEM_OBJ) $(BUILD)/files.stamp
 $(BUILD)/bench/bench_frames: $(BENCH_FRAMES_OBJ) $(BUILD)/files.stamp
+$(BUILD)/bench/bench_heap: $(BENCH_HEAP_OBJ) $(BUILD)/files.stamp
 $(BENCH_PROGRAM):
 	@echo '  LINK    $@'
 	$(Q)$(CC) -no-pie $(filter %.o,$^) -lpthread -o $@
@@ -26,10 +29,12 @@ $(BUILD)/bench/limine.elf $(BUILD)/bench/both.elf: %.elf: %.o
 	$(Q)$(LD) $(KERNEL_LFLAGS) -Ttext-segment=0xffffffff80000000 $< -o $@.sym
 	$(Q)$(OBJCOPY) --strip-all $@.sym $@
 
-.PHONY: bench-vmem bench-frames
+.PHONY: bench-vmem bench-frames bench-heap
 bench-vmem: $(BUILD)/bench/bench_vmem ## what the operations of common/vmem cost, against their goals
 	@scripts/bench-vmem
 bench-frames: $(BUILD)/bench/bench_frames ## what the frame allocator costs, against its goals
 	@scripts/bench-frames
+bench-heap: $(BUILD)/bench/bench_heap ## what the kernel's heap costs, beside the C library's
+	@scripts/bench-heap
 bench: $(BENCH_BOOT)
 test: $(BENCH_PROGRAM) $(BENCH_BOOT)
