@@ -81,56 +81,84 @@ static bool begins_with_block(paddr_t first, uint64_t bytes) {
     panic("frame 0x%lx cannot %s: %s", frame.value, what, frames_owners_status_text(status));
 }
 
-// Adds an owner to the first frame or block of a range. Returns its bytes, 0 if it has too many.
-static uint64_t get_first(paddr_t first, uint64_t bytes) {
-    (void)bytes;
-    enum frames_owners_status status = frames_owners_get(owners(), first);
-    if (status == FRAMES_OWNERS_ERR_MANY)
-        return 0;
-    if (status != FRAMES_OWNERS_OK)
-        fail(first, "get an owner", status);
-    return begins_with_block(first, bytes) ? BLOCK_BYTES : FRAME_BYTES;
+// Whether a range begins with a block: then with the lock, until unlock_blocks.
+static bool lock_block(paddr_t first, uint64_t bytes) {
+    if (!is_aligned(first.value, BLOCK_BYTES) || bytes < BLOCK_BYTES)
+        return false;
+    lock_blocks();
+    if (begins_with_block(first, bytes))
+        return true;
+    unlock_blocks();
+    return false;
 }
 
-static uint64_t put_first(paddr_t first, uint64_t bytes) {
-    uint64_t step = begins_with_block(first, bytes) ? BLOCK_BYTES : FRAME_BYTES;
+static bool get(paddr_t first) {
+    enum frames_owners_status status = frames_owners_get(owners(), first);
+    if (status != FRAMES_OWNERS_OK && status != FRAMES_OWNERS_ERR_MANY)
+        fail(first, "get an owner", status);
+    return status == FRAMES_OWNERS_OK;
+}
+
+static void put(paddr_t first) {
     uint64_t freed;
     enum frames_owners_status status = frames_owners_put(owners(), this_cpu(), first, &freed);
     if (status != FRAMES_OWNERS_OK)
         fail(first, "lose an owner", status);
-    return step;
 }
 
-// Changes the first frame or block of a range.
-static uint64_t change_first(uint64_t (*change)(paddr_t first, uint64_t bytes), paddr_t first,
-                             uint64_t bytes) {
-    bool may_be_block = is_aligned(first.value, BLOCK_BYTES) && bytes >= BLOCK_BYTES;
-    bool were_on = cpu_interrupts_save();
-    if (may_be_block)
-        lock_blocks();
-    uint64_t changed = change(first, bytes);
-    if (may_be_block)
+// Up to the next place where a block can begin: so long are interrupts off.
+static uint64_t part_of(paddr_t first, uint64_t bytes) {
+    return min_u64(bytes, BLOCK_BYTES - (first.value & (BLOCK_BYTES - 1)));
+}
+
+// Adds an owner to all frames of a part, or to its block. Returns the bytes that got one.
+static uint64_t get_part(paddr_t first, uint64_t bytes) {
+    if (lock_block(first, bytes)) {
+        bool is_done = get(first);
         unlock_blocks();
-    cpu_interrupts_restore(were_on);
-    return changed;
+        return is_done ? bytes : 0;
+    }
+    uint64_t done = 0;
+    while (done < bytes && get(paddr_add(first, done)))
+        done += FRAME_BYTES;
+    return done;
+}
+
+static void put_part(paddr_t first, uint64_t bytes) {
+    if (lock_block(first, bytes)) {
+        put(first);
+        unlock_blocks();
+        return;
+    }
+    for (uint64_t done = 0; done < bytes; done += FRAME_BYTES)
+        put(paddr_add(first, done));
 }
 
 bool counted_get(paddr_t first, uint64_t bytes) {
-    uint64_t done = 0;
-    while (done < bytes) {
-        uint64_t more = change_first(get_first, paddr_add(first, done), bytes - done);
-        if (more == 0) {
-            counted_put(first, done);
+    uint64_t part;
+    for (uint64_t done = 0; done < bytes; done += part) {
+        paddr_t at = paddr_add(first, done);
+        part = part_of(at, bytes - done);
+        bool were_on = cpu_interrupts_save();
+        uint64_t got = get_part(at, part);
+        cpu_interrupts_restore(were_on);
+        if (got != part) {
+            counted_put(first, done + got);
             return false;
         }
-        done += more;
     }
     return true;
 }
 
 void counted_put(paddr_t first, uint64_t bytes) {
-    for (uint64_t done = 0; done < bytes;)
-        done += change_first(put_first, paddr_add(first, done), bytes - done);
+    uint64_t part;
+    for (uint64_t done = 0; done < bytes; done += part) {
+        paddr_t at = paddr_add(first, done);
+        part = part_of(at, bytes - done);
+        bool were_on = cpu_interrupts_save();
+        put_part(at, part);
+        cpu_interrupts_restore(were_on);
+    }
 }
 
 void counted_split(paddr_t block) {

@@ -13,6 +13,7 @@
 static struct vmem kernel_space;
 static bool adopted;
 static const struct slipway_boot_info *boot;
+static struct vmem_direct main_direct; // the longest part of the direct map; 0 bytes: not known yet
 
 const char *space_status_text(enum space_status status) {
     switch (status) {
@@ -52,8 +53,12 @@ static const struct slipway_mapping *direct_mapping(uint64_t virt, uint64_t byte
     return mapping->purpose == SLIPWAY_MAP_DIRECT && covers ? mapping : NULL;
 }
 
+// Most of what is asked for is in the longest part, and found without a search.
 void *space_pointer(paddr_t phys, uint64_t bytes) {
     uint64_t virt;
+    uint64_t offset = phys.value - main_direct.start.value;
+    if (offset < main_direct.bytes && bytes <= main_direct.bytes - offset)
+        return main_direct.pointer + offset;
     if (boot == NULL || phys.value >= SLIPWAY_HHDM_MAX_BYTES ||
         add_overflows(boot->hhdm_base, phys.value, &virt) || direct_mapping(virt, bytes) == NULL)
         return NULL;
@@ -155,6 +160,7 @@ enum space_status space_adopt(const struct slipway_boot_info *info) {
         return status;
     }
     kernel_space = space;
+    main_direct = longest_direct(NULL);
     adopted = true;
     return SPACE_OK;
 }
