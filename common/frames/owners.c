@@ -224,7 +224,10 @@ enum frames_owners_status frames_owners_put(struct frames_owners *owners, unsign
     // allocate them and write entries of its own.
     uint64_t frames = run_frames(owners, frame_of(first));
     set_all(owners, frame_of(first), frames, COUNT_NONE);
-    if (frames_free_run(owners->frames, cpu, first, frames) != FRAMES_OK)
+    bool is_single = frames == 1; // which is freed faster
+    enum frames_status freed = is_single ? frames_free(owners->frames, cpu, first)
+                                         : frames_free_run(owners->frames, cpu, first, frames);
+    if (freed != FRAMES_OK)
         return FRAMES_OWNERS_ERR_FREE;
     *ret_freed = frames;
     return FRAMES_OWNERS_OK;
