@@ -11,9 +11,8 @@
 //
 // Cost of a range operation grows with the entries touched, not with the 4 KiB pages spanned.
 //
-// Set_cache, split, merge, harvest and own_tables are for kernels that are built on this: neither
-// the loader nor the reference kernel calls them. Only the kernel's self-test asks for the flush's
-// `release`.
+// Own_tables is for kernels that are built on this: neither the loader nor the reference kernel
+// calls it. Of set_cache the kernel's self-test is the only caller.
 //
 // One caller changes an address space at a time, and none reads it meanwhile; spaces that share
 // their upper half count as one. CPUs may walk the tables at any moment:

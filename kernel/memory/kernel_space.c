@@ -230,3 +230,8 @@ enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights) {
     struct vmem_flush flush;
     return finish(vmem_protect(space_begin(&flush), virt, bytes, rights, &flush), &flush);
 }
+
+enum vmem_status space_set_cache(vaddr_t virt, uint64_t bytes, enum vmem_cache cache) {
+    struct vmem_flush flush;
+    return finish(vmem_set_cache(space_begin(&flush), virt, bytes, cache, &flush), &flush);
+}

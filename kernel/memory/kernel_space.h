@@ -50,9 +50,10 @@ bool space_is_direct(uint64_t address);
 struct vmem *space_begin(struct vmem_flush *flush);
 void space_end(const struct vmem *space, struct vmem_flush *flush);
 
-// As vmem_map, vmem_unmap, vmem_protect on the kernel's space, flushed: when they return, no CPU
-// uses what was there before. Table frames come from the frame allocator and go back to it after
-// the flush.
+// As vmem_map, vmem_unmap, vmem_protect, vmem_set_cache on the kernel's space, flushed: when they
+// return, no CPU uses what was there before. Table frames come from the frame allocator and go back
+// to it after the flush.
 [[nodiscard]] enum vmem_status space_map(const struct vmem_mapping *mapping);
 [[nodiscard]] enum vmem_status space_unmap(vaddr_t virt, uint64_t bytes);
 [[nodiscard]] enum vmem_status space_protect(vaddr_t virt, uint64_t bytes, unsigned rights);
+[[nodiscard]] enum vmem_status space_set_cache(vaddr_t virt, uint64_t bytes, enum vmem_cache cache);

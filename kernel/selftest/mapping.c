@@ -132,26 +132,41 @@ void selftest_other_cpus(void) {
     check_frames(memory_free(mapping.phys), FRAMES_OK, "freeing its frame");
 }
 
-// What the CPU makes of each cache type: the entry as it stands selects a byte of the PAT. The bits
+// What the CPU makes of a cache type: the entry as it stands selects a byte of the PAT. The bits
 // are named here once more on purpose: the paging library is what is tested.
-void selftest_caches(void) {
+static void check_cache(vaddr_t virt, enum vmem_cache cache) {
     static const uint8_t encoding[] = {6, 4, 7, 0, 5, 1}; // SDM 3A table 12-10, by enum vmem_cache
     enum { PWT = 3, PCD = 4, PAT_4K = 7 };                // bits of a 4 KiB leaf
+    struct vmem_translation found;
+    check_vmem(vmem_translate(space_kernel(), virt, &found), VMEM_OK, "finding a page");
+    unsigned index = (unsigned)(found.entry >> PWT & 1) | (unsigned)(found.entry >> PCD & 1) << 1 |
+                     (unsigned)(found.entry >> PAT_4K & 1) << 2;
+    check((cpu_rdmsr(MSR_PAT) >> (8 * index) & 0xff) == encoding[cache],
+          "the PAT has the cache type that was asked for");
+}
+
+// A page is mapped with each cache type, and changed from it to each. Nothing touches the page: the
+// direct map has its frame, too, write-back.
+void selftest_caches(void) {
+    enum { TYPES = VMEM_CACHE_WC + 1 };
     paddr_t frame;
     check_frames(memory_alloc(FRAMES_ANY, &frame), FRAMES_OK, "a frame to map");
-    for (unsigned cache = 0; cache < ARRAY_LEN(encoding); cache++) {
-        struct vmem_mapping mapping = scratch_mapping(frame);
+    struct vmem_mapping mapping = scratch_mapping(frame);
+    for (unsigned cache = 0; cache < TYPES; cache++) {
         mapping.cache = (enum vmem_cache)cache;
         check_vmem(space_map(&mapping), VMEM_OK, "mapping a cache type");
-        struct vmem_translation found;
-        check_vmem(vmem_translate(space_kernel(), mapping.virt, &found), VMEM_OK, "finding it");
-        unsigned index = (unsigned)(found.entry >> PWT & 1) |
-                         (unsigned)(found.entry >> PCD & 1) << 1 |
-                         (unsigned)(found.entry >> PAT_4K & 1) << 2;
-        check((cpu_rdmsr(MSR_PAT) >> (8 * index) & 0xff) == encoding[cache],
-              "the PAT has the cache type that was asked for");
+        check_cache(mapping.virt, mapping.cache);
+        for (unsigned next = 0; next < TYPES; next++) {
+            check_vmem(space_set_cache(mapping.virt, FRAME_BYTES, (enum vmem_cache)next), VMEM_OK,
+                       "changing a cache type");
+            check_cache(mapping.virt, (enum vmem_cache)next);
+        }
+        check_vmem(space_set_cache(mapping.virt, FRAME_BYTES, (enum vmem_cache)TYPES),
+                   VMEM_ERR_CACHE, "a cache type that does not exist");
         check_vmem(space_unmap(mapping.virt, FRAME_BYTES), VMEM_OK, "unmapping it");
     }
+    check_vmem(space_set_cache(mapping.virt, FRAME_BYTES, VMEM_CACHE_WB), VMEM_ERR_NOT_MAPPED,
+               "the cache type of nothing");
     check_frames(memory_free(frame), FRAMES_OK, "freeing the frame");
 }
 
