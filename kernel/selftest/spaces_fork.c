@@ -64,6 +64,20 @@ static void test_owners(void) {
     user_end(child);
 }
 
+// A CPU that has just written the parent may write it no more as it could: what it remembers of the
+// page is forgotten when the clone returns.
+static void test_at_once(void) {
+    struct user_space *parent = user_begin();
+    user_map(parent, USER_SMALL, PAGE, USER_WRITE);
+    user_set(parent, USER_SMALL, 1);
+    struct user_space *child = user_clone(parent);
+    user_set(parent, USER_SMALL, 2);
+    check(value_in(child, USER_SMALL) == 1, "a write after the clone is not the child's");
+    user_space_load(NULL);
+    user_space_destroy(parent);
+    user_space_destroy(child);
+}
+
 // Three generations: a frame is copied until one owner is left.
 static void test_generations(void) {
     enum { SPACES = 5 };
@@ -205,6 +219,7 @@ static void test_many_areas(void) {
 
 void selftest_spaces_fork(void) {
     test_owners();
+    test_at_once();
     test_generations();
     test_many_areas();
     test_rights();

@@ -23,6 +23,7 @@ enum {
     PAGES = 14,      // others are in two blocks
     USES = 8,        // of one operation
     OWN_PAGES = 4,
+    PAUSES_MAX = 1000, // in which others may write what they must not
 };
 
 // A CPU. Its words are in each page those with its number.
@@ -31,6 +32,8 @@ struct worker {
     uint64_t written;
     uint64_t last[SPACES][PAGES]; // what it wrote last
     uint64_t uses;
+    struct user_space *space; // in which it runs
+    unsigned home;            // the shared space that it uses mostly
 };
 static struct worker workers[CPUS_MAX];
 static struct user_space *spaces[SPACES];
@@ -41,6 +44,13 @@ static unsigned choose(struct worker *worker, unsigned limit) {
     worker->random ^= worker->random >> 7;
     worker->random ^= worker->random << 17;
     return (unsigned)(worker->random >> 16) % limit;
+}
+
+// A CPU stays where it is if it can: what it remembers of a space goes with the space.
+static void load(struct worker *worker, struct user_space *space) {
+    if (worker->space != space)
+        user_space_load(space);
+    worker->space = space;
 }
 
 // ---- Words
@@ -103,9 +113,11 @@ static void look(struct worker *worker, unsigned s, unsigned page, unsigned cpu)
 // ---- What a CPU does
 
 static void use_shared(struct worker *worker) {
-    unsigned s = choose(worker, SPACES);
+    if (choose(worker, 16) == 0)
+        worker->home = choose(worker, SPACES);
+    unsigned s = worker->home;
     unsigned cpu = this_cpu();
-    user_space_load(spaces[s]);
+    load(worker, spaces[s]);
     for (unsigned i = 0; i < USES; i++) {
         unsigned page = choose(worker, PAGES);
         uint64_t *last = &worker->last[s][page];
@@ -123,17 +135,20 @@ static void use_child(struct worker *worker, struct user_space *child, unsigned 
     unsigned other = choose(worker, cpus_started());
     uint64_t theirs[PAGES];
     bool is_known[PAGES];
-    user_space_load(child);
+    load(worker, child);
     for (unsigned page = 0; page < PAGES; page++) {
         expect(worker, child, word_address(page, cpu), worker->last[s][page],
                "a child lacks what was written before it was made");
         is_known[page] = read(worker, child, word_address(page, other), &theirs[page]);
     }
-    unsigned first = choose(worker, PAGES);
-    for (unsigned page = first; page < PAGES; page++) {
+    for (unsigned i = choose(worker, PAUSES_MAX); i != 0; i--)
+        cpu_pause();
+    for (unsigned page = choose(worker, PAGES); page < PAGES; page++) {
         uint64_t word = new_word(worker, child, page);
         if (write(worker, child, word_address(page, cpu), word))
             expect(worker, child, word_address(page, cpu), word, "a child's write was lost");
+    }
+    for (unsigned page = 0; page < PAGES; page++) {
         if (is_known[page] && other != cpu)
             expect(worker, child, word_address(page, other), theirs[page],
                    "a child was written by somebody else");
@@ -141,13 +156,13 @@ static void use_child(struct worker *worker, struct user_space *child, unsigned 
 }
 
 static void clone(struct worker *worker) {
-    unsigned s = choose(worker, SPACES);
+    unsigned s = worker->home;
     struct user_space *child;
     enum user_space_status status = user_space_clone(spaces[s], &child);
     if (status != USER_SPACE_OK)
         return;
     use_child(worker, child, s);
-    user_space_load(spaces[s]);
+    load(worker, spaces[s]);
     for (unsigned page = 0; page < PAGES; page++)
         expect(worker, spaces[s], word_address(page, this_cpu()), worker->last[s][page],
                "a parent sees what its child wrote");
@@ -160,7 +175,7 @@ static void change(struct worker *worker) {
     uint64_t start = OWN + this_cpu() * MIB(4);
     uint64_t bytes = choose(worker, 32) == 0 ? BLOCK_BYTES : OWN_PAGES * PAGE;
     uint64_t at = start + choose(worker, OWN_PAGES) * PAGE;
-    user_space_load(space);
+    load(worker, space);
     if (user_space_map(space, vaddr(start), bytes, USER_WRITE, USER_AREA_ANONYMOUS) !=
         USER_SPACE_OK)
         return;
@@ -185,7 +200,7 @@ static void live_alone(struct worker *worker) {
     struct user_space *space;
     if (user_space_create(&space) != USER_SPACE_OK)
         return;
-    user_space_load(space);
+    load(worker, space);
     if (user_space_map(space, vaddr(USER_LARGE), BLOCK_BYTES, USER_WRITE, USER_AREA_ANONYMOUS) ==
         USER_SPACE_OK) {
         for (uint64_t at = 0; at < BLOCK_BYTES; at += BLOCK_BYTES / 2) {
@@ -193,7 +208,7 @@ static void live_alone(struct worker *worker) {
             (void)write(worker, space, USER_LARGE + at, UINT64_MAX);
         }
     }
-    user_space_load(NULL);
+    load(worker, NULL);
     user_space_destroy(space);
 }
 
@@ -225,7 +240,7 @@ static void work_here(void *argument) {
     cpu_interrupts_on();
     while (!clock_reached(end_time))
         operate(&workers[this_cpu()]);
-    user_space_load(NULL);
+    load(&workers[this_cpu()], NULL);
     cpu_interrupts_off();
 }
 
