@@ -101,13 +101,16 @@ static void expect(struct worker *worker, struct user_space *space, uint64_t add
         fail(space, address, value, expected, what);
 }
 
-// A word of another CPU is of this space and page, or has never been written.
+// A word of another CPU is of this space and page, and as new as what that CPU says before.
 static void look(struct worker *worker, unsigned s, unsigned page, unsigned cpu) {
     uint64_t value;
-    uint64_t expected = user_space_id(spaces[s]) << 8 | page;
-    if (read(worker, spaces[s], word_address(page, cpu), &value) && value != 0 &&
-        value >> 32 != expected)
-        fail(spaces[s], word_address(page, cpu), value, expected << 32, "a word of elsewhere");
+    uint64_t floor = __atomic_load_n(&workers[cpu].last[s][page], __ATOMIC_ACQUIRE);
+    if (!read(worker, spaces[s], word_address(page, cpu), &value))
+        return;
+    if (value != 0 && value >> 32 != (user_space_id(spaces[s]) << 8 | page))
+        fail(spaces[s], word_address(page, cpu), value, floor, "a word of elsewhere");
+    if (value < floor)
+        fail(spaces[s], word_address(page, cpu), value, floor, "a word that was overwritten");
 }
 
 // ---- What a CPU does
@@ -124,7 +127,7 @@ static void use_shared(struct worker *worker) {
         expect(worker, spaces[s], word_address(page, cpu), *last, "a write was lost");
         uint64_t word = new_word(worker, spaces[s], page);
         if (write(worker, spaces[s], word_address(page, cpu), word))
-            *last = word;
+            __atomic_store_n(last, word, __ATOMIC_RELEASE);
         look(worker, s, page, choose(worker, cpus_started()));
     }
 }
