@@ -1,7 +1,7 @@
 // Frames with several owners: a count of owners for each frame, or one for a whole run, above the
 // frame allocator. An owner that shares a frame gets it, an owner that no longer needs it puts it,
-// and the last put frees it. Optional: the allocator knows nothing of it. The reference kernel counts
-// the memory of processes so.
+// and the last put frees it. Optional: the allocator knows nothing of it. The reference kernel
+// counts the memory of processes so.
 //
 // Owns the array of counts, which the caller supplies. A frame that was allocated here is freed by
 // frames_owners_put alone; a frame that was allocated by frames_alloc has no count.
