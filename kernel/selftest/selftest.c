@@ -20,6 +20,7 @@
 #include "kernel/selftest/spaces_fork.h"
 #include "kernel/selftest/spaces_full.h"
 #include "kernel/selftest/spaces_memory.h"
+#include "kernel/selftest/spaces_order.h"
 #include "kernel/selftest/spaces_stress.h"
 
 #include <stddef.h>
@@ -68,6 +69,7 @@ static const struct part {
     {.name = "spaces", .run = selftest_spaces, .flags = SELFTEST_ALWAYS},
     {.name = "fork", .run = selftest_spaces_fork, .flags = SELFTEST_ALWAYS},
     {.name = "no-memory", .run = selftest_spaces_memory, .flags = SELFTEST_LONG},
+    {.name = "spaces-order", .run = selftest_spaces_order, .flags = SELFTEST_ALWAYS},
     {.name = "spaces-all", .run = selftest_spaces_stress, .flags = SELFTEST_ALWAYS},
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
