@@ -94,8 +94,8 @@ bool areas_join(struct areas *areas, uint32_t index) {
         second->offset != offset)
         return false;
     first->end = second->end;
-    first->idle_turns =
-        second->idle_turns < first->idle_turns ? second->idle_turns : first->idle_turns;
+    first->idle_harvests =
+        second->idle_harvests < first->idle_harvests ? second->idle_harvests : first->idle_harvests;
     areas_remove(areas, index + 1, 1);
     return true;
 }

@@ -20,10 +20,10 @@ struct shared;
 struct area {
     uint64_t start, end;
     enum user_area_kind kind;
-    unsigned rights;       // those of vmem.h, without VMEM_USER
-    struct shared *shared; // null unless it is of that kind
-    uint64_t offset;       // where in the object the area begins, in bytes; else 0
-    unsigned idle_turns;   // of user_space_harvest since one of its pages was accessed
+    unsigned rights;        // those of vmem.h, without VMEM_USER
+    struct shared *shared;  // null unless it is of that kind
+    uint64_t offset;        // where in the object the area begins, in bytes; else 0
+    unsigned idle_harvests; // since one of its pages was accessed
 };
 
 struct areas {
@@ -62,6 +62,6 @@ const struct area *areas_cut(struct areas *areas, uint64_t address);
 void areas_remove(struct areas *areas, uint32_t index, uint32_t count);
 
 // Makes the area of this index and the one behind it one, if they continue each other and are
-// alike but for their idle turns, of which the fewer count. True if so: an object has an area less
-// then.
+// alike but for their idle harvests, of which the fewer count. True if so: an object has an area
+// less then.
 bool areas_join(struct areas *areas, uint32_t index);

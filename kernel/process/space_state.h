@@ -41,8 +41,8 @@ static inline void space_flush(const struct user_space *space, struct vmem_flush
 // Room for `more` areas. False: no memory.
 [[nodiscard]] bool space_make_room(struct user_space *space, uint32_t more);
 
-// Rights of a leaf that shows memory of an area. Anonymous memory that has several owners is
-// copied when it is written.
+// Rights of a leaf that shows memory of an area. Memory that is not the area's alone, and is to be
+// copied when it is written, cannot be written.
 unsigned space_leaf_rights(const struct area *area, bool is_alone);
 
 // The first run of what is mapped in [from, end). False: nothing is.

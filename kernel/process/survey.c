@@ -1,5 +1,5 @@
-// The clock rests on the accessed bits that CPUs set in leaves (SDM 3A 4.8): a turn reads and
-// clears them, and flushes, so that the next access sets them again.
+// A harvest rests on the accessed bits that CPUs set in leaves (SDM 3A 4.8): it reads and clears
+// them, and flushes, so that the next access sets them again.
 #include "kernel/process/survey.h"
 
 #include "kernel/base/panic.h"
@@ -87,7 +87,7 @@ bool user_space_next_area(uint64_t id, uint64_t address, struct user_area_facts 
     return is_there;
 }
 
-// ---- The clock
+// ---- Harvests
 
 static void add_accessed(void *argument, vaddr_t virt, uint64_t bytes, unsigned marks) {
     (void)virt;
@@ -103,7 +103,7 @@ static uint64_t harvest_area(struct user_space *space, struct area *area,
                      add_accessed, &accessed, flush);
     if (status != VMEM_OK)
         panic("area 0x%lx cannot be harvested: %s", area->start, vmem_status_text(status));
-    area->idle_turns = accessed == 0 ? area->idle_turns + 1 : 0;
+    area->idle_harvests = accessed == 0 ? area->idle_harvests + 1 : 0;
     return accessed;
 }
 

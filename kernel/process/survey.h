@@ -36,7 +36,7 @@ struct user_area_facts {
 // The first area of the space with this number that ends above `address`; false if there is none.
 bool user_space_next_area(uint64_t id, uint64_t address, struct user_area_facts *ret_facts);
 
-// Turns the clock of a space: counts how much of what is mapped was accessed since the last turn,
-// and for each area for how many turns nothing was (struct area); makes large pages of what has
+// Harvests a space: counts how much of what is mapped was accessed since the last harvest, and for
+// each area for how many harvests nothing was (struct area); makes large pages of what has
 // become whole again. False if there is no such space.
 bool user_space_harvest(uint64_t id, uint64_t *ret_accessed_bytes);

@@ -195,8 +195,7 @@ bool space_make_room(struct user_space *space, uint32_t more) {
 unsigned space_leaf_rights(const struct area *area, bool is_alone) {
     if (area->rights == 0)
         return VMEM_READ;
-    bool is_copied = area->kind == USER_AREA_ANONYMOUS && !is_alone;
-    return (area->rights & ~(is_copied ? (unsigned)VMEM_WRITE : 0)) | VMEM_USER;
+    return (area->rights & ~(is_alone ? 0 : (unsigned)VMEM_WRITE)) | VMEM_USER;
 }
 
 static bool keep_first(void *argument, const struct vmem_run *run) {

@@ -22,7 +22,7 @@ static void print_cpus(uint64_t cpus) {
     console_print("%s\n", count == 0 ? "none" : "");
 }
 
-// Pages that came since the turn are counted as cold, until the next.
+// Pages that came since the harvest are counted as cold, until the next.
 static void print_space(const struct user_space_facts *facts, uint64_t accessed_bytes) {
     char size[UNITS_BYTES_MAX], shared[UNITS_BYTES_MAX], cold[UNITS_BYTES_MAX];
     const struct user_memory *memory = &facts->memory;
@@ -67,7 +67,7 @@ static void print_area(const struct user_area_facts *facts) {
                   area->rights & VMEM_READ ? 'r' : '-', area->rights & VMEM_WRITE ? 'w' : '-',
                   area->rights & VMEM_EXECUTE ? 'x' : '-', kind_text(area->kind),
                   facts->memory.pages[VMEM_4K], facts->memory.pages[VMEM_2M],
-                  units_bytes(shared, facts->memory.shared_bytes), area->idle_turns);
+                  units_bytes(shared, facts->memory.shared_bytes), area->idle_harvests);
 }
 
 static void show_areas(uint64_t id) {

@@ -325,9 +325,9 @@ static void test_survey(void) {
     user_set(space, USER_SMALL + PAGE, 1);
     check(user_space_harvest(id, &accessed) && accessed == PAGE, "one page was accessed since");
     check(user_space_harvest(id, &accessed) && accessed == 0, "no page was accessed since");
-    check(user_space_next_area(id, USER_LARGE, &area) && area.area.idle_turns == 2,
-          "an area is idle for two turns");
-    check(user_space_next_area(id, USER_SMALL, &area) && area.area.idle_turns == 1,
+    check(user_space_next_area(id, USER_LARGE, &area) && area.area.idle_harvests == 2,
+          "an area is idle for two harvests");
+    check(user_space_next_area(id, USER_SMALL, &area) && area.area.idle_harvests == 1,
           "another for one");
     struct user_space *child = user_clone(space);
     check(user_space_next(id - 1, &facts) && facts.memory.shared_bytes == facts.memory.bytes,

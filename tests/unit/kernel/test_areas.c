@@ -159,12 +159,12 @@ TEST("areas: any order of changes leaves what a page by page model has") {
 TEST("areas: two that become one are as idle as the less idle of them") {
     for (unsigned more = 0; more < 2; more++) {
         struct area list[2] = {area_of(1, 0, 1, 0), area_of(1, 1, 1, 0)};
-        list[more].idle_turns = 5;
-        list[1 - more].idle_turns = 3;
+        list[more].idle_harvests = 5;
+        list[1 - more].idle_harvests = 3;
         struct areas areas = {.list = list, .count = 2, .capacity = 2};
         assert_true(areas_join(&areas, 0));
         assert_int_equal(areas.count, 1);
         assert_int_equal(list[0].end, 2 * PAGE);
-        assert_int_equal(list[0].idle_turns, 3);
+        assert_int_equal(list[0].idle_harvests, 3);
     }
 }

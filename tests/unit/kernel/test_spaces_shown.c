@@ -13,7 +13,7 @@ enum { COLUMNS = 80 };
 static struct user_space_facts spaces[3];
 static uint64_t fake_accessed[3];
 static struct user_area_facts areas[3];
-static unsigned space_count, area_count, turns;
+static unsigned space_count, area_count, harvests;
 
 static char text[4096];
 static struct fmt_buffer buffer;
@@ -55,7 +55,7 @@ bool user_space_next_area(uint64_t id, uint64_t address, struct user_area_facts 
 }
 
 bool user_space_harvest(uint64_t id, uint64_t *ret_accessed_bytes) {
-    turns++;
+    harvests++;
     for (unsigned i = 0; i < space_count; i++) {
         if (spaces[i].id == id) {
             *ret_accessed_bytes = fake_accessed[i];
@@ -67,7 +67,7 @@ bool user_space_harvest(uint64_t id, uint64_t *ret_accessed_bytes) {
 
 static void assert_shown(const char *argument, const char *expected) {
     buffer = fmt_buffer_make(text, sizeof(text));
-    turns = 0;
+    harvests = 0;
     show_spaces(argument);
     assert_string_equal(text, expected);
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
@@ -104,21 +104,21 @@ TEST("spaces: none, one that is not there, and what is no number are told so") {
     assert_shown("four", "spaces: \"four\" is not a number\n");
 }
 
-TEST("spaces: each has a line within the columns, and its clock turns once") {
+TEST("spaces: each has a line within the columns, and it is harvested once") {
     make_spaces();
     assert_shown(
         "", "space  areas       size   4 KiB   2 MiB     shared       cold  tables  CPUs\n"
             "    3      2        0 B       0       0        0 B        0 B       4  none\n"
             "   17     12     64 MiB      12       2      2 MiB      2 MiB       9  0,2,63\n"
             "99999  65536 1023.9 GiB 9999999 9999999 1023.0 MiB        0 B 9999999  64 CPUs\n");
-    assert_int_equal(turns, 3);
+    assert_int_equal(harvests, 3);
 }
 
 TEST("spaces: the areas of one are listed in their order") {
     make_spaces();
     area_count = 3;
     areas[0] = (struct user_area_facts){
-        {.start = 0x3ff000, .end = 0x400000, .kind = USER_AREA_GUARD, .idle_turns = 4},
+        {.start = 0x3ff000, .end = 0x400000, .kind = USER_AREA_GUARD, .idle_harvests = 4},
         {.bytes = 0}};
     areas[1] = (struct user_area_facts){
         {.start = 0x400000, .end = 0x800000, .rights = VMEM_READ | VMEM_EXECUTE},
@@ -127,14 +127,14 @@ TEST("spaces: the areas of one are listed in their order") {
                                          .end = 0x7ffffffff000,
                                          .kind = USER_AREA_SHARED,
                                          .rights = VMEM_READ | VMEM_WRITE,
-                                         .idle_turns = 99999},
+                                         .idle_harvests = 99999},
                                         {.pages = {9999999, 9999999}, .shared_bytes = GIB(1)}};
     assert_shown(
         "3", "area                                          4 KiB   2 MiB     shared  idle\n"
              "[0x0000003ff000, 0x000000400000) --- guard           0       0        0 B     4\n"
              "[0x000000400000, 0x000000800000) r-x anonymous       3       1      4 KiB     0\n"
              "[0x7fffffdff000, 0x7ffffffff000) rw- shared    9999999 9999999      1 GiB 99999\n");
-    assert_int_equal(turns, 1);
+    assert_int_equal(harvests, 1);
 }
 
 #include "kernel/report/spaces.c"
