@@ -19,6 +19,7 @@ enum {
     FOLLOWS = 2, // the one that makes the next step
     HOLD_US = 2000,
     LEAD_US = 300, // that the change has before the next step
+    LATE = 77,     // what the CPU that holds writes in the end
 };
 
 // One case. Both steps are made in the space; null: there is none.
@@ -80,6 +81,8 @@ static void hold(void) {
     holds = status == USER_SPACE_OK;
     while (!clock_reached(end))
         cpu_pause();
+    if (order->is_written) // by what it remembers
+        (void)user_write(space, USER_SMALL + 8, LATE);
     was_owned = is_alone();
     was_changed = has_changed;
     was_followed = has_followed;
@@ -119,8 +122,14 @@ static void run(void) {
     cpus_run(work_here, NULL);
     for (unsigned i = 0; i < 2; i++)
         check_space(statuses[i], USER_SPACE_OK, order->what);
-    check(!was_changed && !was_followed, order->what);
-    check(was_owned || order->is_cloned || order->change == clone, order->what);
+    check(!was_changed, order->what);
+    check(!was_followed || order->change == clone, order->what); // a write before it needs no fault
+    check(was_owned || order->change != unmap, order->what);
+    if (order->change == clone) {
+        user_space_load(space);
+        check(user_value(space, USER_SMALL + 8) == LATE, order->what);
+        user_space_load(NULL);
+    }
     user_space_destroy(other);
     user_space_destroy(child);
     user_space_destroy(space);
