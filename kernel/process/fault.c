@@ -26,6 +26,8 @@ static unsigned needed_right(uint64_t error) {
     return error & PF_FETCH ? VMEM_EXECUTE : VMEM_READ;
 }
 
+// What is there is replaced, and nothing then is writable yet; what is absent comes with all
+// rights.
 static enum user_space_status map(const struct fault *fault, const struct area *area, paddr_t phys,
                                   enum vmem_page page, bool replace) {
     uint64_t bytes = vmem_page_bytes(page);
@@ -33,7 +35,7 @@ static enum user_space_status map(const struct fault *fault, const struct area *
         .virt = vaddr(align_down(fault->address, bytes)),
         .phys = phys,
         .bytes = bytes,
-        .rights = space_leaf_rights(area, true),
+        .rights = space_leaf_rights(area, !replace),
         .largest = page,
         .replace = replace,
     };
@@ -94,16 +96,26 @@ static bool is_alone(const struct vmem_translation *leaf) {
     return counted_alike(first, bytes, &is_alone) == bytes && is_alone;
 }
 
-// Copies a page of which no CPU has a writable translation. All forget the old frame before the
-// lock is free: else one could read it after another has written the copy.
+// Copies a page that no CPU can write. The copy cannot be written either, until all have forgotten
+// the old page: so it does not matter who reads which of the two. Else:
+//
+//     this CPU                   another one             a third one, which remembers the page
+//     stores the writable copy
+//                                writes it
+//                                                        reads the old page, after that write
+//     flush: too late
 static enum user_space_status copy_page(const struct fault *fault, const struct area *area,
                                         paddr_t shared) {
     paddr_t copy = supply_copy(shared);
     if (paddr_is_none(copy))
         return USER_SPACE_ERR_NO_MEMORY;
     enum user_space_status status = map_frame(fault, area, copy, true);
+    if (status != USER_SPACE_OK)
+        return status;
     space_flush(fault->space, fault->flush);
-    return status;
+    space_set_rights(fault->space, align_down(fault->address, FRAME_BYTES), FRAME_BYTES,
+                     space_leaf_rights(area, true), fault->flush);
+    return USER_SPACE_OK;
 }
 
 // Of a large leaf the page that is written alone is copied.
