@@ -33,16 +33,22 @@ uint32_t apic_id(void) {
     return lapic_id(&lapic);
 }
 
-void apic_end_of_interrupt(uint8_t vector) {
-    if (lapic_read(&lapic, LAPIC_IN_SERVICE + vector / 32u * LAPIC_STEP) >> vector % 32 & 1)
-        lapic_write(&lapic, LAPIC_END_OF_INTERRUPT, 0);
+bool apic_is_in_service(uint8_t vector) {
+    return lapic_read(&lapic, LAPIC_IN_SERVICE + vector / 32u * LAPIC_STEP) >> vector % 32 & 1;
+}
+
+bool apic_end_of_interrupt(uint8_t vector) {
+    if (!apic_is_in_service(vector))
+        return false;
+    lapic_write(&lapic, LAPIC_END_OF_INTERRUPT, 0);
+    return true;
 }
 
 // Lets interrupts in. Interrupts that are still in service are ended, the highest first: an end of
 // interrupt is always that of the highest.
 static void enable(void) {
     for (unsigned vector = VECTORS; vector-- != 0;)
-        apic_end_of_interrupt((uint8_t)vector);
+        (void)apic_end_of_interrupt((uint8_t)vector);
     lapic_write(&lapic, LAPIC_TASK_PRIORITY, 0);
     lapic_write(&lapic, LAPIC_SPURIOUS, SPURIOUS_ENABLE | APIC_SPURIOUS_VECTOR);
     lapic_write(&lapic, LAPIC_TIMER, TIMER_MASKED);

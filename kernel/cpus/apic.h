@@ -36,10 +36,14 @@ uint32_t apic_id(void);
 void apic_send(uint32_t id, uint8_t vector);
 void apic_send_nmi(uint32_t id);
 
-// Ends the interrupt that has come last, with `vector`, if the local APIC has it in service. Until
-// then no other of its priority or below comes. One that is not in service, spurious, of the legacy
-// controller or raised by INT, wants no end: it would be another's.
-void apic_end_of_interrupt(uint8_t vector);
+// True if the local APIC has given `vector` to this CPU and waits for its end. One that is
+// spurious, of the legacy controller or raised by INT is not in service.
+bool apic_is_in_service(uint8_t vector);
+
+// Ends the interrupt that has come last, with `vector`, if the local APIC has it in service, and
+// returns whether it had. Until then no other of its priority or below comes. One that is not in
+// service wants no end: it would be another's.
+bool apic_end_of_interrupt(uint8_t vector);
 
 // Raises `vector` here once, after so many microseconds, in place of what the timer was to do.
 void apic_timer_once(uint8_t vector, uint64_t microseconds);

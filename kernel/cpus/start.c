@@ -169,6 +169,7 @@ void cpus_start(const struct sink *late) {
     uint64_t before = memory_free_frames();
     facts.found = (uint32_t)max_u64(boot_info()->cpus.count, 1);
     cpus_set_apic_id(0, lapic_id_by_cpuid());
+    interrupts_start();
     if (!apic_start())
         facts.reason = "the local APIC of the CPU that boots is off";
     start_all();

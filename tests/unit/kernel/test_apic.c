@@ -221,18 +221,18 @@ TEST("apic: what is in service is ended, and nothing else is") {
     start_in_page();
     fake.page[0xB0 / 4] = 7;
     fake.page[0x110 / 4] = 1 << 0x11; // vector 0x31
-    apic_end_of_interrupt(0x30);
-    apic_end_of_interrupt(0x11);
-    apic_end_of_interrupt(0x51);
-    apic_end_of_interrupt(0xFF);
+    assert_false(apic_end_of_interrupt(0x30));
+    assert_false(apic_end_of_interrupt(0x11));
+    assert_false(apic_end_of_interrupt(0x51));
+    assert_false(apic_end_of_interrupt(0xFF));
     assert_int_equal(page_register(0xB0), 7);
-    apic_end_of_interrupt(0x31);
+    assert_true(apic_end_of_interrupt(0x31));
     assert_int_equal(page_register(0xB0), 0);
     start_in_msrs();
     fake.msr[0x811] = 1 << 0x11;
-    apic_end_of_interrupt(0x30);
+    assert_false(apic_end_of_interrupt(0x30));
     assert_int_equal(fake.ends, 0);
-    apic_end_of_interrupt(0x31);
+    assert_true(apic_end_of_interrupt(0x31));
     assert_int_equal(fake.ends, 1);
     assert_int_equal(fake.msr[0x811], 0);
 }

@@ -15,6 +15,7 @@
 static struct {
     uint8_t in_service[2]; // of the first legacy controller, of the second
     bool reads_in_service[2];
+    uint8_t mask[2];
     bool has_apic;
     unsigned apic_in_service; // a vector; 0: none
     unsigned timer_starts;
@@ -31,6 +32,8 @@ static int pic_of(uint16_t port) {
 
 static void fake_out8(uint16_t port, uint8_t value) {
     int pic = pic_of(port);
+    if (port == 0x21 || port == 0xA1)
+        fake.mask[port >> 7] = value; // the last word that is written there
     if (pic < 0)
         return;
     fake.reads_in_service[pic] = value == 0x0B;
@@ -57,10 +60,12 @@ bool apic_is_on(void) {
     return fake.has_apic;
 }
 
-void apic_end_of_interrupt(uint8_t vector) {
+bool apic_end_of_interrupt(uint8_t vector) {
     assert_true(fake.has_apic);
-    if (vector == fake.apic_in_service)
-        fake.apic_in_service = 0;
+    if (vector != fake.apic_in_service)
+        return false;
+    fake.apic_in_service = 0;
+    return true;
 }
 
 void apic_timer_once(uint8_t vector, uint64_t microseconds) {
@@ -151,7 +156,9 @@ TEST(
 TEST("interrupts: what the legacy controllers had in service before the start is ended") {
     reset(false);
     memset(fake.in_service, 0xFF, sizeof(fake.in_service));
-    (void)input_start();
+    interrupts_start();
+    assert_int_equal(fake.mask[0], 0xFF);
+    assert_int_equal(fake.mask[1], 0xFF);
     assert_int_equal(fake.in_service[0], 0);
     assert_int_equal(fake.in_service[1], 0);
 }
@@ -172,6 +179,66 @@ TEST("interrupts: a timer is started again by its interrupt, until it is told to
     assert_int_equal(fake.timer_starts, 2);
     assert_int_equal(fake.handled[INTERRUPTS_TIMER], 1);
     assert_int_equal(fake.handled[INTERRUPTS_RAISED], 1);
+}
+
+// What has come since `before`: one of `kind`, and nothing else.
+static void expect_one(const struct interrupts_counts *before, enum interrupts_kind kind) {
+    const struct interrupts_counts *now = interrupts_counts(0);
+    assert_int_equal(now->all, before->all + 1);
+    for (unsigned i = 0; i < INTERRUPTS_KINDS; i++)
+        assert_int_equal(now->of[i], before->of[i] + (i == kind));
+}
+
+enum { NOWHERE, AT_PIC, AT_APIC };
+
+TEST("interrupts: each is counted as what it is, by its vector and by who has it in service") {
+    static const struct {
+        unsigned vector, where;
+        enum interrupts_kind kind;
+    } cases[] = {
+        {0x20, AT_PIC, INTERRUPTS_KIND_LEGACY},
+        {0x20, AT_APIC, INTERRUPTS_KIND_UNKNOWN},
+        {0x20, NOWHERE, INTERRUPTS_KIND_UNKNOWN},
+        {0x24, AT_PIC, INTERRUPTS_KIND_COM1},
+        {0x24, AT_APIC, INTERRUPTS_KIND_UNKNOWN},
+        {0x27, AT_PIC, INTERRUPTS_KIND_LEGACY},
+        {0x27, AT_APIC, INTERRUPTS_KIND_UNKNOWN},
+        {0x27, NOWHERE, INTERRUPTS_KIND_SPURIOUS_LEGACY},
+        {0x28, AT_PIC, INTERRUPTS_KIND_LEGACY},
+        {0x2F, AT_PIC, INTERRUPTS_KIND_LEGACY},
+        {0x2F, NOWHERE, INTERRUPTS_KIND_SPURIOUS_LEGACY},
+        {0x30, NOWHERE, INTERRUPTS_KIND_RAISED},
+        {0x31, AT_APIC, INTERRUPTS_KIND_TIMER},
+        {0x34, AT_APIC, INTERRUPTS_KIND_SLICE},
+        {0x32, AT_APIC, INTERRUPTS_KIND_WAKE},
+        {0x33, AT_APIC, INTERRUPTS_KIND_SHOOTDOWN},
+        {0x34, AT_APIC, INTERRUPTS_KIND_UNKNOWN},
+        {0xFE, NOWHERE, INTERRUPTS_KIND_UNKNOWN},
+        {0xFF, NOWHERE, INTERRUPTS_KIND_SPURIOUS_APIC},
+        {0xFF, AT_APIC, INTERRUPTS_KIND_UNKNOWN},
+    };
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        reset(true);
+        unsigned vector = cases[i].vector, irq = vector - 0x20;
+        if (cases[i].where == AT_APIC)
+            fake.apic_in_service = vector;
+        if (cases[i].where == AT_PIC)
+            fake.in_service[irq / 8] = (uint8_t)(1u << irq % 8);
+        struct interrupts_counts before = *interrupts_counts(0);
+        interrupts_handle(vector);
+        expect_one(&before, cases[i].kind);
+        assert_int_equal(interrupts_counts(0)->last, vector);
+        if (cases[i].kind == INTERRUPTS_KIND_UNKNOWN)
+            assert_int_equal(interrupts_counts(0)->last_unknown, vector);
+    }
+}
+
+TEST("interrupts: COM1's line alone is let through, once somebody waits for it") {
+    reset(false);
+    interrupts_start();
+    interrupts_start_com1(nothing);
+    assert_int_equal(fake.mask[0], 0xEF);
+    assert_int_equal(fake.mask[1], 0xFF);
 }
 
 static void expect_input(int first, int end) {
