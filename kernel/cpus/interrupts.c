@@ -124,6 +124,10 @@ const struct interrupts_counts *interrupts_counts(unsigned cpu) {
     return &counts[cpu];
 }
 
+void interrupts_restore_counts(const struct interrupts_counts *before) {
+    counts[this_cpu()] = *before;
+}
+
 // A vector that means nothing here may be the firmware's, still on its way when that left, or a
 // device's that it left with an MSI. It ends as all do.
 void interrupts_handle(uint64_t vector) {

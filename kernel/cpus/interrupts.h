@@ -55,6 +55,10 @@ struct interrupts_counts {
 };
 const struct interrupts_counts *interrupts_counts(unsigned cpu);
 
+// Sets the counts of this CPU to what they were: for the self-test, which raises vectors that would
+// be taken for a device's. Interrupts are off.
+void interrupts_restore_counts(const struct interrupts_counts *before);
+
 enum interrupts_source {
     INTERRUPTS_TIMER,
     INTERRUPTS_RAISED,

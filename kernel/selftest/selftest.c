@@ -11,6 +11,7 @@
 #include "kernel/selftest/exhaust.h"
 #include "kernel/selftest/frames.h"
 #include "kernel/selftest/heap.h"
+#include "kernel/selftest/interrupts.h"
 #include "kernel/selftest/mapping.h"
 #include "kernel/selftest/processes.h"
 #include "kernel/selftest/rights.h"
@@ -74,6 +75,7 @@ static const struct part {
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
     {.name = "stacks", .run = selftest_stacks, .flags = SELFTEST_ALWAYS},
     {.name = "adoption", .run = selftest_adoption, .flags = SELFTEST_ALWAYS},
+    {.name = "interrupts", .run = selftest_interrupts, .flags = SELFTEST_ALWAYS},
     {.name = "ring3", .run = selftest_ring3, .flags = SELFTEST_ALWAYS},
     {.name = "processes", .run = selftest_processes, .flags = SELFTEST_ALWAYS},
     {.name = "heap", .run = selftest_heap, .flags = SELFTEST_ALWAYS},
