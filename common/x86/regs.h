@@ -77,15 +77,21 @@
 #define MTRR_DEFAULT_ON   (1 << 11)
 
 /* Machine checks, SDM 3B 16.3. */
-#define MSR_MCG_CAP           0x179
-#define MSR_MCG_STATUS        0x17A
-#define MSR_MC_STATUS(bank)   (0x401 + 4 * (bank))
-#define MSR_MC_ADDRESS(bank)  (0x402 + 4 * (bank))
-#define MCG_CAP_BANKS         0xFF
-#define MC_BANKS_MAX          32 /* the MSRs that follow mean something else */
-#define MC_STATUS_VALID       (1ULL << 63)
-#define MC_STATUS_UNCORRECTED (1ULL << 61)
-#define MC_STATUS_ADDRESS     (1ULL << 58) /* the bank's address is valid */
+#define MSR_MCG_CAP               0x179
+#define MSR_MCG_STATUS            0x17A
+#define MSR_MCG_CONTROL           0x17B /* if the first says so */
+#define MSR_MC_CONTROL(bank)      (0x400 + 4 * (bank))
+#define MSR_MC_STATUS(bank)       (0x401 + 4 * (bank))
+#define MSR_MC_ADDRESS(bank)      (0x402 + 4 * (bank))
+#define MCG_CAP_BANKS             0xFF
+#define MCG_CAP_CONTROL           (1 << 8)
+#define MCG_STATUS_RESTARTABLE    (1 << 0) /* RIPV: the code that was interrupted may go on */
+#define MCG_STATUS_IN_PROGRESS    (1 << 2) /* MCIP: another machine check would reset the machine */
+#define MC_BANKS_MAX              32       /* the MSRs that follow mean something else */
+#define MC_STATUS_VALID           (1ULL << 63)
+#define MC_STATUS_UNCORRECTED     (1ULL << 61)
+#define MC_STATUS_ADDRESS         (1ULL << 58) /* the bank's address is valid */
+#define MC_STATUS_CONTEXT_CORRUPT (1ULL << 57)
 
 #define APIC_BASE_X2APIC  (1 << 10) /* SDM 3A 11.4.4, 11.12.1 */
 #define APIC_BASE_ENABLED (1 << 11)

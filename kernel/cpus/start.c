@@ -11,6 +11,7 @@
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/descriptors.h"
 #include "kernel/cpus/interrupts.h"
+#include "kernel/cpus/machine_check.h"
 #include "kernel/cpus/stacks.h"
 #include "kernel/cpus/user.h"
 #include "kernel/memory/memory.h"
@@ -93,6 +94,7 @@ static bool say(enum answer answer) {
 [[gnu::noreturn]] static void enter(const struct slipway_cpu *record) {
     const struct start *order = (const struct start *)(uintptr_t)record->argument;
     descriptors_load(order->cpu);
+    machine_check_start();
     bool is_right = registers_are_right(&order->registers) && apic_start_other() &&
                     apic_id() == record->apic_id;
     user_start();
@@ -169,6 +171,7 @@ void cpus_start(const struct sink *late) {
     uint64_t before = memory_free_frames();
     facts.found = (uint32_t)max_u64(boot_info()->cpus.count, 1);
     cpus_set_apic_id(0, lapic_id_by_cpuid());
+    machine_check_start();
     interrupts_start();
     if (!apic_start())
         facts.reason = "the local APIC of the CPU that boots is off";

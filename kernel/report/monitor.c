@@ -6,6 +6,7 @@
 #include "kernel/console/console.h"
 #include "kernel/console/input.h"
 #include "kernel/console/line.h"
+#include "kernel/cpus/machine_check.h"
 #include "kernel/report/act.h"
 #include "kernel/report/report.h"
 #include "kernel/report/show.h"
@@ -49,6 +50,7 @@ static const struct command {
     {"translate", "ADDRESS", "where an address leads, and what it allows",
      .run_at = show_translation},
     {"cpus", "", "the CPUs and their stacks", .run = show_cpus},
+    {"interrupts", "", "what has interrupted each CPU, and machine checks", .run = show_interrupts},
     {"spaces", "[NUMBER]", "address spaces of processes, or the areas of one",
      .run_with = show_spaces},
     {"timeline", "", "the stages of the boot", .run = report_print_timeline},
@@ -72,7 +74,7 @@ static const struct command {
 
 static void show_help(void) {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        console_print("  %-9s %-10s %s\n", commands[i].name, commands[i].argument,
+        console_print("  %-10s %-10s %s\n", commands[i].name, commands[i].argument,
                       commands[i].what);
 }
 
@@ -157,6 +159,7 @@ void monitor_run(void) {
     line_init(&line, "slipway> ", find_word);
     console_print("\"help\" lists the commands.\n");
     for (;;) {
+        machine_check_poll(console_sink());
         line_begin(&line, console_sink());
         while (!line_take(&line, input_read(), console_sink()))
             continue;

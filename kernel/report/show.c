@@ -8,6 +8,8 @@
 #include "kernel/console/console.h"
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/cpus.h"
+#include "kernel/cpus/interrupts.h"
+#include "kernel/cpus/machine_check.h"
 #include "kernel/cpus/stacks.h"
 #include "kernel/cpus/start.h"
 #include "kernel/memory/kernel_space.h"
@@ -98,6 +100,25 @@ void show_cpus(void) {
                   facts.left_out, apic_name());
     if (facts.reason != NULL)
         console_print("  %s\n", facts.reason);
+}
+
+void show_interrupts(void) {
+    machine_check_poll(console_sink()); // first: lines that are told once
+    console_heading(
+        "CPU    timer    wake    flush   COM1   raised legacy unknown spurious  checks");
+    for (unsigned cpu = 0; cpu < cpus_started(); cpu++) {
+        const struct interrupts_counts *counts = interrupts_counts(cpu);
+        const uint64_t *of = counts->of;
+        console_print("%3u %8lu %7lu %8lu %6lu %8lu %6lu %7lu %4lu/%-3lu %7lu\n", cpu,
+                      of[INTERRUPTS_KIND_TIMER], of[INTERRUPTS_KIND_WAKE],
+                      of[INTERRUPTS_KIND_SHOOTDOWN], of[INTERRUPTS_KIND_COM1],
+                      of[INTERRUPTS_KIND_RAISED], of[INTERRUPTS_KIND_LEGACY],
+                      of[INTERRUPTS_KIND_UNKNOWN], of[INTERRUPTS_KIND_SPURIOUS_LEGACY],
+                      of[INTERRUPTS_KIND_SPURIOUS_APIC], machine_check_count(cpu));
+        if (counts->last_unknown != 0)
+            console_print("    the last unknown vector was 0x%x\n", counts->last_unknown);
+    }
+    console_print("  spurious: of the legacy controllers, and of the local APIC\n");
 }
 
 static void print_module(uint64_t index, const struct slipway_module *module) {

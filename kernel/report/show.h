@@ -8,6 +8,7 @@
 void show_map(void);
 void show_tables(void);
 void show_cpus(void);
+void show_interrupts(void);
 void show_modules(void);
 void show_acpi(void);
 void show_log(void);

@@ -9,6 +9,7 @@
 #include "kernel/console/screen.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/interrupts.h"
+#include "kernel/cpus/machine_check.h"
 #include "kernel/cpus/stacks.h"
 #include "kernel/cpus/user.h"
 #include "kernel/memory/kernel_space.h"
@@ -19,7 +20,7 @@
 
 #include <stddef.h>
 
-enum { EXCEPTIONS = 32, VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14 };
+enum { EXCEPTIONS = 32, VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14, VECTOR_MACHINE_CHECK = 18 };
 
 static bool is_within(uint64_t address, const char *start, const char *end) {
     return address >= layout_address(start) && address < layout_address(end);
@@ -86,6 +87,8 @@ static volatile unsigned reports;
     struct vmem space;
     trap_report(sink, frame, space_now(&space));
     others_print_self(sink);
+    if (frame->vector == VECTOR_MACHINE_CHECK)
+        machine_check_print_others(sink);
     if (frame->vector == VECTOR_PAGE_FAULT)
         report_place(sink, cpu_read_cr2());
     backtrace_print(sink, frame);
@@ -114,6 +117,8 @@ void trap_handle(struct trap_frame *frame) {
             return;
         }
     }
+    if (frame->vector == VECTOR_MACHINE_CHECK && machine_check_handle())
+        return;
     if (probe_recover(frame) || user_copy_recover(frame))
         return;
     power_catch_firmware_fault(frame);

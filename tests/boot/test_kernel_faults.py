@@ -7,7 +7,7 @@ import re
 import pytest
 
 from snapshots import Machine, boot
-from support import BUILD, EXIT_BAD, KERNEL, ROOT, run, screen, volume, walk_of
+from support import (BUILD, EXIT_BAD, KERNEL, ROOT, run, screen, volume, wait_halted, walk_of)
 
 ABSENT = "a page that is not present, in supervisor mode"
 REFUSED = "a page without that right, in supervisor mode"
@@ -134,3 +134,55 @@ def test_a_machine_check_is_reported_by_the_cpu_that_it_struck(tmp_path, cpu):
     assert "  bank 1: status 0xbd00000000000000, uncorrected, address 0x1234\n" in report
     assert f"  on CPU {cpu} (APIC ID {cpu}) of 2\n" in report
     assert len(re.findall("CPU exception", report)) == 1 and "backtrace" in report
+
+
+CORRECTED = 0x9400000000000000
+TOLD = "machine check on CPU {}: bank {}: status {:#x}, {}, at {:#x}{}\n"
+
+
+def test_corrected_machine_checks_are_told_and_gone_on_from(tmp_path):
+    """QEMU raises no machine check for what is corrected: the kernel looks for it."""
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
+    with Machine([image], memory="128M", smp=2) as qemu:
+        since = qemu.wait_for("slipway> ")
+        for cpu, bank, address in ((1, 2, 0x7000), (0, 3, 0x8000), (1, 2, 0x9000)):
+            assert qemu.monitor(f"mce {cpu} {bank} {CORRECTED:#x} 0 {address:#x} 0") == ""
+            qemu.send("\r")
+            end = qemu.wait_for("\nslipway> ", since)
+            assert TOLD.format(cpu, bank, CORRECTED, "corrected", address, "") in qemu.serial[since:end]
+            since = end
+        qemu.send("interrupts\r")
+        end = qemu.wait_for("\nslipway> ", qemu.wait_for("spurious:", since))
+        answer = qemu.serial[since:end]
+    assert "machine check" not in answer.replace("\n", "", 1), answer
+    rows = re.findall(r"^ *(\d+) .* (\d+)$", answer, re.M)
+    assert rows == [("0", "1"), ("1", "2")]
+
+
+def test_an_error_that_a_bank_has_kept_from_before_is_told_as_such(tmp_path):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
+    with Machine([image], memory="128M") as qemu:
+        assert qemu.monitor(f"mce 0 5 {CORRECTED:#x} 0 0x7000 0") == ""
+        end = qemu.wait_for("slipway> ")
+        said = qemu.serial[:end]
+    assert TOLD.format(0, 5, CORRECTED, "corrected", 0x7000, ", kept") in said
+
+
+def test_a_machine_check_of_all_cpus_ends_in_one_report_with_what_each_has_found(tmp_path):
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
+    with Machine([image], memory="128M", smp=3) as qemu:
+        since = qemu.wait_for("slipway> ")
+        assert qemu.monitor("mce -b 1 4 0xbd00000000000000 0x5 0x1234 0") == ""
+        qemu.wait_for("\nStopped.\n", since)
+        report = qemu.serial[since:]
+        wait_halted(qemu)
+        assert qemu.monitor("info registers -a").count("HLT=1") == 3
+    assert len(re.findall("CPU exception: machine check", report)) == 1
+    reporter = int(re.search(r"^  on CPU (\d) \(APIC ID \d\) of 3$", report, re.M)[1])
+    others = re.findall(r"^  CPU (\d) bank (\d): status 0x([0-9a-f]+), uncorrected", report, re.M)
+    own = re.findall(r"^  bank (\d): status 0x([0-9a-f]+), uncorrected", report, re.M)
+    found = {int(cpu): (int(bank), int(status, 16)) for cpu, bank, status in others}
+    found[reporter] = int(own[0][0]), int(own[0][1], 16)
+    assert (len(others), len(own), sorted(found)) == (2, 1, [0, 1, 2])
+    # QEMU gives the others an error of their own.
+    assert found == {0: (1, 0xa << 60), 1: (4, 0xbd << 56), 2: (1, 0xa << 60)}
