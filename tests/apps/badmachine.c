@@ -18,6 +18,7 @@ enum {
     LOCAL_TASK_PRIORITY = 0x80,
     LOCAL_SPURIOUS = 0xf0,
     LOCAL_IN_SERVICE = 0x100,
+    LOCAL_REQUESTED = 0x200,
     LOCAL_COMMAND = 0x300,
     LOCAL_TIMER = 0x320,
     LOCAL_THERMAL = 0x330,
@@ -127,6 +128,23 @@ static void spoil_apics(void) {
 
 // ---- Timers
 
+// MC146818: its interrupt is line 8 of the legacy controllers, all of whose lines are let through
+// here.
+enum { RTC_B = 0x0b, RTC_C = 0x0c, RTC_PERIODIC = 1 << 6 };
+
+static UINT8 read_rtc(UINT8 reg) {
+    port_write(0x70, reg);
+    return port_read(0x71);
+}
+
+static void write_rtc(UINT8 reg, UINT8 value) {
+    port_write(0x70, reg);
+    port_write(0x71, value);
+    (void)read_rtc(RTC_C); // or no interrupt would come any more
+    port_write(0x21, 0);
+    port_write(0xa1, 0);
+}
+
 static void spoil_timers(void) {
     enum { CONFIGURATION = 0x10, TIMER_0 = 0x100, TIMER_1 = 0x120, INTERRUPTS = 1 << 2 };
     cpu_mmio_write32(HPET + TIMER_0, INTERRUPTS | 1 << 3);
@@ -136,9 +154,13 @@ static void spoil_timers(void) {
     port_write(0x40, 100);
     port_write(0x40, 0);
     port_write(0x43, 0xe2);
+    write_rtc(RTC_B, read_rtc(RTC_B) | RTC_PERIODIC); // 1 kHz, as the firmware has it
     say("pit", port_read(0x40) & 0x3f);
     say("hpet", cpu_mmio_read32(HPET + CONFIGURATION));
     say("hpet0", cpu_mmio_read32(HPET + TIMER_0) & INTERRUPTS);
+    say("rtc", read_rtc(RTC_B));
+    // Of COM1 at the 8259, too, with the vector of LINT0's entry.
+    say("pending2", read_local(LOCAL_REQUESTED + 0x20));
 }
 
 // ---- IOMMUs

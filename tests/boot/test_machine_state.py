@@ -9,7 +9,7 @@ import re
 import pytest
 
 import qemu
-from snapshots import boot
+from snapshots import Machine, boot
 from support import (BADMACHINE, EXIT_GOOD, KERNEL, LOADER, boot_contract_kernel, sentences, volume)
 from test_contract import ALWAYS, FAULTS, assert_checked
 from test_reference import assert_stress
@@ -28,7 +28,8 @@ def assert_bad(said, iommu=None):
     # 0x41, 0x61 and 0x71 are in service; pin 4 is level triggered and waits for its end.
     assert found == {"spurious": 0x12F, "priority": 0x50, "timer": 0x20042, "count": 0x10000000,
                      "service2": 1 << 1, "service3": 1 << 1 | 1 << 17, "pin4": 0x1C071 & ~(1 << 16),
-                     "pin9": 0x89, "pit": 0x34, "hpet": 3, "hpet0": 4}
+                     "pin9": 0x89, "pit": 0x34, "hpet": 3, "hpet0": 4,
+                     "rtc": 0x42, "pending2": 1 << 5 | 1 << 17}
     return status
 
 
@@ -66,3 +67,30 @@ def test_the_reference_kernel_is_interrupted_by_what_it_asks_for_alone(tmp_path,
     report = result.report()
     assert (report["audit.violations"], report["selftest"], report["input"]) == (0, "ok", "interrupt")
     assert_stress(report, cpus=smp)
+
+
+def test_what_the_firmware_left_firing_is_counted_and_holds_up_nothing(tmp_path):
+    """The prompt reads COM1 by interrupt, and the self-test's timers come, after the vectors that were
+    pending at the hand-over (0x51, and LINT0's 0x45) and while the RTC goes on asking at the 8259."""
+    image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n", FILES)
+    with Machine([image], memory="256M", smp=2) as machine:
+        since = machine.wait_for("slipway> ")
+        said = machine.serial
+        for typed, last in (("interrupts\r", "spurious:"), ("selftest interrupts\r", "passed"),
+                            ("stress 1\r", "none lost"), ("interrupts\r", "spurious:")):
+            machine.send(typed)
+            end = machine.wait_for("\nslipway> ", machine.wait_for(last, since))
+            answer, since = machine.serial[since:end], end
+            if typed == "interrupts\r":
+                assert "    the last unknown vector was 0x45\n" in answer
+                assert answer.count("unknown vector") == 1
+                rows = [list(map(int, re.split("[ /]+", row.strip())))
+                        for row in re.findall(r"^ +\d+ +\d.*$", answer, re.M)]
+                assert [row[0] for row in rows] == [0, 1]
+                assert [row[6:] for row in rows] == [[0, 2, 0, 0, 0], [0, 0, 0, 0, 0]]
+                # Of each its share: timer, COM1, raised.
+                assert min(row[1] for row in rows) > 0 < min(row[5] for row in rows)
+                assert rows[0][4] > 0 and rows[1][4] == 0
+        assert machine.qmp("query-status")["running"]
+    assert_bad(said)
+    assert said.count("input=interrupt") == 1
