@@ -18,8 +18,9 @@ enum {
     SPURIOUS_LINE_15 = 0x2F,
     TIMER_VECTOR = 0x31, // it raises itself again when it is handled
     TIMER_US = 5,
-    LET_IN_US = 1, // STI lets them in one instruction later
-    LIMIT_US = 2000000, // a virtual CPU waits for a turn on a busy machine
+    LET_IN_US = 1,       // STI lets them in one instruction later
+    LIMIT_US = 10000000, // a virtual CPU waits for a turn on a busy machine
+    CLASS_VECTORS = 16,  // one that is in service holds up its class, and those below
 };
 
 // How often interrupts_try_start's handler was called on this CPU.
@@ -94,22 +95,21 @@ static void test_own(unsigned vector) {
     check(came, "a vector that the local APIC raises comes");
     check(came_once(&before, vector), "it comes once");
     check(!apic_is_in_service((uint8_t)vector), "it is ended");
-    check(timer_comes(), "the timer comes after it");
+    if (vector % CLASS_VECTORS == CLASS_VECTORS - 1)
+        check(timer_comes(), "the timer comes after a class of vectors");
 }
 
-// Each CPU raises every vector on the next one, and waits after each until it has got as many: so a
-// vector is raised while the one before may be in service.
+// Each CPU raises every vector on the next one: so most are raised while others are in service.
 static void raise_on_next(void *argument) {
     (void)argument;
     unsigned next = (this_cpu() + 1) % cpus_started();
     uint64_t before = arrived();
     cpu_interrupts_on();
-    for (unsigned vector = FIRST_VECTOR; vector < VECTORS; vector++) {
+    for (unsigned vector = FIRST_VECTOR; vector < VECTORS; vector++)
         apic_send(cpus_apic_id(next), (uint8_t)vector);
-        if (!wait_for(before + vector - FIRST_VECTOR + 1))
-            panic("self-test: CPU %u has got %lu interrupts of the %u that the CPU before it sent",
-                  this_cpu(), arrived() - before, vector - FIRST_VECTOR + 1);
-    }
+    if (!wait_for(before + VECTORS - FIRST_VECTOR))
+        panic("self-test: CPU %u has got %lu interrupts of the %u that the CPU before it sent",
+              this_cpu(), arrived() - before, VECTORS - FIRST_VECTOR);
     cpu_interrupts_off();
     for (unsigned vector = FIRST_VECTOR; vector < VECTORS; vector++) {
         if (apic_is_in_service((uint8_t)vector))
