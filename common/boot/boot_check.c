@@ -268,7 +268,7 @@ static bool range_ok(const struct slipway_range *range) {
         range->purpose == SLIPWAY_RANGE_KERNEL || range->purpose == SLIPWAY_RANGE_PAGE_TABLES ||
         range->purpose == SLIPWAY_RANGE_DEMOTED || range->purpose == SLIPWAY_RANGE_GUARD;
     return frames_ok(range->start_phys, range->bytes, PHYS_END) &&
-           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_SYMBOLS &&
+           range->purpose >= SLIPWAY_RANGE_KERNEL && range->purpose <= SLIPWAY_RANGE_CRASH &&
            range->reclaimable <= (never_reclaimed ? 0U : 1U);
 }
 
@@ -620,6 +620,25 @@ static bool check_symbols(info_t info, [[maybe_unused]] uint64_t *ret_index) {
            has_names == (symbols->symbols.count != 0);
 }
 
+// Within the room, with the NUL behind it. The room is not read.
+static bool crash_report_ok(info_t info) {
+    const struct slipway_text *report = &info->crash_report;
+    uint64_t offset = report->address - info->crash_room;
+    if (report->bytes == 0)
+        return report->address == 0;
+    return offset < info->crash_room_bytes && report->bytes < info->crash_room_bytes - offset;
+}
+
+static bool check_crash(info_t info, [[maybe_unused]] uint64_t *ret_index) {
+    uint64_t phys = info->crash_room - info->hhdm_base;
+    if (info->crash_room_bytes == 0)
+        return info->crash_room == 0 && info->crash_report.address == 0 &&
+               info->crash_report.bytes == 0;
+    return crash_report_ok(info) && frames_ok(phys, info->crash_room_bytes, PHYS_END) &&
+           is_direct_view(info, info->crash_room, phys, info->crash_room_bytes) &&
+           is_claimed(info, phys, info->crash_room_bytes, SLIPWAY_RANGE_CRASH);
+}
+
 static enum boot_check check_size(info_t info) {
     uint64_t end;
     bool too_small = info->header_bytes < sizeof(*info) || info->total_bytes < info->header_bytes;
@@ -671,6 +690,7 @@ enum boot_check boot_check_info(const struct slipway_boot_info *info, uint64_t *
         {check_apic, BOOT_CHECK_APIC},
         {check_facts, BOOT_CHECK_FACTS},
         {check_symbols, BOOT_CHECK_SYMBOLS},
+        {check_crash, BOOT_CHECK_CRASH},
     };
     uint64_t index = 0;
     enum boot_check result = check_header(info);
@@ -710,6 +730,7 @@ const char *boot_check_text(enum boot_check result) {
         [BOOT_CHECK_APIC] = "the local APIC is in no mode that there is",
         [BOOT_CHECK_FACTS] = "a fact that the firmware told is of no known kind",
         [BOOT_CHECK_SYMBOLS] = "the kernel's symbols are not where they should be",
+        [BOOT_CHECK_CRASH] = "the room for a report is not where it should be",
     };
     return (unsigned)result < ARRAY_LEN(texts) ? texts[result] : "unknown";
 }

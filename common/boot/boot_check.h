@@ -45,6 +45,7 @@ enum boot_check {
     BOOT_CHECK_FACTS,        // a fact of an unknown kind, or the TPM's log outside the block
     BOOT_CHECK_SYMBOLS,      // symbols or section headers outside the direct map or their range, or
                              // symbols without names
+    BOOT_CHECK_CRASH,        // the room for a report outside the direct map or its range
 };
 
 // Checks `info`. `ret_index`, if not null, receives the index of the offending record where the

@@ -152,9 +152,9 @@
  * Every address field is a virtual address inside memory that the manifest (`mappings`) lists,
  * unless its name ends in _phys, or 0 where there is nothing: an empty module has no address.
  * Fields named _end or _top are the end of something, outside of it. Sizes are in bytes. Nothing
- * here needs a relocation or a free: the whole block, all but the records of `cpus` and what
- * `symbols` leads to, is one range of purpose SLIPWAY_RANGE_BOOT_INFO, valid until the kernel
- * reclaims that range.
+ * here needs a relocation or a free: the whole block, all but the records of `cpus`, what
+ * `symbols` leads to and crash_room, is one range of purpose SLIPWAY_RANGE_BOOT_INFO, valid until
+ * the kernel reclaims that range.
  */
 #ifndef SLIPWAY_BOOT_H
 #define SLIPWAY_BOOT_H
@@ -223,6 +223,7 @@
 #define SLIPWAY_RANGE_CPUS        8  /* what parked CPUs use; reclaimable, once none is parked */
 #define SLIPWAY_RANGE_GUARD       9  /* a frame beside a stack (SLIPWAY_NOTE_DIRECT): not mapped */
 #define SLIPWAY_RANGE_SYMBOLS     10 /* what SLIPWAY_NOTE_SYMBOLS brings; reclaimable */
+#define SLIPWAY_RANGE_CRASH       11 /* room for a report (SLIPWAY_NOTE_CRASH); reclaimable */
 
 /* slipway_memory.kind, from most to least usable: where two sources disagree about a byte, the
  * larger number wins. 1 is free at hand-over, 2 to 4 may be reclaimed, 5 to 7 are allocated, 8 and
@@ -231,7 +232,9 @@
 #define SLIPWAY_MEM_BOOT_SERVICES 2 /* EfiBootServicesCode, EfiBootServicesData */
 #define SLIPWAY_MEM_LOADER        3 /* EfiLoaderCode, EfiLoaderData; boot info, stack, GDT, IDT */
 #define SLIPWAY_MEM_ACPI_RECLAIM  4 /* after the ACPI tables are parsed */
-#define SLIPWAY_MEM_MODULE        5 /* and what parked CPUs use, and parts of the kernel's file */
+#define SLIPWAY_MEM_MODULE                                                                         \
+    5 /* and what parked CPUs use, parts of the kernel's file, crash_room                          \
+       */
 #define SLIPWAY_MEM_KERNEL        6
 #define SLIPWAY_MEM_PAGE_TABLES   7
 #define SLIPWAY_MEM_ACPI_NVS      8
@@ -300,6 +303,7 @@
 #define SLIPWAY_NOTE_DIRECT      4 /* flag: stacks, GDT, TSS, IDT, framebuffers in the direct map */
 #define SLIPWAY_NOTE_KEEP_SCREEN 8 /* flag: do not clear the framebuffers */
 #define SLIPWAY_NOTE_SYMBOLS     16 /* flag: bring symbols and section headers (slipway_symbols) */
+#define SLIPWAY_NOTE_CRASH       32 /* flag: room for a report that outlives a reset (slipway_crash) */
 
 /* slipway_cpu.state, at entry */
 #define SLIPWAY_CPU_BOOT   1 /* the one that boots */
@@ -488,6 +492,22 @@ struct slipway_symbols {
     uint64_t symbol_names_bytes;
 };
 
+/* "CRASHED" and a newline, little-endian. */
+#define SLIPWAY_CRASH_MAGIC SLIPWAY_U64(0x0a44454853415243)
+
+/* A report that a kernel leaves, when it fails, at the start of its room: the loader's next start
+ * shows the first lines, hands the text over (crash_report) and erases this. The text follows the
+ * structure, and ends within the room. Store it as plain ASCII and newlines, then what is here, and
+ * write the caches back (WBINVD): a reset may lose what they hold. */
+struct slipway_crash {
+    uint64_t magic; /* SLIPWAY_CRASH_MAGIC */
+    uint64_t
+        checksum; /* FNV-1a of 64 bits, of the text, then of all that stands behind this field */
+    uint32_t text_bytes;
+    uint32_t reserved;
+    int64_t time; /* of the failure, seconds since 1970; 0: not known */
+};
+
 struct slipway_boot_info {
     uint64_t magic;        /* SLIPWAY_BOOT_MAGIC */
     uint32_t version;      /* SLIPWAY_BOOT_VERSION */
@@ -602,6 +622,19 @@ struct slipway_boot_info {
     struct slipway_array kernel_pieces;
 
     struct slipway_symbols symbols;
+
+    /* If the note asks for it (SLIPWAY_NOTE_CRASH): memory in which a struct slipway_crash outlives
+     * a reset that keeps power, in the direct map, in a range of purpose SLIPWAY_RANGE_CRASH; 0 if
+     * none was free. It lies where the next start looks, unless the firmware's memory map changes.
+     */
+    uint64_t crash_room;
+    uint64_t crash_room_bytes;
+
+    /* The text that a kernel has left there before this start, whichever it was; empty if none. It
+     * has printable ASCII and newlines alone, and is handed over once. It lies in the room: there
+     * until the kernel writes to that. */
+    struct slipway_text crash_report;
+    int64_t crash_time;
 };
 
 /* What a kernel may ask for. Zero means: no wish. SLIPWAY_KERNEL_NOTE puts one into a section of
@@ -706,7 +739,9 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_digest_kind) == 736);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kernel_pieces) == 776);
 SLIPWAY_ASSERT(sizeof(struct slipway_symbols) == 64);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, symbols) == 792);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 856);
+SLIPWAY_ASSERT(sizeof(struct slipway_crash) == 32);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, crash_room) == 856);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 896);
 
 #endif /* C and C++ */
 #endif

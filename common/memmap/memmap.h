@@ -87,6 +87,7 @@ static inline uint32_t memmap_kind_of_purpose(uint32_t purpose) {
     case SLIPWAY_RANGE_MODULE:
     case SLIPWAY_RANGE_CPUS:
     case SLIPWAY_RANGE_SYMBOLS:
+    case SLIPWAY_RANGE_CRASH:
         return SLIPWAY_MEM_MODULE;
     case SLIPWAY_RANGE_PAGE_TABLES:
         return SLIPWAY_MEM_PAGE_TABLES;

@@ -42,6 +42,7 @@ uint64_t limine_type_of_purpose(uint32_t purpose) {
     case SLIPWAY_RANGE_LOADER:
     case SLIPWAY_RANGE_CPUS:
     case SLIPWAY_RANGE_SYMBOLS:
+    case SLIPWAY_RANGE_CRASH:
         return LIMINE_MEMORY_LOADER_RECLAIMABLE;
     default: // SLIPWAY_RANGE_DEMOTED, SLIPWAY_RANGE_GUARD: nothing maps them
         return LIMINE_MEMORY_RESERVED;

@@ -347,7 +347,7 @@ TEST("boot_check: the loader's ranges are sorted, disjoint, aligned and of known
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes += 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].bytes = UINT64_C(1) << 52);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = 0);
-        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = SLIPWAY_RANGE_SYMBOLS + 1);
+        EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].purpose = SLIPWAY_RANGE_CRASH + 1);
         EXPECT(BOOT_CHECK_RANGES, i, b->ranges[i].reclaimable = 2);
     }
     for (unsigned i = 1; i < BLOCK_RANGES; i++)
@@ -865,6 +865,36 @@ TEST("boot_check: symbols, sections and names lie in their range, and symbols ha
 #undef SYMBOLS
 }
 
+TEST("boot_check: the room for a report lies in its range, and the report in the room") {
+#define CRASH(result, change)                                                                      \
+    EXPECT(result, 0, boot_block_add_symbols(b); b->info.symbols = (struct slipway_symbols){0};    \
+           b->ranges[BLOCK_SYMBOLS_RANGE].purpose = SLIPWAY_RANGE_CRASH;                           \
+           b->info.crash_room = BLOCK_HHDM + BLOCK_SYMBOLS; b->info.crash_room_bytes = 0x1000;     \
+           struct slipway_text *report = &b->info.crash_report;                                    \
+           *report = (struct slipway_text){BLOCK_HHDM + BLOCK_SYMBOLS + 32, 100}; change)
+    CRASH(BOOT_CHECK_OK, (void)report);
+    CRASH(BOOT_CHECK_OK, *report = (struct slipway_text){0});
+    CRASH(BOOT_CHECK_OK, report->bytes = 0x1000 - 33);
+    CRASH(BOOT_CHECK_CRASH, report->bytes = 0x1000 - 32);
+    CRASH(BOOT_CHECK_CRASH, report->bytes = UINT64_MAX);
+    CRASH(BOOT_CHECK_CRASH, report->bytes = 0);
+    CRASH(BOOT_CHECK_CRASH, report->address = 0);
+    CRASH(BOOT_CHECK_CRASH, report->address = b->info.crash_room - 1);
+    CRASH(BOOT_CHECK_CRASH, report->address = b->info.crash_room + 0x1000);
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room = 0; (void)report);
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room += 0x1000; report->address += 0x1000);
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room += 8; (void)report);
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room_bytes = 0; (void)report);
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room = b->info.crash_room_bytes = 0; (void)report);
+    CRASH(BOOT_CHECK_OK, b->info.crash_room = b->info.crash_room_bytes = 0;
+          *report = (struct slipway_text){0});
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room_bytes = 0x2000; (void)report);
+    CRASH(BOOT_CHECK_CRASH, b->info.crash_room_bytes = UINT64_MAX; (void)report);
+    CRASH(BOOT_CHECK_CRASH, b->ranges[BLOCK_SYMBOLS_RANGE].purpose = SLIPWAY_RANGE_LOADER;
+          (void)report);
+#undef CRASH
+}
+
 // No change of the block, however wild, may make the check read outside it, or never end.
 TEST("boot_check: every word of the block, whatever it is changed to, is checked within bounds") {
     const uint64_t changes[] = {0,
@@ -901,12 +931,12 @@ TEST("boot_check: every bit of the header, flipped, is checked within bounds") {
 }
 
 TEST("boot_check: every result has words of its own") {
-    for (unsigned i = 0; i <= BOOT_CHECK_SYMBOLS; i++) {
+    for (unsigned i = 0; i <= BOOT_CHECK_CRASH; i++) {
         assert_non_null(boot_check_text((enum boot_check)i));
         for (unsigned other = 0; other < i; other++)
             assert_string_not_equal(boot_check_text((enum boot_check)i),
                                     boot_check_text((enum boot_check)other));
     }
-    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_SYMBOLS + 1)), "unknown");
+    assert_string_equal(boot_check_text((enum boot_check)(BOOT_CHECK_CRASH + 1)), "unknown");
     assert_string_equal(boot_check_text((enum boot_check) - 1), "unknown");
 }
