@@ -326,6 +326,8 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = read_map(space);
     if (EFI_ERROR(status))
         return status;
+    space->crash_room = crash_room_find(space->map.regions, space->map.region_count);
+    space->keeps_crash_room = (kernel->wishes.flags & SLIPWAY_NOTE_CRASH) != 0;
     status = wishes_choose_direct_map(
         &kernel->wishes, &space->plan, space->levels,
         plan_direct_map_end(&space->plan, space->map.report.direct_end), &space->plan.hhdm_base);

@@ -9,6 +9,7 @@
 #include "common/vmem/vmem.h"
 #include "common/x86/features.h"
 #include "loader/cpus.h"
+#include "loader/crash_room.h"
 #include "loader/devices.h"
 #include "loader/displays.h"
 #include "loader/firmware.h"
@@ -28,8 +29,8 @@ enum {
     SPACE_DEMOTED_MAX = 16,
     // Ranges of boot_info beyond those allocated so far: boot_info, responses, scratch memory, the
     // stack, the startup page, the tables, which make two, and the list of ranges if it moves; the
-    // loader's image; and demoted RAM. Guards make more.
-    SPACE_RANGES_MORE = 9 + 2 * SPACE_DEMOTED_MAX,
+    // loader's image; the room for a report; and demoted RAM. Guards make more.
+    SPACE_RANGES_MORE = 10 + 2 * SPACE_DEMOTED_MAX,
 };
 
 struct space {
@@ -39,7 +40,9 @@ struct space {
     struct vmem vmem;
     // The upper half of vmem, and the page that switches to it, mapped one to one.
     struct vmem crossing;
-    uint64_t startup; // the startup page, if there is need of one; else 0
+    uint64_t startup;      // the startup page, if there is need of one; else 0
+    uint64_t crash_room;   // its address, by the last map that was read; 0: there is none
+    bool keeps_crash_room; // the kernel asks for it
     struct cpus cpus;
     struct table_pool pool;
     struct table_pool crossing_pool;

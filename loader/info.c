@@ -301,6 +301,19 @@ static void finish_firmware_times(struct slipway_boot_info *head) {
     };
 }
 
+// A report that was shown is not shown again, also where this kernel does not want it.
+static void finish_crash(struct info *info, const struct info_facts *facts) {
+    struct slipway_boot_info *head = info->head;
+    struct crash_found found = crash_room_take(facts->crash_room);
+    if (!facts->keeps_crash_room || facts->crash_room == 0)
+        return;
+    head->crash_room = info->hhdm_base + facts->crash_room;
+    head->crash_room_bytes = CRASH_ROOM_BYTES;
+    head->crash_time = found.time;
+    if (found.text_bytes != 0)
+        head->crash_report = (struct slipway_text){to_direct(info, found.text), found.text_bytes};
+}
+
 static void finish_stages(struct info *info) {
     uint32_t count;
     const struct slipway_stage *stages = timeline_stages(&count);
@@ -321,6 +334,7 @@ void info_finish(struct info *info, const struct info_facts *facts) {
     finish_mtrrs(info, facts->mtrrs);
     finish_firmware(info, facts->mapping_count);
     finish_firmware_times(head);
+    finish_crash(info, facts);
     head->mappings =
         describe_array(info, info->mappings, facts->mapping_count, sizeof(*info->mappings));
     head->ranges = describe_array(info, info->ranges, facts->range_count, sizeof(*info->ranges));

@@ -6,6 +6,7 @@
 #include "common/boot/slipway_boot.h"
 #include "loader/boot_source.h"
 #include "loader/cpus.h"
+#include "loader/crash_room.h"
 #include "loader/devices.h"
 #include "loader/displays.h"
 #include "loader/kernel_file.h"
@@ -80,11 +81,13 @@ struct info_facts {
     const struct cpus *cpus;
     const struct mtrr_map *mtrrs;
     struct enter_tables tables;
-    uint32_t apic_mode; // SLIPWAY_APIC_...
+    uint32_t apic_mode;  // SLIPWAY_APIC_...
+    uint64_t crash_room; // 0: there is none
+    bool keeps_crash_room;
 };
 
-// Fills in these facts, and the firmware's record of its own times, which is complete now. The
-// firmware's identity mapping is in force.
+// Fills in these facts, the firmware's record of its own times, which is complete now, and the
+// report that a kernel has left. The firmware's identity mapping is in force.
 void info_finish(struct info *info, const struct info_facts *facts);
 
 // Fills in the rest: the timeline and the log as they are now. May wait as long as timeline_tsc_hz

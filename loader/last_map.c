@@ -74,6 +74,8 @@ static void list_ranges(struct space *space) {
     uint64_t used = pool->used * FRAME_BYTES;
     add_range(space, pool->start, used, SLIPWAY_RANGE_PAGE_TABLES);
     add_range(space, pool->start + used, space->pool_bytes - used, SLIPWAY_RANGE_LOADER);
+    if (space->keeps_crash_room && space->crash_room != 0)
+        add_range(space, space->crash_room, CRASH_ROOM_BYTES, SLIPWAY_RANGE_CRASH);
     add_range(space, space->plan.loader.phys, space->plan.loader.bytes,
               space->plan.other_cpus == 0 ? SLIPWAY_RANGE_LOADER : SLIPWAY_RANGE_CPUS);
     sort_ranges(space);
@@ -131,9 +133,38 @@ static EFI_STATUS demote_uncached_ram(struct space *space) {
     return normalise(space);
 }
 
+// The room is nobody's until now: what has been allocated since it was found may lie there.
+static void check_crash_room(struct space *space) {
+    uint64_t count;
+    const struct firmware_range *allocated = firmware_ranges(&count);
+    for (uint64_t i = 0; i < count; i++) {
+        if (allocated[i].start < space->crash_room + CRASH_ROOM_BYTES &&
+            space->crash_room < allocated[i].start + allocated[i].bytes)
+            space->crash_room = 0;
+    }
+}
+
+static bool has_crash_room(const struct space *space) {
+    for (uint64_t i = 0; i < space->map.region_count; i++) {
+        const struct memmap_region *region = &space->map.regions[i];
+        if (region->start <= space->crash_room && space->crash_room < region->end)
+            return region->direct && space->crash_room + CRASH_ROOM_BYTES <= region->end &&
+                   region->kind ==
+                       (space->keeps_crash_room ? SLIPWAY_MEM_MODULE : SLIPWAY_MEM_USABLE);
+    }
+    return false;
+}
+
+// In the odd case that the firmware has taken the room, too, all is done again without.
 static EFI_STATUS claim_ranges(struct space *space) {
+    check_crash_room(space);
     list_ranges(space);
     EFI_STATUS status = normalise(space);
+    if (!EFI_ERROR(status) && space->crash_room != 0 && !has_crash_room(space)) {
+        space->crash_room = 0;
+        list_ranges(space);
+        status = normalise(space);
+    }
     return EFI_ERROR(status) ? status : demote_uncached_ram(space);
 }
 

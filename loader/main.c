@@ -253,6 +253,8 @@ static void hand_over(uint32_t exit_attempts, uint64_t tsc_exit_done) {
         .cpus = &space.cpus,
         .mtrrs = &space.mtrrs,
         .apic_mode = apic_mode,
+        .crash_room = space.crash_room,
+        .keeps_crash_room = space.keeps_crash_room,
         .tables = enter_find_tables(),
     };
     info_finish(&info, &facts);

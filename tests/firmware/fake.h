@@ -51,7 +51,13 @@
 // So long are the structures of SMBIOS; they are not there to be read.
 #define FAKE_STRUCTURES_BYTES UINT64_C(0xe00)
 
+// Of the free memory below the arena the places where a report may have outlived a reset are really
+// there. They keep what they hold.
+enum { FAKE_CRASH_PLACES = 3, FAKE_CRASH_BYTES = 2 * 4096 };
+extern const uint64_t fake_crash_places[FAKE_CRASH_PLACES];
+
 // RAM above 4 GiB that is in the map and not in the arena.
+
 #define FAKE_HIGH_PHYS  UINT64_C(0x100000000)
 #define FAKE_HIGH_BYTES UINT64_C(0x80000000)
 

@@ -354,12 +354,14 @@ static void check_memory(void) {
     }
 }
 
-// The ranges are all that the loader holds, and its image.
+// The ranges are all that the loader holds, and its image; and free memory that is for a report.
 static void check_ranges(void) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < copy.info.ranges.count; i++) {
         const struct slipway_range *range = setup_record(&copy.info.ranges, i);
-        bytes += range->purpose == SLIPWAY_RANGE_DEMOTED ? 0 : range->bytes;
+        bool is_held =
+            range->purpose != SLIPWAY_RANGE_DEMOTED && range->purpose != SLIPWAY_RANGE_CRASH;
+        bytes += is_held ? range->bytes : 0;
         assert_int_equal(range->reclaimable, range->purpose != SLIPWAY_RANGE_KERNEL &&
                                                  range->purpose != SLIPWAY_RANGE_PAGE_TABLES &&
                                                  range->purpose != SLIPWAY_RANGE_DEMOTED &&

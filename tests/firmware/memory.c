@@ -42,6 +42,8 @@ static struct bank banks[] = {
 static struct bank *const arena = &banks[0];
 static struct bank *const low = &banks[1];
 
+const uint64_t fake_crash_places[FAKE_CRASH_PLACES] = {MIB(24), MIB(80), MIB(200)};
+
 static bool has_refused_rights;                    // a call that was to change them failed
 static uint64_t page_0_allocated;                  // pages of the run at address 0
 static EFI_MEMORY_DESCRIPTOR foreign[FOREIGN_MAX]; // outside the arena
@@ -106,6 +108,8 @@ static void map_pieces(void) {
         fake_map((uintptr_t)at(bank, bank->first), bytes);
         ASAN_POISON_MEMORY_REGION(at(bank, bank->first), bytes);
     }
+    for (size_t i = 0; i < ARRAY_LEN(fake_crash_places); i++)
+        fake_map(fake_crash_places[i], FAKE_CRASH_BYTES);
     protect_image();
     are_mapped = true;
 }
