@@ -28,7 +28,7 @@
 static struct cmdline parse_cmdline(const struct slipway_boot_info *info) {
     const char *text = (const char *)(uintptr_t)info->cmdline.address;
     struct cmdline options = cmdline_parse(text, info->cmdline.bytes);
-    power_set_exit(options.exit);
+    power_set_exit(options.exit, options.failure);
     if (options.unknown != NULL) {
         char refusal[CMDLINE_REFUSAL_MAX];
         struct fmt_buffer buffer = fmt_buffer_make(refusal, sizeof(refusal));

@@ -4,7 +4,8 @@
 #include "kernel/base/layout.h"
 #include "kernel/base/panic.h"
 
-SLIPWAY_KERNEL_NOTE(.version = SLIPWAY_BOOT_VERSION, .flags = SLIPWAY_NOTE_CPUS,
+SLIPWAY_KERNEL_NOTE(.version = SLIPWAY_BOOT_VERSION,
+                    .flags = SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_CRASH,
                     .stack_bytes = KERNEL_STACK_BYTES);
 
 static const struct slipway_boot_info *accepted;

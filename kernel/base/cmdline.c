@@ -17,6 +17,11 @@ static const char *const exits[] = {
     [CMDLINE_EXIT_DEBUG] = "debug",
 };
 
+static const char *const failures[] = {
+    [CMDLINE_FAILURE_STOP] = "stop",
+    [CMDLINE_FAILURE_REBOOT] = "reboot",
+};
+
 static const char *const tests[] = {
     [CMDLINE_TEST_NONE] = "none",
     [CMDLINE_TEST_PANIC] = "panic",
@@ -40,7 +45,7 @@ const char *cmdline_test_name(unsigned test) {
     return test < ARRAY_LEN(tests) ? tests[test] : NULL;
 }
 
-enum { KEY_EXIT, KEY_TEST, KEY_TLB, KEY_NOTE, KEYS };
+enum { KEY_EXIT, KEY_FAILURE, KEY_TEST, KEY_TLB, KEY_NOTE, KEYS };
 
 static const struct {
     const char *name;
@@ -48,6 +53,7 @@ static const struct {
     unsigned count;            // 0: any text
 } keys[KEYS] = {
     [KEY_EXIT] = {"exit=", exits, ARRAY_LEN(exits)},
+    [KEY_FAILURE] = {"failure=", failures, ARRAY_LEN(failures)},
     [KEY_TEST] = {"test=", tests, ARRAY_LEN(tests)},
     [KEY_TLB] = {"tlb=", NULL, 1},
     [KEY_NOTE] = {"note=", NULL, 0},
@@ -113,6 +119,7 @@ struct cmdline cmdline_parse(const char *text, uint64_t bytes) {
         at++;
     }
     cmdline.exit = (enum cmdline_exit)chosen[KEY_EXIT];
+    cmdline.failure = (enum cmdline_failure)chosen[KEY_FAILURE];
     cmdline.test = (enum cmdline_test)chosen[KEY_TEST];
     cmdline.tlb_seconds = chosen[KEY_TLB];
     return cmdline;

@@ -5,6 +5,8 @@
 //   exit=poweroff   power off after the report
 //   exit=debug      write to QEMU's isa-debug-exit device after the report: QEMU ends with status
 //                   33, or 35 after a panic or a fault
+//   failure=stop    a panic or a fault leaves the machine standing there (default), but for
+//   exit=debug failure=reboot  it resets the machine, by the chipset: the next start has the report
 //   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names
 //   tlb=SECONDS     how long all CPUs change what others use, for the self-test: up to 9999;
 //   without
@@ -24,6 +26,11 @@ enum cmdline_exit {
     CMDLINE_EXIT_PROMPT,
     CMDLINE_EXIT_POWEROFF,
     CMDLINE_EXIT_DEBUG,
+};
+
+enum cmdline_failure {
+    CMDLINE_FAILURE_STOP,
+    CMDLINE_FAILURE_REBOOT,
 };
 
 enum cmdline_test {
@@ -47,6 +54,7 @@ enum cmdline_test {
 
 struct cmdline {
     enum cmdline_exit exit;
+    enum cmdline_failure failure;
     enum cmdline_test test;
     unsigned tlb_seconds;   // 0: it does not say
     const char *unknown;    // the first word in the text that means nothing; null: there is none

@@ -11,6 +11,7 @@
 #include "kernel/report/report.h"
 #include "kernel/report/show.h"
 #include "kernel/report/spaces.h"
+#include "kernel/stop/crash.h"
 #include "kernel/stop/power.h"
 
 #include <stdbool.h>
@@ -55,6 +56,7 @@ static const struct command {
      .run_with = show_spaces},
     {"timeline", "", "the stages of the boot", .run = report_print_timeline},
     {"log", "", "the loader's log", .run = show_log},
+    {"crash", "", "the report that the last kernel left", .run = crash_show},
     {"modules", "", "the files that the loader brought along", .run = show_modules},
     {"acpi", "", "the firmware's ACPI tables", .run = show_acpi},
     {"report", "", "the whole report, also for programs", .run = show_report},

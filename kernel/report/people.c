@@ -1,6 +1,7 @@
 // The report for people: tables on the console.
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/crash/crash.h"
 #include "kernel/base/boot.h"
 #include "kernel/base/stages.h"
 #include "kernel/base/units.h"
@@ -35,6 +36,11 @@ static void print_identity(void) {
     console_print("  kernel     %.*s, %s at 0x%lx, physical 0x%lx\n", BOOT_TEXT(info->kernel_path),
                   units_bytes(size, info->kernel_bytes), info->kernel_virt, info->kernel_phys);
     console_print("  options    %.*s\n", BOOT_TEXT(info->cmdline));
+    if (info->crash_report.bytes != 0) {
+        console_print("  crash      the last kernel failed ");
+        crash_print_time(console_sink(), info->crash_time);
+        console_print("; \"crash\" shows how\n");
+    }
     console_print("  paging     %u levels, %u tables, %u physical address bits\n",
                   info->paging_levels, info->table_pages, space_kernel()->cpu.paddr_bits);
     print_cpus();

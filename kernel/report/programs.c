@@ -160,6 +160,9 @@ static void print_machine(const struct sink *out) {
     fmt_print(out, "rsdp=0x%lx\n", info->rsdp_phys);
     fmt_print(out, "smbios=0x%lx\n", info->smbios_phys);
     fmt_print(out, "boot.time=%ld\n", info->boot_time);
+    fmt_print(out, "crash.bytes=%lu\n", info->crash_report.bytes);
+    fmt_print(out, "crash.time=%ld\n", info->crash_time);
+    fmt_print(out, "crash.room=0x%lx\n", info->crash_room);
     fmt_print(out, "input=%s\n", report_found.results.input);
     fmt_print(out, "modules=%u\n", info->modules.count);
     for (uint64_t i = 0; i < info->modules.count; i++) {

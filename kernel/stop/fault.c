@@ -14,6 +14,7 @@
 #include "kernel/cpus/user.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/stop/backtrace.h"
+#include "kernel/stop/crash.h"
 #include "kernel/stop/others.h"
 #include "kernel/stop/power.h"
 #include "kernel/stop/probe.h"
@@ -83,7 +84,8 @@ static volatile unsigned reports;
         cpu_stop();
     }
     screen_start_for_failure();
-    const struct sink *sink = screen_is_busy() ? console_serial() : console_sink();
+    const struct sink *sink =
+        crash_begin_report(screen_is_busy() ? console_serial() : console_sink());
     struct vmem space;
     trap_report(sink, frame, space_now(&space));
     others_print_self(sink);
@@ -93,6 +95,7 @@ static volatile unsigned reports;
         report_place(sink, cpu_read_cr2());
     backtrace_print(sink, frame);
     others_print(sink);
+    crash_end_report();
     power_stop_failed();
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/console/screen.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/stop/backtrace.h"
+#include "kernel/stop/crash.h"
 #include "kernel/stop/others.h"
 #include "kernel/stop/power.h"
 
@@ -18,12 +19,14 @@ void panic(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     screen_start_for_failure();
-    console_print("\nPANIC: ");
-    fmt_vprint(console_sink(), format, arguments);
-    console_print("\n");
-    others_print_self(console_sink());
+    const struct sink *sink = crash_begin_report(console_sink());
+    fmt_print(sink, "\nPANIC: ");
+    fmt_vprint(sink, format, arguments);
+    fmt_print(sink, "\n");
+    others_print_self(sink);
     va_end(arguments);
-    backtrace_print_calls(console_sink(), (uint64_t)(uintptr_t)__builtin_frame_address(0));
-    others_print(console_sink());
+    backtrace_print_calls(sink, (uint64_t)(uintptr_t)__builtin_frame_address(0));
+    others_print(sink);
+    crash_end_report();
     power_stop_failed();
 }

@@ -22,9 +22,11 @@ enum {
 [[gnu::noreturn]] void power_triple_fault(void); // triple_fault.S
 
 static enum cmdline_exit chosen_exit = CMDLINE_EXIT_PROMPT;
+static enum cmdline_failure chosen_failure = CMDLINE_FAILURE_STOP;
 
-void power_set_exit(enum cmdline_exit exit) {
+void power_set_exit(enum cmdline_exit exit, enum cmdline_failure failure) {
     chosen_exit = exit;
+    chosen_failure = failure;
 }
 
 static void wait_for_reset(void) {
@@ -77,6 +79,8 @@ void power_debug_exit(void) {
 void power_stop_failed(void) {
     if (chosen_exit == CMDLINE_EXIT_DEBUG)
         cpu_out8(DEBUG_EXIT_PORT, DEBUG_EXIT_FAILED);
+    if (chosen_failure == CMDLINE_FAILURE_REBOOT)
+        reset_by_hardware(); // the firmware's way needs locks that a CPU which has stopped may own
     console_print("Stopped.\n");
     cpu_stop();
 }

@@ -5,8 +5,8 @@
 #include "kernel/base/cmdline.h"
 
 // Says how the machine ends after a panic or a fault: with exit=debug QEMU ends with status 35,
-// else the CPU stops.
-void power_set_exit(enum cmdline_exit exit);
+// with failure=reboot the machine is reset, else the CPU stops.
+void power_set_exit(enum cmdline_exit exit, enum cmdline_failure failure);
 
 // Resets by the firmware's ResetSystem; where that fails by the chipset, the keyboard controller,
 // and last by a triple fault.

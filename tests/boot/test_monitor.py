@@ -16,8 +16,8 @@ HOME, END, ERASE_WORD, ERASE_LINE, CANCEL = "\x01", "\x05", "\x17", "\x15", "\x0
 FILES = {"notes.txt": b"hello", "two": bytes(70000)}
 MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "interrupts", "spaces",
-            "timeline", "log", "modules", "acpi", "report", "fault", "selftest", "stress", "run", "start",
-            "ps", "kill", "reboot", "poweroff"]
+            "timeline", "log", "crash", "modules", "acpi", "report", "fault", "selftest", "stress", "run",
+            "start", "ps", "kill", "reboot", "poweroff"]
 LONG_PARTS = {"heap-exhaustion", "no-memory", "process-long", "spaces-cost", "spaces-full", "spaces-long",
               "tlb-long"}  # of the self-test
 

@@ -39,6 +39,13 @@ TEST("cmdline: words are found between any number of spaces, and the later of tw
     assert_int_equal(parse("exit=poweroff").exit, CMDLINE_EXIT_POWEROFF);
 }
 
+TEST("cmdline: a failure stops the machine unless it is to reset it") {
+    assert_int_equal(parse("exit=debug").failure, CMDLINE_FAILURE_STOP);
+    assert_int_equal(parse("failure=reboot").failure, CMDLINE_FAILURE_REBOOT);
+    assert_int_equal(parse("failure=reboot failure=stop").failure, CMDLINE_FAILURE_STOP);
+    expect_refusal("failure=", "unknown option \"failure=\": failure= is one of stop, reboot");
+}
+
 TEST("cmdline: tests of several CPUs have words of their own") {
     assert_int_equal(parse("test=cpu-fault").test, CMDLINE_TEST_CPU_FAULT);
     assert_int_equal(parse("test=cpu-overflow").test, CMDLINE_TEST_CPU_OVERFLOW);
@@ -76,12 +83,14 @@ TEST("cmdline: an unknown word changes nothing, and words after it count") {
 }
 
 TEST("cmdline: the first unknown word is named, with what would be right in its place") {
-    expect_refusal("exit=debug quiet exit=never",
-                   "unknown option \"quiet\": an option begins with exit=, test=, tlb=, note=");
+    expect_refusal(
+        "exit=debug quiet exit=never",
+        "unknown option \"quiet\": an option begins with exit=, failure=, test=, tlb=, note=");
     expect_refusal("exit=never quiet",
                    "unknown option \"exit=never\": exit= is one of prompt, poweroff, debug");
-    expect_refusal("exit",
-                   "unknown option \"exit\": an option begins with exit=, test=, tlb=, note=");
+    expect_refusal(
+        "exit",
+        "unknown option \"exit\": an option begins with exit=, failure=, test=, tlb=, note=");
     expect_refusal("exit=", "unknown option \"exit=\": exit= is one of prompt, poweroff, debug");
 }
 
