@@ -12,7 +12,7 @@ enum {
     PANE_COLUMNS = 78,   // the least that a pane has, if the screen is as wide
     COLUMNS_MAX = 128,   // of a pane
     ROWS_MAX = 512,      // of all panes
-    SCROLL_ROWS = 4,     // at once, since every scroll redraws most of the text
+    SCROLL_PART = 4,     // a single pane scrolls by this part of it at once
     SCALE_HEIGHT = 1080, // the font is doubled at twice this height, tripled at three times, ...
 };
 
@@ -70,8 +70,10 @@ static void set_cell(uint32_t at_row, uint32_t at_column, struct cell cell) {
         draw_cell(at_row, at_column);
 }
 
+// Every scroll redraws most of the text: so it is by many rows at once. Where there are panes, what
+// they show moves on by one, which is also easier to follow than text that flows through all.
 static void scroll(void) {
-    uint32_t by = rows > 2 * SCROLL_ROWS ? SCROLL_ROWS : 1;
+    uint32_t by = pane_rows < rows ? pane_rows : (uint32_t)max_u64(rows / SCROLL_PART, 1);
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t c = 0; c < columns; c++)
             set_cell(r, c, r + by < rows ? cells[r + by][c] : blank);
