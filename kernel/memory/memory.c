@@ -121,6 +121,10 @@ void memory_get_statistics(struct frames_statistics *ret_statistics) {
     cpu_interrupts_restore(were_on);
 }
 
+void memory_visit_blocks(frames_see_block see, void *context) {
+    frames_visit_blocks(&kernel_memory.allocator, see, context);
+}
+
 uint64_t memory_free_frames(void) {
     struct frames_statistics now;
     memory_get_statistics(&now);

@@ -3,6 +3,7 @@
 // rest of the kernel reaches by the functions below alone.
 #pragma once
 
+#include "common/frames/blocks.h"
 #include "common/frames/track.h"
 #include "common/memmap/memmap.h"
 
@@ -56,6 +57,9 @@ void memory_get_statistics(struct frames_statistics *ret_statistics);
 // How many frames are free, of the statistics.
 uint64_t memory_free_frames(void);
 uint64_t memory_verify(const struct sink *sink);
+
+// How full each 2 MiB block is (common/frames/blocks.h).
+void memory_visit_blocks(frames_see_block see, void *context);
 
 #ifdef FRAMES_TRACKING
 // Now, as a moment; and the frames that were allocated after a moment and not freed since, printed
