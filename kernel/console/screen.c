@@ -37,6 +37,7 @@ static uint32_t left, top;             // of the text, in pixels
 static uint32_t scale;
 static enum screen_colour colour_now = SCREEN_TEXT;
 static bool busy;
+static bool hidden; // something else is drawn where the text is
 
 static const struct cell blank = {' ', SCREEN_TEXT};
 
@@ -52,11 +53,15 @@ static uint32_t cell_y(uint32_t at_row) {
 
 static void draw_cell(uint32_t at_row, uint32_t at_column) {
     const struct cell *cell = &cells[at_row][at_column];
+    if (hidden)
+        return;
     framebuffer_glyph(cell_x(at_row, at_column), cell_y(at_row), cell->character, scale,
                       inks[cell->colour], PAPER);
 }
 
 static void draw_cursor(colour_t colour) {
+    if (hidden)
+        return;
     framebuffer_fill(cell_x(row, column), cell_y(row) + (GLYPH_HEIGHT - 2) * scale,
                      GLYPH_WIDTH * scale, 2 * scale, colour);
 }
@@ -151,7 +156,48 @@ static void lay_out_text(uint32_t from) {
     }
 }
 
+bool screen_find_area(struct screen_area *ret_area) {
+    if (rows == 0)
+        return false;
+    *ret_area = (struct screen_area){
+        .left = left,
+        .top = top,
+        .width = framebuffer_width() - 2 * left,
+        .height = pane_rows * GLYPH_HEIGHT * scale,
+        .scale = scale,
+    };
+    return true;
+}
+
+static void clear_area(void) {
+    framebuffer_fill(0, top, framebuffer_width(), framebuffer_height() - top, PAPER);
+}
+
+void screen_hide_text(void) {
+    if (rows == 0)
+        return;
+    clear_area();
+    hidden = true;
+}
+
+// Blanks are paper already.
+void screen_show_text(void) {
+    if (rows == 0 || !hidden)
+        return;
+    hidden = false;
+    busy = true;
+    clear_area();
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t c = 0; c < columns; c++) {
+            if (cells[r][c].character != ' ')
+                draw_cell(r, c);
+        }
+    }
+    busy = false;
+}
+
 void screen_start_for_failure(void) {
+    screen_show_text();
     if (rows == 0 && !busy && boot_info() != NULL)
         screen_start();
     screen_set_colour(SCREEN_ALERT);

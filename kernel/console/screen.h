@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum screen_colour {
     SCREEN_TEXT,
@@ -29,6 +30,20 @@ void screen_next_pane(void);
 
 // The colour of what is written from now on.
 void screen_set_colour(enum screen_colour colour);
+
+// Where the text is: in pixels, but for the scale.
+struct screen_area {
+    uint32_t left, top, width, height;
+    uint32_t scale; // of a glyph
+};
+
+// False without a screen, or where it has no room for text; then *ret_area is untouched.
+bool screen_find_area(struct screen_area *ret_area);
+
+// Clears the text's area, for something else to be drawn there. What is written meanwhile is seen
+// when the text is shown again, and so is all that was there. A failure shows it at once.
+void screen_hide_text(void);
+void screen_show_text(void);
 
 // True while the screen's own code runs: a fault report must then not use it.
 bool screen_is_busy(void);

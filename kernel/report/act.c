@@ -6,6 +6,7 @@
 #include "kernel/base/cmdline.h"
 #include "kernel/base/text.h"
 #include "kernel/base/units.h"
+#include "kernel/console/blocks.h"
 #include "kernel/console/console.h"
 #include "kernel/console/input.h"
 #include "kernel/cpus/cpus.h"
@@ -196,6 +197,8 @@ void act_stress(const char *argument) {
     static struct selftest_stress sum; // too large for the stack
     sum = (struct selftest_stress){0};
     console_print("%lu s; the key q ends it\n", seconds);
+    blocks_begin();
+    selftest_stress_watch(blocks_update);
     uint64_t start = cpu_rdtsc();
     uint64_t end = clock_after(seconds * US_PER_SECOND);
     unsigned rounds = 0;
@@ -209,5 +212,7 @@ void act_stress(const char *argument) {
         rounds++;
     } while (!clock_reached(end) && !is_cancelled());
     scheduler_resume();
+    selftest_stress_watch(NULL);
+    blocks_end();
     print_stress(&sum, rounds, cpu_rdtsc() - start);
 }

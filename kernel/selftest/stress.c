@@ -16,6 +16,8 @@ enum {
     OPERATIONS = 80000, // of the running code of all CPUs; each interrupt adds one
     OPERATIONS_PER_RAISE = 8,
     TIMER_US = 20,
+    OPERATIONS_PER_LOOK = 64,
+    LOOK_US = 100000,
     TIMER_LIMIT_US = 2000000, // a virtual CPU waits for a turn on a busy machine
 };
 
@@ -25,6 +27,23 @@ struct workplace {
     uint64_t interrupts[INTERRUPTS_SOURCES];
 };
 static struct workplace *workplaces;
+
+static struct {
+    void (*look)(void);
+    uint64_t next; // TSC
+} watch;
+
+void selftest_stress_watch(void (*look)(void)) {
+    watch.look = look;
+    watch.next = clock_after(0);
+}
+
+static void look(void) {
+    if (watch.look == NULL || this_cpu() != 0 || !clock_reached(watch.next))
+        return;
+    watch.look();
+    watch.next = clock_after(LOOK_US);
+}
 
 static struct workplace *workplace_of(unsigned cpu) {
     return &workplaces[cpu % cpus_started()];
@@ -83,6 +102,8 @@ static void work_here(void *argument) {
             panic("stress: interrupts are off after operation %u", i);
         if (i % OPERATIONS_PER_RAISE == 0)
             interrupts_raise();
+        if (i % OPERATIONS_PER_LOOK == 0)
+            look();
     }
     if (apic_is_on())
         wait_for_timer(here);

@@ -22,3 +22,7 @@ struct selftest_stress {
 
 // Runs it, and checks that all is as before. Interrupts are off before and after.
 struct selftest_stress selftest_stress(void);
+
+// From now on `look` is called on CPU 0 some times a second while frames are in use, interrupts on;
+// null: no more. It must neither allocate nor free.
+void selftest_stress_watch(void (*look)(void));

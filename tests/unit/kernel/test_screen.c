@@ -1,5 +1,5 @@
 // The screen over a framebuffer in host memory, between two areas that nothing may write.
-// These three are compiled here and not in the library of pure code: they ask the rest of the
+// These four are compiled here and not in the library of pure code: they ask the rest of the
 // kernel for what they show, and this file plays the rest of the kernel.
 #include "common/screen/framebuffer.c"
 #include "kernel/console/picture.c"
@@ -157,6 +157,44 @@ TEST("screen: scrolling keeps the newest lines, each once") {
     assert_true(seen < 480 / GLYPH_HEIGHT);
     write_text("\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n");
     assert_int_equal(count_pixels(&display, TEXT_INK), picture);
+    free(display.memory);
+}
+
+TEST("screen: text that is hidden, and what is written meanwhile, comes back as it would be") {
+    struct display covered = display_make(640, 480, 3), shown = display_make(640, 480, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        display_start(i == 0 ? &covered : &shown);
+        write_text("before\nand\n");
+        struct screen_area area;
+        assert_true(screen_find_area(&area));
+        if (i == 0) {
+            screen_hide_text();
+            framebuffer_fill(area.left, area.top, area.width, area.height, 0x123456);
+        }
+        for (unsigned line = 0; line < 40; line++)
+            write_text("meanwhile\n");
+        if (i == 0) {
+            assert_true(count_pixels(&covered, 0x123456) > 1000);
+            screen_show_text();
+        }
+        write_text("after");
+    }
+    assert_memory_equal(covered.pixels, shown.pixels, covered.words * 4);
+    expect_canaries(&covered);
+    free(covered.memory);
+    free(shown.memory);
+}
+
+TEST("screen: a failure shows the text that was hidden") {
+    struct display display = display_make(640, 480, 0);
+    display_start(&display);
+    write_text("#");
+    size_t before = count_pixels(&display, TEXT_INK);
+    screen_hide_text();
+    assert_int_equal(count_pixels(&display, TEXT_INK), before - GLYPH_WIDTH * (GLYPH_HEIGHT - 1));
+    screen_start_for_failure();
+    assert_int_equal(count_pixels(&display, TEXT_INK), before);
+    screen_set_colour(SCREEN_TEXT);
     free(display.memory);
 }
 
