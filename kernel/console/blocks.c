@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 enum {
-    CELLS_MAX = 16384,
-    CELL_LEAST = 4, // pixels of its side and the gap, times scale, as below
-    CELL_MOST = 40,
+    SQUARES_MAX = 16384,
+    SQUARE_LEAST = 4, // pixels of its side and the gap, times scale, as below
+    SQUARE_MOST = 40,
     BLOCK_FRAMES = 512,
     LEVELS = 6,
     NOTHING_SHOWN = 0xFF,
@@ -24,7 +24,7 @@ enum {
 
 #define INK 0xd8dee9
 
-// How much of a cell is used: nothing, up to a quarter, and so on; all of it.
+// How much of a square is used: nothing, up to a quarter, and so on; all of it.
 static const struct {
     colour_t colour;
     char name[8];
@@ -35,20 +35,20 @@ static const struct {
 
 static struct {
     struct screen_area area;
-    uint32_t top, side, columns; // of the cells, in pixels, and how many are in a row
-    uint64_t blocks_a_cell;
-    uint64_t cells; // 0: there is no picture
-    uint8_t shown[CELLS_MAX];
+    uint32_t top, side, columns; // of the squares, in pixels, and how many are in a row
+    uint64_t blocks_a_square;
+    uint64_t squares; // 0: there is no picture
+    uint8_t shown[SQUARES_MAX];
 } picture;
 
 // --- Which blocks
 
-// What has been seen of the cell that is being added up.
+// What has been seen of the square that is being added up.
 struct visit {
     uint64_t last_block; // its address
     uint64_t blocks;     // all so far
-    uint64_t cell, free, frames;
-    void (*see_cell)(uint64_t cell, unsigned level);
+    uint64_t square, free, frames;
+    void (*see_square)(uint64_t square, unsigned level);
 };
 
 static unsigned level_of(uint64_t free, uint64_t frames) {
@@ -58,10 +58,10 @@ static unsigned level_of(uint64_t free, uint64_t frames) {
     return free == 0 ? LEVELS - 1 : 1 + (unsigned)(used * 4 / (frames + 1));
 }
 
-static void end_cell(struct visit *visit) {
-    if (visit->frames != 0 && visit->see_cell != NULL)
-        visit->see_cell(visit->cell, level_of(visit->free, visit->frames));
-    visit->cell++;
+static void end_square(struct visit *visit) {
+    if (visit->frames != 0 && visit->see_square != NULL)
+        visit->see_square(visit->square, level_of(visit->free, visit->frames));
+    visit->square++;
     visit->free = 0;
     visit->frames = 0;
 }
@@ -71,8 +71,8 @@ static void end_cell(struct visit *visit) {
 static void see_block(void *context, paddr_t block, unsigned free_frames) {
     struct visit *visit = context;
     if (visit->blocks == 0 || block.value != visit->last_block) {
-        if (visit->frames == picture.blocks_a_cell * BLOCK_FRAMES)
-            end_cell(visit);
+        if (visit->frames == picture.blocks_a_square * BLOCK_FRAMES)
+            end_square(visit);
         visit->frames += BLOCK_FRAMES;
         visit->blocks++;
         visit->last_block = block.value;
@@ -81,29 +81,29 @@ static void see_block(void *context, paddr_t block, unsigned free_frames) {
 }
 
 // Returns how many blocks there are.
-static uint64_t visit_cells(void (*see_cell)(uint64_t cell, unsigned level)) {
-    struct visit visit = {.see_cell = see_cell};
+static uint64_t visit_squares(void (*see_square)(uint64_t square, unsigned level)) {
+    struct visit visit = {.see_square = see_square};
     memory_visit_blocks(see_block, &visit);
-    end_cell(&visit);
+    end_square(&visit);
     return visit.blocks;
 }
 
 // --- Where
 
-// The largest cells of which all fit in `width` by `height`, or the smallest, with more blocks in
+// The largest squares of which all fit in `width` by `height`, or the smallest, with more blocks in
 // each. False: not even one fits.
 static bool lay_out(uint64_t blocks, uint32_t width, uint32_t height) {
-    uint32_t least = CELL_LEAST * picture.area.scale;
-    uint32_t side = CELL_MOST * picture.area.scale;
+    uint32_t least = SQUARE_LEAST * picture.area.scale;
+    uint32_t side = SQUARE_MOST * picture.area.scale;
     while (side > least && (uint64_t)(width / side) * (height / side) < blocks)
         side--;
-    uint64_t room = min_u64((uint64_t)(width / side) * (height / side), CELLS_MAX);
+    uint64_t room = min_u64((uint64_t)(width / side) * (height / side), SQUARES_MAX);
     if (room == 0)
         return false;
     picture.side = side;
     picture.columns = width / side;
-    picture.blocks_a_cell = (blocks + room - 1) / room;
-    picture.cells = (blocks + picture.blocks_a_cell - 1) / picture.blocks_a_cell;
+    picture.blocks_a_square = (blocks + room - 1) / room;
+    picture.squares = (blocks + picture.blocks_a_square - 1) / picture.blocks_a_square;
     return true;
 }
 
@@ -123,7 +123,7 @@ static void draw_legend(void) {
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
     uint32_t glyph = GLYPH_WIDTH * picture.area.scale;
-    fmt_print(&sink, "a cell is %s:", units_bytes(size, picture.blocks_a_cell * MIB(2)));
+    fmt_print(&sink, "a square is %s:", units_bytes(size, picture.blocks_a_square * MIB(2)));
     uint32_t y = picture.area.top;
     uint32_t x = draw_text(picture.area.left, y, text) + glyph;
     for (unsigned level = 0; level < LEVELS; level++) {
@@ -132,41 +132,41 @@ static void draw_legend(void) {
     }
 }
 
-static void draw_cell(uint64_t cell, unsigned level) {
-    if (cell >= picture.cells || picture.shown[cell] == level)
+static void draw_square(uint64_t square, unsigned level) {
+    if (square >= picture.squares || picture.shown[square] == level)
         return;
-    picture.shown[cell] = (uint8_t)level;
+    picture.shown[square] = (uint8_t)level;
     uint32_t side = picture.side - picture.area.scale; // and a gap
-    framebuffer_fill(picture.area.left + (uint32_t)(cell % picture.columns) * picture.side,
-                     picture.top + (uint32_t)(cell / picture.columns) * picture.side, side, side,
+    framebuffer_fill(picture.area.left + (uint32_t)(square % picture.columns) * picture.side,
+                     picture.top + (uint32_t)(square / picture.columns) * picture.side, side, side,
                      levels[level].colour);
 }
 
 void blocks_begin(void) {
-    picture.cells = 0;
+    picture.squares = 0;
     if (!screen_find_area(&picture.area))
         return;
     uint32_t legend_height = 2 * GLYPH_HEIGHT * picture.area.scale;
-    picture.blocks_a_cell = 1;
-    uint64_t blocks = visit_cells(NULL);
+    picture.blocks_a_square = 1;
+    uint64_t blocks = visit_squares(NULL);
     if (picture.area.height <= legend_height ||
         !lay_out(blocks, picture.area.width, picture.area.height - legend_height))
         return;
     picture.top = picture.area.top + legend_height;
-    for (uint64_t cell = 0; cell < picture.cells; cell++)
-        picture.shown[cell] = NOTHING_SHOWN;
+    for (uint64_t square = 0; square < picture.squares; square++)
+        picture.shown[square] = NOTHING_SHOWN;
     screen_hide_text();
     draw_legend();
     blocks_update();
 }
 
 void blocks_update(void) {
-    if (picture.cells != 0)
-        (void)visit_cells(draw_cell);
+    if (picture.squares != 0)
+        (void)visit_squares(draw_square);
 }
 
 void blocks_end(void) {
-    if (picture.cells != 0)
+    if (picture.squares != 0)
         screen_show_text();
-    picture.cells = 0;
+    picture.squares = 0;
 }

@@ -159,6 +159,7 @@ def test_a_note_in_the_kernel_is_granted(tmp_path):
     assert_checked(output, ALWAYS + FAULTS)
     assert output.fact("stack.bytes") == 256 << 10
     assert output.fact("hhdm.base") == 0xFFFF888000000000
+    assert output.fact("crash_room") == 0xFFFF888000000000 + (24 << 20)
 
 
 @pytest.mark.parametrize("cpu, huge", [("max", 3), ("qemu64", 0)])

@@ -8,7 +8,7 @@ from support import KERNEL, KERNELS, LOADER, NOEXIT, screen, screen_text, volume
 
 # Of kernel/console/blocks.c: free, then fuller and fuller.
 LEVELS = ["35503a", "7fb069", "ebcb8b", "d8863b", "d0603f", "b48ead"]
-CELL = 40  # pixels of a side, where there are few blocks
+SQUARE = 40  # pixels of a side, where there are few blocks
 
 
 def drawn(folder, image, until):
@@ -36,15 +36,15 @@ def test_a_fault_before_the_kernel_has_its_own_idt_is_on_the_screen(tmp_path):
     assert lines == report.splitlines()
 
 
-def cells(shown):
-    """The levels of the cells that are drawn, row by row, below a legend that has all of them."""
+def squares(shown):
+    """The levels of the squares that are drawn, row by row, below a legend that has all of them."""
     width, height, pixels = shown
     colours = [bytes.fromhex(level) for level in LEVELS]
-    # The first pixel of a cell is at the left margin, and its right neighbour another.
+    # The first pixel of a square is at the left margin, and its right neighbour another.
     rows = [y for y in range(1, height) if pixels[3 * (y * width + 8):][:3] in colours
             and pixels[3 * ((y - 1) * width + 8):][:3] not in colours]
     rows = [y for y in rows if y > 160]
-    return [colours.index(pixel) for y in rows for x in range(8, width - CELL, CELL)
+    return [colours.index(pixel) for y in rows for x in range(8, width - SQUARE, SQUARE)
             if (pixel := pixels[3 * (y * width + x):][:3]) in colours]
 
 
@@ -57,7 +57,7 @@ def test_the_blocks_of_memory_are_shown_while_the_stress_runs_and_then_the_text_
         machine.wait_for("ends it\n", since)
         seen = []
         for _ in range(200):
-            levels = cells(screen(machine, tmp_path))
+            levels = squares(screen(machine, tmp_path))
             if levels and levels not in seen:
                 seen.append(levels)
             if len(seen) >= 4:
@@ -65,13 +65,13 @@ def test_the_blocks_of_memory_are_shown_while_the_stress_runs_and_then_the_text_
         machine.send("q")
         machine.wait_for("\nslipway> ", since)
         after = screen(machine, tmp_path)
-    # A cell is 2 MiB: all that is not the firmware's for good. Most of it is free at any time.
+    # A square is 2 MiB: all that is not the firmware's for good. Most of it is free at any time.
     assert len(seen) >= 4 and {len(levels) for levels in seen} == {len(seen[0])}
     assert 110 <= len(seen[0]) <= 128
     assert all(levels.count(0) > len(levels) / 2 for levels in seen)
     assert len({level for levels in seen for level in levels}) >= 4
     # Text as before, with the answer below it; nothing of the picture.
     width, height, pixels = after
-    assert cells(after) == [] and cells(before) == []
+    assert squares(after) == [] and squares(before) == []
     lines = 3 * width * 480  # above the prompt
     assert pixels[:lines] == before[2][:lines] and pixels != before[2]

@@ -51,6 +51,21 @@ void check_block(void) {
         check_text(m->path);
         check_text(m->cmdline);
     }
+
+    check_begin("the room for a report is memory of its own, which a kernel has that asks for it");
+    if (boot->crash_room_bytes == 0) {
+        CHECK_EQUAL(boot->crash_room, 0);
+    } else {
+        volatile uint8_t *last = (void *)(boot->crash_room + boot->crash_room_bytes - 1);
+        CHECK(manifest_in_range(boot->crash_room, boot->crash_room_bytes, SLIPWAY_RANGE_CRASH),
+              boot->crash_room);
+        *last = 0x5a;
+        CHECK_EQUAL(*last, 0x5a);
+    }
+    CHECK_EQUAL(boot->crash_report.bytes, 0);
+    CHECK_EQUAL(boot->crash_report.address, 0);
+    CHECK(boot->crash_time == 0, (uint64_t)boot->crash_time);
+    kit_fact("crash_room", boot->crash_room);
     kit_text("loader.name", boot->loader_name);
     kit_text("loader.version", boot->loader_version);
     kit_text("cmdline", boot->cmdline);

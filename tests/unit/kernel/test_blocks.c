@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What the picture asks of the rest of the kernel: a font of filled cells, blocks, and the area of
+// What the picture asks of the rest of the kernel: a font of blanks, blocks, and the area of
 // the text.
 const uint8_t font_glyphs[FONT_LAST - FONT_FIRST + 1][GLYPH_HEIGHT];
 
@@ -67,13 +67,13 @@ static void set_blocks(uint64_t count, unsigned free) {
     }
 }
 
-static colour_t colour_of_cell(uint64_t cell) {
-    uint32_t x = area.left + (uint32_t)(cell % picture.columns) * picture.side;
-    uint32_t y = picture.top + (uint32_t)(cell / picture.columns) * picture.side;
+static colour_t colour_of_square(uint64_t square) {
+    uint32_t x = area.left + (uint32_t)(square % picture.columns) * picture.side;
+    uint32_t y = picture.top + (uint32_t)(square / picture.columns) * picture.side;
     return pixels[(size_t)y * framebuffer_width() + x];
 }
 
-TEST("blocks: each block is a cell in the colour of how full it is, and follows it") {
+TEST("blocks: each block is a square in the colour of how full it is, and follows it") {
     static const struct {
         unsigned free, level;
     } cases[] = {{512, 0}, {511, 1}, {384, 1}, {383, 2}, {256, 2},
@@ -82,20 +82,20 @@ TEST("blocks: each block is a cell in the colour of how full it is, and follows 
     set_blocks(ARRAY_LEN(cases), 512);
     blocks_begin();
     assert_true(is_hidden);
-    assert_int_equal(picture.cells, ARRAY_LEN(cases));
-    assert_int_equal(picture.blocks_a_cell, 1);
+    assert_int_equal(picture.squares, ARRAY_LEN(cases));
+    assert_int_equal(picture.blocks_a_square, 1);
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(colour_of_cell(i), levels[0].colour);
+        assert_int_equal(colour_of_square(i), levels[0].colour);
         blocks[i].free = cases[i].free;
     }
     blocks_update();
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(colour_of_cell(i), levels[cases[i].level].colour);
+        assert_int_equal(colour_of_square(i), levels[cases[i].level].colour);
     blocks_end();
     assert_false(is_hidden);
 }
 
-TEST("blocks: both halves of the block that 1 MiB cuts are one cell") {
+TEST("blocks: both halves of the block that 1 MiB cuts are one square") {
     start(640, 480, 0, 1);
     set_blocks(3, 512);
     blocks[1].address = 0;
@@ -103,13 +103,13 @@ TEST("blocks: both halves of the block that 1 MiB cuts are one cell") {
     blocks[1].free = 412;
     blocks[2].free = 0;
     blocks_begin();
-    assert_int_equal(picture.cells, 2);
-    assert_int_equal(colour_of_cell(0), levels[0].colour);
-    assert_int_equal(colour_of_cell(1), levels[5].colour);
+    assert_int_equal(picture.squares, 2);
+    assert_int_equal(colour_of_square(0), levels[0].colour);
+    assert_int_equal(colour_of_square(1), levels[5].colour);
     blocks_end();
 }
 
-TEST("blocks: where there are more blocks than cells, a cell stands for several") {
+TEST("blocks: where there are more blocks than squares, a square stands for several") {
     static const uint32_t sizes[][3] = {{320, 200, 1},   {640, 480, 1},   {1024, 768, 1},
                                         {1920, 1080, 1}, {3840, 2160, 2}, {7680, 1080, 1}};
     static const uint64_t counts[] = {1, 2, 127, 1000, 32768, BLOCKS_MAX};
@@ -119,16 +119,16 @@ TEST("blocks: where there are more blocks than cells, a cell stands for several"
             set_blocks(counts[k], 512);
             blocks[counts[k] - 1].free = 0;
             blocks_begin();
-            assert_true(picture.cells != 0 && picture.cells <= CELLS_MAX);
-            assert_true((picture.cells - 1) * picture.blocks_a_cell < counts[k]);
-            assert_true(picture.cells * picture.blocks_a_cell >= counts[k]);
-            uint64_t rows = (picture.cells + picture.columns - 1) / picture.columns;
+            assert_true(picture.squares != 0 && picture.squares <= SQUARES_MAX);
+            assert_true((picture.squares - 1) * picture.blocks_a_square < counts[k]);
+            assert_true(picture.squares * picture.blocks_a_square >= counts[k]);
+            uint64_t rows = (picture.squares + picture.columns - 1) / picture.columns;
             assert_true(picture.top + rows * picture.side <= sizes[i][1]);
             assert_true(area.left + picture.columns * picture.side <= sizes[i][0]);
-            assert_int_not_equal(colour_of_cell(picture.cells - 1), levels[0].colour);
-            assert_int_not_equal(colour_of_cell(picture.cells - 1), 0);
-            if (picture.cells > 1)
-                assert_int_equal(colour_of_cell(0), levels[0].colour);
+            assert_int_not_equal(colour_of_square(picture.squares - 1), levels[0].colour);
+            assert_int_not_equal(colour_of_square(picture.squares - 1), 0);
+            if (picture.squares > 1)
+                assert_int_equal(colour_of_square(0), levels[0].colour);
             blocks_end();
         }
     }
@@ -145,7 +145,7 @@ TEST("blocks: without a screen, or room on it, there is no picture") {
     start(64, 34, 0, 1);
     blocks_begin();
     blocks_update();
-    assert_int_equal(picture.cells, 0);
+    assert_int_equal(picture.squares, 0);
     assert_false(is_hidden);
     blocks_end();
     free(pixels);
