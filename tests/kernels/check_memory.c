@@ -72,6 +72,7 @@ static uint32_t kind_of_purpose(uint32_t purpose) {
     case SLIPWAY_RANGE_MODULE:
     case SLIPWAY_RANGE_CPUS:
     case SLIPWAY_RANGE_SYMBOLS:
+    case SLIPWAY_RANGE_CRASH:
         return SLIPWAY_MEM_MODULE;
     case SLIPWAY_RANGE_PAGE_TABLES:
         return SLIPWAY_MEM_PAGE_TABLES;
@@ -207,6 +208,7 @@ static bool reclaimable_is_right(const struct slipway_range *r) {
     case SLIPWAY_RANGE_LOADER:
     case SLIPWAY_RANGE_CPUS:
     case SLIPWAY_RANGE_SYMBOLS:
+    case SLIPWAY_RANGE_CRASH:
         return r->reclaimable == 1;
     case SLIPWAY_RANGE_KERNEL:
     case SLIPWAY_RANGE_PAGE_TABLES:

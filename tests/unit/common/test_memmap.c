@@ -563,7 +563,8 @@ TEST("memmap: what a range of the loader is, and whether it comes back, follows 
         {SLIPWAY_RANGE_CPUS, SLIPWAY_MEM_MODULE, true}, // not with the loader's: CPUs run there
         {SLIPWAY_RANGE_GUARD, SLIPWAY_MEM_RESERVED, false},
         {SLIPWAY_RANGE_SYMBOLS, SLIPWAY_MEM_MODULE, true}, // the kernel may go on using them
-        {SLIPWAY_RANGE_SYMBOLS + 1, SLIPWAY_MEM_RESERVED, false},
+        {SLIPWAY_RANGE_CRASH, SLIPWAY_MEM_MODULE, true},
+        {SLIPWAY_RANGE_CRASH + 1, SLIPWAY_MEM_RESERVED, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(purposes); i++) {
         assert_int_equal(memmap_kind_of_purpose(purposes[i].purpose), purposes[i].kind);

@@ -55,7 +55,8 @@ TEST("limine memory: what the loader allocated is reclaimable, but kernel, modul
         [SLIPWAY_RANGE_CPUS] = LIMINE_MEMORY_LOADER_RECLAIMABLE,
         [SLIPWAY_RANGE_GUARD] = LIMINE_MEMORY_RESERVED,
         [SLIPWAY_RANGE_SYMBOLS] = LIMINE_MEMORY_LOADER_RECLAIMABLE,
-        [SLIPWAY_RANGE_SYMBOLS + 1] = LIMINE_MEMORY_RESERVED,
+        [SLIPWAY_RANGE_CRASH] = LIMINE_MEMORY_LOADER_RECLAIMABLE,
+        [SLIPWAY_RANGE_CRASH + 1] = LIMINE_MEMORY_RESERVED,
     };
     for (uint32_t purpose = 0; purpose < ARRAY_LEN(types); purpose++)
         assert_int_equal(limine_type_of_purpose(purpose), types[purpose]);
@@ -264,7 +265,7 @@ static void fill(struct world *world, struct random *random) {
         uint64_t start = next_part(random, at, &end);
         if (end > PAGES)
             break;
-        add_range(world, start, end, 1 + (uint32_t)random_below(random, SLIPWAY_RANGE_SYMBOLS));
+        add_range(world, start, end, 1 + (uint32_t)random_below(random, SLIPWAY_RANGE_CRASH));
     }
     for (uint64_t at = 0, i = random_below(random, SOURCES_MAX + 1); i > 0; i--, at = end) {
         uint64_t start = next_part(random, at, &end);
