@@ -90,6 +90,8 @@ static struct slipway_note_wishes random_wishes(struct boot *boot) {
         boot->pages -= pages;
         wishes.flags |= SLIPWAY_NOTE_CPUS;
     }
+    if (boot_chance(boot, 50))
+        wishes.flags |= SLIPWAY_NOTE_CRASH;
     return wishes;
 }
 
