@@ -78,7 +78,7 @@ def small_tree(tmp_path):
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "tests").mkdir()
-    for name in ("qemu.py", "fat.py"):
+    for name in ("qemu.py", "absent_tpm.py", "fat.py"):
         shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
     return tmp_path
 

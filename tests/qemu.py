@@ -22,6 +22,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import absent_tpm
 from fat import make_image
 
 __all__ = ["BootError", "DISKS", "Machine", "Result", "StartError", "boot", "command_line",
@@ -147,6 +148,8 @@ class Machine:
         qmp = ["-qmp", f"unix:{socket_path},server=on,wait=off", "-action", "reboot=shutdown"]
         self.command = command_line(images, self.variables, extra=[*qmp, *extra],
                                     **options)
+        self._stub = self._folder / "gdb"
+        self._stub_arguments = absent_tpm.arguments(self._stub, options.get("accel", "tcg"), extra)
 
     def __enter__(self):
         self._started = time.monotonic()
@@ -154,13 +157,16 @@ class Machine:
         self._errors = open(self._folder / "stderr", "w+b")
         # `timeout` ends QEMU even when this process is killed and cannot.
         self._process = subprocess.Popen(
-            ["timeout", "--kill-after=1", str(self.timeout + 10), *self.command],
+            ["timeout", "--kill-after=1", str(self.timeout + 10), *self.command, *self._stub_arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             start_new_session=True)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._process.stdout, selectors.EVENT_READ, self._read_serial)
         try:
             self._connect_qmp()
+            if self._stub_arguments:
+                self._tpm = absent_tpm.AbsentTpm(self._stub)
+                self._selector.register(self._tpm.socket, selectors.EVENT_READ, self._tpm.read)
         except BaseException:
             self.__exit__()
             raise
@@ -175,7 +181,7 @@ class Machine:
         self.status = self._process.wait()
         self._selector.close()
         for end in (self._process.stdin, self._process.stdout, self._errors,
-                    getattr(self, "_qmp", None)):
+                    getattr(self, "_qmp", None), getattr(self, "_tpm", None)):
             try:
                 if end:
                     end.close()

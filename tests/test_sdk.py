@@ -56,7 +56,7 @@ def test_install_puts_everything_where_it_is_told(root, build, make, run, tmp_pa
     documents = {f"share/doc/slipway/docs/{name}" for name in files_below(root / "docs")}
     python = {f"lib/slipway/python/{name}" for name in (
         *("slipway_lib/" + name for name in files_below(root / "scripts/slipway_lib") if not name.endswith(".pyc")),
-        "qemu.py", "fat.py", "debug_gdb.py")}
+        "qemu.py", "absent_tpm.py", "fat.py", "debug_gdb.py")}
     assert files_below(prefix) == {
         "bin/slipway", "bin/slipway-loadcheck", "lib/slipway/BOOTX64.EFI", "lib/slipway/BOOTX64.debug",
         "lib/slipway/replay", "lib/slipway/VERSION", "lib/slipway/folders", *python,

@@ -11,5 +11,5 @@ Slipway installed, and of this tree.
     evidence.py   the folder that a test which failed leaves
     docs.py       the manual page and bash's completion, made of the parser
 
-The QEMU rig (qemu.py, fat.py) is that of Slipway's own tests.
+The QEMU rig (qemu.py, absent_tpm.py, fat.py) is that of Slipway's own tests.
 """
