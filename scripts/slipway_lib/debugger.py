@@ -17,7 +17,6 @@ from slipway_lib.errors import Stop
 
 POINTER_SIGNATURE = 0x5453595320494249  # "IBI SYST"
 POINTER_STEP = 4 << 20
-PCI_HOLE_START = 0x80000000  # RAM below 4 GiB ends here on q35 with more than 2 GiB
 SYSTEM_TABLE_BOOT_SERVICES = 96
 SESSION_LIMIT_SECONDS = 86400
 FIRMWARE_LIMIT_SECONDS = 60
@@ -30,22 +29,29 @@ def read_u64(machine, address):
     return int(value, 16) if value.startswith("0x") else 0
 
 
-def find_system_table(machine):
+def low_ram_end(chipset, ram):
+    """Where RAM below 4 GiB ends (QEMU 7.2: hw/i386/pc_q35.c, pc_piix.c)."""
+    end, needed = (3 << 30, 0xE0000000) if chipset.partition(",")[0] == "pc" else (2 << 30, 0xB0000000)
+    return end if ram >= needed else ram
+
+
+def find_system_table(machine, chipset):
     """The address of the EFI system table, or 0 while there is none."""
     ram = machine.qmp("query-memory-size-summary")["base-memory"]
-    for address in range(min(ram, PCI_HOLE_START) - POINTER_STEP, 0, -POINTER_STEP):
+    top = low_ram_end(chipset, ram) // POINTER_STEP * POINTER_STEP
+    for address in range(top - POINTER_STEP, 0, -POINTER_STEP):
         if read_u64(machine, address) == POINTER_SIGNATURE:
             return read_u64(machine, address + 8)
     return 0
 
 
-def run_firmware(machine):
+def run_firmware(machine, chipset):
     """Lets the firmware run until its tables stand; returns the system table's address."""
     deadline = time.monotonic() + FIRMWARE_LIMIT_SECONDS
     machine.qmp("cont")
     while time.monotonic() < deadline:
         time.sleep(0.02)
-        table = find_system_table(machine)
+        table = find_system_table(machine, chipset)
         if table and read_u64(machine, table + SYSTEM_TABLE_BOOT_SERVICES):
             machine.qmp("stop")
             return table
@@ -69,7 +75,7 @@ def run_gdb(gdb, image, folder, library, symbols, options, arguments=(), cwd=Non
     extra = ["-S", "-gdb", f"unix:{server},server=on,wait=off", *options.pop("extra", ())]
     machine = qemu.Machine([image], timeout=SESSION_LIMIT_SECONDS, serial=f"file,path={log}", extra=extra, **options)
     with machine:
-        table = run_firmware(machine)
+        table = run_firmware(machine, options.get("machine", "q35"))
         print(f"COM1 goes to {log}", flush=True)
         boots.say_screen(machine, options.get("display"))
         # Ctrl-C is gdb's. QEMU has a session of its own and does not see it.
