@@ -293,6 +293,13 @@ class Machine:
         """Runs one line of QEMU's human monitor and returns what it prints."""
         return self.qmp("human-monitor-command", **{"command-line": line})
 
+    def serve_gdb(self, path):
+        """Lets a debugger at the machine, which stands still: QEMU's stub listens on this socket from now on."""
+        self.monitor("gdbserver none")  # the rig's own
+        said = self.monitor(f"gdbserver unix:{str(path).replace(',', ',,')},server=on,wait=off")
+        if "Waiting for gdb connection" not in said:
+            raise RuntimeError(f"gdbserver: {said}")
+
     def _connect_qmp(self):
         self._qmp = socket.socket(socket.AF_UNIX)
         while True:

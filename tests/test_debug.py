@@ -41,11 +41,13 @@ class Memory:
         return f"{self.asked[-1]:016x}: {self.words.get(self.asked[-1], 0):#x}"
 
 
+# The third place from the top is OVMF's.
 @pytest.mark.parametrize("chipset, ram, end", [
     ("q35", 512 * MIB, 512 * MIB), ("q35", 1234 * MIB, 1232 * MIB), ("q35", 2500 * MIB, 2500 * MIB),
     ("q35", 5 * GIB, 2 * GIB), ("pc", 3 * GIB, 3 * GIB), ("pc,smm=off", 5 * GIB, 3 * GIB)])
 def test_the_firmwares_tables_are_found_on_machines_of_every_size(chipset, ram, end):
     machine = Memory(ram, end - 3 * 4 * MIB)
-    assert debugger.find_system_table(machine, chipset) == 0x1234
+    assert debugger.find_system_table(machine, chipset, 2) == 0
+    assert debugger.find_system_table(machine, chipset, 3) == debugger.find_system_table(machine, chipset) == 0x1234
     assert not any(address % (4 * MIB) & ~8 for address in machine.asked)
     assert debugger.find_system_table(Memory(ram, 4 * MIB), chipset) == 0x1234

@@ -1,10 +1,11 @@
 """A machine under gdb, which stops in the kernel, or before in the loader, with the symbols of both.
 
-Where the firmware puts the loader is known only when it is there. So QEMU starts stopped, runs
-until the firmware's system table can be found in memory (UEFI 2.10, 18.4: a signed pointer on a
-4 MiB boundary), and debug_gdb.py then watches StartImage for the loader.
+Where the firmware puts the loader is known only when it is there. So the machine runs until the
+firmware's system table can be found in memory (UEFI 2.10, 18.4: a signed pointer on a 4 MiB
+boundary), is stopped, and debug_gdb.py then watches StartImage for the loader.
 """
 
+import itertools
 import os
 import signal
 import subprocess
@@ -20,6 +21,9 @@ POINTER_STEP = 4 << 20
 SYSTEM_TABLE_BOOT_SERVICES = 96
 SESSION_LIMIT_SECONDS = 86400
 FIRMWARE_LIMIT_SECONDS = 60
+POLL_SECONDS = 0.02
+POINTER_PLACES = 8  # the highest, which are looked at in every turn
+ALL_PLACES_TURNS = 32
 
 
 def read_u64(machine, address):
@@ -35,11 +39,11 @@ def low_ram_end(chipset, ram):
     return end if ram >= needed else ram
 
 
-def find_system_table(machine, chipset):
-    """The address of the EFI system table, or 0 while there is none."""
+def find_system_table(machine, chipset, places_max=None):
+    """The address of the EFI system table, or 0 while its pointer is at none of the highest places."""
     ram = machine.qmp("query-memory-size-summary")["base-memory"]
     top = low_ram_end(chipset, ram) // POINTER_STEP * POINTER_STEP
-    for address in range(top - POINTER_STEP, 0, -POINTER_STEP):
+    for address in range(top - POINTER_STEP, 0, -POINTER_STEP)[:places_max]:
         if read_u64(machine, address) == POINTER_SIGNATURE:
             return read_u64(machine, address + 8)
     return 0
@@ -48,14 +52,15 @@ def find_system_table(machine, chipset):
 def run_firmware(machine, chipset):
     """Lets the firmware run until its tables stand; returns the system table's address."""
     deadline = time.monotonic() + FIRMWARE_LIMIT_SECONDS
-    machine.qmp("cont")
-    while time.monotonic() < deadline:
-        time.sleep(0.02)
-        table = find_system_table(machine, chipset)
+    for turn in itertools.count(1):
+        time.sleep(POLL_SECONDS)
+        # Each place costs a question to QEMU, and OVMF takes memory from the top.
+        table = find_system_table(machine, chipset, POINTER_PLACES if turn % ALL_PLACES_TURNS else None)
         if table and read_u64(machine, table + SYSTEM_TABLE_BOOT_SERVICES):
             machine.qmp("stop")
             return table
-    raise Stop("the firmware did not set up its system table")
+        if time.monotonic() > deadline:
+            raise Stop("the firmware did not set up its system table")
 
 
 def symbols_of(file, entry, slide):
@@ -70,12 +75,11 @@ def symbols_of(file, entry, slide):
 def run_gdb(gdb, image, folder, library, symbols, options, arguments=(), cwd=None):
     """Boots the image under gdb and returns gdb's exit status. `library` holds BOOTX64.EFI and its
     symbols; the log of COM1 and gdb's socket are in `folder`."""
-    options = dict(options)
     server, log = folder / f"gdb-{os.getpid()}", folder / "serial.txt"
-    extra = ["-S", "-gdb", f"unix:{server},server=on,wait=off", *options.pop("extra", ())]
-    machine = qemu.Machine([image], timeout=SESSION_LIMIT_SECONDS, serial=f"file,path={log}", extra=extra, **options)
+    machine = qemu.Machine([image], timeout=SESSION_LIMIT_SECONDS, serial=f"file,path={log}", **options)
     with machine:
         table = run_firmware(machine, options.get("machine", "q35"))
+        machine.serve_gdb(server)
         print(f"COM1 goes to {log}", flush=True)
         boots.say_screen(machine, options.get("display"))
         # Ctrl-C is gdb's. QEMU has a session of its own and does not see it.
