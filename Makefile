@@ -176,7 +176,7 @@ test-boot: all sdk host test-kernels test-apps ## the tests that boot QEMU alone
 	@scripts/test boot
 fuzz: fuzzers $(FW_RANDOM) ## fuzz every target for SECONDS=n (60), or TARGET=name alone
 	@scripts/fuzz '$(SECONDS)' '$(TARGET)'
-bench: all $(BENCH_PROGRAM) ## what boot, paging, frames and heap cost; PART=boot, vmem, frames or heap alone
+bench: all $(BENCH_PROGRAM) ## what boot, paging, frames and heap cost; PART=boot, vmem, frames, heap or kernel alone
 	@scripts/bench '$(PART)'
 check: buildable fuzzers ## both compilers, format, linters, layers; boots nothing
 	@scripts/check

@@ -221,3 +221,14 @@ def test_the_same_kernel_is_measured_by_each_protocol(tmp_path, capsys):
     rows.show_protocols(figures)
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert said[1:] == [["slipway", "100", "0.0", "%", "more"], ["limine", "110", "10.0", "%", "more"]]
+
+
+def test_without_debians_linux_its_part_says_where_that_comes_from(run, tmp_path):
+    """Nothing can be downloaded."""
+    for name in ("apt-get", "apt-cache", "sudo"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    done = run("scripts/bench-kernel", status=1, SLIPWAY_BUILD=f"{tmp_path}/build", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.stderr.splitlines()[-1] == (
+        f"bench-kernel: Debian's Linux is missing: scripts/setup --unpack {tmp_path}/build/packages downloads it, on a"
+        " Debian that apt-get can download from")

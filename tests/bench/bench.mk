@@ -29,12 +29,24 @@ $(BUILD)/bench/limine.elf $(BUILD)/bench/both.elf: %.elf: %.o
 	$(Q)$(LD) $(KERNEL_LFLAGS) -Ttext-segment=0xffffffff80000000 $< -o $@.sym
 	$(Q)$(OBJCOPY) --strip-all $@.sym $@
 
-.PHONY: bench-vmem bench-frames bench-heap
+# kernel/programs/cost.c for Linux, whose tests/bench/linux/kernel/programs/user.h is found first.
+BENCH_LINUX := $(BUILD)/bench/linux/cost $(BUILD)/bench/linux/shoot
+$(eval $(call compile,bench/linux,$$(CC) -iquote tests/bench/linux $$(FREE) -fno-pic -fno-pie))
+$(BUILD)/bench/linux/cost: $(call objects,bench/linux,kernel/programs/cost.c)
+$(BUILD)/bench/linux/shoot: $(call objects,bench/linux,tests/bench/linux/shoot.c)
+$(BENCH_LINUX): $(call objects,bench/linux,kernel/programs/user.c common/base/mem.c tests/bench/linux/start.S)
+	@echo '  LINK    $@'
+	$(Q)$(LD) -static -nostdlib --build-id=none -z noexecstack --fatal-warnings --strip-all -Ttext-segment=0x400000 $^ -o $@
+
+.PHONY: bench-vmem bench-frames bench-heap bench-kernel
 bench-vmem: $(BUILD)/bench/bench_vmem ## what the operations of common/vmem cost, against their goals
 	@scripts/bench-vmem
 bench-frames: $(BUILD)/bench/bench_frames ## what the frame allocator costs, against its goals
 	@scripts/bench-frames
 bench-heap: $(BUILD)/bench/bench_heap ## what the kernel's heap costs, beside the C library's
 	@scripts/bench-heap
-bench: $(BENCH_BOOT)
+bench-kernel: all $(BENCH_LINUX) ## what the reference kernel and Debian's Linux take for the same operations
+	@scripts/bench-kernel
+bench: $(BENCH_BOOT) $(BENCH_LINUX)
 test: $(BENCH_PROGRAM) $(BENCH_BOOT)
+test test-boot: $(BENCH_LINUX)

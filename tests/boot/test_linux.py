@@ -1,5 +1,5 @@
-"""Linux as Debian packs it, with two initrds, up to a shell that powers the machine off. One cold
-boot."""
+"""Linux as Debian packs it, with two initrds, up to a shell and a program that powers the machine off. One
+cold boot."""
 
 import hashlib
 import re
@@ -8,6 +8,7 @@ import pytest
 
 import packages
 from cpio import make_archive
+from paths import BUILD, ROOT
 from qemu import boot
 from support import LOADER, MIB, make_image
 
@@ -19,7 +20,7 @@ exec >/dev/console 2>&1
 busybox echo "cmdline: $(busybox cat /proc/cmdline)"
 busybox grep MemTotal: /proc/meminfo
 busybox cat /second
-busybox poweroff -f
+exec /cost
 """
 
 
@@ -31,7 +32,8 @@ def with_digest(data):
 def test_linux_boots_to_a_shell_with_its_command_line_and_all_initrds(tmp_path):
     kernel = packages.find(packages.LINUX)
     first = make_archive({"bin": None, "dev": None, "proc": None,
-                          "bin/busybox": packages.find(packages.BUSYBOX).read_bytes(), "init": INIT})
+                          "bin/busybox": packages.find(packages.BUSYBOX).read_bytes(), "init": INIT,
+                          "cost": (BUILD / "bench/linux/cost").read_bytes()})
     first = first[:-3]  # of the padding at its end: what comes behind starts at a multiple of 4 again
     second = make_archive({"second": b"of the second initrd\n"})
     config = (f"kernel = /boot/vmlinuz\n{with_digest(kernel.read_bytes())}"
@@ -49,3 +51,6 @@ def test_linux_boots_to_a_shell_with_its_command_line_and_all_initrds(tmp_path):
     assert f"\ncmdline: {CMDLINE}\n" in result.serial
     assert 150_000 < int(re.search(r"^MemTotal: +(\d+) kB$", result.serial, re.M)[1]) < 256 << 10
     assert "\nof the second initrd\n" in result.serial
+    # What `make bench PART=kernel` runs under both kernels.
+    names = re.findall(r'"cost (\S+) %lu', (ROOT / "kernel/programs/cost.c").read_text())
+    assert len(names) > 5 and re.findall(r"^cost (\S+) [1-9]\d*$", result.serial, re.M) == names
