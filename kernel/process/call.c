@@ -44,18 +44,17 @@ static int64_t error_of(enum user_space_status status) {
 
 // What a terminal would take for a command is shown as a question mark.
 static int64_t call_print(struct process *process, const struct arguments *arguments) {
-    static char text[CPUS_MAX][SLIPWAY_PRINT_MAX]; // too large for a stack
-    char *own = text[this_cpu()];
+    char text[SLIPWAY_PRINT_MAX];
     uint64_t bytes = arguments->second;
     if (bytes > SLIPWAY_PRINT_MAX)
         return SLIPWAY_ERR_RANGE;
-    if (!user_memory_read(process->space, own, arguments->first, bytes))
+    if (!user_memory_read(process->space, text, arguments->first, bytes))
         return SLIPWAY_ERR_POINTER;
     for (uint64_t i = 0; i < bytes; i++) {
-        if ((own[i] < ' ' || own[i] > '~') && own[i] != '\n')
-            own[i] = '?';
+        if ((text[i] < ' ' || text[i] > '~') && text[i] != '\n')
+            text[i] = '?';
     }
-    console_sink()->write(console_sink()->context, own, bytes);
+    console_sink()->write(console_sink()->context, text, bytes);
     return 0;
 }
 

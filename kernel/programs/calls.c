@@ -24,7 +24,7 @@ static const uint64_t nowhere[] = {
 };
 
 static const uint64_t many[] = {
-    2, PAGE, SLIPWAY_PRINT_MAX, SLIPWAY_PRINT_MAX + 1, END, UINT64_C(1) << 63, UINT64_MAX,
+    2, SLIPWAY_PRINT_MAX, SLIPWAY_PRINT_MAX + 1, PAGE, END, UINT64_C(1) << 63, UINT64_MAX,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))

@@ -33,7 +33,7 @@ enum slipway_call {
     SLIPWAY_CALLS
 };
 
-#define SLIPWAY_PRINT_MAX 4096
+#define SLIPWAY_PRINT_MAX 256
 
 // Rights of memory: 0, or READ with one of the others or none.
 #define SLIPWAY_READ    1

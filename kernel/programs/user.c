@@ -2,7 +2,7 @@
 
 #include <stdarg.h>
 
-enum { LINE_BYTES = 256, DIGITS = 20, DECIMAL = 10, HEXADECIMAL = 16 };
+enum { LINE_BYTES = SLIPWAY_PRINT_MAX, DIGITS = 20, DECIMAL = 10, HEXADECIMAL = 16 };
 
 struct line {
     char text[LINE_BYTES];
