@@ -11,7 +11,8 @@ from snapshots import Machine
 from support import BUILD, KERNEL, volume
 
 PROMPT = "slipway> "
-PROGRAMS = ["hello", "tree", "memory", "isolation", "calls", "edges", "spin", "cost", "forever"]
+PROGRAMS = ["hello", "tree", "memory", "isolation", "calls", "edges", "spin", "hunger", "cost",
+            "forever"]
 # What each says at last.
 LAST_WORDS = {
     "hello": r"Hello from process \d+ on CPU \d+\.",
@@ -21,6 +22,7 @@ LAST_WORDS = {
     "calls": r"calls: all that is no good is refused",
     "edges": r"edges: none is sharp",
     "spin": r"spin: 8 processes had their share",
+    "hunger": r"hunger: all memory came back",
     "cost": r"cost fork-64m \d+",
 }
 NO_PROTECTION = "qemu64"  # has neither SMEP nor SMAP nor UMIP
