@@ -131,8 +131,8 @@ static enum program_status check_other_header(const struct program_header *heade
 }
 
 static enum program_status check_segment(const struct program_header *header, uint64_t bytes) {
-    if (header->file_bytes > header->memory_bytes ||
-        header->offset > bytes || header->file_bytes > bytes - header->offset)
+    if (header->file_bytes > header->memory_bytes || header->offset > bytes ||
+        header->file_bytes > bytes - header->offset)
         return PROGRAM_ERR_FILE;
     bool writes = header->flags & FLAG_WRITE, executes = header->flags & FLAG_EXECUTE;
     if (!(header->flags & FLAG_READ) || (writes && executes))
