@@ -22,7 +22,7 @@ enum {
 #define WINDOW         UINT64_C(0xffffc00000001000)
 #define KERNEL_TEXT    UINT64_C(0xffffffff80000000)
 #define LAST_PAGE      UINT64_C(0xfffffffffffff000)
-#define NOT_AN_ADDRESS UINT64_C(0x800000000000)
+#define NOT_AN_ADDRESS (UINT64_C(1) << 56) // with 5 levels, too
 
 // --- Memory
 

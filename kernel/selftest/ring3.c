@@ -33,6 +33,7 @@ enum {
 #define CODE      UINT64_C(0x400000)
 #define DATA      UINT64_C(0x401000)
 #define STACK_TOP (DATA + FRAME_BYTES)
+#define NOWHERE   (UINT64_C(1) << 56) // not canonical with 5 levels either
 
 extern const char ring3_code[], ring3_code_end[];
 extern const char ring3_code_pattern[], ring3_code_flags[], ring3_code_spin[], ring3_code_calls[],
@@ -222,7 +223,7 @@ static void test_protection(void) {
     check(touch(CODE, 1) == VECTOR_PAGE_FAULT, "it does not write its code");
     check(touch((uint64_t)(uintptr_t)&world, 0) == VECTOR_PAGE_FAULT, "nor read the kernel's data");
     check(touch(0, 0) == VECTOR_PAGE_FAULT, "nor the first page");
-    check(touch(UINT64_C(0x800000000000), 0) == VECTOR_GENERAL_PROTECTION, "nor what is nowhere");
+    check(touch(NOWHERE, 0) == VECTOR_GENERAL_PROTECTION, "nor what is nowhere");
     static struct user_context context;
     start(&context, ring3_code_fpu);
     check(run(&context) == VECTOR_DEVICE_NOT_AVAILABLE, "nor use the FPU");

@@ -26,7 +26,8 @@ LAST_WORDS = {
     "cost": r"cost fork-64m \d+",
 }
 NO_PROTECTION = "qemu64"  # has neither SMEP nor SMAP nor UMIP
-MACHINES = {"one CPU": (1, "max"), "three CPUs": (3, "max"), "no protection": (2, NO_PROTECTION)}
+# CPUs, their model, and levels of page tables.
+MACHINES = {"one CPU": (1, "max", 4), "three CPUs": (3, "max", 5), "no protection": (2, NO_PROTECTION, 4)}
 
 
 class Prompt:
@@ -55,11 +56,11 @@ class Prompt:
         return {row[-1]: (int(row[0]), int(row[1]), row[2]) for row in rows}
 
 
-def start(folder, files, smp=1, cpu="max", **options):
+def start(folder, files, smp=1, cpu="max", levels=4):
     paths = {f"programs/{name}": content for name, content in files.items()}
-    config = "cmdline = exit=prompt\n" + "".join(f"module = /{path}\n" for path in paths)
+    config = f"cmdline = exit=prompt\npaging = {levels}\n" + "".join(f"module = /{path}\n" for path in paths)
     image = volume(folder, KERNEL, config, paths)
-    return Machine([image], memory="512M", smp=smp, cpu=cpu, timeout=120, **options)
+    return Machine([image], memory="512M", smp=smp, cpu=cpu, timeout=120)
 
 
 def programs(names):
@@ -68,9 +69,9 @@ def programs(names):
 
 @pytest.fixture(scope="module", params=MACHINES, ids=lambda name: name.replace(" ", "-"))
 def prompt(request, tmp_path_factory):
-    smp, cpu = MACHINES[request.param]
+    smp, cpu, levels = MACHINES[request.param]
     folder = tmp_path_factory.mktemp("processes")
-    with start(folder, programs(PROGRAMS), smp, cpu) as machine:
+    with start(folder, programs(PROGRAMS), smp, cpu, levels) as machine:
         yield Prompt(machine)
 
 
