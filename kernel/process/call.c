@@ -18,7 +18,7 @@ struct arguments {
     uint64_t first, second, third;
 };
 
-// The result of a call, unless it says that it has put that there itself.
+// A call that leaves the CPU to the process: returns its result.
 typedef int64_t (*call_function)(struct process *process, const struct arguments *arguments);
 
 static int64_t error_of(enum user_space_status status) {
