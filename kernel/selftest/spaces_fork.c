@@ -133,6 +133,29 @@ static void test_rights(void) {
 
 // ---- Large pages
 
+// The child has ended: of two large pages one was split, and the other not.
+static void test_whole_again(struct user_space *parent, uint64_t block) {
+    uint64_t free_now = memory_free_frames();
+    set_in(parent, USER_LARGE + BLOCK_BYTES, 5);
+    check(user_leaf(parent, USER_LARGE + BLOCK_BYTES).page == VMEM_2M &&
+              memory_free_frames() == free_now,
+          "a large page that nobody else has is taken whole");
+    for (uint64_t at = 0; at < BLOCK_BYTES; at += PAGE)
+        user_set(parent, USER_LARGE + at, at);
+    user_protect(parent, USER_LARGE, BLOCK_BYTES, USER_READ);
+    user_protect(parent, USER_LARGE, BLOCK_BYTES, USER_WRITE);
+    check(user_leaf(parent, USER_LARGE).page == VMEM_2M && phys_of(parent, USER_LARGE) == block,
+          "and what was split is whole again when one owner is left");
+    for (uint64_t at = 0; at < BLOCK_BYTES; at += PAGE)
+        check(user_value(parent, USER_LARGE + at) == at, "with all that was written");
+    struct user_space *child = user_clone(parent);
+    set_in(child, USER_LARGE, 6);
+    check(value_in(parent, USER_LARGE) == 0, "it can be shared and split once more");
+    user_space_load(NULL);
+    user_space_destroy(parent);
+    user_space_destroy(child);
+}
+
 static void test_large(void) {
     struct user_space *parent = user_begin();
     user_map(parent, USER_LARGE, 2 * BLOCK_BYTES, USER_WRITE);
@@ -158,25 +181,7 @@ static void test_large(void) {
           "each has its own");
     user_space_load(NULL);
     user_space_destroy(child);
-    uint64_t free_now = memory_free_frames();
-    set_in(parent, USER_LARGE + BLOCK_BYTES, 5);
-    check(user_leaf(parent, USER_LARGE + BLOCK_BYTES).page == VMEM_2M &&
-              memory_free_frames() == free_now,
-          "a large page that nobody else has is taken whole");
-    for (uint64_t at = 0; at < BLOCK_BYTES; at += PAGE)
-        user_set(parent, USER_LARGE + at, at);
-    user_protect(parent, USER_LARGE, BLOCK_BYTES, USER_READ);
-    user_protect(parent, USER_LARGE, BLOCK_BYTES, USER_WRITE);
-    check(user_leaf(parent, USER_LARGE).page == VMEM_2M && phys_of(parent, USER_LARGE) == block,
-          "and what was split is whole again when one owner is left");
-    for (uint64_t at = 0; at < BLOCK_BYTES; at += PAGE)
-        check(user_value(parent, USER_LARGE + at) == at, "with all that was written");
-    child = user_clone(parent);
-    set_in(child, USER_LARGE, 6);
-    check(value_in(parent, USER_LARGE) == 0, "it can be shared and split once more");
-    user_space_load(NULL);
-    user_space_destroy(parent);
-    user_space_destroy(child);
+    test_whole_again(parent, block);
 }
 
 // One splits a block, the other still has a large page over its frames and gives up all of them,
