@@ -1,5 +1,6 @@
 #include "kernel/selftest/spaces_order.h"
 
+#include "common/base/arith.h"
 #include "common/x86/cpu.h"
 #include "kernel/base/clock.h"
 #include "kernel/cpus/cpus.h"
@@ -14,12 +15,13 @@
 #define PAGE FRAME_BYTES
 
 enum {
-    CHANGES = 0, // the CPU that changes a page
-    HOLDS = 1,   // the one that remembers it, and keeps interrupts off
-    FOLLOWS = 2, // the one that makes the next step
-    HOLD_US = 2000,
-    LEAD_US = 300, // that the change has before the next step
-    LATE = 77,     // what the CPU that holds writes in the end
+    CHANGES = 0,      // the CPU that changes a page
+    HOLDS = 1,        // the one that remembers it, and keeps interrupts off
+    FOLLOWS = 2,      // the one that makes the next step
+    BEGIN_US = 20000, // the most that the CPU that holds waits until both steps have begun
+    HOLD_US = 1000,   // from then on
+    LEAD_US = 300,    // that the change has before the next step
+    LATE = 77,        // what the CPU that holds writes in the end
 };
 
 // One case. Both steps are made in the space; null: there is none.
@@ -34,7 +36,7 @@ struct order {
 static const struct order *order;
 static struct user_space *space, *child;
 static paddr_t frame; // of the page, before
-static volatile bool holds, has_changed, has_followed;
+static volatile bool holds, begins_to_change, begins_to_follow, has_changed, has_followed;
 static volatile bool was_changed, was_followed, was_owned; // when the CPU held no longer
 static enum user_space_status statuses[2];
 
@@ -72,13 +74,21 @@ static bool is_alone(void) {
     return is_alone;
 }
 
+static bool have_begun(void) {
+    bool is_followed = order->follow != NULL && cpus_started() > FOLLOWS;
+    return begins_to_change && (begins_to_follow || !is_followed);
+}
+
 // Serves nobody until it has held for long enough. What has happened by then came too early.
 static void hold(void) {
     uint64_t value;
     enum user_space_status status = order->is_written ? user_write(space, USER_SMALL, HOLDS)
                                                       : user_read(space, USER_SMALL, &value);
-    uint64_t end = clock_after(HOLD_US);
+    uint64_t limit = clock_after(BEGIN_US);
     holds = status == USER_SPACE_OK;
+    while (!have_begun() && !clock_reached(limit))
+        cpu_pause();
+    uint64_t end = clock_after(HOLD_US);
     while (!clock_reached(end))
         cpu_pause();
     if (order->is_written) // by what it remembers
@@ -88,24 +98,34 @@ static void hold(void) {
     was_followed = has_followed;
 }
 
+static void change(void) {
+    while (!holds)
+        shootdown_serve();
+    begins_to_change = true;
+    statuses[0] = order->change();
+    has_changed = true;
+}
+
+static void follow(void) {
+    if (order->follow == NULL)
+        return;
+    while (!begins_to_change)
+        shootdown_serve();
+    uint64_t start = clock_after(LEAD_US);
+    while (!clock_reached(start))
+        shootdown_serve();
+    begins_to_follow = true;
+    statuses[1] = order->follow();
+    has_followed = true;
+}
+
 static void work_here(void *argument) {
+    static void (*const works[])(void) = {[CHANGES] = change, [HOLDS] = hold, [FOLLOWS] = follow};
     (void)argument;
-    unsigned cpu = this_cpu();
-    if (cpu > FOLLOWS)
+    if (this_cpu() >= ARRAY_LEN(works))
         return;
     user_space_load(space);
-    if (cpu == HOLDS) {
-        hold();
-    } else {
-        while (!holds)
-            shootdown_serve();
-        uint64_t start = clock_after(cpu == FOLLOWS ? LEAD_US : 0);
-        while (!clock_reached(start))
-            shootdown_serve();
-        enum user_space_status (*step)(void) = cpu == CHANGES ? order->change : order->follow;
-        statuses[cpu / FOLLOWS] = step == NULL ? USER_SPACE_OK : step();
-        *(cpu == CHANGES ? &has_changed : &has_followed) = step != NULL;
-    }
+    works[this_cpu()]();
     user_space_load(NULL);
 }
 
@@ -117,7 +137,7 @@ static void run(void) {
     frame = user_leaf(space, USER_SMALL).phys;
     struct user_space *other = order->is_cloned ? user_clone(space) : NULL;
     user_space_load(NULL);
-    holds = has_changed = has_followed = false;
+    holds = begins_to_change = begins_to_follow = has_changed = has_followed = false;
     statuses[0] = statuses[1] = USER_SPACE_OK;
     cpus_run(work_here, NULL);
     for (unsigned i = 0; i < 2; i++)
@@ -136,7 +156,7 @@ static void run(void) {
 }
 
 void selftest_spaces_order(void) {
-    for (unsigned i = 0; i < sizeof(orders) / sizeof(orders[0]) && cpus_started() > HOLDS; i++) {
+    for (unsigned i = 0; i < ARRAY_LEN(orders) && cpus_started() > HOLDS; i++) {
         order = &orders[i];
         run();
     }
