@@ -18,6 +18,7 @@ PAGE = 4096
 SIZES = {"M": MIB, "G": GIB}
 HHDM_BASE = 0xFFFF800000000000
 BOOT_SERVICES = 2  # SLIPWAY_MEM_BOOT_SERVICES
+CRASH_ROOM_PAGES = 2
 LOADER_STAGES = ["config", "kernel", "modules", "devices", "plan", "tables", "map", "audit", "exit",
                  "cpus"]
 
@@ -60,6 +61,7 @@ def assert_memory(report, machine, memory, has_1g):
 def assert_frames(report):
     used, free, total = (report[f"frames.{name}"] for name in ("used", "free", "total"))
     allocated = (report["kernel.bytes"] + report["cpus.bytes"]) // PAGE + report["tables.pages"]
+    allocated += CRASH_ROOM_PAGES if report["crash.room"] else 0
     assert total == free + used
     assert total == report["usable.bytes"] // PAGE + allocated
     assert used == allocated + report["frames.metadata_frames"]

@@ -96,6 +96,17 @@ TEST("crash: a report is shown by its first lines, handed over whole, and both o
     assert_false(is_shown());
 }
 
+// What makes a text fit to be shown does not change this one, so that it could be shown again.
+TEST("crash: a plain report is no record any more once it is handed over") {
+    static const char plain[] = "PANIC: plain";
+    set_up(SLIPWAY_NOTE_CRASH);
+    struct crash_writer writer = crash_begin(place(0), FAKE_CRASH_BYTES, 0);
+    crash_append(&writer, plain, sizeof(plain) - 1);
+    expect_room(boot(), 0, plain);
+    struct crash_found found;
+    assert_false(crash_find(place(0), FAKE_CRASH_BYTES, &found));
+}
+
 TEST("crash: to a kernel that does not ask for it nothing is handed over, but it is shown") {
     set_up(0);
     leave_report(0);
