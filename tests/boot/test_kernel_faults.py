@@ -1,13 +1,15 @@
 """The reference kernel when something goes wrong: told on its command line to do what the page
-tables, the CPU or its own rules forbid, it says what happened and ends with a failure. Boots from snapshots.
+tables, the CPU or its own rules forbid, it says what happened and ends with a failure. Boots from snapshots,
+but for one.
 """
 
 import re
 
 import pytest
 
+import qemu
 from snapshots import Machine, boot
-from support import (BUILD, EXIT_BAD, KERNEL, ROOT, run, screen, volume, wait_halted, walk_of)
+from support import BUILD, EXIT_BAD, KERNEL, ROOT, run, screen, volume, wait_halted, walk_of
 
 ABSENT = "a page that is not present, in supervisor mode"
 REFUSED = "a page without that right, in supervisor mode"
@@ -111,10 +113,10 @@ def test_an_unknown_option_is_refused_and_ends_with_a_failure(tmp_path):
 
 def test_an_unknown_option_stops_a_machine_that_was_to_power_off_with_the_message_in_sight(tmp_path):
     image = volume(tmp_path, KERNEL, "cmdline = exit=poweroff exit=bogus\n")
-    with Machine([image], memory="128M", display=True) as qemu:
-        qemu.wait_for("\nStopped.\n")
-        _, _, pixels = screen(qemu, tmp_path)
-        said = qemu.serial
+    with Machine([image], memory="128M", display=True) as machine:
+        machine.wait_for("\nStopped.\n")
+        _, _, pixels = screen(machine, tmp_path)
+        said = machine.serial
     assert ('PANIC: command line: unknown option "exit=bogus": exit= is one of prompt, poweroff, debug\n'
             in said)
     assert any(pixels)
@@ -124,11 +126,11 @@ def test_an_unknown_option_stops_a_machine_that_was_to_power_off_with_the_messag
 def test_a_machine_check_is_reported_by_the_cpu_that_it_struck(tmp_path, cpu):
     """While one CPU waits at the prompt and the other sleeps."""
     image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
-    with Machine([image], memory="128M", smp=2) as qemu:
-        since = qemu.wait_for("slipway> ")
-        assert qemu.monitor(f"mce {cpu} 1 0xbd00000000000000 0x7 0x1234 0") == ""
-        qemu.wait_for("\nStopped.\n", since)
-        report = qemu.serial[since:]
+    with Machine([image], memory="128M", smp=2) as machine:
+        since = machine.wait_for("slipway> ")
+        assert machine.monitor(f"mce {cpu} 1 0xbd00000000000000 0x7 0x1234 0") == ""
+        machine.wait_for("\nStopped.\n", since)
+        report = machine.serial[since:]
     assert "CPU exception: machine check (vector 18)" in report
     assert "  machine-check status 0x7\n" in report
     assert "  bank 1: status 0xbd00000000000000, uncorrected, address 0x1234\n" in report
@@ -143,40 +145,42 @@ TOLD = "machine check on CPU {}: bank {}: status {:#x}, {}, at {:#x}{}\n"
 def test_corrected_machine_checks_are_told_and_gone_on_from(tmp_path):
     """QEMU raises no machine check for what is corrected: the kernel looks for it."""
     image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
-    with Machine([image], memory="128M", smp=2) as qemu:
-        since = qemu.wait_for("slipway> ")
+    with Machine([image], memory="128M", smp=2) as machine:
+        since = machine.wait_for("slipway> ")
         for cpu, bank, address in ((1, 2, 0x7000), (0, 3, 0x8000), (1, 2, 0x9000)):
-            assert qemu.monitor(f"mce {cpu} {bank} {CORRECTED:#x} 0 {address:#x} 0") == ""
-            qemu.send("\r")
-            end = qemu.wait_for("\nslipway> ", since)
-            assert TOLD.format(cpu, bank, CORRECTED, "corrected", address, "") in qemu.serial[since:end]
+            assert machine.monitor(f"mce {cpu} {bank} {CORRECTED:#x} 0 {address:#x} 0") == ""
+            machine.send("\r")
+            end = machine.wait_for("\nslipway> ", since)
+            assert TOLD.format(cpu, bank, CORRECTED, "corrected", address, "") in machine.serial[since:end]
             since = end
-        qemu.send("interrupts\r")
-        end = qemu.wait_for("\nslipway> ", qemu.wait_for("spurious:", since))
-        answer = qemu.serial[since:end]
+        machine.send("interrupts\r")
+        end = machine.wait_for("\nslipway> ", machine.wait_for("spurious:", since))
+        answer = machine.serial[since:end]
     assert "machine check" not in answer.replace("\n", "", 1), answer
     rows = re.findall(r"^ *(\d+) .* (\d+)$", answer, re.M)
     assert rows == [("0", "1"), ("1", "2")]
 
 
 def test_an_error_that_a_bank_has_kept_from_before_is_told_as_such(tmp_path):
+    """A cold boot, which waits until the bank has the error."""
     image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
-    with Machine([image], memory="128M") as qemu:
-        assert qemu.monitor(f"mce 0 5 {CORRECTED:#x} 0 0x7000 0") == ""
-        end = qemu.wait_for("slipway> ")
-        said = qemu.serial[:end]
+    with qemu.Machine([image], memory="128M", extra=["-S"]) as machine:
+        assert machine.monitor(f"mce 0 5 {CORRECTED:#x} 0 0x7000 0") == ""
+        machine.qmp("cont")
+        end = machine.wait_for("slipway> ")
+        said = machine.serial[:end]
     assert TOLD.format(0, 5, CORRECTED, "corrected", 0x7000, ", kept") in said
 
 
 def test_a_machine_check_of_all_cpus_ends_in_one_report_with_what_each_has_found(tmp_path):
     image = volume(tmp_path, KERNEL, "cmdline = exit=prompt\n")
-    with Machine([image], memory="128M", smp=3) as qemu:
-        since = qemu.wait_for("slipway> ")
-        assert qemu.monitor("mce -b 1 4 0xbd00000000000000 0x5 0x1234 0") == ""
-        qemu.wait_for("\nStopped.\n", since)
-        report = qemu.serial[since:]
-        wait_halted(qemu)
-        assert qemu.monitor("info registers -a").count("HLT=1") == 3
+    with Machine([image], memory="128M", smp=3) as machine:
+        since = machine.wait_for("slipway> ")
+        assert machine.monitor("mce -b 1 4 0xbd00000000000000 0x5 0x1234 0") == ""
+        machine.wait_for("\nStopped.\n", since)
+        report = machine.serial[since:]
+        wait_halted(machine)
+        assert machine.monitor("info registers -a").count("HLT=1") == 3
     assert len(re.findall("CPU exception: machine check", report)) == 1
     reporter = int(re.search(r"^  on CPU (\d) \(APIC ID \d\) of 3$", report, re.M)[1])
     others = re.findall(r"^  CPU (\d) bank (\d): status 0x([0-9a-f]+), uncorrected", report, re.M)
