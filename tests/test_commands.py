@@ -230,7 +230,7 @@ def test_images_of_every_size_are_sound_and_the_same_every_time(tmp_path, run, m
     assert kind.strip() == (b"FAT32" if mib >= 64 else b"FAT12" if mib == 2 else b"FAT16")
 
 
-@pytest.mark.weight(90)
+@pytest.mark.weight(10)
 def test_bench_counts_the_instructions_of_every_stage(build, make):
     said = make("bench", "PART=boot", "MEM=256M", timeout=400).stdout
     figures = json.loads((build / "bench" / "boot.json").read_text())["256M"]
