@@ -1,6 +1,6 @@
 #include "kernel/memory/heap.h"
 
-#include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/x86/cpu.h"
 #include "kernel/base/boot.h"
@@ -56,6 +56,7 @@ static void judge(const struct guarded_finding *finding, const struct heap_place
 }
 
 static void *alloc_here(struct heap_place *place, uint64_t bytes) {
+    ASSERT(!cpu_interrupts_are_on());
     struct guarded_finding finding;
     void *object = guarded_alloc(&guarded, this_cpu(), place, bytes, &finding);
     judge(&finding, place);
@@ -63,6 +64,7 @@ static void *alloc_here(struct heap_place *place, uint64_t bytes) {
 }
 
 static void free_here(struct heap_place *place, void *object) {
+    ASSERT(!cpu_interrupts_are_on());
     struct guarded_finding finding;
     guarded_free(&guarded, this_cpu(), place, object, &finding);
     judge(&finding, place);

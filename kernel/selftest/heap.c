@@ -4,6 +4,7 @@
 #include "common/base/fmt.h"
 #include "common/base/mem.h"
 #include "common/x86/cpu.h"
+#include "kernel/base/boot.h"
 #include "kernel/base/panic.h"
 #include "kernel/console/console.h"
 #include "kernel/cpus/cpus.h"
@@ -16,12 +17,14 @@
 #include <stddef.h>
 
 enum {
-    ROUNDS = 8000, // of the running code of all CPUs; each interrupt adds one
-    SLOTS = 32,
+    ROUNDS = 4000, // of the running code of all CPUs; each interrupt adds one
+    LONG_ROUNDS = 64000,
+    SLOTS = 64,
     ROUNDS_PER_RAISE = 8,
-    TIMER_US = 50,
-    SIZE_MAX_ORDER = 14,
+    TIMER_US = 5,
+    WORDS_MAX = 1024,
     LARGE_BYTES = 8 << 20,
+    LEFT_FRAMES = (32 << 20) / FRAME_BYTES, // for the heap, at its end
 };
 
 static const uint64_t sizes[] = {0, 1, 16, 17, 100, 511, 1008, 2016, 2017, 4096, 10000, 1 << 20};
@@ -141,8 +144,9 @@ static uint64_t next_random(uint64_t *seed) { // xorshift64
     return *seed;
 }
 
+// Half of the objects are of any size, the others of one class, of which a CPU has few at hand.
 static uint64_t *make_object(uint64_t random) {
-    uint64_t words = 2 + (random >> 8) % (UINT64_C(1) << random % (SIZE_MAX_ORDER - 3));
+    uint64_t words = random % 2 == 0 ? 100 : 2 + (random >> 8) % (WORDS_MAX - 1);
     uint64_t *object = heap_alloc(words * sizeof(*object));
     if (object == NULL)
         panic("heap: no memory for %lu words", words);
@@ -155,7 +159,7 @@ static void end_object(uint64_t *object) {
     if (object == NULL)
         return;
     uint64_t words = object[0];
-    if (words < 2 || words > (UINT64_C(1) << SIZE_MAX_ORDER) || object[words - 1] != words)
+    if (words < 2 || words > WORDS_MAX || object[words - 1] != words)
         panic("heap: object 0x%lx was given to two: its words are %lu", (uint64_t)(uintptr_t)object,
               words);
     object[0] = 0;
@@ -173,11 +177,10 @@ static void handle(enum interrupts_source source) {
     exchange(&seeds[2 * this_cpu() + 1]);
 }
 
-static void exchange_many(void *argument) {
-    (void)argument;
+static void exchange_many(void *rounds) {
     uint64_t *seed = &seeds[2 * this_cpu()];
     interrupts_try_start(TIMER_US, handle);
-    for (unsigned i = 0; i < ROUNDS / cpus_started(); i++) {
+    for (unsigned i = 0; i < *(unsigned *)rounds / cpus_started(); i++) {
         exchange(seed);
         if (!cpu_interrupts_are_on())
             panic("heap: interrupts are off after round %u", i);
@@ -187,11 +190,11 @@ static void exchange_many(void *argument) {
     interrupts_try_stop();
 }
 
-void selftest_heap_cpus(void) {
+static void run_all_cpus(unsigned rounds) {
     struct heap_statistics before = heap_statistics();
     for (unsigned i = 0; i < ARRAY_LEN(seeds); i++)
         seeds[i] = i + 1;
-    cpus_run(exchange_many, NULL);
+    cpus_run(exchange_many, &rounds);
     struct heap_statistics now = heap_statistics();
     uint64_t left = 0;
     for (unsigned i = 0; i < SLOTS; i++)
@@ -204,40 +207,85 @@ void selftest_heap_cpus(void) {
     check(memory_verify(console_sink()) == 0, "the frame allocator is sound after all");
 }
 
+void selftest_heap_cpus(void) {
+    run_all_cpus(ROUNDS);
+}
+
+void selftest_heap_long(void) {
+    run_all_cpus(LONG_ROUNDS);
+}
+
 // ---- Exhaustion
 
-// Objects of so many bytes until there are no more; each leads to the one before.
-static uint64_t take_all(uint64_t bytes, void ***last) {
+// What was taken, each with the one before.
+struct taken {
+    struct taken *before;
+    uint64_t frames;
+};
+
+// Takes memory past the heap until there is little: that much is not to be waited for.
+static struct taken *take_most(void) {
+    struct taken *last = NULL;
+    uint64_t free;
+    while ((free = memory_free_frames()) > LEFT_FRAMES) {
+        uint64_t frames = min_u64(free - LEFT_FRAMES, LARGE_BYTES / FRAME_BYTES);
+        struct frames_request request = {.count = frames};
+        paddr_t first;
+        while (memory_alloc_run(&request, &first) != FRAMES_OK)
+            request.count = (request.count + 1) / 2;
+        struct taken *taken = memory_frame_bytes(first);
+        *taken = (struct taken){last, request.count};
+        last = taken;
+    }
+    return last;
+}
+
+static void give_back(struct taken *last) {
+    while (last != NULL) {
+        struct taken taken = *last;
+        paddr_t first = paddr((uint64_t)(uintptr_t)last - boot_info()->hhdm_base);
+        check_frames(memory_free_run(first, taken.frames), FRAMES_OK, "freeing what was taken");
+        last = taken.before;
+    }
+}
+
+// Objects of so many bytes until there are no more.
+static uint64_t take_all(uint64_t bytes, struct taken **last) {
     uint64_t count = 0;
-    void **object;
+    struct taken *object;
     while ((object = heap_alloc(bytes)) != NULL) {
-        *object = *last;
+        object->before = *last;
         *last = object;
         count++;
     }
     return count;
 }
 
-void selftest_heap_exhaust(void) {
+// Sizes fall, so that nothing is left but what smaller classes have at hand.
+static void exhaust_heap(void) {
     static const uint64_t falling[] = {LARGE_BYTES, LARGE_BYTES >> 4, LARGE_BYTES >> 8, 3000, 16};
     struct heap_statistics before = heap_statistics();
-    void **last = NULL;
+    struct taken *last = NULL;
     uint64_t count = 0;
     for (unsigned i = 0; i < ARRAY_LEN(falling); i++)
         count += take_all(falling[i], &last);
     check(memory_free_frames() == 0, "small objects take the last frame");
-    check(heap_alloc(16) == NULL && heap_alloc(2016) == NULL && heap_alloc(LARGE_BYTES) == NULL,
-          "then there is none of any size");
-    check(heap_statistics().objects == before.objects + count,
-          "and what was refused is not counted");
-    while (last != NULL) {
-        void **object = last;
-        last = *object;
+    check(heap_alloc(16) == NULL, "then there is none of them");
+    check(heap_alloc(3000) == NULL && heap_alloc(LARGE_BYTES) == NULL, "nor any that is larger");
+    check(heap_statistics().objects == before.objects + count, "what was refused is not counted");
+    for (; last != NULL; count--) {
+        struct taken *object = last;
+        last = object->before;
         heap_free(object);
-        count--;
     }
     check(count == 0, "all of them can be freed");
     heap_trim();
     check(heap_statistics().frames <= before.frames, "frames go back when their objects have");
+}
+
+void selftest_heap_exhaust(void) {
+    struct taken *most = take_most();
+    exhaust_heap();
+    give_back(most);
     check(memory_verify(console_sink()) == 0, "the frame allocator is sound after all");
 }

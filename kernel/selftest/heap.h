@@ -6,6 +6,7 @@ void selftest_heap(void);
 
 // All CPUs and their interrupts at once, each freeing what another has allocated.
 void selftest_heap_cpus(void);
+void selftest_heap_long(void); // for longer
 
-// Until there is no memory: null then, and nothing is lost. Takes seconds where there is much.
+// Until there is no memory: null then, and nothing is lost.
 void selftest_heap_exhaust(void);

@@ -88,6 +88,7 @@ static const struct part {
     {.name = "spaces-long", .run = selftest_spaces_stress_long, .flags = SELFTEST_LONG},
     {.name = "tlb-long", .run = run_long_shoot, .flags = SELFTEST_LONG},
     {.name = "process-long", .run = selftest_process_long, .flags = SELFTEST_LONG},
+    {.name = "heap-long", .run = selftest_heap_long, .flags = SELFTEST_LONG},
     {.name = "heap-exhaustion", .run = selftest_heap_exhaust, .flags = SELFTEST_LONG},
 };
 

@@ -18,8 +18,8 @@ MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "interrupts", "spaces",
             "timeline", "log", "crash", "modules", "acpi", "report", "fault", "selftest", "stress", "run",
             "start", "ps", "kill", "reboot", "poweroff"]
-LONG_PARTS = {"heap-exhaustion", "no-memory", "process-long", "spaces-cost", "spaces-full", "spaces-long",
-              "tlb-long"}  # of the self-test
+LONG_PARTS = {"heap-exhaustion", "heap-long", "no-memory", "process-long", "spaces-cost", "spaces-full",
+              "spaces-long", "tlb-long"}  # of the self-test
 
 
 class Prompt:
