@@ -45,6 +45,12 @@ static void adopt_page_tables(const struct slipway_boot_info *info) {
         panic("page tables at 0x%lx: %s", info->root_phys, space_status_text(status));
 }
 
+static struct selftest_results run_selftest(const struct cmdline *options) {
+    if (options->selftest)
+        power_end_test(selftest_run_all(options->tlb_seconds, options->test));
+    return selftest_run(options->tlb_seconds);
+}
+
 static const char *start_input(void) {
     if (!uart_present())
         return "none";
@@ -77,7 +83,7 @@ void kernel_main(const struct slipway_boot_info *info, uint64_t tsc_entry) {
     screen_start();                                            // a picture of memory, and text
     cpus_start(console_serial());                              // the others sleep until needed
     scheduler_start();                                         // idle CPUs run processes
-    results.selftest = selftest_run(options.tlb_seconds);      // what only running code can show
+    results.selftest = run_selftest(&options);                 // what only running code can show
     results.reclaimed_frames = memory_reclaim_boot_services(); // firmware has left
     results.input = start_input();                             // COM1 by interrupt
     report_prepare(&results);                                  // measure the direct map

@@ -39,6 +39,7 @@ static const char *const tests[] = {
     [CMDLINE_TEST_CPU_OVERFLOW] = "cpu-overflow",
     [CMDLINE_TEST_CPU_PANICS] = "cpu-panics",
     [CMDLINE_TEST_CPU_LATE] = "cpu-late",
+    [CMDLINE_TEST_SELFTEST_FAILS] = "selftest-fails",
 };
 
 const char *cmdline_test_name(unsigned test) {
@@ -46,6 +47,7 @@ const char *cmdline_test_name(unsigned test) {
 }
 
 enum { KEY_EXIT, KEY_FAILURE, KEY_TEST, KEY_TLB, KEY_NOTE, KEYS };
+static const char selftest_word[] = "selftest";
 
 static const struct {
     const char *name;
@@ -69,6 +71,10 @@ static unsigned key_of(const char *word, uint64_t bytes) {
         key++;
     }
     return key;
+}
+
+static bool is_selftest(const char *word, uint64_t bytes) {
+    return bytes == strlen(selftest_word) && memcmp(word, selftest_word, bytes) == 0;
 }
 
 static bool number_parse(const char *text, uint64_t bytes, unsigned *ret_number) {
@@ -112,7 +118,10 @@ struct cmdline cmdline_parse(const char *text, uint64_t bytes) {
         while (at < bytes && text[at] != ' ')
             at++;
         uint64_t length = at - start;
-        if (length != 0 && !word_apply(chosen, &text[start], length) && cmdline.unknown == NULL) {
+        if (is_selftest(&text[start], length))
+            cmdline.selftest = true;
+        else if (length != 0 && !word_apply(chosen, &text[start], length) &&
+                 cmdline.unknown == NULL) {
             cmdline.unknown = &text[start];
             cmdline.unknown_bytes = length;
         }
@@ -140,4 +149,6 @@ void cmdline_explain_unknown(const struct cmdline *cmdline, const struct sink *s
     for (unsigned i = 0; i < count; i++)
         fmt_print(sink, "%s %s", i == 0 ? "" : ",",
                   key == KEYS ? keys[i].name : keys[key].values[i]);
+    if (key == KEYS)
+        fmt_print(sink, ", or is %s", selftest_word);
 }

@@ -1,5 +1,5 @@
-// The kernel's command line: `key=value` words separated by spaces. Pure: host tests run the same
-// file.
+// The kernel's command line: words separated by spaces, `key=value` but for one. Pure: host tests
+// run the same file.
 //
 //   exit=prompt     answer on COM1 after the report (default)
 //   exit=poweroff   power off after the report
@@ -9,8 +9,10 @@
 //   exit=debug failure=reboot  it resets the machine, by the chipset: the next start has the report
 //   test=NAME       after the report, provoke a failure on purpose: see cmdline.c for the names
 //   tlb=SECONDS     how long all CPUs change what others use, for the self-test: up to 9999;
-//   without
-//                   it a moment
+//                   without it a moment
+//   selftest        run all of the self-test, tell it in TAP and end, in place of the report: QEMU
+//                   with status 33 or 35 if it has the isa-debug-exit device, else as exit= says;
+//                   with test=NAME that failure is the first to happen
 //   note=TEXT       nothing: like all of the command line it stands in the report
 //
 // A word that means nothing is a mistake, and who made it may wait for what never comes. So it ends
@@ -20,6 +22,7 @@
 
 #include "common/base/fmt.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum cmdline_exit {
@@ -50,13 +53,15 @@ enum cmdline_test {
     CMDLINE_TEST_CPU_OVERFLOW,
     CMDLINE_TEST_CPU_PANICS,
     CMDLINE_TEST_CPU_LATE,
+    CMDLINE_TEST_SELFTEST_FAILS,
 };
 
 struct cmdline {
     enum cmdline_exit exit;
     enum cmdline_failure failure;
     enum cmdline_test test;
-    unsigned tlb_seconds;   // 0: it does not say
+    unsigned tlb_seconds; // 0: it does not say
+    bool selftest;
     const char *unknown;    // the first word in the text that means nothing; null: there is none
     uint64_t unknown_bytes; // its length
 };

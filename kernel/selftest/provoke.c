@@ -7,6 +7,7 @@
 #include "kernel/base/panic.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/memory/kernel_space.h"
+#include "kernel/selftest/check.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -126,6 +127,10 @@ void provoke_failure(enum cmdline_test test) {
         break;
     case CMDLINE_TEST_CPU_LATE:
         map_and_unmap_late();
+        break;
+    case CMDLINE_TEST_SELFTEST_FAILS:
+        check(false, "provoked on purpose");
+        return;
     }
     panic("the provoked failure %d did not happen", (int)test);
 }

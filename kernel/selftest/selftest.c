@@ -1,6 +1,7 @@
 #include "kernel/selftest/selftest.h"
 
 #include "common/base/arith.h"
+#include "kernel/base/boot.h"
 #include "kernel/base/stages.h"
 #include "kernel/base/text.h"
 #include "kernel/console/console.h"
@@ -14,6 +15,7 @@
 #include "kernel/selftest/interrupts.h"
 #include "kernel/selftest/mapping.h"
 #include "kernel/selftest/processes.h"
+#include "kernel/selftest/provoke.h"
 #include "kernel/selftest/rights.h"
 #include "kernel/selftest/ring3.h"
 #include "kernel/selftest/spaces.h"
@@ -23,13 +25,15 @@
 #include "kernel/selftest/spaces_memory.h"
 #include "kernel/selftest/spaces_order.h"
 #include "kernel/selftest/spaces_stress.h"
+#include "kernel/stop/power.h"
 
 #include <stddef.h>
 
-enum { SHOOT_MS = 50, LONG_SHOOT_MS = 2000 }; // unless more is asked for
+enum { SHOOT_MS = 50, LONG_SHOOT_MS = 500 }; // unless more is asked for
 
 static struct selftest_results results; // of the parts that tell more than that they passed
 static unsigned shoot_ms;
+static enum cmdline_test failure; // to be provoked
 
 static void run_shoot(void) {
     results.shoot = selftest_shoot(shoot_ms);
@@ -46,6 +50,10 @@ static void run_stress(void) {
 
 static void run_exhaust(void) {
     results.exhausted_frames = selftest_exhaust();
+}
+
+static void run_provoked(void) {
+    provoke_failure(failure);
 }
 
 // When a part runs by itself. Any runs by its name.
@@ -69,7 +77,6 @@ static const struct part {
     {.name = "tlb", .run = run_shoot, .flags = SELFTEST_ALWAYS},
     {.name = "spaces", .run = selftest_spaces, .flags = SELFTEST_ALWAYS},
     {.name = "fork", .run = selftest_spaces_fork, .flags = SELFTEST_ALWAYS},
-    {.name = "no-memory", .run = selftest_spaces_memory, .flags = SELFTEST_LONG},
     {.name = "spaces-order", .run = selftest_spaces_order, .flags = SELFTEST_ALWAYS},
     {.name = "spaces-all", .run = selftest_spaces_stress, .flags = SELFTEST_ALWAYS},
     {.name = "rights", .run = selftest_rights, .flags = SELFTEST_ALWAYS},
@@ -83,6 +90,7 @@ static const struct part {
     {.name = "process-cpus", .run = selftest_process_stress, .flags = SELFTEST_STRESS},
     {.name = "stress", .run = run_stress, .flags = SELFTEST_STRESS},
     {.name = "exhaustion", .run = run_exhaust, .flags = SELFTEST_STRESS},
+    {.name = "no-memory", .run = selftest_spaces_memory, .flags = SELFTEST_LONG},
     {.name = "spaces-cost", .run = selftest_spaces_cost, .flags = SELFTEST_LONG},
     {.name = "spaces-full", .run = selftest_spaces_full, .flags = SELFTEST_LONG},
     {.name = "spaces-long", .run = selftest_spaces_stress_long, .flags = SELFTEST_LONG},
@@ -92,12 +100,17 @@ static const struct part {
     {.name = "heap-exhaustion", .run = selftest_heap_exhaust, .flags = SELFTEST_LONG},
 };
 
+static void trim_heap(void *argument) {
+    (void)argument;
+    heap_trim();
+}
+
 // Frames that are nobody's: those that the heap has for objects to come are.
 static uint64_t free_frames(const struct heap_statistics *heap) {
     return memory_free_frames() + heap->frames;
 }
 
-static void run_part(const struct part *part) {
+static void run_and_count(const struct part *part) {
     struct heap_statistics before = heap_statistics();
     uint64_t free_before = free_frames(&before);
     part->run();
@@ -106,35 +119,32 @@ static void run_part(const struct part *part) {
     check(after.objects == before.objects && after.bytes == before.bytes, "every object came back");
 }
 
+// In the debug build, and with tracking, also by the place that took what did not come back.
+static void run_part(const struct part *part) {
+#ifdef FRAMES_TRACKING
+    cpus_run(trim_heap, NULL);
+    struct frames_moment moment = memory_moment();
+#endif
+#ifdef SLIPWAY_DEBUG
+    heap_mark();
+#endif
+    run_and_count(part);
+#ifdef SLIPWAY_DEBUG
+    check(heap_leaks(console_sink()) == 0, "no place holds an object");
+#endif
+#ifdef FRAMES_TRACKING
+    cpus_run(trim_heap, NULL);
+    check(memory_leaks_since(moment, console_sink()) == 0, "no place holds a frame");
+#endif
+}
+
 // The parts with one of these flags, and with this name unless it is null.
 static void run_parts(unsigned flags, const char *name) {
     for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
         if ((parts[i].flags & flags) != 0 && (name == NULL || text_is(name, parts[i].name)))
             run_part(&parts[i]);
     }
-}
-
-static void trim_heap(void *argument) {
-    (void)argument;
-    heap_trim();
-}
-
-// The checks; in the debug build, and with tracking, also that each place gave back what it took.
-static void run_tracked(unsigned flags, const char *name) {
-#ifdef FRAMES_TRACKING
-    struct frames_moment moment = memory_moment();
-#endif
-#ifdef SLIPWAY_DEBUG
-    heap_mark();
-#endif
-    run_parts(flags, name);
     cpus_run(trim_heap, NULL);
-#ifdef SLIPWAY_DEBUG
-    check(heap_leaks(console_sink()) == 0, "no place holds an object");
-#endif
-#ifdef FRAMES_TRACKING
-    check(memory_leaks_since(moment, console_sink()) == 0, "no place holds a frame");
-#endif
 }
 
 const char *selftest_part_name(unsigned index) {
@@ -145,18 +155,44 @@ unsigned selftest_repeat(const char *name) {
     unsigned always = SELFTEST_ALWAYS | SELFTEST_STRESS;
     unsigned before = check_count();
     shoot_ms = SHOOT_MS;
-    run_tracked(name == NULL ? always : always | SELFTEST_LONG, name);
+    run_parts(name == NULL ? always : always | SELFTEST_LONG, name);
     return check_count() - before;
 }
 
 struct selftest_results selftest_run(unsigned tlb_seconds) {
     shoot_ms = tlb_seconds == 0 ? SHOOT_MS : tlb_seconds * 1000;
     stages_begin("self-test");
-    run_tracked(SELFTEST_ALWAYS, NULL);
+    run_parts(SELFTEST_ALWAYS, NULL);
     stages_end(0);
     stages_begin("stress");
-    run_tracked(SELFTEST_STRESS, NULL);
+    run_parts(SELFTEST_STRESS, NULL);
     stages_end(0);
     results.checks = check_count();
     return results;
+}
+
+// One point of TAP.
+static void run_point(unsigned number, const struct part *part) {
+    unsigned checks = check_count(), failures = check_failures();
+    run_part(part);
+    failures = check_failures() - failures;
+    console_print("%s %u - %s\n# %u checks passed\n", failures == 0 ? "ok" : "not ok", number,
+                  part->name, check_count() - checks);
+}
+
+bool selftest_run_all(unsigned tlb_seconds, enum cmdline_test provoked) {
+    const struct part first = {.name = "provoked", .run = run_provoked};
+    unsigned number = 0;
+    failure = provoked;
+    shoot_ms = tlb_seconds == 0 ? SHOOT_MS : tlb_seconds * 1000;
+    power_begin_test();
+    check_go_on();
+    console_print("TAP version 14\n1..%u\n# CPUs: %u, levels of page tables: %u\n",
+                  (unsigned)ARRAY_LEN(parts) + (provoked != CMDLINE_TEST_NONE), cpus_started(),
+                  boot_info()->paging_levels);
+    if (provoked != CMDLINE_TEST_NONE)
+        run_point(++number, &first);
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++)
+        run_point(++number, &parts[i]);
+    return check_failures() == 0;
 }

@@ -9,9 +9,12 @@
 // it: that no frame is missing afterwards is checked around every part.
 #pragma once
 
+#include "kernel/base/cmdline.h"
 #include "kernel/selftest/shoot.h"
 #include "kernel/selftest/shoot_cost.h"
 #include "kernel/selftest/stress.h"
+
+#include <stdbool.h>
 
 struct selftest_results {
     unsigned checks; // that passed
@@ -24,6 +27,12 @@ struct selftest_results {
 // Runs the parts that each boot runs; the one of shoot.h for so many seconds, 0 means for a moment.
 // Panics with the first check that does not hold.
 struct selftest_results selftest_run(unsigned tlb_seconds);
+
+// Runs all parts, also those that take seconds, with `provoked` as the first unless that is none,
+// and tells them on the console in TAP (version 14, testanything.org): a point is a part, and what
+// did not hold stands before it. Where it cannot go on it bails out, and the machine ends as after
+// a panic. Returns whether all has held.
+bool selftest_run_all(unsigned tlb_seconds, enum cmdline_test provoked);
 
 // The parts, by name; null behind the last.
 const char *selftest_part_name(unsigned index);

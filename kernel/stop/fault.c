@@ -86,6 +86,8 @@ static volatile unsigned reports;
     screen_start_for_failure();
     const struct sink *sink =
         crash_begin_report(screen_is_busy() ? console_serial() : console_sink());
+    if (*power_bail_out() != '\0')
+        fmt_print(sink, "\n%sfault on CPU %u\n", power_bail_out(), this_cpu());
     struct vmem space;
     trap_report(sink, frame, space_now(&space));
     others_print_self(sink);

@@ -20,7 +20,7 @@ void panic(const char *format, ...) {
     va_start(arguments, format);
     screen_start_for_failure();
     const struct sink *sink = crash_begin_report(console_sink());
-    fmt_print(sink, "\nPANIC: ");
+    fmt_print(sink, "\n%sPANIC: ", power_bail_out());
     fmt_vprint(sink, format, arguments);
     fmt_print(sink, "\n");
     others_print_self(sink);

@@ -24,9 +24,19 @@ enum {
 static enum cmdline_exit chosen_exit = CMDLINE_EXIT_PROMPT;
 static enum cmdline_failure chosen_failure = CMDLINE_FAILURE_STOP;
 
+static bool is_test;
+
 void power_set_exit(enum cmdline_exit exit, enum cmdline_failure failure) {
     chosen_exit = exit;
     chosen_failure = failure;
+}
+
+void power_begin_test(void) {
+    is_test = true;
+}
+
+const char *power_bail_out(void) {
+    return is_test ? "Bail out! " : "";
 }
 
 static void wait_for_reset(void) {
@@ -76,8 +86,16 @@ void power_debug_exit(void) {
     cpu_stop();
 }
 
+void power_end_test(bool is_passed) {
+    cpu_out8(DEBUG_EXIT_PORT, is_passed ? DEBUG_EXIT_DONE : DEBUG_EXIT_FAILED);
+    if (chosen_exit == CMDLINE_EXIT_POWEROFF)
+        power_off();
+    console_print("# Stopped.\n");
+    cpu_stop();
+}
+
 void power_stop_failed(void) {
-    if (chosen_exit == CMDLINE_EXIT_DEBUG)
+    if (chosen_exit == CMDLINE_EXIT_DEBUG || is_test)
         cpu_out8(DEBUG_EXIT_PORT, DEBUG_EXIT_FAILED);
     if (chosen_failure == CMDLINE_FAILURE_REBOOT)
         reset_by_hardware(); // the firmware's way needs locks that a CPU which has stopped may own

@@ -14,3 +14,13 @@ def built_files():
                 for name in ("exec", "pie", "moved", "wishes", "large", "cpus", "tls"))]
     missing = [str(path) for path in wanted if not path.exists()]
     assert not missing, f"not built: {', '.join(missing)}"
+
+
+@pytest.fixture(scope="session")
+def debug_build(tmp_path_factory):
+    """The folder of loader and kernel as `make DEBUG=1 TRACKING=1` builds them. Who uses it is of the
+    xdist_group "debug", so that one process builds it."""
+    folder = tmp_path_factory.mktemp("debug")
+    support.run("make", "-C", str(ROOT), "-j2", f"BUILD={folder}", "DEBUG=1", "TRACKING=1",
+                *(str(folder / name) for name in ("kernel.elf", "BOOTX64.EFI")))
+    return folder

@@ -33,6 +33,15 @@ TOLD = BUILD / "tests/apps/told.efi"
 MIB = 1 << 20
 GIB = 1 << 30
 
+# The parts of the reference kernel's self-test: in each boot, in each boot's stress, and by name alone.
+SELFTEST_ALWAYS = ["frames", "mapping", "flush", "cpus", "caches", "clone", "tlb", "spaces", "fork",
+                   "spaces-order", "spaces-all", "rights", "stacks", "adoption", "interrupts", "ring3",
+                   "processes", "heap"]
+SELFTEST_STRESS = ["heap-cpus", "process-cpus", "stress", "exhaustion"]
+SELFTEST_LONG = ["no-memory", "spaces-cost", "spaces-full", "spaces-long", "tlb-long", "process-long",
+                 "heap-long", "heap-exhaustion"]
+SELFTEST_PARTS = SELFTEST_ALWAYS + SELFTEST_STRESS + SELFTEST_LONG
+
 # What the programs write to port 0xf4.
 EXIT_GOOD, EXIT_BAD = 0x10, 0x11
 EXIT_NEXT, EXIT_CASES_DONE = 0x21, 0x22

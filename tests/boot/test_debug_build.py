@@ -5,7 +5,8 @@ it took. Boots from snapshots."""
 import pytest
 
 from snapshots import boot
-from support import EXIT_GOOD, KERNEL, KERNELS, KernelOutput, LOADER, ROOT, run, volume
+from support import (EXIT_GOOD, KERNEL, KERNELS, KernelOutput, LOADER, SELFTEST_ALWAYS, SELFTEST_STRESS, run,
+                     volume)
 
 # Of a program without assertions, some few; each assertion makes one more.
 TRAPS_OF_RELEASE_MAX = 20
@@ -15,36 +16,27 @@ def count_traps(program):
     return run("objdump", "-d", "--no-show-raw-insn", str(program)).count("\tud2")
 
 
-@pytest.fixture(scope="module")
-def debug(tmp_path_factory):
-    """The folder of that build."""
-    folder = tmp_path_factory.mktemp("debug")
-    run("make", "-C", str(ROOT), "-j2", f"BUILD={folder}", "DEBUG=1", "TRACKING=1",
-        *(str(folder / name) for name in ("kernel.elf", "BOOTX64.EFI")))
-    return folder
-
-
 @pytest.mark.weight(35)
 @pytest.mark.xdist_group("debug")
-def test_the_kernel_asserts_what_it_relies_on_and_leaks_nothing_by_place(tmp_path, debug):
+def test_the_kernel_asserts_what_it_relies_on_and_leaks_nothing_by_place(tmp_path, debug_build):
     def report(kernel, loader):
         image = volume(tmp_path, kernel, config="cmdline = exit=poweroff\n",
                        files={"EFI/BOOT/BOOTX64.EFI": loader})
         return boot([image], memory="128M", smp=2).report()
-    plain, debugged = report(KERNEL, LOADER), report(debug / "kernel.elf", debug / "BOOTX64.EFI")
-    assert count_traps(debug / "kernel.sym.elf") > TRAPS_OF_RELEASE_MAX
+    plain, debugged = report(KERNEL, LOADER), report(debug_build / "kernel.elf", debug_build / "BOOTX64.EFI")
+    assert count_traps(debug_build / "kernel.sym.elf") > TRAPS_OF_RELEASE_MAX
     assert plain["selftest"] == debugged["selftest"] == "ok"
-    # That no place holds a frame, nor an object: of the self-test proper, and of the stress. Three of the
-    # heap's own report.
-    assert debugged["selftest.checks"] == plain["selftest.checks"] + 2 * 2 + 3
+    # That no place holds a frame, nor an object, after each part; and three of the heap's own report.
+    parts = len(SELFTEST_ALWAYS + SELFTEST_STRESS)
+    assert debugged["selftest.checks"] == plain["selftest.checks"] + 2 * parts + 3
     # A place for every frame, four bytes, is what the entries of all blocks take.
     assert debugged["frames.now.free"] < plain["frames.now.free"]
 
 
 @pytest.mark.xdist_group("debug")
-def test_the_loader_asserts_what_it_relies_on_and_hands_over_by_contract(tmp_path, debug):
+def test_the_loader_asserts_what_it_relies_on_and_hands_over_by_contract(tmp_path, debug_build):
     image = volume(tmp_path, KERNELS / "pie.elf", "kernel = /kernel.elf\n",
-                   {"EFI/BOOT/BOOTX64.EFI": debug / "BOOTX64.EFI"}, size=32 << 20)
+                   {"EFI/BOOT/BOOTX64.EFI": debug_build / "BOOTX64.EFI"}, size=32 << 20)
     output = KernelOutput(boot([image], memory="256M"))
-    assert count_traps(debug / "BOOTX64.elf") > TRAPS_OF_RELEASE_MAX
+    assert count_traps(debug_build / "BOOTX64.elf") > TRAPS_OF_RELEASE_MAX
     assert not output.bad and output.result.debug_exit == EXIT_GOOD, output.result.serial

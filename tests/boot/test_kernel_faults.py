@@ -106,7 +106,7 @@ def test_other_failures_are_reported_with_a_backtrace(tmp_path, symbols, test):
 def test_an_unknown_option_is_refused_and_ends_with_a_failure(tmp_path):
     result = boot([volume(tmp_path, KERNEL, "cmdline = bogus exit=debug exit=bogus\n")], memory="128M")
     assert result.debug_exit == EXIT_BAD, result.serial
-    assert ('PANIC: command line: unknown option "bogus": an option begins with exit=, failure=, test=, tlb=, note=\n'
+    assert ('PANIC: command line: unknown option "bogus": an option begins with exit=, failure=, test=, tlb=, note=, or is selftest\n'
             in result.serial)
     assert "BOOT-REPORT" not in result.serial
 

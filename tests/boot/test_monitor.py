@@ -7,7 +7,7 @@ import re
 import pytest
 
 from snapshots import Machine
-from support import BUILD, KERNEL, run, screen, volume
+from support import BUILD, KERNEL, SELFTEST_ALWAYS, SELFTEST_PARTS, SELFTEST_STRESS, run, screen, volume
 
 PROMPT = "slipway> "
 COLUMNS = 80
@@ -18,8 +18,6 @@ MODULES = "module = /notes.txt some words\nmodule = /two\n"
 COMMANDS = ["help", "mem", "map", "frames", "tables", "walk", "translate", "cpus", "interrupts", "spaces",
             "timeline", "log", "crash", "modules", "acpi", "report", "fault", "selftest", "stress", "run",
             "start", "ps", "kill", "reboot", "poweroff"]
-LONG_PARTS = {"heap-exhaustion", "heap-long", "no-memory", "process-long", "spaces-cost", "spaces-full",
-              "spaces-long", "tlb-long"}  # of the self-test
 
 
 class Prompt:
@@ -225,10 +223,9 @@ def test_the_self_test_can_be_repeated_as_a_whole_and_in_parts(prompt):
         return int(re.fullmatch(r"(\d+) checks passed", prompt.lines(typed)[-1])[1])
 
     names = " ".join(prompt.lines("selftest none\r")[1:]).split()
-    assert names[0] == "frames" and "stacks" in names
+    assert names == SELFTEST_PARTS
     parts = {name: passed(f"selftest {name}\r") for name in names}
-    assert LONG_PARTS <= set(names)
-    assert passed("selftest\r") == sum(parts[name] for name in names if name not in LONG_PARTS) > 100
+    assert passed("selftest\r") == sum(parts[name] for name in SELFTEST_ALWAYS + SELFTEST_STRESS) > 100
     assert min(parts.values()) > 1
 
 

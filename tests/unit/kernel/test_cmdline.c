@@ -67,6 +67,20 @@ TEST("cmdline: a number of seconds has one to four digits and nothing else") {
     }
 }
 
+TEST("cmdline: the self-test is asked for by a word without a value, beside any others") {
+    assert_false(parse("exit=debug note=selftest").selftest);
+    struct cmdline cmdline = parse("exit=poweroff selftest test=panic tlb=3");
+    assert_true(cmdline.selftest);
+    assert_int_equal(cmdline.exit, CMDLINE_EXIT_POWEROFF);
+    assert_int_equal(cmdline.test, CMDLINE_TEST_PANIC);
+    assert_int_equal(cmdline.tlb_seconds, 3);
+    static const char *const wrong[] = {"selftest=", "selftests", "selftes", "xselftest"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_false(parse_all(wrong[i]).selftest);
+        assert_ptr_equal(parse_all(wrong[i]).unknown, wrong[i]);
+    }
+}
+
 TEST("cmdline: a note is any text without a space, and changes nothing") {
     struct cmdline cmdline = parse("note= note=exit=debug exit=poweroff note=\"\xc3\xa4");
     assert_int_equal(cmdline.exit, CMDLINE_EXIT_POWEROFF);
@@ -85,12 +99,14 @@ TEST("cmdline: an unknown word changes nothing, and words after it count") {
 TEST("cmdline: the first unknown word is named, with what would be right in its place") {
     expect_refusal(
         "exit=debug quiet exit=never",
-        "unknown option \"quiet\": an option begins with exit=, failure=, test=, tlb=, note=");
+        "unknown option \"quiet\": an option begins with exit=, failure=, test=, tlb=, note=, or is "
+        "selftest");
     expect_refusal("exit=never quiet",
                    "unknown option \"exit=never\": exit= is one of prompt, poweroff, debug");
     expect_refusal(
         "exit",
-        "unknown option \"exit\": an option begins with exit=, failure=, test=, tlb=, note=");
+        "unknown option \"exit\": an option begins with exit=, failure=, test=, tlb=, note=, or is "
+        "selftest");
     expect_refusal("exit=", "unknown option \"exit=\": exit= is one of prompt, poweroff, debug");
 }
 
@@ -101,7 +117,7 @@ TEST("cmdline: the longest refusal says that the word is longer, and names all t
         " test= is one of none, panic, double-adopt, null-read, write-text,"
         " write-text-alias, exec-data, exec-direct, stack-overflow, guard-above,"
         " noncanonical, invalid-opcode, cpu-fault, cpu-overflow, cpu-panics,"
-        " cpu-late");
+        " cpu-late, selftest-fails");
 }
 
 TEST("cmdline: the text ends where its length says") {
