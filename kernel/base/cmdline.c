@@ -40,6 +40,7 @@ static const char *const tests[] = {
     [CMDLINE_TEST_CPU_PANICS] = "cpu-panics",
     [CMDLINE_TEST_CPU_LATE] = "cpu-late",
     [CMDLINE_TEST_SELFTEST_FAILS] = "selftest-fails",
+    [CMDLINE_TEST_HEAP_TWICE] = "heap-twice",
 };
 
 const char *cmdline_test_name(unsigned test) {

@@ -54,6 +54,7 @@ enum cmdline_test {
     CMDLINE_TEST_CPU_PANICS,
     CMDLINE_TEST_CPU_LATE,
     CMDLINE_TEST_SELFTEST_FAILS,
+    CMDLINE_TEST_HEAP_TWICE,
 };
 
 struct cmdline {

@@ -6,6 +6,7 @@
 #include "kernel/base/layout.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpus/cpus.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/selftest/check.h"
 
@@ -82,6 +83,12 @@ static void map_and_unmap_late(void) {
     panic("CPU 0 has waited for CPU %u, as it should", cpus_started() - 1);
 }
 
+static void free_twice(void) {
+    void *object = heap_alloc(40);
+    heap_free(object);
+    heap_free(object);
+}
+
 void provoke_failure(enum cmdline_test test) {
     const struct slipway_boot_info *info = boot_info();
     uint64_t text = layout_address(_text_start);
@@ -131,6 +138,8 @@ void provoke_failure(enum cmdline_test test) {
     case CMDLINE_TEST_SELFTEST_FAILS:
         check(false, "provoked on purpose");
         return;
+    case CMDLINE_TEST_HEAP_TWICE:
+        free_twice();
     }
     panic("the provoked failure %d did not happen", (int)test);
 }

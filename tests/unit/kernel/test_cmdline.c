@@ -117,7 +117,7 @@ TEST("cmdline: the longest refusal says that the word is longer, and names all t
         " test= is one of none, panic, double-adopt, null-read, write-text,"
         " write-text-alias, exec-data, exec-direct, stack-overflow, guard-above,"
         " noncanonical, invalid-opcode, cpu-fault, cpu-overflow, cpu-panics,"
-        " cpu-late, selftest-fails");
+        " cpu-late, selftest-fails, heap-twice");
 }
 
 TEST("cmdline: the text ends where its length says") {
