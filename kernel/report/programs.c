@@ -125,6 +125,7 @@ static void print_selftest(const struct sink *out) {
     fmt_print(out, "stress.handed_over=%lu\n", stress->handed_over);
     fmt_print(out, "stress.most_frames=%lu\n", stress->most_frames);
     fmt_print(out, "stress.exhausted_frames=%lu\n", report_found.results.selftest.exhausted_frames);
+    fmt_print(out, "heap.ticks=%lu\n", report_found.results.selftest.heap_ticks);
     const struct selftest_shoot *tlb = &report_found.results.selftest.shoot;
     fmt_print(out, "tlb.milliseconds=%lu\n", tlb->milliseconds);
     fmt_print(out, "tlb.changes=%lu\n", tlb->changes);

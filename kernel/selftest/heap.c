@@ -131,6 +131,15 @@ void selftest_heap(void) {
 #endif
 }
 
+uint64_t selftest_heap_cost(void) {
+    enum { TIMES = 256, BYTES = 64 };
+    heap_free(heap_alloc(BYTES));
+    uint64_t start = cpu_rdtsc();
+    for (unsigned i = 0; i < TIMES; i++)
+        heap_free(heap_alloc(BYTES));
+    return (cpu_rdtsc() - start) / TIMES;
+}
+
 // ---- All CPUs at once
 
 // Objects on their way from one CPU to any other; each begins with its size and ends with it.

@@ -21,6 +21,7 @@ struct selftest_results {
     struct selftest_shoot shoot;
     struct selftest_shoot_cost shoot_cost;
     struct selftest_stress stress;
+    uint64_t heap_ticks;       // of an allocation and a free, by the TSC
     uint64_t exhausted_frames; // that all CPUs together took, to the last
 };
 
