@@ -1,7 +1,7 @@
 // Objects of any size for the kernel, in the direct map: so never executable. On every CPU, in
 // interrupts and with interrupts off; not in an NMI or a machine check. slabs.h says how.
 //
-// With the build option DEBUG=1 each object has guards around it, free memory is watched, and who
+// With the build option DEBUG=1 each object has redzones around it, free memory is watched, and who
 // allocated and freed what is known (guarded.h): misuse ends in a panic that names the object, its
 // size and these places. Without it a free of what is no object, or is free already, is a panic
 // where that can be seen by a few instructions.
@@ -31,7 +31,7 @@ void heap_trim(void);
 
 struct heap_statistics {
     uint64_t objects; // that are allocated
-    uint64_t bytes;   // that they have room for, with DEBUG=1 their guards included
+    uint64_t bytes;   // that they have room for, with DEBUG=1 their redzones included
     uint64_t frames;  // that the heap has
 };
 

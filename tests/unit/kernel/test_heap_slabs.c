@@ -203,7 +203,7 @@ TEST("slabs: what is not an object is refused, for every offset in a slab and in
             if (bytes > SLABS_SMALL_MAX)
                 is_object = offset == SLABS_HEADER_BYTES;
             objects += is_object;
-            void *here = (void *)(base + offset); // NOLINT(performance-no-int-to-ptr)
+            void *here = (void *)(base + offset);
             assert_int_equal(slabs_find(&world->slabs, here, &found) == SLABS_OK, is_object);
             if (!is_object)
                 assert_int_equal(slabs_free(&world->slabs, 0, here), SLABS_ERR_WILD);
