@@ -14,7 +14,7 @@ static bool is_started_by_shell(void) {
     return !EFI_ERROR(BS->HandleProtocol(firmware_image, &guid, &parameters));
 }
 
-EFI_STATUS cmdline_choose(struct config *config, const struct boot_source *source) {
+EFI_STATUS cmdline_read(const struct boot_source *source, struct config_text *ret_text) {
     const EFI_LOADED_IMAGE *image = file_own_image();
     struct load_options options = {
         .start = image->LoadOptions,
@@ -22,6 +22,7 @@ EFI_STATUS cmdline_choose(struct config *config, const struct boot_source *sourc
         .loader = {source->path, source->path_bytes},
     };
     uint64_t room = 0;
+    *ret_text = (struct config_text){0};
     enum load_options_status parsed = LOAD_OPTIONS_ERR_LONG;
     if (options.bytes == 0 || options.start == NULL)
         return EFI_SUCCESS;
@@ -32,11 +33,11 @@ EFI_STATUS cmdline_choose(struct config *config, const struct boot_source *sourc
             return log_fail(status, "load options: no room for %lu bytes (%s)", bytes,
                             log_status_text(status));
         options.is_shell = is_started_by_shell();
-        parsed = load_options_parse(&options, firmware_pointer(room), &config->cmdline);
+        parsed = load_options_parse(&options, firmware_pointer(room), ret_text);
     }
     if (parsed == LOAD_OPTIONS_OK) {
-        log_line(CONFIG_LOG_INFO, "command line: %lu bytes of the load options%s",
-                 config->cmdline.bytes, options.is_shell ? ", by the shell" : "");
+        log_line(CONFIG_LOG_INFO, "command line: %lu bytes of the load options%s", ret_text->bytes,
+                 options.is_shell ? ", by the shell" : "");
         return EFI_SUCCESS;
     }
     firmware_free_pages(room);

@@ -1,5 +1,4 @@
-// The kernel's command line: that of the config, or in its place that of the load options with
-// which the loader was started.
+// The load options with which the loader was started, if they are text.
 #pragma once
 
 #include "loader/boot_source.h"
@@ -7,7 +6,8 @@
 
 #include <efi.h>
 
-// Puts the command line of the load options, if they are one, into `config`; it lies in pages that
-// stay until the kernel reclaims the loader's ranges. Which it is, and why load options are none,
-// is in the log. After file_open_volume. Failures are recorded.
-[[nodiscard]] EFI_STATUS cmdline_choose(struct config *config, const struct boot_source *source);
+// *ret_text: the text, in pages that stay until the kernel reclaims the loader's ranges; nothing if
+// there is none. Which it is, and why load options are none, is in the log. After file_open_volume.
+// Failures are recorded.
+[[nodiscard]] EFI_STATUS cmdline_read(const struct boot_source *source,
+                                      struct config_text *ret_text);

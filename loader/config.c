@@ -2,6 +2,7 @@
 #include "loader/config.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "loader/config_parser.h"
 #include "loader/config_text.h"
@@ -53,6 +54,10 @@ static enum config_status parse_assignment(struct config_parser *parser, struct 
     enum config_key key = config_find_key(name);
     if (key == CONFIG_KEYS)
         return config_fail_text(parser, CONFIG_ERR_UNKNOWN_KEY, name);
+    if (config_key_place(key) == CONFIG_PLACE_ENTRY && parser->entry == NULL)
+        return config_fail_text(parser, CONFIG_ERR_ONLY_IN_ENTRY, name);
+    if (config_key_place(key) == CONFIG_PLACE_ABOVE && parser->entry != NULL)
+        return config_fail_text(parser, CONFIG_ERR_ONLY_ABOVE, name);
     if (key == CONFIG_KEY_SHA256 && parser->digest == NULL)
         return config_fail_text(parser, CONFIG_ERR_NO_FILE, name);
     // A digest may be set once for each file.
@@ -65,6 +70,83 @@ static enum config_status parse_assignment(struct config_parser *parser, struct 
     return config_parse_value(parser, key, name, value);
 }
 
+// ---- Sections
+
+static bool is_name_byte(char c) {
+    return c != ' ' && c != '\t' && c != '"' && c != '[' && c != ']' && c != '=';
+}
+
+// A section that ends has set something.
+static enum config_status end_section(struct config_parser *parser) {
+    const struct config_entry *entry = parser->entry;
+    for (unsigned key = 0; key < CONFIG_KEYS; key++) {
+        if (entry == NULL || parser->seen[key] != 0)
+            return CONFIG_OK;
+    }
+    parser->error.line = entry->line;
+    parser->error.column = entry->column;
+    parser->error.text = entry->name;
+    return config_fail(parser, CONFIG_ERR_EMPTY_ENTRY);
+}
+
+// Between the brackets of a section's line.
+static enum config_status cut_name(struct config_parser *parser, struct config_text line,
+                                   struct config_text *ret_name) {
+    uint64_t end = config_find(line, ']');
+    if (end == line.bytes)
+        return config_fail_text(parser, CONFIG_ERR_NO_BRACKET, line);
+    struct config_text name = config_cut(line, 1, end);
+    for (uint64_t at = 0; at < name.bytes; at++) {
+        if (!is_name_byte(name.text[at])) {
+            parser->error.text = name;
+            return config_fail_at(parser, CONFIG_ERR_NAME, name.text + at);
+        }
+    }
+    if (name.bytes == 0)
+        return config_fail_text(parser, CONFIG_ERR_NAME, name);
+    parser->error.text = line;
+    if (end + 1 != line.bytes)
+        return config_fail_at(parser, CONFIG_ERR_AFTER_BRACKET, line.text + end + 1);
+    *ret_name = name;
+    return CONFIG_OK;
+}
+
+// What stands above the first section is the beginning of every entry.
+static void begin_entry(struct config_parser *parser, struct config_text name) {
+    struct config_file *file = &parser->file;
+    ASSERT(file->entry_count < parser->entry_bound);
+    if (parser->entry == NULL)
+        file->config = parser->config;
+    parser->entry = &parser->room.entries[file->entry_count++];
+    *parser->entry = (struct config_entry){
+        .name = name,
+        .title = name,
+        .line = parser->error.line,
+        .column = (uint32_t)(name.text - parser->line) + 1,
+    };
+    parser->config = file->config;
+    parser->digest = NULL;
+    memset(parser->seen, 0, sizeof(parser->seen));
+}
+
+static enum config_status parse_section(struct config_parser *parser, struct config_text line) {
+    struct config_text name;
+    enum config_status status = end_section(parser);
+    if (status == CONFIG_OK)
+        status = cut_name(parser, line, &name);
+    if (status != CONFIG_OK)
+        return status;
+    const struct config_entry *first = config_find_entry(&parser->file, name);
+    if (first != NULL) {
+        parser->error.first_line = first->line;
+        return config_fail_text(parser, CONFIG_ERR_SECOND_ENTRY, name);
+    }
+    begin_entry(parser, name);
+    return CONFIG_OK;
+}
+
+// ---- Files
+
 // Comments are checked, too: a file that is not text is refused at its first line.
 static enum config_status parse_line(struct config_parser *parser, struct config_text line) {
     parser->line = line.text;
@@ -74,28 +156,56 @@ static enum config_status parse_line(struct config_parser *parser, struct config
     line = config_trim(line);
     if (line.bytes == 0 || line.text[0] == '#')
         return CONFIG_OK;
-    return parse_assignment(parser, line);
+    return line.text[0] == '[' ? parse_section(parser, line) : parse_assignment(parser, line);
 }
 
-// Cuts the file into lines, whose endings are no part of them; the last one needs none.
-static enum config_status parse_file(struct config_parser *parser, struct config_text rest) {
-    if (rest.bytes > CONFIG_FILE_MAX_BYTES) {
-        parser->error.number = rest.bytes;
-        return config_fail(parser, CONFIG_ERR_FILE_SIZE);
-    }
-    if (rest.bytes >= 3 && memcmp(rest.text, "\xef\xbb\xbf", 3) == 0)
-        rest = config_cut(rest, 3, rest.bytes);
+// Cuts the text into lines, whose endings are no part of them; the last one needs none.
+static enum config_status parse_lines(struct config_parser *parser, struct config_text rest) {
     while (rest.bytes != 0) {
         parser->error.line++;
         struct config_text line = config_cut(rest, 0, config_find(rest, '\n'));
         rest = config_cut(rest, min_u64(line.bytes + 1, rest.bytes), rest.bytes);
         if (line.bytes != 0 && line.text[line.bytes - 1] == '\r')
             line.bytes--;
+        struct config_entry *before = parser->entry;
         enum config_status status = parse_line(parser, line);
         if (status != CONFIG_OK)
             return status;
+        if (parser->entry != before)
+            parser->entry->text = config_cut(rest, 0, 0);
+        else if (before != NULL)
+            before->text.bytes = (uint64_t)(rest.text - before->text.text);
     }
-    return CONFIG_OK;
+    return end_section(parser);
+}
+
+// The default's name may be that of any section.
+static enum config_status find_default(struct config_parser *parser) {
+    struct config_file *file = &parser->file;
+    if (parser->default_name.text == NULL)
+        return CONFIG_OK;
+    const struct config_entry *entry = config_find_entry(file, parser->default_name);
+    if (entry != NULL) {
+        file->default_entry = (uint32_t)(entry - file->entries);
+        return CONFIG_OK;
+    }
+    parser->error = parser->default_error;
+    parser->error.entries = file->entries;
+    parser->error.entry_count = file->entry_count;
+    return config_fail(parser, CONFIG_ERR_NO_ENTRY);
+}
+
+static enum config_status parse_file(struct config_parser *parser, struct config_text text) {
+    if (text.bytes > CONFIG_FILE_MAX_BYTES) {
+        parser->error.number = text.bytes;
+        return config_fail(parser, CONFIG_ERR_FILE_SIZE);
+    }
+    if (text.bytes >= 3 && memcmp(text.text, "\xef\xbb\xbf", 3) == 0)
+        text = config_cut(text, 3, text.bytes);
+    enum config_status status = parse_lines(parser, text);
+    if (status == CONFIG_OK && parser->entry == NULL)
+        parser->file.config = parser->config;
+    return status == CONFIG_OK ? find_default(parser) : status;
 }
 
 struct config config_default(void) {
@@ -110,15 +220,55 @@ uint64_t config_module_bound(uint64_t bytes) {
     return (bytes + 1) / (sizeof("module=x\n") - 1);
 }
 
-enum config_status config_parse(const char *text, uint64_t bytes, struct config_module *modules,
-                                struct config *ret_config, struct config_error *ret_error) {
+// With the shortest line that there is below it.
+uint64_t config_entry_bound(uint64_t bytes) {
+    return (bytes + 1) / (sizeof("[x]\ntitle=x\n") - 1) + 1;
+}
+
+static struct config_parser parser_make(struct config_room room, uint64_t bytes) {
     struct config_parser parser = {
-        .config = config_default(), .modules = modules, .module_bound = config_module_bound(bytes)};
-    parser.config.modules = modules;
+        .config = config_default(),
+        .room = room,
+        .module_bound = config_module_bound(bytes),
+        .entry_bound = config_entry_bound(bytes),
+        .file = {.timeout = CONFIG_TIMEOUT_DEFAULT, .entries = room.entries},
+    };
+    parser.config.modules = room.modules;
+    return parser;
+}
+
+enum config_status config_parse(const char *text, uint64_t bytes, struct config_room room,
+                                struct config_file *ret_file, struct config_error *ret_error) {
+    struct config_parser parser = parser_make(room, bytes);
     enum config_status status = parse_file(&parser, (struct config_text){text, bytes});
     if (status == CONFIG_OK)
-        *ret_config = parser.config;
+        *ret_file = parser.file;
     else
         *ret_error = parser.error;
     return status;
+}
+
+const struct config_entry *config_find_entry(const struct config_file *file,
+                                             struct config_text name) {
+    for (uint32_t i = 0; i < file->entry_count; i++) {
+        const struct config_text known = file->entries[i].name;
+        if (known.bytes == name.bytes && memcmp(known.text, name.text, name.bytes) == 0)
+            return &file->entries[i];
+    }
+    return NULL;
+}
+
+struct config config_of_entry(const struct config_file *file, const struct config_entry *entry,
+                              struct config_room room) {
+    if (file->entry_count == 0)
+        return file->config;
+    struct config_entry ignored = *entry; // its title is set once more
+    struct config_parser parser = parser_make(room, CONFIG_FILE_MAX_BYTES);
+    parser.entry = &ignored;
+    parser.config = file->config;
+    parser.error.line = entry->line;
+    enum config_status status = parse_lines(&parser, entry->text);
+    ASSERT(status == CONFIG_OK);
+    (void)status;
+    return parser.config;
 }

@@ -6,8 +6,15 @@
 //
 // Syntax. UTF-8, with or without a byte order mark, lines ended by LF or CRLF. Spaces and tabs
 // around a line, a key and a value do not count. A line that is empty or begins with '#' is passed
-// over; a '#' anywhere else is an ordinary character. Every other line is `key = value`: the first
-// '=' counts, and the value must not be empty. The tab is the only control character allowed.
+// over; a '#' anywhere else is an ordinary character. A line that begins with '[' begins a section.
+// Every other line is `key = value`: the first '=' counts, and the value must not be empty. The tab
+// is the only control character allowed.
+//
+// Sections. A text without sections says what one boot is. `[NAME]` begins an entry, one of several
+// boots to choose from: what stands below, up to the next section, is of this entry alone, and what
+// stands above the first section is of all. A key of an entry takes the place of the same key above
+// the first section; its modules follow those. A name has no blank, no quote, none of '[', ']' and
+// '='. It is there once, and below it is at least one key.
 //
 // A value that begins with a quote ends at the next one, and nothing may follow it: "VALUE". There
 // is no way to write a quote within quotes; in a value that begins with something else a quote is
@@ -34,7 +41,19 @@
 //   strict  = on|off             of the Limine protocol: off gives the kernel the rights that the
 //                                protocol says, where on is stricter; default on
 //
-// Each key may appear once, `module` any number of times, `sha256` once for each file. A path may
+// In an entry alone:
+//
+//   title   = TEXT               what people see in the menu; default the name
+//
+// Above the first section alone, of the choice between entries:
+//
+//   default = NAME               the entry that is booted if nobody chooses; default the first
+//   timeout = SECONDS|none       how long the menu waits for a key, up to 86400 seconds; 0: there
+//   is
+//                                a menu only if a key is held; none: for ever. Default 5
+//
+// Each key may appear once, `module` any number of times, `sha256` once for each file; once means
+// once above the first section and once in each. A path may
 // name another volume than the loader's (see volume_name.h): guid(PARTUUID)/path, label(NAME)/path.
 // In paths '/' and '\' are the same (see utf.h). File systems of firmware have no name with a quote
 // in it. Much firmware (edk2's FAT driver) opens no path of more than 255 characters.
@@ -113,6 +132,34 @@ struct config {
     const struct config_module *modules; // in the caller's memory
 };
 
+// One of several boots.
+struct config_entry {
+    struct config_text name;
+    struct config_text title;
+    struct config_text text; // the lines below the section's
+    uint32_t line;           // the section's, from 1
+    uint32_t column;         // of the name in it
+};
+
+#define CONFIG_TIMEOUT_NONE        UINT32_MAX
+#define CONFIG_TIMEOUT_DEFAULT     5
+#define CONFIG_TIMEOUT_MAX_SECONDS 86400
+
+// What a text says.
+struct config_file {
+    struct config config;               // of the one boot, or what holds for all entries
+    uint32_t timeout;                   // in seconds, or CONFIG_TIMEOUT_NONE
+    uint32_t entry_count;               // 0: the text has no section
+    uint32_t default_entry;             // index
+    const struct config_entry *entries; // in the caller's memory
+};
+
+// Memory for what a text may name: room for so many of each.
+struct config_room {
+    struct config_module *modules; // config_module_bound(bytes)
+    struct config_entry *entries;  // config_entry_bound(bytes)
+};
+
 enum config_status {
     CONFIG_OK,
     CONFIG_ERR_FILE_SIZE,
@@ -127,31 +174,55 @@ enum config_status {
     CONFIG_ERR_DUPLICATE,
     CONFIG_ERR_CHOICE,
     CONFIG_ERR_NO_FILE,
+    CONFIG_ERR_NO_BRACKET,
+    CONFIG_ERR_AFTER_BRACKET,
+    CONFIG_ERR_NAME,
+    CONFIG_ERR_SECOND_ENTRY,
+    CONFIG_ERR_EMPTY_ENTRY,
+    CONFIG_ERR_ONLY_IN_ENTRY,
+    CONFIG_ERR_ONLY_ABOVE,
+    CONFIG_ERR_NO_ENTRY,
 };
 
 struct config_error {
     enum config_status status;
-    uint32_t line;           // from 1; 0: the file as a whole
-    uint32_t first_line;     // of a duplicate
-    uint32_t column;         // byte of the line, from 1; 0: the file as a whole
-    uint64_t number;         // the offending byte or size
-    struct config_text text; // the offending key or value, in the caller's text
-    const char *choices;     // what would be right; static
+    uint32_t line;                      // from 1; 0: the file as a whole
+    uint32_t first_line;                // of a duplicate
+    uint32_t column;                    // byte of the line, from 1; 0: the file as a whole
+    uint64_t number;                    // the offending byte or size
+    struct config_text text;            // the offending key or value, in the caller's text
+    const char *choices;                // what would be right; static
+    const struct config_entry *entries; // what would be right, of NO_ENTRY
+    uint32_t entry_count;
 };
 
 // The config of a boot without a config file.
 struct config config_default(void);
 
-// So many modules a text of `bytes` bytes can have.
+// So many modules, and so many entries, a text of `bytes` bytes can have.
 uint64_t config_module_bound(uint64_t bytes);
+uint64_t config_entry_bound(uint64_t bytes);
 
-// Parses `text`. `modules` has room for config_module_bound(bytes). On success *ret_config is the
-// default changed by the text and points into both, which must outlive it. On failure *ret_config
-// is untouched, `modules` unspecified, and *ret_error, filled, names the first bad line.
+// Parses `text`, all entries of it. On success *ret_file is the default changed by the text and
+// points into both text and room, which must outlive it. On failure *ret_file is untouched, the
+// room unspecified, and *ret_error, filled, names the first bad line.
 [[nodiscard]] enum config_status config_parse(const char *text, uint64_t bytes,
-                                              struct config_module *modules,
-                                              struct config *ret_config,
+                                              struct config_room room, struct config_file *ret_file,
                                               struct config_error *ret_error);
+
+// The entry of this name; NULL: there is none.
+const struct config_entry *config_find_entry(const struct config_file *file,
+                                             struct config_text name);
+
+// What a boot of this entry is; of a file without entries, whatever `entry` is, what the file says.
+// Its modules lie where those of the entry that was chosen before
+// did: one config of a file is valid at a time. Asked for an entry of config_parse it cannot fail.
+struct config config_of_entry(const struct config_file *file, const struct config_entry *entry,
+                              struct config_room room);
+
+// Prints the names of entries, `a, b, c`: of many the first few.
+void config_print_names(const struct sink *sink, const struct config_entry *entries,
+                        uint32_t count);
 
 // Writes the reason (`line 3, column 1: unknown key 'kernl'`), without a file name before it or a
 // newline after it.

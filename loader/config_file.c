@@ -8,6 +8,8 @@
 
 #define NAME "slipway.conf"
 
+enum { FAILURE_BYTES_MAX = 512 };
+
 // The file that is read, as messages name it.
 static struct file file;
 
@@ -30,35 +32,59 @@ const char *config_file_where(const char *key, uint32_t line) {
 }
 
 static EFI_STATUS fail(const struct config_error *error) {
-    char text[256];
+    char text[FAILURE_BYTES_MAX];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
     config_error_print(&sink, error);
     return log_fail(EFI_LOAD_ERROR, "%s: %s", file.name, text);
 }
 
-// One run of pages: the text, and the modules that it may name.
-static EFI_STATUS parse(struct config *ret_config) {
+// One run of pages: the text, and what it may name.
+static EFI_STATUS alloc_room(struct config_read *read, char **ret_text) {
+    uint64_t start;
+    uint64_t text = align_up(file.bytes, _Alignof(struct config_module));
+    uint64_t modules = config_module_bound(file.bytes) * sizeof(struct config_module);
+    uint64_t entries = config_entry_bound(file.bytes) * sizeof(struct config_entry);
+    uint64_t bytes = text + modules + entries;
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
+    if (EFI_ERROR(status))
+        return log_fail(status, "%s: no room for %lu bytes (%s)", file.name, bytes,
+                        log_status_text(status));
+    *ret_text = firmware_pointer(start);
+    read->room.modules = firmware_pointer(start + text);
+    read->room.entries = firmware_pointer(start + text + modules);
+    return EFI_SUCCESS;
+}
+
+// A file that is too large is refused by its size, unread.
+static EFI_STATUS parse(struct config_read *read) {
     struct config_error error;
-    uint64_t start = 0;
-    uint64_t text_bytes = 0;
-    // A file that is too large is refused by its size, unread.
+    char *text = NULL;
     if (file.bytes != 0 && file.bytes <= CONFIG_FILE_MAX_BYTES) {
-        text_bytes = align_up(file.bytes, _Alignof(struct config_module));
-        uint64_t bytes =
-            text_bytes + config_module_bound(file.bytes) * sizeof(struct config_module);
-        EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
-        if (EFI_ERROR(status))
-            return log_fail(status, "%s: no room for %lu bytes (%s)", file.name, bytes,
-                            log_status_text(status));
-        status = file_read(&file, 0, firmware_pointer(start), file.bytes);
+        EFI_STATUS status = alloc_room(read, &text);
+        if (!EFI_ERROR(status))
+            status = file_read(&file, 0, text, file.bytes);
         if (EFI_ERROR(status))
             return status;
     }
-    if (config_parse(firmware_pointer(start), file.bytes, firmware_pointer(start + text_bytes),
-                     ret_config, &error) != CONFIG_OK)
+    if (config_parse(text, file.bytes, read->room, &read->file, &error) != CONFIG_OK)
         return fail(&error);
     return EFI_SUCCESS;
+}
+
+EFI_STATUS config_file_fail_entry(const struct config_read *read, const char *what,
+                                  struct config_text name) {
+    const struct config_error error = {
+        .status = CONFIG_ERR_NO_ENTRY,
+        .text = name,
+        .entries = read->file.entries,
+        .entry_count = read->file.entry_count,
+    };
+    char text[FAILURE_BYTES_MAX];
+    struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
+    struct sink sink = fmt_buffer_sink(&buffer);
+    config_error_print(&sink, &error);
+    return log_fail(EFI_NOT_FOUND, "%s: in %s %s", what, file.name, text);
 }
 
 // Of the loader's path, what is before its last separator; nothing if that is the root, or if it
@@ -91,21 +117,21 @@ static EFI_STATUS open_beside(const struct boot_source *source) {
     return file_open(&file, (struct config_text){path, buffer.used}, "");
 }
 
-EFI_STATUS config_file_read(const struct boot_source *source, struct config *ret_config,
-                            uint64_t *ret_bytes) {
+EFI_STATUS config_file_read(const struct boot_source *source, struct config_read *ret_read) {
     static const char root[] = "/" NAME;
-    *ret_config = config_default();
+    *ret_read = (struct config_read){
+        .file = {.config = config_default(), .timeout = CONFIG_TIMEOUT_DEFAULT}};
     EFI_STATUS status = open_beside(source);
     if (status == EFI_NOT_FOUND)
         status = file_open(&file, (struct config_text){root, sizeof(root) - 1}, "");
-    *ret_bytes = file.bytes;
+    ret_read->bytes = file.bytes;
     silence = SILENCE_ABSENT;
     if (status == EFI_NOT_FOUND)
         return EFI_SUCCESS;
     if (EFI_ERROR(status))
         return status;
     silence = file.bytes == 0 ? SILENCE_EMPTY : SILENCE_UNNAMED;
-    status = parse(ret_config);
+    status = parse(ret_read);
     file_close(&file);
     return status;
 }

@@ -15,11 +15,21 @@
 // why. Valid until the next call.
 const char *config_file_where(const char *key, uint32_t line);
 
-// Reads and parses the file. Without a file the config is the default. *ret_config points into
-// pages that stay until the kernel reclaims the loader's ranges. *ret_bytes: the file's size, 0
-// without a file. Failures are recorded; the pages are freed by firmware_free_all.
+// What the file says. It points into pages that stay until the kernel reclaims the loader's ranges.
+struct config_read {
+    struct config_file file;
+    struct config_room room;
+    uint64_t bytes; // the file's size, 0 without a file
+};
+
+// Reads and parses the file. Without a file the config is the default. Failures are recorded; the
+// pages are freed by firmware_free_all.
 [[nodiscard]] EFI_STATUS config_file_read(const struct boot_source *source,
-                                          struct config *ret_config, uint64_t *ret_bytes);
+                                          struct config_read *ret_read);
+
+// Records that there is no entry of this name, which `what` asked for, and returns the failure.
+EFI_STATUS config_file_fail_entry(const struct config_read *read, const char *what,
+                                  struct config_text name);
 
 // Says in the log which file was read, at the level that it asked for.
 void config_file_log(void);

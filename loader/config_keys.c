@@ -18,7 +18,17 @@ static const char *const key_names[CONFIG_KEYS] = {
     [CONFIG_KEY_SHA256] = "sha256",
     [CONFIG_KEY_PROTOCOL] = "protocol",
     [CONFIG_KEY_STRICT] = "strict",
+    [CONFIG_KEY_TITLE] = "title",
+    [CONFIG_KEY_DEFAULT] = "default",
+    [CONFIG_KEY_TIMEOUT] = "timeout",
 };
+
+enum config_place config_key_place(enum config_key key) {
+    if (key == CONFIG_KEY_TITLE)
+        return CONFIG_PLACE_ENTRY;
+    return key == CONFIG_KEY_DEFAULT || key == CONFIG_KEY_TIMEOUT ? CONFIG_PLACE_ABOVE
+                                                                  : CONFIG_PLACE_BOTH;
+}
 
 // The words of a value that is a choice; the index of a word is what it stands for.
 struct choices {
@@ -132,23 +142,30 @@ static void add_module(struct config_parser *parser, struct config_text path,
                        struct config_text cmdline) {
     struct config *config = &parser->config;
     ASSERT(config->module_count < parser->module_bound);
-    struct config_module *module = &parser->modules[config->module_count++];
+    struct config_module *module = &parser->room.modules[config->module_count++];
     *module = (struct config_module){.path = path, .cmdline = cmdline, .line = parser->error.line};
     parser->digest = &module->digest;
 }
 
-// A decimal number of 1 to SIZE_MAX_PIXELS, and nothing else. 0: it is none.
-static uint32_t parse_pixels(struct config_text text) {
-    uint32_t pixels = 0;
+// Decimal digits, up to `most`, and nothing else. False: it is none.
+static bool parse_number(struct config_text text, uint32_t most, uint32_t *ret_number) {
+    uint32_t number = 0;
     for (uint64_t at = 0; at < text.bytes; at++) {
         unsigned digit = (unsigned)(unsigned char)text.text[at] - '0';
         if (digit > 9)
-            return 0;
-        pixels = pixels * 10 + digit;
-        if (pixels > SIZE_MAX_PIXELS)
-            return 0;
+            return false;
+        number = number * 10 + digit;
+        if (number > most)
+            return false;
     }
-    return pixels;
+    *ret_number = number;
+    return text.bytes != 0;
+}
+
+// 1 to SIZE_MAX_PIXELS. 0: it is no such number.
+static uint32_t parse_pixels(struct config_text text) {
+    uint32_t pixels = 0;
+    return parse_number(text, SIZE_MAX_PIXELS, &pixels) ? pixels : 0;
 }
 
 static enum config_status set_resolution(struct config_parser *parser, struct config_text value) {
@@ -161,7 +178,7 @@ static enum config_status set_resolution(struct config_parser *parser, struct co
         if (config->width != 0 && config->height != 0)
             return CONFIG_OK;
     }
-    unsigned choice;
+    unsigned choice = 0;
     enum config_status status = choose(parser, &resolution_choices, value, &choice);
     if (status == CONFIG_OK)
         config->resolution = (enum config_resolution)choice;
@@ -189,16 +206,35 @@ static enum config_status set_sha256(struct config_parser *parser, struct config
     return is_digest ? CONFIG_OK : config_fail_text(parser, CONFIG_ERR_CHOICE, value);
 }
 
+// A name that may come later: it is looked for at the end, with what an error has to name.
+static void set_default(struct config_parser *parser, struct config_text value) {
+    parser->default_name = value;
+    parser->default_error = parser->error;
+    parser->default_error.text = value;
+    parser->default_error.column = (uint32_t)(value.text - parser->line) + 1;
+}
+
+static enum config_status set_timeout(struct config_parser *parser, struct config_text value) {
+    if (config_text_is(value, "none"))
+        parser->file.timeout = CONFIG_TIMEOUT_NONE;
+    else if (!parse_number(value, CONFIG_TIMEOUT_MAX_SECONDS, &parser->file.timeout)) {
+        parser->error.choices = "a number of seconds (0 to 86400) or none";
+        return config_fail_text(parser, CONFIG_ERR_CHOICE, value);
+    }
+    return CONFIG_OK;
+}
+
 // Sets what `key` stands for. `text` follows a module's path.
 static enum config_status set(struct config_parser *parser, enum config_key key,
                               struct config_text value, struct config_text text) {
     struct config *config = &parser->config;
     enum config_status status = CONFIG_OK;
-    unsigned choice;
+    unsigned choice = 0;
     switch (key) {
     case CONFIG_KEY_KERNEL:
         config->kernel = value;
         config->kernel_line = parser->error.line;
+        config->kernel_digest.line = 0; // that of the file which this one takes the place of
         parser->digest = &config->kernel_digest;
         break;
     case CONFIG_KEY_CMDLINE:
@@ -242,6 +278,15 @@ static enum config_status set(struct config_parser *parser, enum config_key key,
         status = choose(parser, &switch_choices, value, &choice);
         if (status == CONFIG_OK)
             config->is_lax = choice == SWITCH_OFF;
+        break;
+    case CONFIG_KEY_TITLE:
+        parser->entry->title = value;
+        break;
+    case CONFIG_KEY_DEFAULT:
+        set_default(parser, value);
+        break;
+    case CONFIG_KEY_TIMEOUT:
+        status = set_timeout(parser, value);
         break;
     case CONFIG_KEYS:
         break;

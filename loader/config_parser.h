@@ -18,17 +18,25 @@ enum config_key {
     CONFIG_KEY_CLEAR,
     CONFIG_KEY_PROTOCOL,
     CONFIG_KEY_STRICT,
+    CONFIG_KEY_TITLE,
+    CONFIG_KEY_DEFAULT,
+    CONFIG_KEY_TIMEOUT,
     CONFIG_KEYS,
 };
 
 struct config_parser {
-    struct config config;
-    struct config_module *modules;
+    struct config_file file;
+    struct config config; // being set: of what holds for all, or of an entry
+    struct config_room room;
     uint64_t module_bound;
-    struct config_error error;    // its line is the line being parsed,
-    const char *line;             // which starts here
-    uint32_t seen[CONFIG_KEYS];   // line that set a key, 0: none
-    struct config_digest *digest; // of the file named last; null: none was
+    uint64_t entry_bound;
+    struct config_entry *entry;        // whose lines these are; null: above the first section
+    struct config_error error;         // its line is the line being parsed,
+    const char *line;                  // which starts here
+    uint32_t seen[CONFIG_KEYS];        // line that set a key since the section began, 0: none
+    struct config_digest *digest;      // of the file named last since then; null: none was
+    struct config_text default_name;   // as it is written; no text: it is not
+    struct config_error default_error; // if there is no entry of this name
 };
 
 // Notes why the text is refused: as a whole; at a place in the line; for what is wrong with `text`,
@@ -38,6 +46,10 @@ enum config_status config_fail_at(struct config_parser *parser, enum config_stat
                                   const char *place);
 enum config_status config_fail_text(struct config_parser *parser, enum config_status status,
                                     struct config_text text);
+
+// Whether a key stands in an entry, above the first section, or in both.
+enum config_place { CONFIG_PLACE_BOTH, CONFIG_PLACE_ENTRY, CONFIG_PLACE_ABOVE };
+enum config_place config_key_place(enum config_key key);
 
 // CONFIG_KEYS: there is no such key.
 enum config_key config_find_key(struct config_text name);

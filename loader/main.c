@@ -1,7 +1,7 @@
 // The loader, top to bottom: from the firmware's first call to the kernel's first instruction.
 #include "loader/acpi.h"
 #include "loader/boot_source.h"
-#include "loader/cmdline.h"
+#include "loader/choice.h"
 #include "loader/config_file.h"
 #include "loader/console.h"
 #include "loader/controllers.h"
@@ -125,17 +125,15 @@ static EFI_STATUS read_files(void) {
 }
 
 static EFI_STATUS read_config(void) {
-    uint64_t bytes;
+    static struct config_read read;
     timeline_begin("config");
-    EFI_STATUS status = config_file_read(&source, &config, &bytes);
-    timeline_end(bytes);
-    if (EFI_ERROR(status))
-        return status;
-    log_set_level(config.log);
-    if (config.keeps_screen)
+    EFI_STATUS status = config_file_read(&source, &read);
+    timeline_end(read.bytes);
+    if (!EFI_ERROR(status))
+        status = choice_make(&read, &source, &config);
+    if (!EFI_ERROR(status) && config.keeps_screen)
         progress_forbid();
-    config_file_log();
-    return cmdline_choose(&config, &source);
+    return status;
 }
 
 static EFI_STATUS read_kernel(void) {

@@ -71,13 +71,15 @@ static int open_host(struct check *check, const char *path, bool is_folder) {
 static bool read_config(struct check *check) {
     static struct boot_source source;
     const struct place *place = places;
-    uint64_t bytes;
+    struct config_read read;
     while (place + 1 < places + ARRAY_LEN(places) && !machine_has(place->config))
         place++;
     source.path_bytes = strlen(place->loader);
     memcpy(source.path, place->loader, source.path_bytes);
-    if (EFI_ERROR(config_file_read(&source, &check->config, &bytes)))
+    if (EFI_ERROR(config_file_read(&source, &read)))
         return false;
+    const struct config_entry *entry = &read.file.entries[read.file.default_entry];
+    check->config = config_of_entry(&read.file, entry, read.room);
     check->config_path = machine_has(place->config) ? place->shown : NULL;
     check->has_config = true;
     return true;

@@ -207,7 +207,10 @@ static void exchange(uint64_t bytes) {
 }
 
 TEST("digest: the kernel that runs is the one that was checked, and its file is not kept") {
-    setup_boot("kernel = \\kernel.elf\nmodule = \\boot\\initrd.img\nmodule = \\empty\n");
+    // The same without the digests, in a text of the same length: its pages count, too.
+    set_up(0);
+    for (char *key = config; (key = strstr(key, "sha256")) != NULL;)
+        *key = '#';
     fake_boot();
     setup_expect_kernel();
     uint64_t pages = fake_allocated_pages();

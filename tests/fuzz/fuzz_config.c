@@ -73,29 +73,57 @@ static void check_path(struct config_text path) {
         require(units[i] != '/' && !(units[i] == '\\' && units[i + 1] == '\\'));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
-    struct config config;
-    struct config_error error = {0};
+static void check_config(const struct config *config, uint64_t bound) {
+    check_path(config->kernel);
+    check_text(config->cmdline);
+    require(config->module_count <= bound);
+    bool has_size = config->resolution == CONFIG_RESOLUTION_SIZE;
+    require(config->resolution <= CONFIG_RESOLUTION_SIZE);
+    require(config->width <= 65535 && config->height <= 65535);
+    require((config->width != 0) == has_size && (config->height != 0) == has_size);
+    for (uint32_t i = 0; i < config->module_count; i++) {
+        const struct config_module *module = &config->modules[i];
+        check_path(module->path);
+        check_text(module->cmdline);
+        require(module->digest.line == 0 || module->digest.line > module->line);
+    }
+}
+
+static void check_entry(const struct config_entry *entry) {
+    check_text(entry->title);
+    check_characters(entry->name);
+    require(entry->name.bytes != 0 && entry->title.bytes != 0 && entry->line != 0);
+    for (uint64_t i = 0; i < entry->name.bytes; i++)
+        require(strchr(" \t\"[]=", entry->name.text[i]) == NULL);
+}
+
+static void check_file(const struct config_file *file, struct config_room room, size_t bytes) {
     uint64_t bound = config_module_bound(bytes);
-    struct config_module *modules = malloc(bound * sizeof(*modules) + 1);
-    if (config_parse((const char *)data, bytes, modules, &config, &error) != CONFIG_OK) {
+    check_config(&file->config, bound);
+    require(file->entry_count <= config_entry_bound(bytes));
+    require(file->entry_count == 0 || file->default_entry < file->entry_count);
+    for (uint32_t i = 0; i < file->entry_count; i++) {
+        const struct config_entry *entry = &file->entries[i];
+        check_entry(entry);
+        require(config_find_entry(file, entry->name) == entry);
+        struct config config = config_of_entry(file, entry, room);
+        check_config(&config, bound);
+        require(config.module_count >= file->config.module_count);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+    struct config_file file;
+    struct config_error error = {0};
+    struct config_room room = {
+        .modules = malloc(config_module_bound(bytes) * sizeof(*room.modules) + 1),
+        .entries = malloc(config_entry_bound(bytes) * sizeof(*room.entries)),
+    };
+    if (config_parse((const char *)data, bytes, room, &file, &error) != CONFIG_OK)
         check_error(&error, data, bytes);
-        free(modules);
-        return 0;
-    }
-    check_path(config.kernel);
-    check_text(config.cmdline);
-    require(config.module_count <= bound);
-    bool has_size = config.resolution == CONFIG_RESOLUTION_SIZE;
-    require(config.resolution <= CONFIG_RESOLUTION_SIZE);
-    require(config.width <= 65535 && config.height <= 65535);
-    require((config.width != 0) == has_size && (config.height != 0) == has_size);
-    for (uint32_t i = 0; i < config.module_count; i++) {
-        check_path(config.modules[i].path);
-        check_text(config.modules[i].cmdline);
-        require(config.modules[i].digest.line == 0 ||
-                config.modules[i].digest.line > config.modules[i].line);
-    }
-    free(modules);
+    else
+        check_file(&file, room, bytes);
+    free(room.modules);
+    free(room.entries);
     return 0;
 }

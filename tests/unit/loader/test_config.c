@@ -1,5 +1,6 @@
 #include "loader/config.h"
 
+#include "tests/unit/support/config_texts.h"
 #include "tests/unit/support/test.h"
 
 #include <stdio.h>
@@ -7,64 +8,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// A text in a heap block of exactly its size.
-static char *exact(const char *text, uint64_t bytes) {
-    char *copy = malloc(bytes == 0 ? 1 : bytes);
-    memcpy(copy, text, bytes);
-    return copy;
-}
-
-// Room for the modules of a text, and no more; freed by the next call.
-static struct config_module *room_for(uint64_t bytes) {
-    static struct config_module *modules;
-    uint64_t size = config_module_bound(bytes) * sizeof(*modules);
-    free(modules);
-    modules = malloc(size == 0 ? 1 : size);
-    return modules;
-}
-
-// The results point into `text`, so it must be the caller's.
+// Of a text without entries.
 static struct config accept(const char *text) {
-    struct config config;
-    struct config_error error = {.line = 4242};
-    uint64_t bytes = strlen(text);
-    memset(&config, 0xa5, sizeof(config));
-    assert_int_equal(config_parse(text, bytes, room_for(bytes), &config, &error), CONFIG_OK);
-    assert_int_equal(error.line, 4242);
-    return config;
-}
-
-// Also asserts that the result is untouched.
-static void refuse_bytes(const char *text, uint64_t bytes, enum config_status want,
-                         const char *message) {
-    struct config config, before;
-    struct config_error error = {0};
-    memset(&config, 0xa5, sizeof(config));
-    before = config;
-    char *copy = exact(text, bytes);
-    assert_int_equal(config_parse(copy, bytes, room_for(bytes), &config, &error), want);
-    assert_int_equal(error.status, want);
-    assert_memory_equal(&config, &before, sizeof(config));
-    char printed[2048];
-    struct fmt_buffer buffer = fmt_buffer_make(printed, sizeof(printed));
-    struct sink sink = fmt_buffer_sink(&buffer);
-    config_error_print(&sink, &error);
-    assert_string_equal(printed, message);
-    free(copy);
-}
-
-static void refuse(const char *text, enum config_status want, const char *message) {
-    refuse_bytes(text, strlen(text), want, message);
-}
-
-static void expect_text(struct config_text text, const char *want) {
-    assert_int_equal(text.bytes, strlen(want));
-    assert_memory_equal(text.text, want, text.bytes);
+    struct config_file file = config_accept(text, config_room_for(strlen(text)));
+    assert_int_equal(file.entry_count, 0);
+    assert_int_equal(file.timeout, CONFIG_TIMEOUT_DEFAULT);
+    return file.config;
 }
 
 static void expect_default(const struct config *config) {
-    expect_text(config->kernel, "\\kernel.elf");
-    expect_text(config->cmdline, "");
+    config_expect_text(config->kernel, "\\kernel.elf");
+    config_expect_text(config->cmdline, "");
     assert_int_equal(config->log, CONFIG_LOG_QUIET);
     assert_int_equal(config->module_count, 0);
     assert_false(config->wants_digests);
@@ -97,8 +51,8 @@ TEST("config: every key sets its field") {
                                   "digest = sha256\n"
                                   "resolution = 1920x1080\n"
                                   "clear = off\n");
-    expect_text(config.kernel, "/boot/my kernel.elf");
-    expect_text(config.cmdline, "a=b # c  d");
+    config_expect_text(config.kernel, "/boot/my kernel.elf");
+    config_expect_text(config.cmdline, "a=b # c  d");
     assert_int_equal(config.log, CONFIG_LOG_DEBUG);
     assert_true(config.wants_digests);
     assert_int_equal(config.resolution, CONFIG_RESOLUTION_SIZE);
@@ -106,10 +60,10 @@ TEST("config: every key sets its field") {
     assert_int_equal(config.height, 1080);
     assert_true(config.keeps_screen);
     assert_int_equal(config.module_count, 2);
-    expect_text(config.modules[0].path, "\\initrd.img");
-    expect_text(config.modules[0].cmdline, "");
-    expect_text(config.modules[1].path, "/fonts/k\xc3\xa4se.psf");
-    expect_text(config.modules[1].cmdline, "size=16  bold");
+    config_expect_text(config.modules[0].path, "\\initrd.img");
+    config_expect_text(config.modules[0].cmdline, "");
+    config_expect_text(config.modules[1].path, "/fonts/k\xc3\xa4se.psf");
+    config_expect_text(config.modules[1].cmdline, "size=16  bold");
 }
 
 TEST("config: every choice has its word") {
@@ -156,7 +110,7 @@ TEST("config: a resolution is two numbers of 1 to 65535, and anything else is no
             message, sizeof(message),
             "line 2, column 14: '%s' is not WIDTHxHEIGHT (1 to 65535 each), native or firmware",
             values[i]);
-        refuse(text, CONFIG_ERR_CHOICE, message);
+        config_refuse(text, CONFIG_ERR_CHOICE, message);
     }
 }
 
@@ -169,9 +123,9 @@ TEST("config: blanks around, a byte order mark, CRLF and a missing last newline 
     };
     for (int i = 0; i < 4; i++) {
         struct config config = accept(texts[i]);
-        expect_text(config.kernel, "k");
-        expect_text(config.modules[0].path, "m");
-        expect_text(config.modules[0].cmdline, "x y");
+        config_expect_text(config.kernel, "k");
+        config_expect_text(config.modules[0].path, "m");
+        config_expect_text(config.modules[0].cmdline, "x y");
     }
 }
 
@@ -183,8 +137,8 @@ TEST("config: a value in quotes is what stands between them, whatever the key") 
                                   "paging = \"5\"\n"
                                   "resolution = \"1x2\"\n"
                                   "clear = \"off\"\n");
-    expect_text(config.kernel, "/my kernel.elf");
-    expect_text(config.cmdline, " a = b # c ");
+    config_expect_text(config.kernel, "/my kernel.elf");
+    config_expect_text(config.cmdline, " a = b # c ");
     assert_int_equal(config.log, CONFIG_LOG_INFO);
     assert_true(config.wants_digests);
     assert_int_equal(config.paging, CONFIG_PAGING_5);
@@ -206,43 +160,48 @@ TEST("config: of a module path and text may be in quotes, each, both or none") {
     };
     assert_int_equal(config.module_count, 6);
     for (int i = 0; i < 6; i++) {
-        expect_text(config.modules[i].path, want[i][0]);
-        expect_text(config.modules[i].cmdline, want[i][1]);
+        config_expect_text(config.modules[i].path, want[i][0]);
+        config_expect_text(config.modules[i].cmdline, want[i][1]);
     }
 }
 
 TEST("config: a quote within a value that does not begin with one is an ordinary character") {
     struct config config = accept("kernel = a \"b\" c\ncmdline = x=\"y z\"\n");
-    expect_text(config.kernel, "a \"b\" c");
-    expect_text(config.cmdline, "x=\"y z\"");
+    config_expect_text(config.kernel, "a \"b\" c");
+    config_expect_text(config.cmdline, "x=\"y z\"");
 }
 
 TEST("config: of a command line alone nothing in quotes is a value") {
-    expect_text(accept("cmdline = \"\"").cmdline, "");
-    expect_text(accept("cmdline = \" \"").cmdline, " ");
-    refuse("module = \"\" text", CONFIG_ERR_NO_VALUE,
-           "line 1, column 1: key 'module' has no value");
-    refuse("\n kernel = \"\"", CONFIG_ERR_NO_VALUE, "line 2, column 2: key 'kernel' has no value");
-    refuse("log = \"\"", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'log' has no value");
+    config_expect_text(accept("cmdline = \"\"").cmdline, "");
+    config_expect_text(accept("cmdline = \" \"").cmdline, " ");
+    config_refuse("module = \"\" text", CONFIG_ERR_NO_VALUE,
+                  "line 1, column 1: key 'module' has no value");
+    config_refuse("\n kernel = \"\"", CONFIG_ERR_NO_VALUE,
+                  "line 2, column 2: key 'kernel' has no value");
+    config_refuse("log = \"\"", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'log' has no value");
 }
 
 TEST("config: a quote that is not closed and text after a closing one are refused where they are") {
-    refuse("module = \"a b", CONFIG_ERR_NO_QUOTE, "line 1, column 10: no closing quote in '\"a b'");
-    refuse("kernel = \"", CONFIG_ERR_NO_QUOTE, "line 1, column 10: no closing quote in '\"'");
-    refuse("kernel = \"a", CONFIG_ERR_NO_QUOTE, "line 1, column 10: no closing quote in '\"a'");
-    refuse("module = \"a\" \"b", CONFIG_ERR_NO_QUOTE,
-           "line 1, column 14: no closing quote in '\"b'");
-    refuse("module = a \"b", CONFIG_ERR_NO_QUOTE, "line 1, column 12: no closing quote in '\"b'");
-    refuse("module = \"a\"b", CONFIG_ERR_AFTER_QUOTE,
-           "line 1, column 13: text after the closing quote in '\"a\"b'");
-    refuse("\nkernel = \"a\"  b", CONFIG_ERR_AFTER_QUOTE,
-           "line 2, column 15: text after the closing quote in '\"a\"  b'");
-    refuse("cmdline = \"a\" b \"c\"", CONFIG_ERR_AFTER_QUOTE,
-           "line 1, column 15: text after the closing quote in '\"a\" b \"c\"'");
-    refuse("module = \"a\" \"b\"\"", CONFIG_ERR_AFTER_QUOTE,
-           "line 1, column 17: text after the closing quote in '\"b\"\"'");
-    refuse("module = a \"b\" c", CONFIG_ERR_AFTER_QUOTE,
-           "line 1, column 16: text after the closing quote in '\"b\" c'");
+    config_refuse("module = \"a b", CONFIG_ERR_NO_QUOTE,
+                  "line 1, column 10: no closing quote in '\"a b'");
+    config_refuse("kernel = \"", CONFIG_ERR_NO_QUOTE,
+                  "line 1, column 10: no closing quote in '\"'");
+    config_refuse("kernel = \"a", CONFIG_ERR_NO_QUOTE,
+                  "line 1, column 10: no closing quote in '\"a'");
+    config_refuse("module = \"a\" \"b", CONFIG_ERR_NO_QUOTE,
+                  "line 1, column 14: no closing quote in '\"b'");
+    config_refuse("module = a \"b", CONFIG_ERR_NO_QUOTE,
+                  "line 1, column 12: no closing quote in '\"b'");
+    config_refuse("module = \"a\"b", CONFIG_ERR_AFTER_QUOTE,
+                  "line 1, column 13: text after the closing quote in '\"a\"b'");
+    config_refuse("\nkernel = \"a\"  b", CONFIG_ERR_AFTER_QUOTE,
+                  "line 2, column 15: text after the closing quote in '\"a\"  b'");
+    config_refuse("cmdline = \"a\" b \"c\"", CONFIG_ERR_AFTER_QUOTE,
+                  "line 1, column 15: text after the closing quote in '\"a\" b \"c\"'");
+    config_refuse("module = \"a\" \"b\"\"", CONFIG_ERR_AFTER_QUOTE,
+                  "line 1, column 17: text after the closing quote in '\"b\"\"'");
+    config_refuse("module = a \"b\" c", CONFIG_ERR_AFTER_QUOTE,
+                  "line 1, column 16: text after the closing quote in '\"b\" c'");
 }
 
 TEST("config: kernel and modules know the line that names them") {
@@ -251,31 +210,33 @@ TEST("config: kernel and modules know the line that names them") {
     assert_int_equal(config.kernel_line, 4);
     assert_int_equal(config.modules[0].line, 2);
     assert_int_equal(config.modules[1].line, 5);
-    expect_text(config.cmdline, ""); // no key sets what another one does
+    config_expect_text(config.cmdline, ""); // no key sets what another one does
     assert_false(config.wants_digests);
 }
 
 TEST("config: an unknown key is named with its line") {
-    refuse("# x\n\nkernl = a\n", CONFIG_ERR_UNKNOWN_KEY, "line 3, column 1: unknown key 'kernl'");
-    refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'Kernel'");
-    refuse("kernel x = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'kernel x'");
-    refuse("kerne = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'kerne'");
+    config_refuse("# x\n\nkernl = a\n", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 3, column 1: unknown key 'kernl'");
+    config_refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'Kernel'");
+    config_refuse("kernel x = a", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 1, column 1: unknown key 'kernel x'");
+    config_refuse("kerne = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'kerne'");
     // The byte order mark is one at the very start only, and whole.
-    refuse("\xef\xbb\xbekernel = a", CONFIG_ERR_UNKNOWN_KEY,
-           "line 1, column 1: unknown key '\xef\xbb\xbekernel'");
-    refuse("\n\xef\xbb\xbfkernel = a", CONFIG_ERR_UNKNOWN_KEY,
-           "line 2, column 1: unknown key '\xef\xbb\xbfkernel'");
+    config_refuse("\xef\xbb\xbekernel = a", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 1, column 1: unknown key '\xef\xbb\xbekernel'");
+    config_refuse("\n\xef\xbb\xbfkernel = a", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 2, column 1: unknown key '\xef\xbb\xbfkernel'");
 }
 
 TEST("config: a key that is set twice is refused with both lines") {
-    refuse("kernel = a\n\nkernel = a\n", CONFIG_ERR_DUPLICATE,
-           "line 3, column 1: key 'kernel' is set a second time, first in line 1");
-    refuse("\ncmdline = a\ncmdline = b\n", CONFIG_ERR_DUPLICATE,
-           "line 3, column 1: key 'cmdline' is set a second time, first in line 2");
-    refuse("log = info\nlog = info\n", CONFIG_ERR_DUPLICATE,
-           "line 2, column 1: key 'log' is set a second time, first in line 1");
-    refuse("digest = none\ndigest = sha256\n", CONFIG_ERR_DUPLICATE,
-           "line 2, column 1: key 'digest' is set a second time, first in line 1");
+    config_refuse("kernel = a\n\nkernel = a\n", CONFIG_ERR_DUPLICATE,
+                  "line 3, column 1: key 'kernel' is set a second time, first in line 1");
+    config_refuse("\ncmdline = a\ncmdline = b\n", CONFIG_ERR_DUPLICATE,
+                  "line 3, column 1: key 'cmdline' is set a second time, first in line 2");
+    config_refuse("log = info\nlog = info\n", CONFIG_ERR_DUPLICATE,
+                  "line 2, column 1: key 'log' is set a second time, first in line 1");
+    config_refuse("digest = none\ndigest = sha256\n", CONFIG_ERR_DUPLICATE,
+                  "line 2, column 1: key 'digest' is set a second time, first in line 1");
 }
 
 #define DIGEST "00112233445566778899aAbBcCdDeEfF00112233445566778899aabbccddeeff"
@@ -296,57 +257,59 @@ TEST("config: a digest belongs to the kernel or module that was named last") {
 }
 
 TEST("config: a digest of no file, a second one, and what is none are refused") {
-    refuse("sha256 = " DIGEST, CONFIG_ERR_NO_FILE,
-           "line 1, column 1: key 'sha256' has no kernel or module before it");
-    refuse("log = info\nsha256 = x", CONFIG_ERR_NO_FILE,
-           "line 2, column 1: key 'sha256' has no kernel or module before it");
-    refuse("kernel = a\nsha256 = " DIGEST "\n\nsha256 = " DIGEST, CONFIG_ERR_DUPLICATE,
-           "line 4, column 1: key 'sha256' is set a second time, first in line 2");
-    refuse("kernel = a\nsha256 =", CONFIG_ERR_NO_VALUE,
-           "line 2, column 1: key 'sha256' has no value");
+    config_refuse("sha256 = " DIGEST, CONFIG_ERR_NO_FILE,
+                  "line 1, column 1: key 'sha256' has no kernel or module before it");
+    config_refuse("log = info\nsha256 = x", CONFIG_ERR_NO_FILE,
+                  "line 2, column 1: key 'sha256' has no kernel or module before it");
+    config_refuse("kernel = a\nsha256 = " DIGEST "\n\nsha256 = " DIGEST, CONFIG_ERR_DUPLICATE,
+                  "line 4, column 1: key 'sha256' is set a second time, first in line 2");
+    config_refuse("kernel = a\nsha256 =", CONFIG_ERR_NO_VALUE,
+                  "line 2, column 1: key 'sha256' has no value");
     char text[100] = "module = a\nsha256=" DIGEST;
     for (size_t at = 18; at < 18 + 64; at++) {
         static const char others[] = "/:@G`g ";
         for (size_t i = 0; i < sizeof(others) - 1; i++) {
             struct config_error error;
-            struct config config;
+            struct config_file file;
             char before = text[at];
             text[at] = others[i];
             assert_int_equal(
-                config_parse(text, strlen(text), room_for(strlen(text)), &config, &error),
+                config_parse(text, strlen(text), config_room_for(strlen(text)), &file, &error),
                 CONFIG_ERR_CHOICE);
             text[at] = before;
         }
     }
-    refuse("kernel=a\nsha256=0" DIGEST, CONFIG_ERR_CHOICE,
-           "line 2, column 8: '0" DIGEST "' is not 64 hexadecimal digits");
-    refuse("kernel=a\nsha256=12", CONFIG_ERR_CHOICE,
-           "line 2, column 8: '12' is not 64 hexadecimal digits");
+    config_refuse("kernel=a\nsha256=0" DIGEST, CONFIG_ERR_CHOICE,
+                  "line 2, column 8: '0" DIGEST "' is not 64 hexadecimal digits");
+    config_refuse("kernel=a\nsha256=12", CONFIG_ERR_CHOICE,
+                  "line 2, column 8: '12' is not 64 hexadecimal digits");
 }
 
 TEST("config: a key without a value, a line without '=' and '=' without a key are refused") {
-    refuse("kernel =", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'kernel' has no value");
-    refuse("cmdline = \t \r\n", CONFIG_ERR_NO_VALUE,
-           "line 1, column 1: key 'cmdline' has no value");
-    refuse("log=\n", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'log' has no value");
-    refuse("\nmodule=\n", CONFIG_ERR_NO_VALUE, "line 2, column 1: key 'module' has no value");
-    refuse("digest=", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'digest' has no value");
-    refuse(" kernel \\kernel.elf ", CONFIG_ERR_NO_EQUALS,
-           "line 1, column 2: no '=' in 'kernel \\kernel.elf'");
-    refuse("\n = x\n", CONFIG_ERR_NO_KEY, "line 2, column 2: no key before '=' in '= x'");
+    config_refuse("kernel =", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'kernel' has no value");
+    config_refuse("cmdline = \t \r\n", CONFIG_ERR_NO_VALUE,
+                  "line 1, column 1: key 'cmdline' has no value");
+    config_refuse("log=\n", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'log' has no value");
+    config_refuse("\nmodule=\n", CONFIG_ERR_NO_VALUE,
+                  "line 2, column 1: key 'module' has no value");
+    config_refuse("digest=", CONFIG_ERR_NO_VALUE, "line 1, column 1: key 'digest' has no value");
+    config_refuse(" kernel \\kernel.elf ", CONFIG_ERR_NO_EQUALS,
+                  "line 1, column 2: no '=' in 'kernel \\kernel.elf'");
+    config_refuse("\n = x\n", CONFIG_ERR_NO_KEY, "line 2, column 2: no key before '=' in '= x'");
 }
 
 TEST("config: a value that is no choice is refused with the choices") {
-    refuse("log = verbose", CONFIG_ERR_CHOICE,
-           "line 1, column 7: 'verbose' is not quiet, info or debug");
-    refuse("log = debugg", CONFIG_ERR_CHOICE,
-           "line 1, column 7: 'debugg' is not quiet, info or debug");
-    refuse("paging = 3", CONFIG_ERR_CHOICE, "line 1, column 10: '3' is not 4, 5 or max");
-    refuse("digest = md5", CONFIG_ERR_CHOICE, "line 1, column 10: 'md5' is not none or sha256");
-    refuse("clear = no", CONFIG_ERR_CHOICE, "line 1, column 9: 'no' is not on or off");
-    refuse("strict = yes", CONFIG_ERR_CHOICE, "line 1, column 10: 'yes' is not on or off");
-    refuse("protocol = multiboot", CONFIG_ERR_CHOICE,
-           "line 1, column 12: 'multiboot' is not slipway, limine, efi or linux");
+    config_refuse("log = verbose", CONFIG_ERR_CHOICE,
+                  "line 1, column 7: 'verbose' is not quiet, info or debug");
+    config_refuse("log = debugg", CONFIG_ERR_CHOICE,
+                  "line 1, column 7: 'debugg' is not quiet, info or debug");
+    config_refuse("paging = 3", CONFIG_ERR_CHOICE, "line 1, column 10: '3' is not 4, 5 or max");
+    config_refuse("digest = md5", CONFIG_ERR_CHOICE,
+                  "line 1, column 10: 'md5' is not none or sha256");
+    config_refuse("clear = no", CONFIG_ERR_CHOICE, "line 1, column 9: 'no' is not on or off");
+    config_refuse("strict = yes", CONFIG_ERR_CHOICE, "line 1, column 10: 'yes' is not on or off");
+    config_refuse("protocol = multiboot", CONFIG_ERR_CHOICE,
+                  "line 1, column 12: 'multiboot' is not slipway, limine, efi or linux");
 }
 
 TEST("config: a line may have any number of bytes") {
@@ -357,33 +320,37 @@ TEST("config: a line may have any number of bytes") {
     text[BYTES] = '\0';
     assert_int_equal(accept(text).cmdline.bytes, BYTES - 8);
     text[BYTES - 1] = '\x7f';
-    refuse(text, CONFIG_ERR_CONTROL, "line 1, column 1048576: byte 0x7f is a control character");
+    config_refuse(text, CONFIG_ERR_CONTROL,
+                  "line 1, column 1048576: byte 0x7f is a control character");
     free(text);
 }
 
 TEST("config: what is not UTF-8 is refused with its byte, in comments too") {
-    refuse("\nkernel = k\xe4se\n", CONFIG_ERR_UTF8,
-           "line 2, column 11: byte 0xe4 is not valid UTF-8");
-    refuse("# \xc0\x80", CONFIG_ERR_UTF8, "line 1, column 3: byte 0xc0 is not valid UTF-8");
-    refuse("cmdline = \xe2\x82\n\xac", CONFIG_ERR_UTF8,
-           "line 1, column 11: byte 0xe2 is not valid UTF-8");
-    refuse("\xff\xfe", CONFIG_ERR_UTF8, "line 1, column 1: byte 0xff is not valid UTF-8");
+    config_refuse("\nkernel = k\xe4se\n", CONFIG_ERR_UTF8,
+                  "line 2, column 11: byte 0xe4 is not valid UTF-8");
+    config_refuse("# \xc0\x80", CONFIG_ERR_UTF8, "line 1, column 3: byte 0xc0 is not valid UTF-8");
+    config_refuse("cmdline = \xe2\x82\n\xac", CONFIG_ERR_UTF8,
+                  "line 1, column 11: byte 0xe2 is not valid UTF-8");
+    config_refuse("\xff\xfe", CONFIG_ERR_UTF8, "line 1, column 1: byte 0xff is not valid UTF-8");
 }
 
 TEST("config: control characters are refused with their byte, the tab excepted") {
-    refuse_bytes("log = a\0b", 9, CONFIG_ERR_CONTROL,
-                 "line 1, column 8: byte 0x00 is a control character");
-    refuse("\n# \x1b[0m", CONFIG_ERR_CONTROL, "line 2, column 3: byte 0x1b is a control character");
-    refuse("# \x1f", CONFIG_ERR_CONTROL, "line 1, column 3: byte 0x1f is a control character");
-    refuse("cmdline = a\x7f", CONFIG_ERR_CONTROL,
-           "line 1, column 12: byte 0x7f is a control character");
-    refuse("log = info\rlog = info", CONFIG_ERR_CONTROL,
-           "line 1, column 11: byte 0x0d is a control character");
-    refuse("log = info\r\r\n", CONFIG_ERR_CONTROL,
-           "line 1, column 11: byte 0x0d is a control character");
-    refuse("a\x01\xff", CONFIG_ERR_CONTROL, "line 1, column 2: byte 0x01 is a control character");
-    refuse("a\xff\x01", CONFIG_ERR_UTF8, "line 1, column 2: byte 0xff is not valid UTF-8");
-    expect_text(accept("cmdline = a\tb").cmdline, "a\tb");
+    config_refuse_bytes("log = a\0b", 9, CONFIG_ERR_CONTROL,
+                        "line 1, column 8: byte 0x00 is a control character");
+    config_refuse("\n# \x1b[0m", CONFIG_ERR_CONTROL,
+                  "line 2, column 3: byte 0x1b is a control character");
+    config_refuse("# \x1f", CONFIG_ERR_CONTROL,
+                  "line 1, column 3: byte 0x1f is a control character");
+    config_refuse("cmdline = a\x7f", CONFIG_ERR_CONTROL,
+                  "line 1, column 12: byte 0x7f is a control character");
+    config_refuse("log = info\rlog = info", CONFIG_ERR_CONTROL,
+                  "line 1, column 11: byte 0x0d is a control character");
+    config_refuse("log = info\r\r\n", CONFIG_ERR_CONTROL,
+                  "line 1, column 11: byte 0x0d is a control character");
+    config_refuse("a\x01\xff", CONFIG_ERR_CONTROL,
+                  "line 1, column 2: byte 0x01 is a control character");
+    config_refuse("a\xff\x01", CONFIG_ERR_UTF8, "line 1, column 2: byte 0xff is not valid UTF-8");
+    config_expect_text(accept("cmdline = a\tb").cmdline, "a\tb");
 }
 
 TEST("config: whatever byte stands wherever in a comment is taken or refused for what it is") {
@@ -398,8 +365,8 @@ TEST("config: whatever byte stands wherever in a comment is taken or refused for
             snprintf(message, sizeof(message), "line 1, column %u: byte 0x%02x is %s", at + 1, byte,
                      is_control ? "a control character" : "not valid UTF-8");
             if (is_control || byte >= 0x80)
-                refuse_bytes(text, sizeof(text) - 1,
-                             is_control ? CONFIG_ERR_CONTROL : CONFIG_ERR_UTF8, message);
+                config_refuse_bytes(text, sizeof(text) - 1,
+                                    is_control ? CONFIG_ERR_CONTROL : CONFIG_ERR_UTF8, message);
             else
                 accept(text);
         }
@@ -441,10 +408,11 @@ TEST("config: any number of modules is accepted, in their order, in the room tha
 }
 
 TEST("config: a file of 2 GiB or more is refused by its size") {
-    struct config config;
+    struct config_file file;
+    const struct config_room none = {0};
     struct config_error error = {0};
     const uint64_t bytes = UINT64_C(1) << 31;
-    assert_int_equal(config_parse(NULL, bytes, NULL, &config, &error), CONFIG_ERR_FILE_SIZE);
+    assert_int_equal(config_parse(NULL, bytes, none, &file, &error), CONFIG_ERR_FILE_SIZE);
     assert_int_equal(error.line, 0);
     char printed[80];
     struct fmt_buffer buffer = fmt_buffer_make(printed, sizeof(printed));
@@ -455,17 +423,18 @@ TEST("config: a file of 2 GiB or more is refused by its size") {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_ptr_not_equal(text, MAP_FAILED);
     memcpy(text, "\a\n", 2); // all that is read of it
-    assert_int_equal(config_parse(text, bytes - 1, NULL, &config, &error), CONFIG_ERR_CONTROL);
+    assert_int_equal(config_parse(text, bytes - 1, none, &file, &error), CONFIG_ERR_CONTROL);
     munmap(text, bytes - 1);
 }
 
 TEST("config: a text cut at any byte is accepted or refused, and never read past its end") {
     const char text[] = "\xef\xbb\xbfkernel = k\xc3\xa4se\r\n#\r\nmodule = m x\nlog = info\n";
     for (uint64_t bytes = 0; bytes < sizeof(text); bytes++) {
-        struct config config;
+        struct config_file file;
         struct config_error error = {.status = CONFIG_OK};
-        char *copy = exact(text, bytes);
-        enum config_status status = config_parse(copy, bytes, room_for(bytes), &config, &error);
+        char *copy = config_exact(text, bytes);
+        enum config_status status =
+            config_parse(copy, bytes, config_room_for(bytes), &file, &error);
         assert_int_equal(status, error.status);
         free(copy);
     }
@@ -477,5 +446,5 @@ TEST("config: of a long value a message shows 80 bytes, and then the cause") {
     memset(text + 6, 'a', 81);
     memset(want + 19, 'a', 80);
     strcat(want, "' is not quiet, info or debug");
-    refuse(text, CONFIG_ERR_CHOICE, want);
+    config_refuse(text, CONFIG_ERR_CHOICE, want);
 }
