@@ -25,17 +25,17 @@ static struct {
     uint32_t used;
 } material;
 
-// Keeps what a source has written behind the words in use, if these are not all the same: some CPUs
-// give one number for ever and say that it is random.
+// Keeps what a source has written behind the words in use, if none of these is the same as the one
+// before it. Some CPUs give one number for ever, or from some moment on, and say that it is random;
+// and where firmware has written less than it says there are zeros.
 static bool keep(void) {
     const uint64_t *words = material.words + material.used;
     for (unsigned i = 1; i < SOURCE_WORDS; i++) {
-        if (words[i] != words[0]) {
-            material.used += SOURCE_WORDS;
-            return true;
-        }
+        if (words[i] == words[i - 1])
+            return false;
     }
-    return false;
+    material.used += SOURCE_WORDS;
+    return true;
 }
 
 static bool ask_firmware(void) {

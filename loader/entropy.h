@@ -7,6 +7,6 @@
 #define ENTROPY_BYTES 64
 
 // Fills `ret_entropy`; returns its sources, SLIPWAY_ENTROPY_... A source counts if it gave all that
-// it was asked for, and not the same number again and again. Keeps nothing of it. Needs the boot
+// it was asked for, and no number twice in a row. Keeps nothing of it. Needs the boot
 // services; no failure stops the boot.
 uint32_t entropy_gather(uint8_t ret_entropy[ENTROPY_BYTES]);

@@ -330,6 +330,8 @@ struct fake {
 
     // What the firmware and the CPU tell if they can: null, or false, where they cannot.
     const void *rng;                     // the 64 bytes that the firmware's generator gives
+    bool rng_is_short;                   // it writes no more of them than
+    uint64_t rng_writes;                 // so many, and succeeds
     bool (*rdrand)(uint64_t *ret_value); // the CPU's
     bool (*rdseed)(uint64_t *ret_value);
     const void *device_path;         // of the boot device

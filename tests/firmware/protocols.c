@@ -21,7 +21,8 @@ static EFI_STATUS EFIAPI get_rng([[maybe_unused]] EFI_RNG_PROTOCOL *self,
     if (algorithm != NULL || bytes != 64)
         fake_record_breach("GetRNG of %lu bytes, or by an algorithm of choice", bytes);
     fake.rng_buffer = ret_value;
-    memcpy(ret_value, fake.rng, bytes); // some of it, before it failed
+    // Some of it, before it failed.
+    memcpy(ret_value, fake.rng, fake.rng_is_short ? fake.rng_writes : bytes);
     return status;
 }
 

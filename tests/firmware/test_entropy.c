@@ -184,7 +184,7 @@ TEST("entropy: the CPU waits for RDSEED's source between two tries") {
     assert_int_equal(pauses, 99 * WORDS);
 }
 
-TEST("entropy: a source that gives one number again and again does not count") {
+TEST("entropy: a source that gives a number twice in a row does not count") {
     for (unsigned i = 0; i < 2; i++) {
         set_up(7);
         generators[i].repeats = true;
@@ -193,11 +193,22 @@ TEST("entropy: a source that gives one number again and again does not count") {
     set_up(7);
     memset(firmware_words, 0xff, sizeof(firmware_words));
     boot(7 & ~SLIPWAY_ENTROPY_FIRMWARE);
-    for (unsigned i = 0; i < WORDS; i++) { // one alone is another
+    for (unsigned i = 1; i < WORDS; i++) { // twice in a row is enough
         set_up(7);
-        memset(firmware_words, 0, sizeof(firmware_words));
-        firmware_words[i] = 1;
-        boot(7);
+        firmware_words[i] = firmware_words[i - 1];
+        boot(7 & ~SLIPWAY_ENTROPY_FIRMWARE);
+    }
+    set_up(7);
+    firmware_words[WORDS - 1] = firmware_words[0];
+    boot(7);
+}
+
+TEST("entropy: firmware that writes less than it says is no source") {
+    for (uint64_t words = 0; words <= WORDS; words++) {
+        set_up(7);
+        fake.rng_writes = words * 8;
+        fake.rng_is_short = true;
+        boot(words < WORDS - 1 ? 7 & ~SLIPWAY_ENTROPY_FIRMWARE : 7);
     }
 }
 
