@@ -3,6 +3,7 @@
 
 #include "common/base/arith.h"
 #include "common/base/assert.h"
+#include "common/base/wipe.h"
 #include "common/hash/sha256.h"
 #include "common/x86/cpu.h"
 #include "common/x86/regs.h"
@@ -81,13 +82,6 @@ static void take_times(void) {
     for (uint32_t i = 0; i < count; i++)
         material.words[material.used++] = stages[i].tsc_end;
     material.words[material.used++] = cpu_rdtsc();
-}
-
-// A compiler may leave out a memset whose result nobody reads.
-static void wipe(void *memory, uint64_t bytes) {
-    volatile uint8_t *at = memory;
-    while (bytes-- != 0)
-        *at++ = 0;
 }
 
 uint32_t entropy_gather(uint8_t ret_entropy[ENTROPY_BYTES]) {
