@@ -212,6 +212,11 @@ uint64_t elf_lists_bytes(uint32_t phdr_count);
                                                  void *lists, struct elf_image *ret_image,
                                                  struct elf_error *ret_error);
 
+// Moves an ET_DYN image by so much, modulo 2^64, a multiple of its alignment and of that of its
+// thread-local template: every run address of it. Before elf_relocate; whoever has the image in
+// memory moves its pieces by as much.
+void elf_slide(struct elf_image *image, uint64_t by);
+
 // What a boot protocol asks of an image beyond a sound file. All zero: Slipway's rules. They are
 // not elf_parse_segments' because a kernel tells its protocol in its memory.
 struct elf_rules {
