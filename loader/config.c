@@ -212,7 +212,8 @@ struct config config_default(void) {
     return (struct config){.kernel = config_text_of("\\kernel.elf"),
                            .cmdline = config_text_of(""),
                            .paging = CONFIG_PAGING_UNSET,
-                           .protocol = CONFIG_PROTOCOL_UNSET};
+                           .protocol = CONFIG_PROTOCOL_UNSET,
+                           .kaslr = CONFIG_KASLR_UNSET};
 }
 
 // `module=x` is the shortest line of one, and the last line needs no ending.

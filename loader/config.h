@@ -40,6 +40,9 @@
 //                                file is made for
 //   strict  = on|off             of the Limine protocol: off gives the kernel the rights that the
 //                                protocol says, where on is stricter; default on
+//   kaslr   = on|off             whether image and direct map of a kernel that the loader enters
+//                                lie at random places, as far as file and note allow; default what
+//                                the note says, else off (see slipway_boot.h, SLIPWAY_NOTE_KASLR)
 //
 // In an entry alone:
 //
@@ -100,6 +103,12 @@ enum config_protocol {
     CONFIG_PROTOCOL_UNSET, // that which the kernel's file is made for
 };
 
+enum config_kaslr {
+    CONFIG_KASLR_OFF,
+    CONFIG_KASLR_ON,
+    CONFIG_KASLR_UNSET, // what the kernel's note says
+};
+
 // What a file's SHA-256 must be.
 struct config_digest {
     uint32_t line; // of the file, from 1; 0: none is given
@@ -128,6 +137,7 @@ struct config {
     bool keeps_screen; // displays are not cleared
     enum config_protocol protocol;
     bool is_lax; // strict = off
+    enum config_kaslr kaslr;
     uint32_t module_count;
     const struct config_module *modules; // in the caller's memory
 };

@@ -18,6 +18,7 @@ static const char *const key_names[CONFIG_KEYS] = {
     [CONFIG_KEY_SHA256] = "sha256",
     [CONFIG_KEY_PROTOCOL] = "protocol",
     [CONFIG_KEY_STRICT] = "strict",
+    [CONFIG_KEY_KASLR] = "kaslr",
     [CONFIG_KEY_TITLE] = "title",
     [CONFIG_KEY_DEFAULT] = "default",
     [CONFIG_KEY_TIMEOUT] = "timeout",
@@ -278,6 +279,11 @@ static enum config_status set(struct config_parser *parser, enum config_key key,
         status = choose(parser, &switch_choices, value, &choice);
         if (status == CONFIG_OK)
             config->is_lax = choice == SWITCH_OFF;
+        break;
+    case CONFIG_KEY_KASLR:
+        status = choose(parser, &switch_choices, value, &choice);
+        if (status == CONFIG_OK)
+            config->kaslr = choice == SWITCH_ON ? CONFIG_KASLR_ON : CONFIG_KASLR_OFF;
         break;
     case CONFIG_KEY_TITLE:
         parser->entry->title = value;

@@ -29,6 +29,7 @@ static void expect_default(const struct config *config) {
     assert_false(config->keeps_screen);
     assert_int_equal(config->protocol, CONFIG_PROTOCOL_UNSET);
     assert_false(config->is_lax);
+    assert_int_equal(config->kaslr, CONFIG_KASLR_UNSET);
 }
 
 TEST("config: without a line that says something the defaults hold") {
@@ -85,6 +86,8 @@ TEST("config: every choice has its word") {
     assert_int_equal(accept("protocol=linux").protocol, CONFIG_PROTOCOL_LINUX);
     assert_false(accept("strict=on").is_lax);
     assert_true(accept("strict=off").is_lax);
+    assert_int_equal(accept("kaslr=on").kaslr, CONFIG_KASLR_ON);
+    assert_int_equal(accept("kaslr=off").kaslr, CONFIG_KASLR_OFF);
 }
 
 TEST("config: a resolution is two numbers of 1 to 65535, and anything else is no choice") {
@@ -308,6 +311,7 @@ TEST("config: a value that is no choice is refused with the choices") {
                   "line 1, column 10: 'md5' is not none or sha256");
     config_refuse("clear = no", CONFIG_ERR_CHOICE, "line 1, column 9: 'no' is not on or off");
     config_refuse("strict = yes", CONFIG_ERR_CHOICE, "line 1, column 10: 'yes' is not on or off");
+    config_refuse("kaslr = 1", CONFIG_ERR_CHOICE, "line 1, column 9: '1' is not on or off");
     config_refuse("protocol = multiboot", CONFIG_ERR_CHOICE,
                   "line 1, column 12: 'multiboot' is not slipway, limine, efi or linux");
 }

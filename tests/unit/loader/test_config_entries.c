@@ -87,6 +87,7 @@ TEST("entries: every key but those of the choice may stand in one") {
         "clear=off",
         "protocol=efi",
         "strict=off",
+        "kaslr=on",
         "kernel=x\nsha256=00112233445566778899aabbccddeeff"
         "00112233445566778899aabbccddeeff",
     };
