@@ -105,8 +105,10 @@ static uint64_t upper_half(info_t info) {
 static bool check_direct_map(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     uint64_t base = info->hhdm_base;
     uint64_t end = info->hhdm_end;
-    return is_aligned(base, SLIPWAY_HHDM_ALIGN) && base >= upper_half(info) && end > base &&
-           end - base <= SLIPWAY_HHDM_MAX_BYTES && end <= SLIPWAY_KERNEL_MAX;
+    bool is_random = (info->kaslr.moved & SLIPWAY_KASLR_DIRECT) != 0;
+    return is_aligned(base, is_random ? SLIPWAY_KASLR_ALIGN : SLIPWAY_HHDM_ALIGN) &&
+           base >= upper_half(info) && end > base && end - base <= SLIPWAY_HHDM_MAX_BYTES &&
+           end <= SLIPWAY_KERNEL_MAX;
 }
 
 // Whole frames, at least one, below `limit`.
@@ -583,6 +585,18 @@ static bool tpm_log_ok(info_t info) {
     return has_format && fits_block(info, log->address, log->bytes);
 }
 
+// What is random is one of several places, and comes of a source.
+static bool kaslr_ok(const struct slipway_kaslr *kaslr) {
+    const uint32_t sources =
+        SLIPWAY_ENTROPY_FIRMWARE | SLIPWAY_ENTROPY_RDSEED | SLIPWAY_ENTROPY_RDRAND;
+    bool has_image = (kaslr->moved & SLIPWAY_KASLR_IMAGE) != 0;
+    bool has_direct = (kaslr->moved & SLIPWAY_KASLR_DIRECT) != 0;
+    return kaslr->moved <= (SLIPWAY_KASLR_IMAGE | SLIPWAY_KASLR_DIRECT) &&
+           (kaslr->sources & ~sources) == 0 && (kaslr->sources != 0) == (kaslr->moved != 0) &&
+           (has_image ? kaslr->image_places > 1 : kaslr->image_places == 0) &&
+           (has_direct ? kaslr->direct_places > 1 : kaslr->direct_places == 0);
+}
+
 static bool check_facts(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     const uint32_t sources = SLIPWAY_ENTROPY_FIRMWARE | SLIPWAY_ENTROPY_RDSEED |
                              SLIPWAY_ENTROPY_RDRAND | SLIPWAY_ENTROPY_JITTER;
@@ -592,7 +606,8 @@ static bool check_facts(info_t info, [[maybe_unused]] uint64_t *ret_index) {
                      info->server_kind == SLIPWAY_SERVER_IPV6;
     return info->tsc_method <= SLIPWAY_TSC_PM_TIMER && knows_tsc == (info->tsc_hz != 0) &&
            (info->entropy_sources & ~sources) == 0 &&
-           info->partition_id_kind <= SLIPWAY_PARTITION_GPT && server_ok && tpm_log_ok(info);
+           info->partition_id_kind <= SLIPWAY_PARTITION_GPT && server_ok && tpm_log_ok(info) &&
+           kaslr_ok(&info->kaslr);
 }
 
 // A part of the kernel's file. What it holds is not read.

@@ -190,6 +190,20 @@
 #define SLIPWAY_KERNEL_MAX     SLIPWAY_U64(0xfffffffffffff000) /* end of the highest, exclusive */
 #define SLIPWAY_KERNEL_DEFAULT SLIPWAY_U64(0xffffffff80000000) /* of an ET_DYN kernel at 0 */
 
+/* Address space of a kernel with SLIPWAY_NOTE_KASLR, where the configuration does not say `kaslr =
+ * off` and the machine has a source of random numbers (slipway_kaslr):
+ *
+ *   image       if it is ET_DYN and has a PT_DYNAMIC, its lowest address lies in the GiB from
+ *               SLIPWAY_KERNEL_DEFAULT on. From where it lies otherwise it is moved by a multiple
+ *               of 2 MiB, of its largest p_align and of the alignment of its thread-local data
+ *   direct map  if the note asks for no base, it begins at a multiple of SLIPWAY_KASLR_ALIGN and
+ *               ends below SLIPWAY_WINDOW_BASE; with 5 levels it may lie anywhere there, from the
+ *               start of their upper half on
+ *
+ * `kaslr = on` does the same to a kernel without the flag, but that its direct map keeps to
+ * multiples of SLIPWAY_HHDM_ALIGN from SLIPWAY_HHDM_BASE on. */
+#define SLIPWAY_KASLR_ALIGN SLIPWAY_U64(0x40000000) /* 1 GiB */
+
 /* Offsets that assembler entry code may want. */
 #define SLIPWAY_BOOT_OFFSET_MAGIC     0
 #define SLIPWAY_BOOT_OFFSET_VERSION   8
@@ -281,6 +295,10 @@
 #define SLIPWAY_ENTROPY_RDRAND   4
 #define SLIPWAY_ENTROPY_JITTER   8 /* TSC values of the boot: always, and never enough alone */
 
+/* slipway_kaslr.moved: flags */
+#define SLIPWAY_KASLR_IMAGE  1
+#define SLIPWAY_KASLR_DIRECT 2
+
 /* slipway_boot_info.partition_id_kind */
 #define SLIPWAY_PARTITION_NONE 0 /* not from a partition, or the firmware does not say which */
 #define SLIPWAY_PARTITION_MBR  1 /* partition_id is the disk's 32-bit signature, then zeros */
@@ -304,6 +322,7 @@
 #define SLIPWAY_NOTE_KEEP_SCREEN 8 /* flag: do not clear the framebuffers */
 #define SLIPWAY_NOTE_SYMBOLS     16 /* flag: bring symbols and section headers (slipway_symbols) */
 #define SLIPWAY_NOTE_CRASH       32 /* flag: room for a report that outlives a reset (slipway_crash) */
+#define SLIPWAY_NOTE_KASLR       64 /* flag: image and direct map may lie at random places */
 
 /* slipway_cpu.state, at entry */
 #define SLIPWAY_CPU_BOOT   1 /* the one that boots */
@@ -500,12 +519,20 @@ struct slipway_symbols {
  * structure, and ends within the room. Store it as plain ASCII and newlines, then what is here, and
  * write the caches back (WBINVD): a reset may lose what they hold. */
 struct slipway_crash {
-    uint64_t magic; /* SLIPWAY_CRASH_MAGIC */
-    uint64_t
-        checksum; /* FNV-1a of 64 bits, of the text, then of all that stands behind this field */
+    uint64_t magic;    /* SLIPWAY_CRASH_MAGIC */
+    uint64_t checksum; /* FNV-1a of 64 bits: of the text, then of all behind this field */
     uint32_t text_bytes;
     uint32_t reserved;
     int64_t time; /* of the failure, seconds since 1970; 0: not known */
+};
+
+/* Which places are random, where they came from, and of how many each is one: all are as likely.
+ * All 0 if none is. */
+struct slipway_kaslr {
+    uint32_t moved;         /* SLIPWAY_KASLR_... */
+    uint32_t sources;       /* SLIPWAY_ENTROPY_... of the generator's seed, JITTER not among them */
+    uint64_t image_places;  /* kernel_slide tells which it is */
+    uint64_t direct_places; /* hhdm_base tells which it is */
 };
 
 struct slipway_boot_info {
@@ -635,6 +662,8 @@ struct slipway_boot_info {
      * until the kernel writes to that. */
     struct slipway_text crash_report;
     int64_t crash_time;
+
+    struct slipway_kaslr kaslr;
 };
 
 /* What a kernel may ask for. Zero means: no wish. SLIPWAY_KERNEL_NOTE puts one into a section of
@@ -659,9 +688,10 @@ struct slipway_note_wishes {
     uint32_t version;     /* SLIPWAY_BOOT_VERSION that the kernel was built for */
     uint32_t flags;       /* SLIPWAY_NOTE_... */
     uint64_t stack_bytes; /* default 64 KiB; 4 KiB to 16 MiB, whole pages */
-    /* Default SLIPWAY_HHDM_BASE; a multiple of 512 GiB, from the start of the upper half (with
-     * paging_levels 5 that of 5 levels) to 512 GiB below SLIPWAY_WINDOW_BASE. Refused too where the
-     * machine's RAM does not fit below that, or the kernel's image lies. */
+    /* Default SLIPWAY_HHDM_BASE, or with SLIPWAY_NOTE_KASLR a random one; a multiple of 512 GiB,
+     * from the start of the upper half (with paging_levels 5 that of 5 levels) to 512 GiB below
+     * SLIPWAY_WINDOW_BASE. Refused too where the machine's RAM does not fit below that, or the
+     * kernel's image lies. */
     uint64_t hhdm_base;
     uint64_t ram_floor_bytes; /* refuse to boot with less RAM */
     uint32_t paging_levels;   /* 4 or 5, whatever the firmware runs with; 0: as that runs */
@@ -709,6 +739,7 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, entry) == SLIPWAY_CPU_OFFSET_ENTRY);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_cpu, argument) == SLIPWAY_CPU_OFFSET_ARGUMENT);
 SLIPWAY_ASSERT(sizeof(struct slipway_tpm_log) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_firmware_times) == 40);
+SLIPWAY_ASSERT(sizeof(struct slipway_kaslr) == 24);
 SLIPWAY_ASSERT(sizeof(struct slipway_note_wishes) == 40);
 SLIPWAY_ASSERT(sizeof(struct slipway_note) == 60);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, magic) == SLIPWAY_BOOT_OFFSET_MAGIC);
@@ -741,7 +772,8 @@ SLIPWAY_ASSERT(sizeof(struct slipway_symbols) == 64);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, symbols) == 792);
 SLIPWAY_ASSERT(sizeof(struct slipway_crash) == 32);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, crash_room) == 856);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 896);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kaslr) == 896);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 920);
 
 #endif /* C and C++ */
 #endif

@@ -193,6 +193,9 @@ static void move_direct(struct boot_block *block, uint64_t base) {
     block->info.cpus.address += by;
 }
 
+static const struct slipway_kaslr random_image = {SLIPWAY_KASLR_IMAGE, 7, 512, 0};
+static const struct slipway_kaslr random_direct = {SLIPWAY_KASLR_DIRECT, 2, 0, 2};
+
 TEST("boot_check: the direct map is aligned, in the upper half, and ends at its last mapping") {
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.hhdm_base += 0x1000);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 30)));
@@ -212,6 +215,13 @@ TEST("boot_check: the direct map is aligned, in the upper half, and ends at its 
     EXPECT_OK(move_direct(b, 0xff00000000000000); b->info.paging_levels = 5);
     EXPECT(BOOT_CHECK_DIRECT_MAP, 0, move_direct(b, 0xfeffff8000000000); b->info.paging_levels = 5);
     EXPECT_OK(move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 39)));
+    // A random one may lie at any GiB.
+    EXPECT_OK(b->info.kaslr = random_direct;
+              move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 30)));
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.kaslr = random_direct;
+           move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 29)));
+    EXPECT(BOOT_CHECK_DIRECT_MAP, 0, b->info.kaslr = random_image;
+           move_direct(b, SLIPWAY_HHDM_BASE + (UINT64_C(1) << 30)));
     // As wide as its window, up to the next one.
     EXPECT_OK(b->mappings[BLOCK_MAP_HIGH].bytes = SLIPWAY_HHDM_MAX_BYTES - 33 * MIB_1;
               b->info.hhdm_end = SLIPWAY_WINDOW_BASE);
@@ -809,6 +819,27 @@ TEST("boot_check: facts are of known kinds, and a frequency has a method") {
         bool is_server = kind == SLIPWAY_SERVER_NONE || kind == 4 || kind == 6;
         EXPECT(is_server ? BOOT_CHECK_OK : BOOT_CHECK_FACTS, 0, b->info.server_kind = kind);
     }
+}
+
+static void refuse_kaslr(struct slipway_kaslr kaslr) {
+    EXPECT(BOOT_CHECK_FACTS, 0, b->info.kaslr = kaslr);
+}
+
+TEST("boot_check: what is random is one of several places, and comes of a known source") {
+    for (uint32_t sources = 1; sources < 8; sources++)
+        EXPECT_OK(b->info.kaslr = random_image; b->info.kaslr.sources = sources);
+    EXPECT_OK(b->info.kaslr = random_direct);
+    EXPECT_OK(b->info.kaslr = ((struct slipway_kaslr){3, 1, 2, 65535}));
+    refuse_kaslr((struct slipway_kaslr){0, 1, 0, 0});
+    refuse_kaslr((struct slipway_kaslr){1, 0, 512, 0});
+    refuse_kaslr((struct slipway_kaslr){1, 8, 512, 0}); // time
+    refuse_kaslr((struct slipway_kaslr){1, 9, 512, 0});
+    refuse_kaslr((struct slipway_kaslr){1, 1, 1, 0});
+    refuse_kaslr((struct slipway_kaslr){1, 1, 512, 2});
+    refuse_kaslr((struct slipway_kaslr){2, 1, 0, 1});
+    refuse_kaslr((struct slipway_kaslr){2, 1, 2, 2});
+    refuse_kaslr((struct slipway_kaslr){0, 0, 2, 0});
+    refuse_kaslr((struct slipway_kaslr){7, 1, 2, 2});
 }
 
 TEST("boot_check: the TPM's log has a format and lies in the block, or there are no events") {
