@@ -15,7 +15,8 @@ _Static_assert(HEAD_BYTES == sizeof(struct elf64_note) + NAME_BYTES);
 
 #define FLAGS_KNOWN                                                                                \
     ((uint32_t)(SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS | SLIPWAY_NOTE_DIRECT |               \
-                SLIPWAY_NOTE_KEEP_SCREEN | SLIPWAY_NOTE_SYMBOLS | SLIPWAY_NOTE_CRASH))
+                SLIPWAY_NOTE_KEEP_SCREEN | SLIPWAY_NOTE_SYMBOLS | SLIPWAY_NOTE_CRASH |             \
+                SLIPWAY_NOTE_KASLR))
 
 // A kernel built against a newer header may wish for more than is known here. Such a wish must not
 // be ignored.

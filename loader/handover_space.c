@@ -8,6 +8,7 @@
 #include "common/x86/regs.h"
 #include "loader/enter.h"
 #include "loader/firmware_tables.h"
+#include "loader/kaslr.h"
 #include "loader/log.h"
 #include "loader/protocol/limine.h"
 #include "loader/wishes.h"
@@ -310,6 +311,18 @@ EFI_STATUS space_plan_manifest(struct space *space) {
     return EFI_SUCCESS;
 }
 
+// Where the direct map ends, from its base on, with all that it is to have: tables of the
+// firmware's and framebuffers may lie above RAM.
+static uint64_t all_direct_end(const struct space *space) {
+    const struct plan_input *plan = &space->plan;
+    uint64_t end = plan_direct_map_end(plan, space->map.report.direct_end);
+    for (uint32_t i = 0; plan->is_direct && i < plan->framebuffer_count; i++) {
+        uint64_t start = align_down(plan->framebuffers[i].address_phys, FRAME_BYTES);
+        end = max_u64(end, start + plan->framebuffers[i].bytes);
+    }
+    return end;
+}
+
 EFI_STATUS space_plan(struct space *space, struct info *info, const struct kernel *kernel,
                       struct displays *displays) {
     space->info = info;
@@ -340,6 +353,8 @@ EFI_STATUS space_plan(struct space *space, struct info *info, const struct kerne
     status = wishes_check(&kernel->wishes, &space->map, displays);
     if (EFI_ERROR(status))
         return status;
+    space->plan.hhdm_base =
+        kaslr_place_direct_map(kernel, &space->plan, all_direct_end(space), space->levels);
     status = space_plan_manifest(space);
     return EFI_ERROR(status) ? status : alloc_tables(space);
 }

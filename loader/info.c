@@ -8,6 +8,7 @@
 #include "loader/entropy.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
+#include "loader/kaslr.h"
 #include "loader/log.h"
 #include "loader/modules.h"
 #include "loader/timeline.h"
@@ -228,6 +229,7 @@ void info_describe(struct info *info, const struct info_known *known,
     describe_symbols(info, &kernel->symbols);
     describe_framebuffers(info, known->displays, plan);
     describe_tpm_log(info, known->tpm_log);
+    head->kaslr = *kaslr_facts();
     head->entropy_sources = entropy_gather(head->entropy);
 }
 

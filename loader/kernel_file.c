@@ -8,6 +8,7 @@
 #include "loader/elf_format.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
+#include "loader/kaslr.h"
 #include "loader/kernel_note.h"
 #include "loader/log.h"
 #include "loader/memory_map.h"
@@ -277,8 +278,11 @@ static EFI_STATUS check_origin(const struct file *file, const struct kernel *ker
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS relocate(const struct file *file, const struct kernel *kernel) {
+// To where it runs.
+static EFI_STATUS relocate(const struct file *file, const struct config *config,
+                           struct kernel *kernel) {
     struct elf_error error;
+    kaslr_move_image(config, kernel);
     const struct elf_memory memory = memory_of(kernel);
     if (elf_relocate(&kernel->elf, &memory, &error) != ELF_OK)
         return kernel_refuse(file, &error, NULL);
@@ -286,14 +290,15 @@ static EFI_STATUS relocate(const struct file *file, const struct kernel *kernel)
 }
 
 // A kernel of the loader's own protocol, or one without wishes of any protocol.
-static EFI_STATUS finish_slipway(struct file *file, struct kernel *kernel) {
+static EFI_STATUS finish_slipway(struct file *file, const struct config *config,
+                                 struct kernel *kernel) {
     static const struct elf_rules rules = {0};
     EFI_STATUS status = check_rules(file, kernel, &rules);
     if (!EFI_ERROR(status) && !kernel->has_note)
         status = check_origin(file, kernel);
     if (!EFI_ERROR(status))
         status = kernel_read_symbols(file, kernel);
-    return EFI_ERROR(status) ? status : relocate(file, kernel);
+    return EFI_ERROR(status) ? status : relocate(file, config, kernel);
 }
 
 // Requests hold addresses: they are read after relocation.
@@ -301,7 +306,7 @@ static EFI_STATUS finish_limine(struct file *file, const struct config *config,
                                 struct kernel *kernel) {
     EFI_STATUS status = check_rules(file, kernel, &limine_elf_rules);
     if (!EFI_ERROR(status))
-        status = relocate(file, kernel);
+        status = relocate(file, config, kernel);
     return EFI_ERROR(status) ? status : limine_read_kernel(file, config, kernel);
 }
 
@@ -341,7 +346,7 @@ static EFI_STATUS load(struct protocol_file *opened, const struct config *config
     if (EFI_ERROR(status))
         return status;
     return kernel->protocol == CONFIG_PROTOCOL_LIMINE ? finish_limine(file, config, kernel)
-                                                      : finish_slipway(file, kernel);
+                                                      : finish_slipway(file, config, kernel);
 }
 
 // Not all of a file becomes part of the image. So with a digest it is read as a whole, and the

@@ -17,11 +17,12 @@ from elftools.elf.elffile import ELFFile
 PAGE = 4096
 WORDS = 2**64
 DEFAULT = 0xFFFFFFFF80000000
+STEP = 2 << 20  # of a random slide
 KINDS = {0: "NONE", 1: "64", 6: "GLOB_DAT", 7: "JUMP_SLOT", 8: "RELATIVE"}
-CONTRACT = ["exec", "pie", "moved", "lowest", "window", "wishes", "large", "cpus", "direct", "tls"]
+CONTRACT = ["exec", "pie", "moved", "lowest", "window", "wishes", "large", "cpus", "direct", "tls", "kaslr"]
 TOP = {"file", "esp", "verdict", "reason", "machine", "config", "kernel", "image", "space"}
 KERNEL = {"type", "file_bytes", "linked_start", "linked_end", "start", "end", "slide", "slide_lowest",
-          "slide_highest", "entry", "segments", "pages", "thread_local", "relocations", "wishes",
+          "slide_highest", "slide_step", "entry", "segments", "pages", "thread_local", "relocations", "wishes",
           "page_tables", "sha256"}
 
 
@@ -79,8 +80,11 @@ def test_what_is_said_of_a_kernel_is_what_its_file_says(loadcheck, kernels, name
         assert said["type"] == elf["e_type"]
         assert said["file_bytes"] == kernels[name].stat().st_size
         addresses = {"linked_start": start, "linked_end": end, "start": start + slide, "end": end + slide,
-                     "slide": slide, "slide_lowest": slide, "slide_highest": slide,
+                     "slide": slide, "slide_lowest": slide,
+                     "slide_highest": slide + ((1 << 30) - STEP if name == "kaslr" else 0),
                      "entry": elf["e_entry"] + slide}
+        assert said["slide_step"] == (STEP if name == "kaslr" else 0)
+        assert said["wishes"]["kaslr"] == (name == "kaslr")
         assert {key: said[key] for key in addresses} == \
             {key: hex(value % WORDS) for key, value in addresses.items()}
         assert said["segments"] == [{
@@ -138,7 +142,8 @@ def test_relocations_are_counted_by_kind(loadcheck, run, tmp_path):
 def test_wishes_and_what_the_machine_must_have_are_said(loadcheck, kernels):
     wishes = loadcheck(kernels["direct"])["kernel"]["wishes"]
     assert wishes == {"version": 1, "stack_bytes": 64 << 10, "direct_map": "0x0", "ram_floor_bytes": 0,
-                      "paging_levels": 0, "framebuffer": False, "keep_screen": False, "cpus": True, "direct": True}
+                      "paging_levels": 0, "framebuffer": False, "keep_screen": False, "cpus": True, "direct": True,
+                      "kaslr": False}
     wishes = loadcheck(kernels["wishes"])["kernel"]["wishes"]
     assert wishes["version"] == 1 and wishes["stack_bytes"] != 64 << 10
     assert loadcheck(kernels["exec"])["kernel"]["wishes"]["version"] is None
@@ -166,11 +171,25 @@ def test_page_tables_are_those_that_the_layout_takes(loadcheck, kernels):
 def test_places_give_way_to_the_kernel(loadcheck, kernels):
     spaces = {name: loadcheck("--ram", "1G", kernels[name])["space"] for name in ("exec", "lowest", "window")}
     usual = {"levels": 4, "direct_map_start": "0xffff800000000000", "direct_map_end": "0xffff800040000000",
-             "window": "0xffffc00000000000"}
+             "window": "0xffffc00000000000", "direct_map_places": 0}
     assert spaces["exec"] == usual
     assert spaces["lowest"] == {**usual, "direct_map_start": "0xffff808000000000",
                                 "direct_map_end": "0xffff808040000000"}
     assert spaces["window"] == {**usual, "window": "0xffffd00000000000"}
+
+
+def test_places_that_kaslr_may_choose_are_told_as_note_and_config_have_it(program, run, loadcheck, kernels, esp):
+    assert loadcheck("--ram", "1G", kernels["kaslr"])["space"]["direct_map_places"] == 65535
+    text = run(program, "--ram", "1G", kernels["kaslr"]).stdout
+    assert ("slide         0xffffffff80000000; with KASLR one of 512 from 0xffffffff80000000 to 0xffffffffbfe00000"
+            " in steps of 2 MiB\n") in text
+    assert "direct map    [0xffff800000000000, 0xffff800040000000); with KASLR at one of 65535 places\n" in text
+    assert "  KASLR       image and direct map may lie at random places\n" in text
+    for config, name, slide, places in (("off", "kaslr", 0, 0), ("on", "kaslr", STEP, 65535),
+                                        ("on", "pie", STEP, 128), ("on", "exec", 0, 128), ("on", "wishes", 0, 0)):
+        tree = esp({"kernel.elf": kernels[name].read_bytes(), "slipway.conf": f"kaslr = {config}\n"})
+        said = loadcheck("--esp", tree)
+        assert (said["kernel"]["slide_step"], said["space"]["direct_map_places"]) == (slide, places), (config, name)
 
 
 def test_a_tebibyte_of_zeroes_takes_no_memory(build, tmp_path, run):

@@ -6,6 +6,7 @@
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/host/machine.h"
+#include "loader/kaslr.h"
 #include "loader/log.h"
 #include "loader/protocol/protocol.h"
 #include "loader/volume_name.h"
@@ -98,6 +99,7 @@ static bool read_kernel(struct check *check, struct protocol_file *opened) {
                                       .count = check->kernel.piece_count};
     check->has_kernel = true;
     check->relocations = relocations_count(elf, &memory);
+    check->places = kaslr_image_places(&check->kernel);
     for (unsigned i = 0; i < 4; i++)
         check->tables[i / 2][i % 2] =
             tables_count(check->request->machine.ram_bytes, &check->kernel, 4 + i / 2, i % 2 != 0);

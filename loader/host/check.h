@@ -6,6 +6,7 @@
 #include "loader/host/relocations.h"
 #include "loader/host/tables.h"
 #include "loader/modules.h"
+#include "loader/places.h"
 #include "loader/protocol/image.h"
 
 #include <stdbool.h>
@@ -50,6 +51,7 @@ struct check {
     bool has_kernel; // it stands in its pages: all the rest is known
     struct kernel kernel;
     struct relocations relocations;
+    struct places places;             // for the image, if its place is random
     struct tables_count tables[2][2]; // 4 and 5 levels; without and with 1 GiB pages
     bool has_space;                   // the machine has what the kernel wishes
     struct tables_space space;

@@ -3,8 +3,9 @@
 // touched; the volume is a folder. Names there are found as FAT has them, in upper or lower case
 // (ASCII), and paths of more than 255 characters are refused as edk2's FAT driver refuses them.
 //
-// It takes the place of loader/console.c, progress.c, timeline.c, volume.c and common/x86/uart.c:
-// nothing is shown, and there is no other volume than the folder.
+// It takes the place of loader/console.c, entropy.c, progress.c, timeline.c, volume.c and
+// common/x86/uart.c: nothing is shown, nothing is random, and there is no other volume than the
+// folder.
 #pragma once
 
 #include <stdbool.h>

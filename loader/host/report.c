@@ -54,13 +54,29 @@ static void print_config(FILE *out, const struct check *check) {
     }
 }
 
-static void print_image(FILE *out, const struct elf_image *elf) {
+// That of the plan, and those that KASLR may choose.
+static void print_slide(FILE *out, const struct elf_image *elf, const struct places *places) {
+    uint64_t count = places_count(places);
+    uint64_t unslid = places_image_base(elf) - elf->slide;
+    fprintf(out, "slide         0x%" PRIx64, elf->slide);
+    if (count < 2) {
+        fprintf(out, ", no other\n");
+        return;
+    }
+    fprintf(out, "; with KASLR one of %" PRIu64 " from 0x%" PRIx64 " to 0x%" PRIx64 " in steps of ",
+            count, places_at(places, 0) - unslid, places_at(places, count - 1) - unslid);
+    print_size(out, places->step);
+    fputc('\n', out);
+}
+
+static void print_image(FILE *out, const struct check *check) {
+    const struct elf_image *elf = &check->kernel.elf;
     uint64_t bytes = elf->virt_end - elf->virt_start;
     fprintf(out, "linked        " RANGE "\n", elf->virt_start - elf->slide,
             elf->virt_end - elf->slide);
     fprintf(out, "runs          " RANGE ", %" PRIu64 " bytes\n", elf->virt_start, elf->virt_end,
             bytes);
-    fprintf(out, "slide         0x%" PRIx64 ", no other\n", elf->slide);
+    print_slide(out, elf, &check->places);
     fprintf(out, "entry         0x%" PRIx64 "\n", elf->entry);
     for (uint32_t i = 0; i < elf->segment_count; i++) {
         const struct elf_segment *segment = &elf->segments[i];
@@ -128,13 +144,18 @@ static void print_wishes(FILE *out, const struct kernel *kernel) {
         fprintf(out, "  CPUs        all, started\n");
     if (wishes->flags & SLIPWAY_NOTE_DIRECT)
         fprintf(out, "  places      stacks, descriptor tables, framebuffers in the direct map\n");
+    if (wishes->flags & SLIPWAY_NOTE_KASLR)
+        fprintf(out, "  KASLR       image and direct map may lie at random places\n");
 }
 
 static void print_space(FILE *out, const struct check *check) {
     const struct tables_space *space = &check->space;
-    if (check->has_space)
-        fprintf(out, "direct map    " RANGE "\nwindow        0x%" PRIx64 "\n", space->hhdm_base,
-                space->hhdm_end, space->window_base);
+    if (check->has_space) {
+        fprintf(out, "direct map    " RANGE, space->hhdm_base, space->hhdm_end);
+        if (space->hhdm_places > 1)
+            fprintf(out, "; with KASLR at one of %" PRIu64 " places", space->hhdm_places);
+        fprintf(out, "\nwindow        0x%" PRIx64 "\n", space->window_base);
+    }
     for (unsigned i = 0; i < 2; i++) {
         const struct tables_count *counts = check->tables[i];
         if (!counts[0].is_known || !counts[1].is_known)
@@ -175,7 +196,7 @@ void report_text(FILE *out, const struct check *check) {
         print_kernel_name(out, check);
         fprintf(out, ", %" PRIu64 " bytes, %s\n", kernel->file_bytes,
                 kernel->elf.type == ELF_TYPE_DYN ? "ET_DYN" : "ET_EXEC");
-        print_image(out, &kernel->elf);
+        print_image(out, check);
         print_relocations(out, &check->relocations);
         print_wishes(out, kernel);
         print_space(out, check);

@@ -198,6 +198,7 @@ static void put_wishes(struct json *json, const struct kernel *kernel) {
     put_bool(json, "keep_screen", wishes->flags & SLIPWAY_NOTE_KEEP_SCREEN);
     put_bool(json, "cpus", wishes->flags & SLIPWAY_NOTE_CPUS);
     put_bool(json, "direct", wishes->flags & SLIPWAY_NOTE_DIRECT);
+    put_bool(json, "kaslr", wishes->flags & SLIPWAY_NOTE_KASLR);
     put_close(json, '}');
 }
 
@@ -217,6 +218,17 @@ static void put_tables(struct json *json, const struct check *check) {
     put_close(json, ']');
 }
 
+// That of the plan, and those that KASLR may choose: the same, in steps of 0, without any.
+static void put_slide(struct json *json, const struct elf_image *elf, const struct places *places) {
+    uint64_t count = places_count(places);
+    uint64_t unslid = places_image_base(elf) - elf->slide;
+    put_address(json, "slide", elf->slide);
+    put_address(json, "slide_lowest", count < 2 ? elf->slide : places_at(places, 0) - unslid);
+    put_address(json, "slide_highest",
+                count < 2 ? elf->slide : places_at(places, count - 1) - unslid);
+    put_number(json, "slide_step", count < 2 ? 0 : places->step);
+}
+
 static void put_kernel(struct json *json, const struct check *check) {
     const struct elf_image *elf = &check->kernel.elf;
     if (!check->has_kernel) {
@@ -230,9 +242,7 @@ static void put_kernel(struct json *json, const struct check *check) {
     put_address(json, "linked_end", elf->virt_end - elf->slide);
     put_address(json, "start", elf->virt_start);
     put_address(json, "end", elf->virt_end);
-    put_address(json, "slide", elf->slide);
-    put_address(json, "slide_lowest", elf->slide);
-    put_address(json, "slide_highest", elf->slide);
+    put_slide(json, elf, &check->places);
     put_address(json, "entry", elf->entry);
     put_segments(json, elf);
     put_tls(json, &elf->tls);
@@ -276,6 +286,7 @@ static void put_space(struct json *json, const struct check *check) {
     put_number(json, "levels", check->space.levels);
     put_address(json, "direct_map_start", check->space.hhdm_base);
     put_address(json, "direct_map_end", check->space.hhdm_end);
+    put_number(json, "direct_map_places", check->space.hhdm_places);
     put_address(json, "window", check->space.window_base);
     put_close(json, '}');
 }

@@ -3,6 +3,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "loader/kaslr.h"
 #include "loader/protocol/limine.h"
 #include "loader/wishes.h"
 
@@ -127,6 +128,12 @@ static void make_plan(struct plan *plan, uint64_t ram_bytes, const struct kernel
     normalise(plan, ram_bytes);
 }
 
+// Of what the direct map is to have.
+static uint64_t highest_end(const struct plan *plan) {
+    uint64_t end = plan_direct_map_end(&plan->input, plan->map.report.direct_end);
+    return plan->input.is_direct ? max_u64(end, LOW_END + FRAMEBUFFER_BYTES) : end;
+}
+
 static bool choose(const struct tables_machine *machine, const struct config *config,
                    const struct kernel *kernel, struct plan *plan, struct tables_space *space) {
     static struct displays displays = {.count = 1};
@@ -142,6 +149,9 @@ static bool choose(const struct tables_machine *machine, const struct config *co
         EFI_ERROR(wishes_choose_direct_map(&kernel->wishes, &plan->input, space->levels,
                                            space->hhdm_end, &space->hhdm_base)))
         return false;
+    const struct places places =
+        kaslr_direct_places(kernel, &plan->input, highest_end(plan), space->levels);
+    space->hhdm_places = places_count(&places);
     space->hhdm_end += space->hhdm_base;
     return !EFI_ERROR(wishes_check(&kernel->wishes, &plan->map, &displays));
 }

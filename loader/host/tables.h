@@ -24,6 +24,7 @@ struct tables_space {
     unsigned levels;
     uint64_t hhdm_base;
     uint64_t hhdm_end;
+    uint64_t hhdm_places; // if its place is random: of so many; else 0
     uint64_t window_base;
 };
 

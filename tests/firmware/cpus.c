@@ -141,7 +141,7 @@ static void wait_in(struct fake_cpu *cpu, struct park_area *area, struct park_ta
 static void arrive(struct fake_cpu *cpu) {
     uint64_t slide = fake.others_entry - (uintptr_t)park_find;
     struct park_table *table = at(fake.others_argument - slide);
-    uint64_t hhdm_base = align_down(table->areas, GIB(512)); // RAM is below that
+    uint64_t hhdm_base = align_down(table->areas, GIB(1)); // the arena is below that
     struct park_area *area = find_area(table, hhdm_base, cpu->apic_id);
     if (area == NULL) {
         note_unlisted(table, cpu);

@@ -34,7 +34,7 @@ static void move_array(struct slipway_array *array) {
 
 // The block is self-contained: only the addresses of its texts and arrays point into it.
 static void take_copy(void) {
-    uint64_t hhdm_base = align_down(fake.cpu.boot_info, GIB(512)); // the arena is below 4 GiB
+    uint64_t hhdm_base = align_down(fake.cpu.boot_info, GIB(1)); // the arena is below 1 GiB
     const struct slipway_boot_info *block =
         (const struct slipway_boot_info *)(uintptr_t)(fake.cpu.boot_info - hhdm_base);
     assert_int_equal(block->hhdm_base, hhdm_base);

@@ -389,6 +389,23 @@ TEST("whichever call fails with many program headers, the boot ends cleanly") {
         assert_int_equal(fail_every_call(set_up_many_headers, statuses[i]), calls);
 }
 
+// The firmware's generator is the only source.
+static void set_up_kaslr(void) {
+    static uint64_t numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    set_up_plain();
+    setup_wishes((struct slipway_note_wishes){.version = 1, .flags = SLIPWAY_NOTE_KASLR});
+    fake.rng = numbers;
+}
+
+TEST("whichever call fails when places are random, the boot ends cleanly") {
+    set_up_plain();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_int_equal(fail_every_call(set_up_kaslr, statuses[i]), calls + 3);
+    assert_int_equal(setup_expect_kernel()->kaslr.moved, SLIPWAY_KASLR_DIRECT);
+}
+
 // A display that lacks what failed is no reason not to boot.
 static void fail_every_call_with_displays(void (*set_up)(void)) {
     set_up();

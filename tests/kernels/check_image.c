@@ -53,6 +53,27 @@ static void check_relocations(void) {
     CHECK_EQUAL((uint64_t)writable_pointers[1], (uint64_t)link_relro_end);
 }
 
+static void check_places(void) {
+    const struct slipway_kaslr *kaslr = &boot->kaslr;
+    bool has_image = (kaslr->moved & SLIPWAY_KASLR_IMAGE) != 0;
+    bool has_direct = (kaslr->moved & SLIPWAY_KASLR_DIRECT) != 0;
+    check_begin("image and direct map are at places that the boot info says, random or not");
+    CHECK_EQUAL(has_image, kaslr->image_places > 1);
+    CHECK_EQUAL(has_direct, kaslr->direct_places > 1);
+    CHECK_EQUAL(kaslr->moved != 0, kaslr->sources != 0);
+    CHECK((kaslr->sources & SLIPWAY_ENTROPY_JITTER) == 0, kaslr->sources);
+    CHECK_EQUAL(boot->hhdm_base % (has_direct ? SLIPWAY_KASLR_ALIGN : SLIPWAY_HHDM_ALIGN), 0);
+    if (has_image) {
+        CHECK_EQUAL(boot->kernel_slide % (2 << 20), 0);
+        CHECK(boot->kernel_virt - SLIPWAY_KERNEL_DEFAULT < 1 << 30, boot->kernel_virt);
+    }
+    kit_fact("kernel.slide", boot->kernel_slide);
+    kit_fact("kaslr.moved", kaslr->moved);
+    kit_fact("kaslr.sources", kaslr->sources);
+    kit_fact("kaslr.image_places", kaslr->image_places);
+    kit_fact("kaslr.direct_places", kaslr->direct_places);
+}
+
 void check_image(void) {
     check_begin("segments have exactly the rights of the ELF file, RELRO and aliases included");
     uint64_t bytes = 0;
@@ -93,4 +114,5 @@ void check_image(void) {
     kit_text("kernel.path", boot->kernel_path);
 
     check_relocations();
+    check_places();
 }

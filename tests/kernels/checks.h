@@ -15,7 +15,8 @@ void check_descriptors(void);         // GDT, TSS, IDT and the selectors
 void check_block(void);               // arrays and texts lie in the block and are terminated
 void check_manifest(void);            // the manifest by itself: order, windows, rights, leaf sizes
 void check_tables(void);              // the page tables against the manifest
-void check_image(void);               // the kernel's segments, relocations, RELRO
+void check_image(void);               // the kernel's segments, relocations, RELRO, places
+void check_symbols(void);             // the kernel's symbols, if it may lie anywhere
 void check_stack(void);               // the stack's mapping and its guards
 void check_direct(void);              // what lies in the direct map, if the note asked for it
 void check_memory(void);     // the memory map against the raw EFI map and the loader's ranges

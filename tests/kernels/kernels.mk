@@ -5,8 +5,8 @@ KT_FLAGS := -std=gnu2x $(WARN) -O2 -ffreestanding -fno-stack-protector -fno-asyn
             -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing -I$(KT)/include -Itests/kernels -MMD -MP \
             -ffile-prefix-map=$(CURDIR)=.
 KT_LINK  := -nostdlib -Wl,--build-id=none,-z,max-page-size=4096,-z,common-page-size=4096,-z,relro,-z,noexecstack,--fatal-warnings
-KT_NAMES := exec pie moved lowest window wishes large cpus direct tls huge
-KT_SRC   := $(filter-out %/wishes.c %/cpus.c %/direct.c,$(sort $(wildcard tests/kernels/*.c))) tests/kernels/entry.S tests/kernels/fault.S
+KT_NAMES := exec pie moved lowest window wishes large cpus direct tls huge kaslr
+KT_SRC   := $(filter-out %/wishes.c %/cpus.c %/direct.c %/kaslr.c,$(sort $(wildcard tests/kernels/*.c))) tests/kernels/entry.S tests/kernels/fault.S
 
 # What sets a kernel apart: link address, alignment of segments and more, for sources and link script;
 # how it is compiled and linked; what it has more than the others. Far from 0 the linker cannot turn
@@ -22,6 +22,7 @@ kt_cpus   := BASE=0xffffffff80000000 ALIGN_=4096 NOTE CPUS
 kt_direct := BASE=0xffffffff80000000 ALIGN_=4096 NOTE CPUS DIRECT
 kt_tls    := BASE=0 ALIGN_=4096 PIE TLS
 kt_huge   := BASE=0xffffffff00000000 ALIGN_=4096 HUGE
+kt_kaslr  := BASE=0 ALIGN_=4096 PIE NOTE KASLR
 kt_code_exec    := -mcmodel=kernel -fno-pie
 kt_code_pie     := -fpie
 kt_code_moved   := -fpie
@@ -33,6 +34,7 @@ kt_code_cpus    := $(kt_code_exec)
 kt_code_direct  := $(kt_code_exec)
 kt_code_tls     := $(kt_code_pie)
 kt_code_huge    := -mcmodel=large -fno-pie
+kt_code_kaslr   := $(kt_code_pie)
 kt_link_exec    := -static
 kt_link_pie     := -static-pie -Wl,--no-dynamic-linker -Wl,-z,text
 kt_link_moved   := -static -Wl,--no-relax
@@ -44,11 +46,13 @@ kt_link_cpus    := $(kt_link_exec)
 kt_link_direct  := $(kt_link_exec)
 kt_link_tls     := $(kt_link_pie)
 kt_link_huge    := $(kt_link_exec)
+kt_link_kaslr   := $(kt_link_pie)
 kt_extra_wishes := tests/kernels/wishes.c
 kt_extra_large  := tests/kernels/large.S
 kt_extra_huge   := tests/kernels/huge.S
 kt_extra_cpus   := tests/kernels/cpus.c
 kt_extra_direct := tests/kernels/direct.c
+kt_extra_kaslr  := tests/kernels/kaslr.c
 
 .PHONY: test-kernels
 test-kernels: $(KT_NAMES:%=$(KT)/%.elf)

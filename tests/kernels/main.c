@@ -26,6 +26,7 @@ void task_check_contract(void) {
     check_tables();
     check_descriptors();
     check_image();
+    check_symbols();
     check_stack();
     check_direct();
     check_memory();

@@ -205,7 +205,7 @@ static const char *break_note(struct boot *boot) {
         poke(wishes, 2, 4);
         return "version of the protocol";
     case 1:
-        poke(wishes + 4, 32, 4);
+        poke(wishes + 4, 2 * SLIPWAY_NOTE_KASLR, 4);
         return "flag";
     case 2:
         poke(wishes - 16, UINT32_MAX - boot_below(boot, 8), 4);
