@@ -10,6 +10,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 KERNEL = r"""
 #include "slipway_boot.h"
 
+#ifdef KASLR
+SLIPWAY_KERNEL_NOTE(SLIPWAY_BOOT_VERSION, SLIPWAY_NOTE_KASLR, 0, 0, 0, 0, 0);
+#endif
+
 static inline void out(uint16_t port, uint8_t byte) {
     __asm__ volatile("outb %%al, %%dx" ::"a"(byte), "d"(port));
 }
@@ -74,6 +78,7 @@ KINDS = {
     "exec": ["-mcmodel=kernel", "-fno-pic", "-static", "-Wl,-Ttext-segment=0xffffffff80000000"],
     "pie": ["-fpie", "-static-pie", "-Wl,--no-dynamic-linker", "-fno-omit-frame-pointer"],
 }
+KINDS["kaslr"] = [*KINDS["pie"], "-DKASLR"]
 
 
 def line_of(text):
@@ -82,7 +87,7 @@ def line_of(text):
 
 
 def build_kernels(run, folder):
-    """Puts kernel.c, exec.elf and pie.elf, which has frame pointers, into the folder."""
+    """Puts kernel.c, exec.elf, pie.elf and kaslr.elf, which have frame pointers, into the folder."""
     (folder / "kernel.c").write_text(KERNEL)
     for name, flags in KINDS.items():
         # The copies of tests are the sources, too.

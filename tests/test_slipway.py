@@ -110,6 +110,17 @@ def test_a_triple_fault_is_shown_with_the_place_and_the_walk(slipway):
 
 
 @pytest.mark.weight(8)
+def test_a_triple_fault_is_shown_with_the_place_wherever_kaslr_has_put_the_kernel(slipway):
+    done = slipway("run", "kaslr.elf", "--cpu", "max", "--log", "info", "--cmdline", "triple", "--timeout", "90",
+                   status=1)
+    slide = int(re.search("kaslr: image at 0x[0-9a-f]+, slid by (0x[0-9a-f]+),", done.stdout)[1], 16)
+    shown = done.stderr.splitlines()
+    at, = re.findall(rf"^  at  (0x[0-9a-f]{{16}})  poke \(kernel.c:{line_of('// faults')}\)$", shown[2])
+    assert 0 < int(at, 16) - slide < 0x10000
+    assert re.sub("0x[0-9a-f]*", "", shown[4]) == f"  by    triple (kernel.c:{line_of('poke(0x5000)')})"
+
+
+@pytest.mark.weight(8)
 def test_what_is_installed_boots_with_modules_from_anywhere_and_goes_without_a_trace(
         slipway, make, run, tmp_path):
     dest = tmp_path / "dest"

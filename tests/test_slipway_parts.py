@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 import qemu
 from slipway_kit import build_kernels, line_of  # it knows where slipway_lib is
@@ -98,6 +99,10 @@ class FakeKernel:
     def is_after_call(self, address):
         return self.is_text(address) and address % 16 == 5
 
+    @staticmethod
+    def find(read_words, rip):
+        return True
+
 
 @pytest.mark.parametrize("rip, rbp, stack, returns, is_exact", [
     (0x1100, 0x8000, [0x8010, 0x1235, 0x8020, 0x1245, 0, 0], [0x1235, 0x1245], True),
@@ -172,6 +177,38 @@ def test_addresses_become_functions_and_lines_wherever_the_kernel_is(kernels, ru
     after = {int(next_address, 16) + slide for (_, word), (next_address, _) in zip(code, code[1:]) if word == "call"}
     assert after and all(map(kernel.is_after_call, after))
     assert not any(map(kernel.is_after_call, (at - 1 for at in after)))
+
+
+@pytest.mark.parametrize("place", [0, 1, 300, 511])
+def test_a_kernel_that_kaslr_has_moved_is_found_by_the_code_at_its_entry(kernels, run, place):
+    kernel = open_kernel(kernels / "kaslr.elf")
+    by, entry = place * (2 << 20), kernel.entry
+    with open(kernels / "kaslr.elf", "rb") as file:
+        segment = next(s for s in ELFFile(file).iter_segments("PT_LOAD") if s["p_flags"] & 1)
+        code = segment.data()
+    start = segment["p_vaddr"] + kernel.slide + by
+    asked = []
+
+    def read_words(address, count):
+        asked.append(address)
+        at = address - start
+        return [int.from_bytes(code[at + 8 * i:at + 8 * i + 8], "little") for i in range(count)] \
+            if 0 <= at < len(code) else []
+    assert kernel.find(read_words, rip=entry + by + 3)
+    assert (kernel.entry, kernel.slide, len(asked)) == (entry + by, 0xFFFFFFFF80000000 + by, 1)
+    assert kernel.find(read_words, rip=0) and kernel.slide == 0xFFFFFFFF80000000 + by
+    address = int(re.search("^([0-9a-f]+) [tT] poke$", run("nm", kernels / "kaslr.elf").stdout, re.M)[1], 16)
+    assert kernel.decode([address + kernel.slide])[0][0].function == "poke"
+    assert not kernel.find(lambda address, count: [1] * count, rip=0) and kernel.entry == entry + by
+
+
+def test_a_kernel_that_is_not_found_is_said_to_be_where_it_is_without_kaslr(kernels):
+    asked = object.__new__(machine.KernelMachine)
+    asked.kernel, asked._read_words = open_kernel(kernels / "kaslr.elf"), lambda address, count: []
+    assert fault.MOVED in asked._add_returns(fault.Scene("what", {"rip": 0xFFFFFFFF90000000})).hints
+    assert asked._add_returns(fault.Scene("what", {"rip": 0x1000})).hints == []  # of the firmware
+    asked.kernel = open_kernel(kernels / "pie.elf")
+    assert asked._add_returns(fault.Scene("what", {"rip": 0xFFFFFFFF90000000})).hints == []
 
 
 def test_a_kernel_without_symbols_is_told_where_they_may_be(kernels, run, tmp_path):

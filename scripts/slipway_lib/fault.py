@@ -18,6 +18,8 @@ OVERFLOW = ("the stack has overflowed: cr2 is on the page below it (the loader's
             " asks for more)")
 RETURNED = ("no call led to 0: the function that the loader entered seems to have returned, and nobody is there to"
             " return to")
+MOVED = ("the kernel is not found at any of its places: functions are those of a kernel that was not moved"
+         " (kaslr = off)")
 # An entry of a page table, SDM 3A 4.5.
 ENTRY_PRESENT, ENTRY_WRITE, ENTRY_LARGE, ENTRY_NO_EXECUTE = 1, 2, 1 << 7, 1 << 63
 ENTRY_ADDRESS = 0x000ffffffffff000

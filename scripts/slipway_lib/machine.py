@@ -247,6 +247,9 @@ class KernelMachine(qemu.Machine):
         return words[0] if words else None
 
     def _add_returns(self, scene):
+        rip = scene.registers.get("rip", 0)
+        if self.kernel.is_known and not self.kernel.find(self._read_words, rip) and rip >= KERNEL_HALF:
+            scene.hints.append(fault.MOVED)
         if self.kernel.is_known and "rsp" in scene.registers:
             if fault.is_overflow(scene.registers, self._read_words):
                 scene.hints.append(fault.OVERFLOW)

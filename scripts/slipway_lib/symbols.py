@@ -5,6 +5,7 @@ C++ and Rust)."""
 import json
 import os
 import re
+import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from slipway_lib import places
 from slipway_lib.errors import Stop
 
 CALL_BYTES_MAX = 7
+WORD_BYTES = 8
+ADDRESSES = 1 << 64
+# So many words of the code at the entry tell a kernel's place from all others.
+ENTRY_WORDS_MAX = 8
 
 
 @dataclass
@@ -65,9 +70,49 @@ class Kernel:
         facts = facts or {}
         self.slide = int(facts.get("slide") or "0", 16)
         self.entry = int(facts.get("entry") or "0", 16)
+        step = facts.get("slide_step") or 0
+        lowest, highest = (int(facts[key], 16) for key in ("slide_lowest", "slide_highest")) if step else (0, 0)
+        # Where KASLR may have moved it.
+        self._slides = [(lowest + by) % ADDRESSES for by in range(0, (highest - lowest) % ADDRESSES + 1, step)] \
+            if step else []
         self._texts = [(int(s["start"], 16), int(s["end"], 16), s["file_offset"])
                        for s in facts.get("segments", []) if s["execute"]]
         self._bytes = self.path.read_bytes() if self._texts else b""
+
+    def _words_at(self, address):
+        """Of the file's code, from an address on."""
+        for start, end, offset in self._texts:
+            if start <= address < end:
+                count = min(ENTRY_WORDS_MAX, (end - address) // WORD_BYTES)
+                return list(struct.unpack_from(f"<{count}Q", self._bytes, offset + address - start))
+        return []
+
+    def move(self, slide):
+        """From now on it is at this place."""
+        by = slide - self.slide
+        self.slide = slide
+        self.entry = (self.entry + by) % ADDRESSES
+        self._texts = [((start + by) % ADDRESSES, (end + by) % ADDRESSES, offset)
+                       for start, end, offset in self._texts]
+
+    def find(self, read_words, rip):
+        """Looks where KASLR has put it: where its entry's code stands. False: nowhere, and the place stays.
+
+        read_words(address, count) gives words of the kernel's memory, fewer where it ends.
+        """
+        wanted = self._words_at(self.entry)
+        if not self._slides or not wanted:
+            return True
+
+        def is_at(slide):
+            return read_words((self.entry + slide - self.slide) % ADDRESSES, len(wanted)) == wanted
+
+        def is_likely(slide):
+            return self.is_text((rip - slide + self.slide) % ADDRESSES)
+        found = next(filter(is_at, sorted(self._slides, key=is_likely, reverse=True)), None)
+        if found is not None:
+            self.move(found)
+        return found is not None
 
     def is_text(self, address):
         return any(start <= address < end for start, end, _ in self._texts)
@@ -87,7 +132,7 @@ class Kernel:
         if not addresses:
             return []
         command = [places.find_addr2line(), "-e", str(self.symbols), "-a", "-f", "-i", "-C",
-                   *(f"{(address - self.slide) % 2**64:#x}" for address in addresses)]
+                   *(f"{(address - self.slide) % ADDRESSES:#x}" for address in addresses)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace",
                               stdin=subprocess.DEVNULL)
         decoded = []
