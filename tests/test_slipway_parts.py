@@ -211,6 +211,21 @@ def test_a_kernel_that_is_not_found_is_said_to_be_where_it_is_without_kaslr(kern
     assert asked._add_returns(fault.Scene("what", {"rip": 0xFFFFFFFF90000000})).hints == []
 
 
+@pytest.mark.parametrize("config, wanted", [
+    ("", "kaslr = off\n"),
+    ("kernel = /k\n", "kaslr = off\nkernel = /k\n"),
+    ("kernel = /k\n kaslr=on\n", "kernel = /k\nkaslr = off\n"),
+    ("log = info\n[a]\nkaslr = on\n[b]\nkaslr = on", "kaslr = off\nlog = info\n[a]\nkaslr = off\n[b]\nkaslr = off"),
+    ("# kaslr = on\n[a]\nlog = info", "kaslr = off\n# kaslr = on\n[a]\nlog = info"),
+    ("kaslr = on\n[a]\nlog = info", "kaslr = off\n[a]\nlog = info"),
+])
+def test_for_a_debugger_kaslr_is_off_in_every_entry(tmp_path, config, wanted):
+    (tmp_path / "slipway.conf").write_text(config)
+    files = esp.without_kaslr({"slipway.conf": tmp_path / "slipway.conf"})
+    assert files["slipway.conf"].decode() == wanted
+    assert esp.without_kaslr(files) == files
+
+
 def test_a_kernel_without_symbols_is_told_where_they_may_be(kernels, run, tmp_path):
     run("objcopy", "--strip-all", kernels / "exec.elf", tmp_path / "bare.elf")
     kernel = open_kernel(tmp_path / "bare.elf")

@@ -122,8 +122,8 @@ def _ram_for_loadcheck(size):
     return f"{int(float(size[:-1]) * 1024)}{'KMG'['MGT'.index(size[-1].upper())]}"
 
 
-def write_disk(folder, args):
-    files = esp.kernel_files(places.own(places.LOADER), args.kernel, args.modules, args.cmdline, args.log)
+def write_disk(folder, args, kaslr=None):
+    files = esp.kernel_files(places.own(places.LOADER), args.kernel, args.modules, args.cmdline, args.log, kaslr)
     return esp.write_image(Path(folder) / "disk.img", files)
 
 

@@ -28,8 +28,11 @@ def config_name(files):
 
 def config_lines(files):
     """Of slipway.conf; what is not UTF-8 in it is left for the loader to refuse."""
-    path = files.get(config_name(files))
-    return path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n") if path else []
+    content = files.get(config_name(files))
+    if content is None:
+        return []
+    text = content if isinstance(content, bytes) else content.read_bytes()
+    return text.decode("utf-8-sig", "surrogateescape").split("\n")
 
 
 def assignment(lines, wanted):
@@ -41,6 +44,18 @@ def assignment(lines, wanted):
             quoted = re.fullmatch('"([^"]*)"', value)
             return number, quoted[1] if quoted else value
     return None, ""
+
+
+def without_kaslr(files):
+    """The files with `kaslr = off`, above all entries and in those that say something else."""
+    lines = config_lines(files)
+    numbers = [number for number, line in enumerate(lines) if assignment([line], "kaslr")[0] is not None]
+    above = next((number for number, line in enumerate(lines) if line.lstrip(" \t").startswith("[")), len(lines))
+    for number in numbers:
+        lines[number] = "kaslr = off"
+    if not numbers or numbers[0] > above:
+        lines.insert(0, "kaslr = off")
+    return {**files, config_name(files): "\n".join(lines).encode("utf-8", "surrogateescape")}
 
 
 def kernel_name(files):
@@ -79,8 +94,9 @@ def _name_on_disk(path, taken, default):
     return next(free for free in numbered if free.lower() not in taken)
 
 
-def kernel_files(loader, kernel, modules=(), cmdline="", log="quiet"):
-    """The files of a disk with this kernel, its modules and its command line."""
+def kernel_files(loader, kernel, modules=(), cmdline="", log="quiet", kaslr=None):
+    """The files of a disk with this kernel, its modules and its command line; `kaslr`: the key's value, if
+    it is to be there."""
     files = {LOADER: Path(loader)}
     taken = {CONFIG, "efi"}
     lines = []
@@ -92,6 +108,8 @@ def kernel_files(loader, kernel, modules=(), cmdline="", log="quiet"):
     if cmdline.strip(" \t"):
         lines.append(f"cmdline = {cmdline.strip(' ' + chr(9))}")
     lines.append(f"log = {log}")
+    if kaslr:
+        lines.append(f"kaslr = {kaslr}")
     files[CONFIG] = "".join(f"{line}\n" for line in lines).encode()
     return files
 

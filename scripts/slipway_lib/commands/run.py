@@ -45,7 +45,8 @@ def run(args):
         raise Stop(f"{args.kernel}: --gdb needs an ELF kernel; of a PE file only the firmware knows where it is")
     places.prepare_rig()
     with tempfile.TemporaryDirectory(prefix="slipway-run-") as folder:
-        image = boots.write_disk(folder, args)
+        # gdb is told where the kernel will be.
+        image = boots.write_disk(folder, args, kaslr="off" if args.gdb else None)
         options = boots.machine_options(args, boots.window() if args.display else True)
         if args.gdb:
             return debugger.debug(image, kernel, Path(folder), places.find_gdb(), options)
