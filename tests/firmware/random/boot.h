@@ -97,6 +97,10 @@ bool boot_chance(struct boot *boot, unsigned percent);
 [[gnu::format(printf, 2, 3)]] void boot_tell(struct boot *boot, const char *format, ...);
 
 void boot_make_kernel(struct boot *boot);
+
+// The kernel is expected where this slide puts it: its file says nothing of it.
+void boot_move_kernel(struct boot *boot, uint64_t slide);
+
 void boot_make_files(struct boot *boot);
 void boot_make_machine(struct boot *boot);
 void boot_make_cpus(struct boot *boot);
@@ -113,7 +117,7 @@ void boot_break_machine(struct boot *boot);
 uint64_t boot_cpus_pages(uint64_t stack_bytes);
 
 // What came of the boot, and of the CPUs if it got as far as a kernel.
-void boot_check(const struct boot *boot);
+void boot_check(struct boot *boot);
 void boot_check_cpus(const struct boot *boot, const struct slipway_boot_info *info);
 
 // The bytes of the kernel's file, and of its image as it must stand in memory; and the rights of

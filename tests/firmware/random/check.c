@@ -92,6 +92,23 @@ static bool meets(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end) {
     return a < b_end && b < a_end;
 }
 
+// Only what may lie at random does, and where it may. From here on the kernel is expected there.
+static void check_kaslr(struct boot *boot, const struct slipway_boot_info *info) {
+    const struct slipway_note_wishes *wishes = &boot->kernel.wishes;
+    uint64_t slide = info->kernel_slide;
+    bool has_image = (info->kaslr.moved & SLIPWAY_KASLR_IMAGE) != 0;
+    bool has_direct = (info->kaslr.moved & SLIPWAY_KASLR_DIRECT) != 0;
+    assert_true((wishes->flags & SLIPWAY_NOTE_KASLR) != 0 || info->kaslr.moved == 0);
+    assert_true(wishes->hhdm_base == 0 || !has_direct);
+    assert_true(has_image || slide == boot->kernel.slide);
+    if (has_image) {
+        assert_true(is_aligned(slide - boot->kernel.slide, MIB(2)));
+        assert_true(info->kernel_virt >= SLIPWAY_KERNEL_DEFAULT &&
+                    info->kernel_virt - SLIPWAY_KERNEL_DEFAULT < GIB(1));
+        boot_move_kernel(boot, slide);
+    }
+}
+
 // Direct map and window are where they are always, unless the kernel is there.
 static void check_places(const struct boot *boot, const struct slipway_boot_info *info) {
     uint64_t kernel_end = info->kernel_virt + info->kernel_bytes;
@@ -101,8 +118,11 @@ static void check_places(const struct boot *boot, const struct slipway_boot_info
     bool window_is_free =
         !meets(info->kernel_virt, kernel_end, SLIPWAY_WINDOW_BASE, SLIPWAY_WINDOW_END);
     assert_int_equal(info->window_base == SLIPWAY_WINDOW_BASE, window_is_free);
-    assert_int_equal(info->hhdm_base == base,
-                     !meets(info->kernel_virt, kernel_end, base, base + direct_bytes));
+    if (info->kaslr.moved & SLIPWAY_KASLR_DIRECT)
+        assert_true(is_aligned(info->hhdm_base, GIB(1)) && info->hhdm_end < SLIPWAY_WINDOW_BASE);
+    else
+        assert_int_equal(info->hhdm_base == base,
+                         !meets(info->kernel_virt, kernel_end, base, base + direct_bytes));
     assert_false(meets(info->kernel_virt, kernel_end, info->window_base,
                        info->window_base + SLIPWAY_WINDOW_BYTES));
     assert_false(meets(info->kernel_virt, kernel_end, info->hhdm_base, info->hhdm_end));
@@ -186,13 +206,14 @@ static void check_clears(const struct boot *boot, const struct slipway_boot_info
     assert_int_equal(fake.cpu.clears[count].bytes, 0);
 }
 
-static void check_kernel(const struct boot *boot) {
+static void check_kernel(struct boot *boot) {
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_false(boot->must_fail);
     assert_int_equal(fake.s_cet_was_cleared, fake.has_cet);
     if (fake.exits == 1) // before that there were more tables to be had
         assert_null(setup_find_range(info, SLIPWAY_RANGE_DEMOTED, 0));
     if (!boot->kernel.is_scrambled) {
+        check_kaslr(boot, info);
         check_image(boot, info);
         check_wishes(boot, info);
         boot_check_cpus(boot, info);
@@ -264,7 +285,7 @@ static void check_return(const struct boot *boot) {
     assert_memory_equal(fake.com1_divisor, boot->com1_divisor, sizeof(boot->com1_divisor));
 }
 
-void boot_check(const struct boot *boot) {
+void boot_check(struct boot *boot) {
     assert_string_equal(fake.breach, "");
     assert_int_equal(fake.open_handles, 0);
     assert_int_equal(fake.pools, 0);

@@ -326,6 +326,14 @@ static void expect_image(struct boot *boot) {
     kernel_relocate(boot_kernel_image, link, kernel->slide);
 }
 
+void boot_move_kernel(struct boot *boot, uint64_t slide) {
+    struct boot_kernel *kernel = &boot->kernel;
+    kernel->virt += slide - kernel->slide;
+    kernel->entry += slide - kernel->slide;
+    kernel->slide = slide;
+    expect_image(boot);
+}
+
 static uint64_t random_entry(struct boot *boot) {
     for (;;) {
         const struct elf64_phdr *segment =

@@ -75,6 +75,8 @@ static struct slipway_note_wishes random_wishes(struct boot *boot) {
         wishes.flags = SLIPWAY_NOTE_FRAMEBUFFER;
     if (boot_chance(boot, 20))
         wishes.flags |= SLIPWAY_NOTE_KEEP_SCREEN;
+    if (boot_chance(boot, 40))
+        wishes.flags |= SLIPWAY_NOTE_KASLR;
     uint64_t direct_end = max_u64(boot->ram_end, screens_end(boot));
     if (boot_chance(boot, 40) && direct_end <= SLIPWAY_HHDM_MAX_BYTES)
         wishes.flags |= SLIPWAY_NOTE_DIRECT;
