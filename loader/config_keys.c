@@ -225,12 +225,42 @@ static enum config_status set_timeout(struct config_parser *parser, struct confi
     return CONFIG_OK;
 }
 
+// Of the keys whose value is one of a few words; null of the others.
+static const struct choices *const key_choices[CONFIG_KEYS] = {
+    [CONFIG_KEY_LOG] = &log_choices,       [CONFIG_KEY_DIGEST] = &digest_choices,
+    [CONFIG_KEY_PAGING] = &paging_choices, [CONFIG_KEY_CLEAR] = &switch_choices,
+    [CONFIG_KEY_STRICT] = &switch_choices, [CONFIG_KEY_PROTOCOL] = &protocol_choices,
+    [CONFIG_KEY_KASLR] = &switch_choices,
+};
+
+static enum config_status set_choice(struct config_parser *parser, enum config_key key,
+                                     struct config_text value) {
+    struct config *config = &parser->config;
+    unsigned choice = 0;
+    enum config_status status = choose(parser, key_choices[key], value, &choice);
+    if (status != CONFIG_OK)
+        return status;
+    if (key == CONFIG_KEY_LOG)
+        config->log = (enum config_log)choice;
+    else if (key == CONFIG_KEY_DIGEST)
+        config->wants_digests = choice == DIGEST_SHA256;
+    else if (key == CONFIG_KEY_PAGING)
+        config->paging = (enum config_paging)choice;
+    else if (key == CONFIG_KEY_CLEAR)
+        config->keeps_screen = choice == SWITCH_OFF;
+    else if (key == CONFIG_KEY_STRICT)
+        config->is_lax = choice == SWITCH_OFF;
+    else if (key == CONFIG_KEY_PROTOCOL)
+        config->protocol = (enum config_protocol)choice;
+    else if (key == CONFIG_KEY_KASLR)
+        config->kaslr = choice == SWITCH_ON ? CONFIG_KASLR_ON : CONFIG_KASLR_OFF;
+    return CONFIG_OK;
+}
+
 // Sets what `key` stands for. `text` follows a module's path.
 static enum config_status set(struct config_parser *parser, enum config_key key,
                               struct config_text value, struct config_text text) {
     struct config *config = &parser->config;
-    enum config_status status = CONFIG_OK;
-    unsigned choice = 0;
     switch (key) {
     case CONFIG_KEY_KERNEL:
         config->kernel = value;
@@ -241,50 +271,13 @@ static enum config_status set(struct config_parser *parser, enum config_key key,
     case CONFIG_KEY_CMDLINE:
         config->cmdline = value;
         break;
-    case CONFIG_KEY_LOG:
-        status = choose(parser, &log_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->log = (enum config_log)choice;
-        break;
     case CONFIG_KEY_MODULE:
         add_module(parser, value, text);
         break;
-    case CONFIG_KEY_DIGEST:
-        status = choose(parser, &digest_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->wants_digests = choice == DIGEST_SHA256;
-        break;
     case CONFIG_KEY_SHA256:
-        status = set_sha256(parser, value);
-        break;
-    case CONFIG_KEY_PAGING:
-        status = choose(parser, &paging_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->paging = (enum config_paging)choice;
-        break;
+        return set_sha256(parser, value);
     case CONFIG_KEY_RESOLUTION:
-        status = set_resolution(parser, value);
-        break;
-    case CONFIG_KEY_CLEAR:
-        status = choose(parser, &switch_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->keeps_screen = choice == SWITCH_OFF;
-        break;
-    case CONFIG_KEY_PROTOCOL:
-        status = choose(parser, &protocol_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->protocol = (enum config_protocol)choice;
-        break;
-    case CONFIG_KEY_STRICT:
-        status = choose(parser, &switch_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->is_lax = choice == SWITCH_OFF;
-        break;
-    case CONFIG_KEY_KASLR:
-        status = choose(parser, &switch_choices, value, &choice);
-        if (status == CONFIG_OK)
-            config->kaslr = choice == SWITCH_ON ? CONFIG_KASLR_ON : CONFIG_KASLR_OFF;
-        break;
+        return set_resolution(parser, value);
     case CONFIG_KEY_TITLE:
         parser->entry->title = value;
         break;
@@ -292,12 +285,19 @@ static enum config_status set(struct config_parser *parser, enum config_key key,
         set_default(parser, value);
         break;
     case CONFIG_KEY_TIMEOUT:
-        status = set_timeout(parser, value);
-        break;
+        return set_timeout(parser, value);
+    case CONFIG_KEY_LOG:
+    case CONFIG_KEY_DIGEST:
+    case CONFIG_KEY_PAGING:
+    case CONFIG_KEY_CLEAR:
+    case CONFIG_KEY_PROTOCOL:
+    case CONFIG_KEY_STRICT:
+    case CONFIG_KEY_KASLR:
+        return set_choice(parser, key, value);
     case CONFIG_KEYS:
         break;
     }
-    return status;
+    return CONFIG_OK;
 }
 
 enum config_key config_find_key(struct config_text name) {
