@@ -9,7 +9,7 @@
 enum {
     LINES_SHOWN = 2, // of a report; the kernel has all of it
     LINE_CHARACTERS = 120,
-    TEXT_ROOM = CRASH_ROOM_BYTES - 1, // and structure: behind it there is place for a NUL
+    RECORD_ROOM = CRASH_ROOM_BYTES - 1, // of structure and text: a NUL has a place behind them
 };
 
 _Static_assert(CRASH_ROOM_BYTES % FRAME_BYTES == 0, "whole frames");
@@ -57,7 +57,7 @@ uint64_t crash_room_find(const struct memmap_region *regions, uint64_t count) {
         struct crash_found found;
         if (!is_free(regions, count, places[i]))
             continue;
-        if (crash_find(firmware_pointer(places[i]), TEXT_ROOM, &found))
+        if (crash_find(firmware_pointer(places[i]), RECORD_ROOM, &found))
             show(found);
         return places[i];
     }
@@ -67,7 +67,7 @@ uint64_t crash_room_find(const struct memmap_region *regions, uint64_t count) {
 // The firmware had its last word between the two looks.
 struct crash_found crash_room_take(uint64_t phys) {
     struct crash_found found = {0};
-    if (phys == 0 || !crash_find(firmware_pointer(phys), TEXT_ROOM, &found))
+    if (phys == 0 || !crash_find(firmware_pointer(phys), RECORD_ROOM, &found))
         return found;
     crash_erase(firmware_pointer(phys));
     char *text = (char *)firmware_pointer(phys) + sizeof(struct slipway_crash);

@@ -516,8 +516,8 @@ struct slipway_symbols {
 
 /* A report that a kernel leaves, when it fails, at the start of its room: the loader's next start
  * shows the first lines, hands the text over (crash_report) and erases this. The text follows the
- * structure, and ends within the room. Store it as plain ASCII and newlines, then what is here, and
- * write the caches back (WBINVD): a reset may lose what they hold. */
+ * structure, and ends before the last byte of the room. Store it as plain ASCII and newlines, then
+ * what is here, and write the caches back (WBINVD): a reset may lose what they hold. */
 struct slipway_crash {
     uint64_t magic;    /* SLIPWAY_CRASH_MAGIC */
     uint64_t checksum; /* FNV-1a of 64 bits: of the text, then of all behind this field */

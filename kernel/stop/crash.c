@@ -32,7 +32,7 @@ const struct sink *crash_begin_report(const struct sink *shown) {
     shown_too = shown;
     if (writer.room == NULL) {
         void *room = (void *)(uintptr_t)info->crash_room;
-        writer = crash_begin(room, info->crash_room_bytes, time_now(info));
+        writer = crash_begin(room, info->crash_room_bytes - 1, time_now(info)); // and a NUL
     }
     return &both;
 }
