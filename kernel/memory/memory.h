@@ -77,5 +77,6 @@ struct memory_facts {
     uint64_t differences;            // regions that the loader sees otherwise
     uint64_t audit_violations;       // always 0: a violation stops the kernel
     struct frames_statistics frames; // just after the start, before anything was reclaimed
+    uint64_t owner_frames;           // that the counts of owners take
 };
 const struct memory_facts *memory_facts(void);

@@ -175,6 +175,7 @@ static void start_counting(void) {
     if (status == FRAMES_OK)
         status = frames_owners_init(&kernel_memory.owners, &kernel_memory.allocator,
                                     space_pointer(phys, bytes), bytes);
+    kernel_memory.facts.owner_frames = request.count;
     if (status != FRAMES_OK)
         panic("no %lu bytes to count owners of frames in: %s", bytes, frames_status_text(status));
 }

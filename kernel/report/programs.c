@@ -68,6 +68,7 @@ static void print_frames(const struct sink *out) {
     fmt_print(out, "frames.reserved=%lu\n", frames->reserved_frames);
     fmt_print(out, "frames.metadata_bytes=%lu\n", frames->metadata_bytes);
     fmt_print(out, "frames.metadata_frames=%lu\n", frames->metadata_frames);
+    fmt_print(out, "frames.owner_frames=%lu\n", memory_facts()->owner_frames);
     fmt_print(out, "frames.low_free=%lu\n", frames->zone[FRAMES_BELOW_1M].free_frames);
     fmt_print(out, "frames.largest_run=%lu\n", frames->largest_run_frames);
     fmt_print(out, "frames.free_2m=%lu\n", frames->free_2m);

@@ -98,8 +98,11 @@ def assert_frames_now(report):
     """After the self-test, which leaves everything as it was, and the reclaim."""
     now, free = report["frames.now.total"], report["frames.now.free"]
     assert now == report["frames.total"] + report["frames.reclaimed"]
-    # The list of regions has moved into frames of its own; CPUs have stacks.
-    assert free == report["frames.free"] + report["frames.reclaimed"] - 1 - report["cpus.frames"]
+    # The list of regions has moved into frames of its own; counts of owners and CPUs' stacks have some.
+    taken = 1 + report["frames.owner_frames"] + report["cpus.frames"]
+    assert free == report["frames.free"] + report["frames.reclaimed"] - taken
+    # Two bytes a frame, for whole blocks of 2 MiB.
+    assert now * 2 <= report["frames.owner_frames"] * PAGE
     # The peak is exact with one CPU; frames.h says how near it is with several.
     cpus = report["cpus.found"]
     tolerance = max(now // 256, 64 * cpus) if cpus > 1 else 0
