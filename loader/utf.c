@@ -97,9 +97,15 @@ enum utf_status utf_path_convert(const char *path, uint64_t bytes, uint16_t *ret
     return UTF_OK;
 }
 
-// RFC 3629 section 3. Returns the length.
-static unsigned encode(uint32_t code_point, char *ret_text) {
+static bool is_surrogate(uint32_t code_point) {
+    return code_point >= 0xd800 && code_point <= 0xdfff;
+}
+
+// RFC 3629 section 3.
+unsigned utf8_encode(uint32_t code_point, char *ret_text) {
     unsigned length = 1;
+    if (code_point > 0x10ffff || is_surrogate(code_point))
+        return 0;
     while (length < 4 && code_point >= forms[length].smallest)
         length++;
     for (unsigned i = length - 1; i > 0; i--, code_point >>= 6)
@@ -127,10 +133,6 @@ static unsigned decode_unit(const char *text, uint64_t units, uint64_t index,
     return is_pair ? 2 : 1;
 }
 
-static bool is_surrogate(uint32_t code_point) {
-    return code_point >= 0xd800 && code_point <= 0xdfff;
-}
-
 uint64_t utf16_find_invalid(const void *text, uint64_t units) {
     for (uint64_t at = 0; at < units;) {
         uint32_t code_point;
@@ -147,7 +149,7 @@ uint64_t utf8_from_utf16(const void *text, uint64_t units, char *ret_text) {
     for (uint64_t at = 0; unit_at(text, units, at) != 0;) {
         uint32_t code_point;
         at += decode_unit(text, units, at, &code_point);
-        used += encode(is_surrogate(code_point) ? 0xfffd : code_point, ret_text + used);
+        used += utf8_encode(is_surrogate(code_point) ? 0xfffd : code_point, ret_text + used);
     }
     ret_text[used] = '\0';
     return used;

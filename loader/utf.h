@@ -9,6 +9,10 @@
 // bytes, 1 to 4, or 0 if there is no valid one.
 unsigned utf8_decode(const char *text, uint64_t bytes, uint32_t *ret_code_point);
 
+// Encodes a code point. Returns its length in bytes, 1 to 4, or 0 if it is none: a surrogate, or
+// above U+10FFFF. Then *ret_text, which has room for 4, is untouched.
+unsigned utf8_encode(uint32_t code_point, char *ret_text);
+
 // Offset of the first byte that does not belong to valid UTF-8; `bytes` if all do.
 uint64_t utf8_find_invalid(const char *text, uint64_t bytes);
 

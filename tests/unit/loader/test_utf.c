@@ -28,6 +28,9 @@ TEST("utf: every code point decodes to itself, and surrogates and what lies abov
         assert_int_equal(utf8_decode(text, bytes, &decoded), valid ? bytes : 0);
         assert_int_equal(decoded, valid ? code_point : UINT32_MAX);
         assert_int_equal(utf8_decode(text, bytes - 1, &decoded), 0);
+        char encoded[4] = "zzzz";
+        assert_int_equal(utf8_encode(code_point, encoded), valid ? bytes : 0);
+        assert_memory_equal(encoded, valid ? text : "zzzz", valid ? bytes : 4);
     }
 }
 
