@@ -6,7 +6,7 @@ LC_CFLAGS  := -fno-strict-aliasing -fshort-wchar -DGNU_EFI_USE_MS_ABI -Dmemset=m
 LC_LOADER  := $(filter-out $(PURE_SRC),$(patsubst %,loader/%.c,config_file digest file firmware kaslr kernel_file kernel_note log \
               memory_map modules protocol/image protocol/limine protocol/protocol wishes)) loader/sha256_ni.S \
               $(sort $(wildcard loader/host/*.c))
-LC_PURE    := $(filter-out $(patsubst %,loader/%.c,controllers firmware_pages load_options netboot),$(filter \
+LC_PURE    := $(filter-out $(patsubst %,loader/%.c,controllers firmware_pages load_options menu menu_draw menu_keys menu_line netboot),$(filter \
               loader/% common/base/% common/hash/% common/memmap/% common/mtrr/% common/vmem/%,$(PURE_SRC)))
 $(eval $(call compile,loadcheck,$$(CC) $$(BASE) $$(LC_CFLAGS)))
 $(eval $(call compile,loadcheck-checked,$$(CC) $$(HOST_CFLAGS) $$(LC_CFLAGS)))
