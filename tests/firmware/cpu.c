@@ -167,7 +167,8 @@ static uint8_t *com1_register(uint16_t port) {
 }
 
 static bool has_com1_input(void) {
-    return fake.com1_input != NULL && *fake.com1_input != '\0';
+    return fake.com1_input != NULL && fake.stalled_us >= fake.com1_input_ms * UINT64_C(1000) &&
+           *fake.com1_input != '\0';
 }
 
 static uint8_t com1_status(void) {

@@ -100,6 +100,11 @@ enum fake_call {
     FAKE_UNLOAD_IMAGE,
     FAKE_INSTALL,
     FAKE_UNINSTALL,
+    FAKE_QUERY_TEXT, // of the text console, as the next four
+    FAKE_SET_ATTRIBUTE,
+    FAKE_SET_CURSOR,
+    FAKE_ENABLE_CURSOR,
+    FAKE_CLEAR_SCREEN,
     FAKE_CALLS,
 };
 
@@ -170,6 +175,27 @@ struct fake_display {
     const void *active_edid, *discovered_edid; // null: no such protocol
     uint32_t active_bytes, discovered_bytes;
     uint32_t sets; // seen: calls of SetMode that changed it
+};
+
+#define FAKE_COLUMNS_MAX 120
+#define FAKE_ROWS_MAX    50
+
+// The text console's screen.
+struct fake_text_screen {
+    uint32_t columns, rows; // 80 and 25 after fake_reset
+    SIMPLE_TEXT_OUTPUT_MODE mode;
+    uint16_t units[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX];
+    uint8_t attributes[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX];
+    bool has_no_mode; // its protocol says nothing of it
+    uint32_t written; // units so far
+    uint32_t scrolled;
+};
+
+// A key that is typed after so many milliseconds.
+struct fake_key {
+    uint32_t at_ms;
+    uint16_t scan;
+    uint16_t unit;
 };
 
 // Registers of a CPU that the loader writes, or reads to make another CPU's alike.
@@ -253,6 +279,7 @@ struct fake {
     void (*before_map)(uint32_t reading); // before the map is read, probes not counted, from 1
     void (*in_exit)(uint32_t attempt);    // when ExitBootServices is called, from 1
     void (*in_read)(uint64_t bytes);      // when a file's Read is called, for so many
+    void (*in_stall)(void);               // when Stall is called
     uint64_t odd_read;                    // the Read of this number, from 1, gives what it gives
     enum fake_odd odd;                    // in this way
     EFI_STATUS(EFIAPI *loader)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system); // null: efi_main
@@ -294,14 +321,18 @@ struct fake {
     bool has_keyboard;
     const void *consoles[FAKE_CONSOLES_MAX]; // device paths of the firmware's consoles
     uint32_t console_count;
-    bool console_is_com1;      // one more, that is
-    bool console_keeps_cr;     // `console` has carriage returns, and lines may move
-    uint32_t keys_before;      // that wait when the loader starts
-    uint32_t key_at_stall;     // of which number, from 1, a key is typed; 0: none is
+    bool console_is_com1;         // one more, that is
+    bool console_keeps_cr;        // `console` has carriage returns, and lines may move
+    uint32_t keys_before;         // that wait when the loader starts
+    uint32_t key_at_stall;        // of which number, from 1, a key is typed; 0: none is
+    const struct fake_key *typed; // besides, in their order,
+    uint32_t typed_count;         // so many
+    bool keyboard_fails;
     uint32_t com1_busy;        // so many looks at COM1's status until all is sent,
     uint32_t com1_busy_a_byte; // and so many more for each byte
     bool com1_has_fifos;       // on
-    const char *com1_input;    // received, to be read; null: nothing
+    const char *com1_input;    // received, to be read; null: nothing,
+    uint32_t com1_input_ms;    // and not before so many milliseconds
     bool com1_overran;         // what COM1's status says once
     bool tsc_steps_back;       // after the loader's first readings
     bool has_apic;
@@ -410,6 +441,7 @@ struct fake {
     size_t com1_bytes;
     char console[FAKE_TEXT_BYTES];
     size_t console_bytes;
+    struct fake_text_screen screen;
 };
 
 extern struct fake fake;
@@ -497,6 +529,11 @@ void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void **ret_interface);
 void *fake_find_pxe(void);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
+
+// Text console and keyboard: see console.c.
+void fake_reset_console(void);
+SIMPLE_TEXT_OUTPUT_INTERFACE *fake_console(void);
+SIMPLE_INPUT_INTERFACE *fake_keyboard(void);
 
 // Images and installed protocols: see images.c.
 void fake_reset_images(void);

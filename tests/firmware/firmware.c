@@ -1,5 +1,6 @@
 // The fake firmware's tables and protocols, and the rules by which it may be called.
 #include "common/x86/regs.h"
+#include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
 
 #include "common/base/arith.h"
@@ -22,8 +23,6 @@ static EFI_GRAPHICS_OUTPUT_PROTOCOL outputs[FAKE_DISPLAYS_MAX];
 static EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE modes[FAKE_DISPLAYS_MAX][2]; // SetMode may change places
 static EFI_GRAPHICS_OUTPUT_MODE_INFORMATION infos[FAKE_DISPLAYS_MAX][2];
 static EFI_EDID_ACTIVE_PROTOCOL edids[FAKE_DISPLAYS_MAX][2]; // active, discovered
-static SIMPLE_TEXT_OUTPUT_INTERFACE console;
-static SIMPLE_INPUT_INTERFACE keyboard;
 // Their addresses are the handles of the boot device and of other volumes.
 static char device, devices[FAKE_VOLUMES_MAX];
 
@@ -66,6 +65,11 @@ static const char *const call_names[FAKE_CALLS] = {
     "UnloadImage",
     "InstallMultipleProtocolInterfaces",
     "UninstallMultipleProtocolInterfaces",
+    "ConOut.QueryMode",
+    "SetAttribute",
+    "SetCursorPosition",
+    "EnableCursor",
+    "ClearScreen",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -273,36 +277,13 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFACE *self,
-                                       CHAR16 *text) {
-    EFI_STATUS status = fake_begin_call(FAKE_OUTPUT, NULL);
-    for (; *text != 0 && !EFI_ERROR(status); text++) {
-        if ((*text != '\r' || fake.console_keeps_cr) &&
-            fake.console_bytes < sizeof(fake.console) - 1)
-            fake.console[fake.console_bytes++] = (char)*text;
-        if (fake.console_is_com1)
-            fake_send_to_com1((uint8_t)*text);
-    }
-    return status;
-}
-
-static EFI_STATUS EFIAPI read_key([[maybe_unused]] SIMPLE_INPUT_INTERFACE *self,
-                                  EFI_INPUT_KEY *ret_key) {
-    EFI_STATUS status = fake_begin_call(FAKE_READ_KEY, NULL);
-    if (EFI_ERROR(status))
-        return status;
-    bool is_typed = fake.key_at_stall != 0 && fake.stalls >= fake.key_at_stall;
-    if (fake.keys_read == fake.keys_before + is_typed)
-        return EFI_NOT_READY;
-    fake.keys_read++;
-    *ret_key = (EFI_INPUT_KEY){.UnicodeChar = ' '};
-    return EFI_SUCCESS;
-}
-
 static EFI_STATUS EFIAPI stall(UINTN microseconds) {
     EFI_STATUS status = fake_begin_call(FAKE_STALL, NULL);
     fake.stalls++;
+    if (fake.in_stall != NULL)
+        fake.in_stall();
     fake.stalled_us += microseconds;
+    fake_pass_time(microseconds * (FAKE_TSC_HZ / 1000000));
     return status;
 }
 
@@ -430,6 +411,7 @@ void fake_reset(void) {
     fake_reset_lapic();
     fake_reset_memory();
     fake_reset_images();
+    fake_reset_console();
 }
 
 EFI_HANDLE fake_loader(void) {
@@ -494,8 +476,6 @@ static void make_services(void) {
     runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
     for (uint32_t i = 0; i <= fake.volume_count; i++)
         fake_file_systems[i] = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};
-    console = (SIMPLE_TEXT_OUTPUT_INTERFACE){.OutputString = output_string};
-    keyboard = (SIMPLE_INPUT_INTERFACE){.ReadKeyStroke = read_key};
     loaded_image = (EFI_LOADED_IMAGE){
         .DeviceHandle = &device,
         .FilePath = (EFI_DEVICE_PATH *)(uintptr_t)fake.image_path,
@@ -535,8 +515,8 @@ static void start_loader(void) {
 
 void fake_boot(void) {
     EFI_SYSTEM_TABLE system = {
-        .ConIn = fake.has_keyboard ? &keyboard : NULL,
-        .ConOut = fake.has_console ? &console : NULL,
+        .ConIn = fake.has_keyboard ? fake_keyboard() : NULL,
+        .ConOut = fake.has_console ? fake_console() : NULL,
         .RuntimeServices = &runtime_services,
         .BootServices = &boot_services,
     };
