@@ -1,11 +1,24 @@
 // See choice.h.
 #include "loader/choice.h"
 
+#include "common/boot/slipway_boot.h"
 #include "loader/cmdline.h"
 #include "loader/config_text.h"
+#include "loader/firmware.h"
 #include "loader/log.h"
+#include "loader/menu_console.h"
+#include "loader/timeline.h"
 
 static const char prefix[] = "entry=";
+
+// What an entry is chosen from, and what has been chosen.
+struct choosing {
+    const struct config_read *read;
+    struct config_text cmdline; // of the load options, then of what was edited; no text: the
+                                // entry's own
+    const struct config_entry *entry;
+    struct choice *choice;
+};
 
 // Cuts `entry=NAME` from the beginning of the load options. False: there is none.
 static bool cut_name(struct config_text *options, struct config_text *ret_name) {
@@ -19,39 +32,122 @@ static bool cut_name(struct config_text *options, struct config_text *ret_name) 
     return true;
 }
 
-static EFI_STATUS choose(const struct config_read *read, struct config_text *options,
-                         const struct config_entry **ret_entry) {
-    const struct config_file *file = &read->file;
-    struct config_text name;
-    const char *by = "the default";
-    *ret_entry = &file->entries[file->default_entry];
-    if (file->entry_count == 0)
-        return EFI_SUCCESS;
-    if (cut_name(options, &name)) {
-        by = "load options";
-        *ret_entry = config_find_entry(file, name);
-        if (*ret_entry == NULL)
-            return config_file_fail_entry(read, by, name);
+// ---- The menu
+
+// What the menu shows, in pages that are freed after it.
+static EFI_STATUS make_items(const struct choosing *choosing, struct menu_item **ret_items) {
+    uint64_t start;
+    const struct config_file *file = &choosing->read->file;
+    uint64_t bytes = file->entry_count * sizeof(**ret_items);
+    EFI_STATUS status = firmware_alloc_pages(bytes, FRAME_BYTES, SLIPWAY_RANGE_LOADER, &start);
+    if (EFI_ERROR(status))
+        return log_fail(status, "menu: no room for %lu bytes (%s)", bytes, log_status_text(status));
+    struct menu_item *items = firmware_pointer(start);
+    for (uint32_t i = 0; i < file->entry_count; i++) {
+        struct config config = config_of_entry(file, &file->entries[i], choosing->read->room);
+        bool is_given = choosing->cmdline.bytes != 0;
+        items[i] = (struct menu_item){
+            .title = file->entries[i].title,
+            .cmdline = is_given ? choosing->cmdline : config.cmdline,
+        };
     }
-    log_line(CONFIG_LOG_INFO, "entry %.*s: by %s", (int)(*ret_entry)->name.bytes,
-             (*ret_entry)->name.text, by);
+    *ret_items = items;
     return EFI_SUCCESS;
 }
 
-EFI_STATUS choice_make(const struct config_read *read, const struct boot_source *source,
-                       struct config *ret_config) {
-    const struct config_entry *entry;
-    struct config_text options;
-    log_set_level(read->file.config.log);
-    config_file_log();
-    EFI_STATUS status = cmdline_read(source, &options);
-    if (!EFI_ERROR(status))
-        status = choose(read, &options, &entry);
+static void take_answer(struct choosing *choosing, const struct menu_answer *answer) {
+    struct choice *choice = choosing->choice;
+    choosing->entry = &choosing->read->file.entries[answer->selected];
+    choosing->cmdline = answer->cmdline;
+    choice->menu_ms = answer->waited_ms;
+    choice->by = answer->end == MENU_TIMED_OUT ? SLIPWAY_CHOICE_BY_TIMEOUT : SLIPWAY_CHOICE_BY_MENU;
+    choice->is_left = answer->end == MENU_LEFT;
+}
+
+// A stage of its own: the time that people take is not the loader's.
+static EFI_STATUS ask(struct choosing *choosing) {
+    struct menu_answer answer;
+    struct menu_item *items = NULL;
+    const struct config_file *file = &choosing->read->file;
+    EFI_STATUS status = make_items(choosing, &items);
     if (EFI_ERROR(status))
         return status;
-    *ret_config = config_of_entry(&read->file, entry, read->room);
+    const struct menu_request request = {
+        .items = items,
+        .count = file->entry_count,
+        .selected = file->default_entry,
+        .timeout = file->timeout,
+    };
+    timeline_begin("menu");
+    status = menu_run(&request, &answer);
+    timeline_end(0);
+    if (!EFI_ERROR(status))
+        take_answer(choosing, &answer);
+    firmware_free_pages((uintptr_t)items);
+    return status;
+}
+
+// ---- The choice
+
+static EFI_STATUS choose(struct choosing *choosing) {
+    const struct config_file *file = &choosing->read->file;
+    struct config_text name;
+    choosing->entry = &file->entries[file->default_entry];
+    if (file->entry_count == 0)
+        return EFI_SUCCESS;
+    choosing->choice->by = SLIPWAY_CHOICE_BY_DEFAULT;
+    if (cut_name(&choosing->cmdline, &name)) {
+        choosing->choice->by = SLIPWAY_CHOICE_BY_LOAD_OPTIONS;
+        choosing->entry = config_find_entry(file, name);
+        if (choosing->entry == NULL)
+            return config_file_fail_entry(choosing->read, "load options", name);
+        return EFI_SUCCESS;
+    }
+    return file->entry_count > 1 && menu_is_wanted(file->timeout) ? ask(choosing) : EFI_SUCCESS;
+}
+
+static void log_choice(const struct choice *choice) {
+    static const char *const texts[] = {
+        [SLIPWAY_CHOICE_BY_DEFAULT] = "the default",
+        [SLIPWAY_CHOICE_BY_LOAD_OPTIONS] = "load options",
+        [SLIPWAY_CHOICE_BY_MENU] = "the menu",
+        [SLIPWAY_CHOICE_BY_TIMEOUT] = "time-out",
+    };
+    if (choice->is_left)
+        log_line(CONFIG_LOG_INFO, "menu: left after %u ms", choice->menu_ms);
+    else if (choice->menu_ms != 0)
+        log_line(CONFIG_LOG_INFO, "entry %.*s: by %s, after %u ms", (int)choice->entry.bytes,
+                 choice->entry.text, texts[choice->by], choice->menu_ms);
+    else if (choice->by != SLIPWAY_CHOICE_NONE)
+        log_line(CONFIG_LOG_INFO, "entry %.*s: by %s", (int)choice->entry.bytes, choice->entry.text,
+                 texts[choice->by]);
+}
+
+static void make_config(const struct choosing *choosing, struct config *ret_config) {
+    const struct config_read *read = choosing->read;
+    *ret_config = config_of_entry(&read->file, choosing->entry, read->room);
     log_set_level(ret_config->log);
-    if (options.bytes != 0)
-        ret_config->cmdline = options;
+    bool is_asked = choosing->choice->by == SLIPWAY_CHOICE_BY_MENU ||
+                    choosing->choice->by == SLIPWAY_CHOICE_BY_TIMEOUT;
+    if (choosing->cmdline.bytes != 0 || is_asked) // in the menu a line may become empty
+        ret_config->cmdline = choosing->cmdline;
+}
+
+EFI_STATUS choice_make(const struct config_read *read, const struct boot_source *source,
+                       struct config *ret_config, struct choice *ret_choice) {
+    struct choosing choosing = {.read = read, .choice = ret_choice};
+    *ret_choice = (struct choice){.entry = config_text_of("")};
+    log_set_level(read->file.config.log);
+    config_file_log();
+    EFI_STATUS status = cmdline_read(source, &choosing.cmdline);
+    if (!EFI_ERROR(status))
+        status = choose(&choosing);
+    if (EFI_ERROR(status))
+        return status;
+    if (ret_choice->by != SLIPWAY_CHOICE_NONE)
+        ret_choice->entry = choosing.entry->name;
+    log_choice(ret_choice);
+    if (!ret_choice->is_left)
+        make_config(&choosing, ret_config);
     return EFI_SUCCESS;
 }

@@ -90,20 +90,36 @@ bool console_is_on_com1(void) {
 
 // ---- Keys
 
-static bool read_key(void) {
+static EFI_STATUS read_key(void) {
     EFI_INPUT_KEY key;
-    return ST->ConIn != NULL && !EFI_ERROR(ST->ConIn->ReadKeyStroke(ST->ConIn, &key));
+    return ST->ConIn != NULL ? ST->ConIn->ReadKeyStroke(ST->ConIn, &key) : EFI_DEVICE_ERROR;
 }
 
-void console_wait_for_key(void) {
-    static const char text[] =
+// A keyboard that fails, where it is not just that no key has been typed, is not waited for for
+// ever.
+static void wait(bool for_ever) {
+    for (unsigned polls = 0;; polls++) {
+        EFI_STATUS status = read_key();
+        bool goes_on =
+            polls < WAIT_SECONDS * POLLS_A_SECOND || (for_ever && status == EFI_NOT_READY);
+        if (!EFI_ERROR(status) || !goes_on)
+            return;
+        BS->Stall(1000000 / POLLS_A_SECOND);
+    }
+}
+
+void console_wait_for_key(bool for_ever) {
+    static const char key[] = "slipway: press a key to go back to the firmware\n";
+    static const char limit[] =
         "slipway: press a key to go back to the firmware, which goes on in 10 seconds\n";
     _Static_assert(WAIT_SECONDS == 10, "as the text says");
     if (ST->ConOut == NULL)
         return;
-    for (unsigned i = 0; i < KEYS_DROPPED_MAX && read_key();)
+    for (unsigned i = 0; i < KEYS_DROPPED_MAX && !EFI_ERROR(read_key());)
         i++;
-    console_write(text, sizeof(text) - 1);
-    for (unsigned i = 0; i < WAIT_SECONDS * POLLS_A_SECOND && !read_key(); i++)
-        BS->Stall(1000000 / POLLS_A_SECOND);
+    if (for_ever)
+        console_write(key, sizeof(key) - 1);
+    else
+        console_write(limit, sizeof(limit) - 1);
+    wait(for_ever);
 }

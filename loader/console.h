@@ -14,6 +14,7 @@ void console_write(const char *text, size_t bytes);
 // The first call looks, later ones remember.
 bool console_is_on_com1(void);
 
-// Prints that it waits for a key, and waits for one, ten seconds at most. Keys that were typed
-// before do not count. Returns at once if there is no console.
-void console_wait_for_key(void);
+// Prints that it waits for a key, and waits for one, ten seconds at most unless `for_ever`. Keys
+// that were typed before do not count. Returns at once if there is no console, and after ten seconds
+// if there is no keyboard, or one that fails.
+void console_wait_for_key(bool for_ever);

@@ -21,7 +21,7 @@ static uint64_t text_bytes(const struct info_known *known) {
     const struct config *config = known->config;
     uint64_t bytes = sizeof(loader_name) + sizeof(loader_version) + config->kernel.bytes + 1 +
                      config->cmdline.bytes + 1 + known->source->label_bytes + 1 +
-                     known->source->path_bytes + 1;
+                     known->source->path_bytes + 1 + known->choice->entry.bytes + 1;
     for (uint32_t i = 0; i < config->module_count; i++)
         bytes += config->modules[i].path.bytes + 1 + config->modules[i].cmdline.bytes + 1;
     return bytes;
@@ -158,6 +158,14 @@ static void describe_source(struct info *info, const struct boot_source *source)
     head->server_kind = source->server_kind;
 }
 
+static void describe_choice(struct info *info, const struct choice *choice) {
+    info->head->choice = (struct slipway_choice){
+        .entry = copy_text(info, choice->entry.text, choice->entry.bytes),
+        .by = choice->by,
+        .menu_ms = choice->menu_ms,
+    };
+}
+
 static void describe_tpm_log(struct info *info, const struct tpm_log *log) {
     if (log->bytes != 0)
         memcpy(info->tpm_log, log->events, log->bytes);
@@ -225,6 +233,7 @@ void info_describe(struct info *info, const struct info_known *known,
     head->kernel_pieces =
         describe_array(info, info->pieces, kernel->piece_count, sizeof(*info->pieces));
     describe_source(info, known->source);
+    describe_choice(info, known->choice);
     describe_modules(info, config);
     describe_symbols(info, &kernel->symbols);
     describe_framebuffers(info, known->displays, plan);

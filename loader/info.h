@@ -5,6 +5,7 @@
 
 #include "common/boot/slipway_boot.h"
 #include "loader/boot_source.h"
+#include "loader/choice.h"
 #include "loader/cpus.h"
 #include "loader/crash_room.h"
 #include "loader/devices.h"
@@ -30,6 +31,7 @@ struct info_capacity {
 // What is known before the block is made.
 struct info_known {
     const struct config *config;
+    const struct choice *choice;
     const struct kernel *kernel;
     const struct devices *devices;
     const struct displays *displays;

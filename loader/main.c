@@ -27,7 +27,9 @@
 #include "loader/timeline.h"
 #include "loader/tpm.h"
 
+static struct config_read config_text;
 static struct config config;
+static struct choice choice; // of the config's entries
 static struct kernel kernel;
 static struct image image; // in place of the kernel: what the firmware starts
 static struct devices devices;
@@ -35,7 +37,8 @@ static struct controllers controllers;
 static struct displays displays;
 static struct boot_source source;
 static struct tpm_log tpm_log;
-static const struct info_known known = {&config, &kernel, &devices, &displays, &source, &tpm_log};
+static const struct info_known known = {&config,   &choice, &kernel, &devices,
+                                        &displays, &source, &tpm_log};
 static struct space space;
 static struct info info;
 static struct limine_room limine_room; // of a Limine kernel
@@ -44,6 +47,7 @@ static void start(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system);
 static EFI_STATUS boot(void);
 static EFI_STATUS read_files(void);
 static EFI_STATUS read_config(void);
+static EFI_STATUS read_chosen(void);
 static EFI_STATUS read_kernel(void);
 static EFI_STATUS read_modules(void);
 static EFI_STATUS find_devices(void);
@@ -65,8 +69,9 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system) {
         log_print_failure();
     log_end();
     firmware_free_all();
+    bool waits_for_ever = config_text.file.timeout == CONFIG_TIMEOUT_NONE;
     if (EFI_ERROR(status))
-        console_wait_for_key(); // the next boot option may clear the screen
+        console_wait_for_key(waits_for_ever); // the next boot option may clear the screen
     firmware_return();
     return status; // after an error the firmware goes on to its next boot option
 }
@@ -74,6 +79,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system) {
 static void start(EFI_HANDLE own_image, EFI_SYSTEM_TABLE *system) {
     timeline_init();
     timeline_begin("console");
+    config_text = (struct config_read){0}; // until it has been read
     firmware_init(own_image, system);
     log_init();
     progress_allow();
@@ -88,7 +94,7 @@ static EFI_STATUS boot(void) {
     uint64_t tsc_exit_done;
 
     EFI_STATUS status = read_files(); // config, kernel, modules: into their final pages
-    if (EFI_ERROR(status))
+    if (EFI_ERROR(status) || choice.is_left)
         return status;
     if (protocol_is_image(config.protocol))
         return efi_run(&config, &image);
@@ -114,25 +120,27 @@ static EFI_STATUS read_files(void) {
         return status;
     boot_source_find(&source);
     status = read_config();
-    if (!EFI_ERROR(status))
-        status = read_kernel();
-    if (!EFI_ERROR(status))
-        status = read_modules();
-    if (!EFI_ERROR(status))
-        boot_source_find_label(&source);
+    if (!EFI_ERROR(status) && !choice.is_left)
+        status = read_chosen();
     file_close_volume(); // whatever has failed
     return status;
 }
 
 static EFI_STATUS read_config(void) {
-    static struct config_read read;
     timeline_begin("config");
-    EFI_STATUS status = config_file_read(&source, &read);
-    timeline_end(read.bytes);
-    if (!EFI_ERROR(status))
-        status = choice_make(&read, &source, &config);
-    if (!EFI_ERROR(status) && config.keeps_screen)
+    EFI_STATUS status = config_file_read(&source, &config_text);
+    timeline_end(config_text.bytes);
+    return EFI_ERROR(status) ? status : choice_make(&config_text, &source, &config, &choice);
+}
+
+static EFI_STATUS read_chosen(void) {
+    if (config.keeps_screen)
         progress_forbid();
+    EFI_STATUS status = read_kernel();
+    if (!EFI_ERROR(status))
+        status = read_modules();
+    if (!EFI_ERROR(status))
+        boot_source_find_label(&source);
     return status;
 }
 

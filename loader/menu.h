@@ -80,7 +80,6 @@ struct menu_size {
 enum menu_style {
     MENU_PLAIN,
     MENU_MARKED, // of the entry that is chosen
-    MENU_DIM,
 };
 
 struct menu_cell {

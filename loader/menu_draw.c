@@ -145,7 +145,6 @@ static void draw_status(const struct menu *menu, struct pen *pen) {
         put(pen, "Boots in %u second%s; any key stops the time", seconds, seconds == 1 ? "" : "s");
         return;
     }
-    pen->style = MENU_DIM;
     put(pen, menu->edited == menu->selected ? "Edited command line: " : "Command line: ");
     put_text(pen, cmdline.bytes != 0 ? cmdline : config_text_of("(none)"), 0);
 }
@@ -157,7 +156,6 @@ static void draw_header(const struct menu *menu, uint32_t list_rows, struct pen 
 }
 
 static void draw_help(const struct menu *menu, struct pen *pen) {
-    pen->style = MENU_DIM;
     put(pen, menu->state == MENU_EDITING
                  ? "Enter: take it   Esc: drop the changes"
                  : "Up, Down: choose   Enter: boot   e: edit the command line   Esc: leave");

@@ -82,7 +82,7 @@ static bool check_arrays(info_t info, uint64_t *ret_index) {
 static bool check_texts(info_t info, uint64_t *ret_index) {
     const struct slipway_text *const texts[] = {
         &info->loader_name, &info->loader_version, &info->kernel_path, &info->cmdline,
-        &info->log,         &info->volume_label,   &info->loader_path};
+        &info->log,         &info->volume_label,   &info->loader_path, &info->choice.entry};
     for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
         *ret_index = (uint64_t)((const char *)texts[i] - (const char *)info);
         if (!text_ok(info, texts[i]))
@@ -597,6 +597,12 @@ static bool kaslr_ok(const struct slipway_kaslr *kaslr) {
            (has_direct ? kaslr->direct_places > 1 : kaslr->direct_places == 0);
 }
 
+static bool choice_ok(const struct slipway_choice *choice) {
+    bool has_entry = choice->entry.bytes != 0;
+    return choice->by <= SLIPWAY_CHOICE_BY_TIMEOUT &&
+           has_entry == (choice->by != SLIPWAY_CHOICE_NONE);
+}
+
 static bool check_facts(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     const uint32_t sources = SLIPWAY_ENTROPY_FIRMWARE | SLIPWAY_ENTROPY_RDSEED |
                              SLIPWAY_ENTROPY_RDRAND | SLIPWAY_ENTROPY_JITTER;
@@ -607,7 +613,7 @@ static bool check_facts(info_t info, [[maybe_unused]] uint64_t *ret_index) {
     return info->tsc_method <= SLIPWAY_TSC_PM_TIMER && knows_tsc == (info->tsc_hz != 0) &&
            (info->entropy_sources & ~sources) == 0 &&
            info->partition_id_kind <= SLIPWAY_PARTITION_GPT && server_ok && tpm_log_ok(info) &&
-           kaslr_ok(&info->kaslr);
+           kaslr_ok(&info->kaslr) && choice_ok(&info->choice);
 }
 
 // A part of the kernel's file. What it holds is not read.

@@ -269,6 +269,13 @@
 #define SLIPWAY_MTRR_WP 5
 #define SLIPWAY_MTRR_WB 6
 
+/* slipway_choice.by */
+#define SLIPWAY_CHOICE_NONE            0 /* the config has no entries */
+#define SLIPWAY_CHOICE_BY_DEFAULT      1 /* nobody was asked */
+#define SLIPWAY_CHOICE_BY_LOAD_OPTIONS 2
+#define SLIPWAY_CHOICE_BY_MENU         3
+#define SLIPWAY_CHOICE_BY_TIMEOUT      4 /* nobody answered: the default */
+
 /* slipway_framebuffer.format */
 #define SLIPWAY_PIXEL_RGBX8888 0 /* red in the lowest byte */
 #define SLIPWAY_PIXEL_BGRX8888 1 /* blue in the lowest byte */
@@ -535,6 +542,13 @@ struct slipway_kaslr {
     uint64_t direct_places; /* hhdm_base tells which it is */
 };
 
+/* Which entry of the config is booted. */
+struct slipway_choice {
+    struct slipway_text entry; /* its name; empty if the config has no entries */
+    uint32_t by;               /* SLIPWAY_CHOICE_... */
+    uint32_t menu_ms;          /* how long the menu waited; a stage of the timeline, too */
+};
+
 struct slipway_boot_info {
     uint64_t magic;        /* SLIPWAY_BOOT_MAGIC */
     uint32_t version;      /* SLIPWAY_BOOT_VERSION */
@@ -664,6 +678,7 @@ struct slipway_boot_info {
     int64_t crash_time;
 
     struct slipway_kaslr kaslr;
+    struct slipway_choice choice;
 };
 
 /* What a kernel may ask for. Zero means: no wish. SLIPWAY_KERNEL_NOTE puts one into a section of
@@ -773,7 +788,9 @@ SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, symbols) == 792);
 SLIPWAY_ASSERT(sizeof(struct slipway_crash) == 32);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, crash_room) == 856);
 SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, kaslr) == 896);
-SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 920);
+SLIPWAY_ASSERT(sizeof(struct slipway_choice) == 24);
+SLIPWAY_ASSERT(SLIPWAY_OFFSET(slipway_boot_info, choice) == 920);
+SLIPWAY_ASSERT(sizeof(struct slipway_boot_info) == 944);
 
 #endif /* C and C++ */
 #endif

@@ -51,7 +51,7 @@ static void take_copy(void) {
     info->tpm_log.address += info->tpm_log.bytes == 0 ? 0 : to_copy;
     struct slipway_text *const texts[] = {
         &info->loader_name, &info->loader_version, &info->kernel_path, &info->cmdline,
-        &info->log,         &info->volume_label,   &info->loader_path};
+        &info->log,         &info->volume_label,   &info->loader_path, &info->choice.entry};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         move_text(texts[i]);
     struct slipway_framebuffer *screens =

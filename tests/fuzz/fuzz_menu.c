@@ -22,7 +22,7 @@ static void check_row(const struct menu *menu, struct menu_size size, uint32_t r
     memset(cells, 0xa5, size.columns * sizeof(*cells));
     menu_draw_row(menu, size, row, cells);
     for (uint32_t i = 0; i < size.columns; i++) {
-        require(cells[i].style <= MENU_DIM);
+        require(cells[i].style <= MENU_MARKED);
         require(cells[i].unit >= ' ' && cells[i].unit != 0x7f && cells[i].unit < 0x530);
     }
     free(cells);

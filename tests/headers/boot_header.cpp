@@ -3,7 +3,7 @@
 
 SLIPWAY_KERNEL_NOTE(SLIPWAY_BOOT_VERSION, SLIPWAY_NOTE_FRAMEBUFFER | SLIPWAY_NOTE_CPUS, 32768, 0, 0, 0, 0);
 
-static_assert(sizeof(slipway_boot_info) == 920 && sizeof(slipway_cpu) == 64, "the same layout as in C");
+static_assert(sizeof(slipway_boot_info) == 944 && sizeof(slipway_cpu) == 64, "the same layout as in C");
 
 uint64_t header_end(const slipway_boot_info *info);
 

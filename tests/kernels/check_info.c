@@ -46,6 +46,7 @@ void check_block(void) {
     check_text(boot->log);
     check_text(boot->volume_label);
     check_text(boot->loader_path);
+    check_text(boot->choice.entry);
     for (uint32_t i = 0; i < boot->modules.count; i++) {
         const struct slipway_module *m = kit_record(boot->modules, i);
         check_text(m->path);
@@ -236,6 +237,16 @@ static void check_source(void) {
     kit_text("loader.path", boot->loader_path);
 }
 
+static void check_choice(void) {
+    const struct slipway_choice *choice = &boot->choice;
+    check_begin("the entry was chosen by something, if the config has entries");
+    CHECK(choice->by <= SLIPWAY_CHOICE_BY_TIMEOUT, choice->by);
+    CHECK_EQUAL(choice->entry.bytes == 0, choice->by == SLIPWAY_CHOICE_NONE);
+    kit_text("choice.entry", choice->entry);
+    kit_fact("choice.by", choice->by);
+    kit_fact("choice.menu_ms", choice->menu_ms);
+}
+
 static void check_tpm_log(void) {
     const struct slipway_tpm_log *log = &boot->tpm_log;
     check_begin("the TPM's log lies in the block, if there is one");
@@ -255,6 +266,7 @@ static void check_tpm_log(void) {
 void check_facts(void) {
     check_entropy();
     check_source();
+    check_choice();
     check_tpm_log();
     kit_fact("firmware.reset_end", boot->firmware_times.reset_end);
     kit_fact("firmware.loader_load", boot->firmware_times.loader_load);

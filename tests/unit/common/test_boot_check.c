@@ -118,6 +118,7 @@ TEST("boot_check: an array may end exactly where the block ends, and not 8 bytes
               b->info.loader_name = b->info.loader_version = b->info.kernel_path = b->info.cmdline =
                   b->info.log = b->info.volume_label = b->info.loader_path =
                       (struct slipway_text){0};
+              b->info.choice = (struct slipway_choice){0};
               b->info.modules = (struct slipway_array){0}; b->info.efi_map_bytes = 48);
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(stages), last = (struct slipway_stage *)(b + 1) - 1;
            b->info.stages.address = (uint64_t)(uintptr_t)last + 8; b->info.stages.count = 1);
@@ -131,11 +132,9 @@ TEST("boot_check: an empty array has address 0, and any stride") {
            b->info.framebuffers = (struct slipway_array){.address = 8, .stride = 96});
 }
 
-static void check_text(uint64_t offset) {
-    struct slipway_text *text;
 #define TEXT_OF(b) text = (void *)((char *)(b) + offset)
-    EXPECT_OK(TEXT_OF(b); *text = (struct slipway_text){0});
-    EXPECT_OK(TEXT_OF(b); text->address += 4; text->bytes = 0);
+static void check_text_that_is_there(uint64_t offset) {
+    struct slipway_text *text;
     EXPECT_OK(TEXT_OF(b); text->bytes = 1; text->address += 3);
     EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->bytes = 3); // no NUL follows
     EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->bytes = 16);
@@ -143,8 +142,15 @@ static void check_text(uint64_t offset) {
     EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->address = 0);
     EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->address = 8; text->bytes = 0);
     EXPECT(BOOT_CHECK_ARRAY, offset, TEXT_OF(b); text->address = (uint64_t)(uintptr_t)b);
-#undef TEXT_OF
 }
+
+static void check_text(uint64_t offset) {
+    struct slipway_text *text;
+    check_text_that_is_there(offset);
+    EXPECT_OK(TEXT_OF(b); *text = (struct slipway_text){0});
+    EXPECT_OK(TEXT_OF(b); text->address += 4; text->bytes = 0);
+}
+#undef TEXT_OF
 
 TEST("boot_check: every text must lie inside the block, with its NUL") {
     check_text(HEADER_OFFSET(loader_name));
@@ -154,6 +160,7 @@ TEST("boot_check: every text must lie inside the block, with its NUL") {
     check_text(HEADER_OFFSET(log));
     check_text(HEADER_OFFSET(volume_label));
     check_text(HEADER_OFFSET(loader_path));
+    check_text_that_is_there(HEADER_OFFSET(choice.entry));
     EXPECT_OK(memcpy(b->text + 11, "last", 5); b->info.log.address += 11);
     EXPECT(BOOT_CHECK_ARRAY, HEADER_OFFSET(log), memcpy(b->text + 12, "last", 4);
            b->info.log.address += 12); // its NUL would be behind the block
@@ -840,6 +847,16 @@ TEST("boot_check: what is random is one of several places, and comes of a known 
     refuse_kaslr((struct slipway_kaslr){2, 1, 2, 2});
     refuse_kaslr((struct slipway_kaslr){0, 0, 2, 0});
     refuse_kaslr((struct slipway_kaslr){7, 1, 2, 2});
+}
+
+TEST("boot_check: an entry was chosen by something, and nothing where there is none") {
+    for (uint32_t by = 0; by < 8; by++) {
+        bool is_by = by >= SLIPWAY_CHOICE_BY_DEFAULT && by <= SLIPWAY_CHOICE_BY_TIMEOUT;
+        EXPECT(is_by ? BOOT_CHECK_OK : BOOT_CHECK_FACTS, 0, b->info.choice.by = by);
+        EXPECT(by == SLIPWAY_CHOICE_NONE ? BOOT_CHECK_OK : BOOT_CHECK_FACTS, 0,
+               b->info.choice.entry.bytes = b->info.choice.entry.address = 0;
+               b->info.choice.by = by);
+    }
 }
 
 TEST("boot_check: the TPM's log has a format and lies in the block, or there are no events") {

@@ -154,6 +154,7 @@ static void fill_header(struct boot_block *block) {
         .tsc_method = SLIPWAY_TSC_PM_TIMER,
         .volume_label = text,
         .loader_path = text,
+        .choice = {text, SLIPWAY_CHOICE_BY_MENU, 1500},
         .tpm_log = {address_of(block->efi_map), 8, SLIPWAY_TPM_LOG_AGILE, 0},
         .cpus = {BLOCK_HHDM + BLOCK_CPUS, 2, sizeof(struct slipway_cpu)},
     };
