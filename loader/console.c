@@ -83,7 +83,7 @@ static bool find_com1(void) {
 
 bool console_is_on_com1(void) {
     if (!is_known)
-        is_on_com1 = find_com1();
+        is_on_com1 = ST->ConOut != NULL && find_com1();
     is_known = true;
     return is_on_com1;
 }

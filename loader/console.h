@@ -10,11 +10,11 @@ void console_init(void);
 // Writes text on all of the firmware's consoles. A byte that is not ASCII becomes '?'.
 void console_write(const char *text, size_t bytes);
 
-// True when COM1 is one of the firmware's consoles: then the text of console_write appears there.
-// The first call looks, later ones remember.
+// True when there is a console and COM1 is one of the firmware's: then the text of console_write
+// appears there. The first call looks, later ones remember.
 bool console_is_on_com1(void);
 
 // Prints that it waits for a key, and waits for one, ten seconds at most unless `for_ever`. Keys
-// that were typed before do not count. Returns at once if there is no console, and after ten seconds
-// if there is no keyboard, or one that fails.
+// that were typed before do not count. Returns at once if there is no console, and after ten
+// seconds if there is no keyboard, or one that fails.
 void console_wait_for_key(bool for_ever);
