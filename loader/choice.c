@@ -2,6 +2,8 @@
 #include "loader/choice.h"
 
 #include "common/boot/slipway_boot.h"
+#include "loader/bls.h"
+#include "loader/bls_files.h"
 #include "loader/cmdline.h"
 #include "loader/config_text.h"
 #include "loader/firmware.h"
@@ -126,6 +128,8 @@ static void log_choice(const struct choice *choice) {
 static void make_config(const struct choosing *choosing, struct config *ret_config) {
     const struct config_read *read = choosing->read;
     *ret_config = config_of_entry(&read->file, choosing->entry, read->room);
+    if (choosing->choice->by != SLIPWAY_CHOICE_NONE && choosing->entry->bls != NULL)
+        config_file_turn_to(choosing->entry->bls->file);
     log_set_level(ret_config->log);
     bool is_asked = choosing->choice->by == SLIPWAY_CHOICE_BY_MENU ||
                     choosing->choice->by == SLIPWAY_CHOICE_BY_TIMEOUT;
@@ -133,13 +137,25 @@ static void make_config(const struct choosing *choosing, struct config *ret_conf
         ret_config->cmdline = choosing->cmdline;
 }
 
-EFI_STATUS choice_make(const struct config_read *read, const struct boot_source *source,
+// Much firmware takes its time to list a folder.
+static EFI_STATUS add_entries(struct config_read *read) {
+    if (!read->file.has_bls)
+        return EFI_SUCCESS;
+    timeline_begin("entries");
+    EFI_STATUS status = bls_files_add(read);
+    timeline_end(0);
+    return status;
+}
+
+EFI_STATUS choice_make(struct config_read *read, const struct boot_source *source,
                        struct config *ret_config, struct choice *ret_choice) {
     struct choosing choosing = {.read = read, .choice = ret_choice};
     *ret_choice = (struct choice){.entry = config_text_of("")};
     log_set_level(read->file.config.log);
     config_file_log();
-    EFI_STATUS status = cmdline_read(source, &choosing.cmdline);
+    EFI_STATUS status = add_entries(read);
+    if (!EFI_ERROR(status))
+        status = cmdline_read(source, &choosing.cmdline);
     if (!EFI_ERROR(status))
         status = choose(&choosing);
     if (EFI_ERROR(status))

@@ -4,6 +4,7 @@
 #include "common/base/arith.h"
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "loader/bls.h"
 #include "loader/config_parser.h"
 #include "loader/config_text.h"
 #include "loader/utf.h"
@@ -179,7 +180,7 @@ static enum config_status parse_lines(struct config_parser *parser, struct confi
     return end_section(parser);
 }
 
-// The default's name may be that of any section.
+// The default's name may be that of any section, or of what is found on the volume.
 static enum config_status find_default(struct config_parser *parser) {
     struct config_file *file = &parser->file;
     if (parser->default_name.text == NULL)
@@ -187,6 +188,10 @@ static enum config_status find_default(struct config_parser *parser) {
     const struct config_entry *entry = config_find_entry(file, parser->default_name);
     if (entry != NULL) {
         file->default_entry = (uint32_t)(entry - file->entries);
+        return CONFIG_OK;
+    }
+    if (file->has_bls) {
+        file->default_name = parser->default_name;
         return CONFIG_OK;
     }
     parser->error = parser->default_error;
@@ -263,6 +268,8 @@ struct config config_of_entry(const struct config_file *file, const struct confi
                               struct config_room room) {
     if (file->entry_count == 0)
         return file->config;
+    if (entry->bls != NULL)
+        return bls_config(entry->bls, &file->config);
     struct config_entry ignored = *entry; // its title is set once more
     struct config_parser parser = parser_make(room, CONFIG_FILE_MAX_BYTES);
     parser.entry = &ignored;

@@ -54,6 +54,8 @@
 //   timeout = SECONDS|none       how long the menu waits for a key, up to 86400 seconds; 0: there
 //   is
 //                                a menu only if a key is held; none: for ever. Default 5
+//   bls     = on|off             whether what the Boot Loader Specification knows on the loader's
+//                                volume are further entries (see bls.h); default off
 //
 // Each key may appear once, `module` any number of times, `sha256` once for each file; once means
 // once above the first section and once in each. A path may
@@ -142,13 +144,16 @@ struct config {
     const struct config_module *modules; // in the caller's memory
 };
 
+struct bls_entry;
+
 // One of several boots.
 struct config_entry {
     struct config_text name;
     struct config_text title;
-    struct config_text text; // the lines below the section's
-    uint32_t line;           // the section's, from 1
-    uint32_t column;         // of the name in it
+    struct config_text text;     // the lines below the section's
+    uint32_t line;               // the section's, from 1
+    uint32_t column;             // of the name in it
+    const struct bls_entry *bls; // it is no section, but this: line, column and text are nothing
 };
 
 #define CONFIG_TIMEOUT_NONE        UINT32_MAX
@@ -157,10 +162,13 @@ struct config_entry {
 
 // What a text says.
 struct config_file {
-    struct config config;               // of the one boot, or what holds for all entries
-    uint32_t timeout;                   // in seconds, or CONFIG_TIMEOUT_NONE
-    uint32_t entry_count;               // 0: the text has no section
-    uint32_t default_entry;             // index
+    struct config config;            // of the one boot, or what holds for all entries
+    uint32_t timeout;                // in seconds, or CONFIG_TIMEOUT_NONE
+    uint32_t entry_count;            // 0: the text has no section
+    uint32_t default_entry;          // index
+    struct config_text default_name; // of no section, but of an entry of `bls`, perhaps; else
+                                     // no text
+    bool has_bls;
     const struct config_entry *entries; // in the caller's memory
 };
 

@@ -17,11 +17,23 @@ static struct file file;
 enum silence { SILENCE_ABSENT, SILENCE_EMPTY, SILENCE_UNNAMED };
 static enum silence silence;
 
+// In place of the config: no text: nothing is.
+static struct config_text instead;
+
+void config_file_turn_to(struct config_text path) {
+    instead = path;
+}
+
 const char *config_file_where(const char *key, uint32_t line) {
     static char text[FILE_NAME_MAX + 80];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
-    if (line != 0)
+    if (instead.text != NULL && line != 0)
+        fmt_print(&sink, " (%.*s line %u)", (int)min_u64(instead.bytes, FILE_NAME_MAX),
+                  instead.text, line);
+    else if (instead.text != NULL)
+        return ""; // the file is named by itself
+    else if (line != 0)
         fmt_print(&sink, " (key '%s', %s line %u)", key, file.name, line);
     else if (silence == SILENCE_ABSENT)
         fmt_print(&sink, " (the default %s: there is no " NAME ")", key);
@@ -126,6 +138,7 @@ EFI_STATUS config_file_read(const struct boot_source *source, struct config_read
         status = file_open(&file, (struct config_text){root, sizeof(root) - 1}, "");
     ret_read->bytes = file.bytes;
     silence = SILENCE_ABSENT;
+    instead = (struct config_text){0};
     if (status == EFI_NOT_FOUND)
         return EFI_SUCCESS;
     if (EFI_ERROR(status))

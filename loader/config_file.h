@@ -15,6 +15,9 @@
 // why. Valid until the next call.
 const char *config_file_where(const char *key, uint32_t line);
 
+// From now on it is what this file, of the Boot Loader Specification, names.
+void config_file_turn_to(struct config_text file);
+
 // What the file says. It points into pages that stay until the kernel reclaims the loader's ranges.
 struct config_read {
     struct config_file file;

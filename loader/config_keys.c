@@ -22,13 +22,14 @@ static const char *const key_names[CONFIG_KEYS] = {
     [CONFIG_KEY_TITLE] = "title",
     [CONFIG_KEY_DEFAULT] = "default",
     [CONFIG_KEY_TIMEOUT] = "timeout",
+    [CONFIG_KEY_BLS] = "bls",
 };
 
 enum config_place config_key_place(enum config_key key) {
     if (key == CONFIG_KEY_TITLE)
         return CONFIG_PLACE_ENTRY;
-    return key == CONFIG_KEY_DEFAULT || key == CONFIG_KEY_TIMEOUT ? CONFIG_PLACE_ABOVE
-                                                                  : CONFIG_PLACE_BOTH;
+    bool is_above = key == CONFIG_KEY_DEFAULT || key == CONFIG_KEY_TIMEOUT || key == CONFIG_KEY_BLS;
+    return is_above ? CONFIG_PLACE_ABOVE : CONFIG_PLACE_BOTH;
 }
 
 // The words of a value that is a choice; the index of a word is what it stands for.
@@ -227,10 +228,10 @@ static enum config_status set_timeout(struct config_parser *parser, struct confi
 
 // Of the keys whose value is one of a few words; null of the others.
 static const struct choices *const key_choices[CONFIG_KEYS] = {
-    [CONFIG_KEY_LOG] = &log_choices,       [CONFIG_KEY_DIGEST] = &digest_choices,
-    [CONFIG_KEY_PAGING] = &paging_choices, [CONFIG_KEY_CLEAR] = &switch_choices,
-    [CONFIG_KEY_STRICT] = &switch_choices, [CONFIG_KEY_PROTOCOL] = &protocol_choices,
-    [CONFIG_KEY_KASLR] = &switch_choices,
+    [CONFIG_KEY_BLS] = &switch_choices,        [CONFIG_KEY_LOG] = &log_choices,
+    [CONFIG_KEY_DIGEST] = &digest_choices,     [CONFIG_KEY_PAGING] = &paging_choices,
+    [CONFIG_KEY_CLEAR] = &switch_choices,      [CONFIG_KEY_STRICT] = &switch_choices,
+    [CONFIG_KEY_PROTOCOL] = &protocol_choices, [CONFIG_KEY_KASLR] = &switch_choices,
 };
 
 static enum config_status set_choice(struct config_parser *parser, enum config_key key,
@@ -254,6 +255,8 @@ static enum config_status set_choice(struct config_parser *parser, enum config_k
         config->protocol = (enum config_protocol)choice;
     else if (key == CONFIG_KEY_KASLR)
         config->kaslr = choice == SWITCH_ON ? CONFIG_KASLR_ON : CONFIG_KASLR_OFF;
+    else if (key == CONFIG_KEY_BLS)
+        parser->file.has_bls = choice == SWITCH_ON;
     return CONFIG_OK;
 }
 
@@ -293,6 +296,7 @@ static enum config_status set(struct config_parser *parser, enum config_key key,
     case CONFIG_KEY_PROTOCOL:
     case CONFIG_KEY_STRICT:
     case CONFIG_KEY_KASLR:
+    case CONFIG_KEY_BLS:
         return set_choice(parser, key, value);
     case CONFIG_KEYS:
         break;

@@ -22,6 +22,7 @@ enum config_key {
     CONFIG_KEY_TITLE,
     CONFIG_KEY_DEFAULT,
     CONFIG_KEY_TIMEOUT,
+    CONFIG_KEY_BLS,
     CONFIG_KEYS,
 };
 

@@ -64,6 +64,10 @@ const EFI_LOADED_IMAGE *file_own_image(void) {
     return own_image;
 }
 
+EFI_FILE *file_own_volume(void) {
+    return own_volume;
+}
+
 uint64_t file_volume_label(uint16_t *ret_label, uint64_t capacity) {
     return volume_label(own_volume, ret_label, capacity);
 }

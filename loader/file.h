@@ -38,6 +38,9 @@ void file_close_volume(void);
 // The loader's own image, with the device that the volume is on. Of file_open_volume.
 const EFI_LOADED_IMAGE *file_own_image(void);
 
+// Its root, which is open. A call that fails of it may leave it useless.
+EFI_FILE *file_own_volume(void);
+
 // The open volume's label, at most `capacity` units of UTF-16; returns how many, 0 if there is none
 // or if it is longer. Ask for it last: some file systems do not know the question, and a handle of
 // which a call has failed may fail for ever.

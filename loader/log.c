@@ -72,6 +72,11 @@ EFI_STATUS log_fail(EFI_STATUS status, const char *format, ...) {
     return status;
 }
 
+void log_forgive(enum config_log level) {
+    log_line(level, "%.*s", (int)failure.used, failure.text);
+    failure = fmt_buffer_make(failure_storage, sizeof(failure_storage));
+}
+
 void log_print_failure(void) {
     log_line(CONFIG_LOG_QUIET, "%.*s", (int)failure.used, failure.text);
 }

@@ -28,6 +28,9 @@ void log_set_level(enum config_log level);
 // ones are consequences. Printed by log_print_failure.
 [[gnu::format(printf, 2, 3)]] EFI_STATUS log_fail(EFI_STATUS status, const char *format, ...);
 
+// Makes the recorded failure a line of the log: the boot goes on without what has failed.
+void log_forgive(enum config_log level);
+
 // Prints the recorded failure, prefixed with the loader's name, on COM1 and the firmware's console.
 void log_print_failure(void);
 

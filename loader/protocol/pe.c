@@ -10,6 +10,8 @@ enum {
 
     // From the PE header on: the signature, the COFF header, the optional header.
     COFF_MACHINE = 4,
+    COFF_SECTIONS = 6,
+    COFF_OPTIONAL_BYTES = 20,
     OPTIONAL = 24,
     OPTIONAL_IMAGE_MAJOR = 44,
     OPTIONAL_SUBSYSTEM = 68,
@@ -17,6 +19,13 @@ enum {
     MACHINE_X64 = 0x8664,
     MAGIC_PE32_PLUS = 0x20b,
     SUBSYSTEM_EFI_APPLICATION = 10,
+
+    // A section's header: what of it is file and what memory, the smaller counts.
+    SECTION_NAME_BYTES = 8,
+    SECTION_MEMORY_BYTES = 8,
+    SECTION_FILE_BYTES = 16,
+    SECTION_FILE_OFFSET = 20,
+    SECTION_BYTES = 40,
 
     // Linux's header.
     LINUX_BOOT_FLAG = 0x1fe,
@@ -60,6 +69,30 @@ bool pe_parse(const void *bytes, uint64_t count, struct pe *ret_pe) {
     }
     *ret_pe = pe;
     return true;
+}
+
+bool pe_find_section(const void *bytes, uint64_t count, const char *name, uint64_t *ret_offset,
+                     uint64_t *ret_bytes) {
+    const uint8_t *file = bytes;
+    struct pe pe;
+    if (!pe_parse(bytes, count, &pe))
+        return false;
+    const uint8_t *head = file + read_u32(file + DOS_PE_OFFSET);
+    uint64_t at = (uint64_t)(head - file) + OPTIONAL + read_u16(head + COFF_OPTIONAL_BYTES);
+    for (unsigned i = read_u16(head + COFF_SECTIONS); i != 0; i--, at += SECTION_BYTES) {
+        if (at > count || count - at < SECTION_BYTES)
+            return false;
+        const uint8_t *section = file + at;
+        char padded[SECTION_NAME_BYTES] = {0};
+        memcpy(padded, name, min_u64(strlen(name), sizeof(padded)));
+        if (memcmp(section, padded, sizeof(padded)) != 0)
+            continue;
+        *ret_offset = read_u32(section + SECTION_FILE_OFFSET);
+        *ret_bytes = min_u64(read_u32(section + SECTION_FILE_BYTES),
+                             read_u32(section + SECTION_MEMORY_BYTES));
+        return true;
+    }
+    return false;
 }
 
 enum pe_status pe_check(const struct pe *pe) {

@@ -30,6 +30,11 @@ enum pe_status {
 // untouched.
 [[nodiscard]] bool pe_parse(const void *bytes, uint64_t count, struct pe *ret_pe);
 
+// Finds a section by its name in the headers, the first `count` bytes of a file. False: there is
+// none, or the headers are longer.
+[[nodiscard]] bool pe_find_section(const void *bytes, uint64_t count, const char *name,
+                                   uint64_t *ret_offset, uint64_t *ret_bytes);
+
 // Whether it is an EFI application for x86-64.
 [[nodiscard]] enum pe_status pe_check(const struct pe *pe);
 

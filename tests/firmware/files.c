@@ -1,4 +1,5 @@
-// The fake firmware's file system: what is in fake.files, read-only, with its faults. A handle that
+// The fake firmware's file system: what is in fake.files, read-only, with its faults. A folder that
+// is there lists them. A handle that
 // has failed once stays useless, as on real firmware.
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/fake.h"
@@ -78,13 +79,47 @@ static bool is_faulty(const struct fake_file *file, uint64_t position, uint64_t 
     bool too_large = file->fails_above != 0 && bytes > file->fails_above;
     bool bad = file->bad_offset != 0 && position <= file->bad_offset &&
                file->bad_offset - position < bytes;
-    return file->is_directory || too_large || bad;
+    return too_large || bad;
+}
+
+// The name in the folder of a file that lies right there, or null.
+static const char *name_in(const struct fake_file *folder, const struct fake_file *file) {
+    size_t length = strlen(folder->path);
+    bool is_below = file->volume == folder->volume &&
+                    strncmp(file->path, folder->path, length) == 0 && file->path[length] == '\\';
+    const char *name = file->path + length + 1;
+    return is_below && strchr(name, '\\') == NULL ? name : NULL;
+}
+
+// UEFI 2.9, 13.5: one entry for each Read, none at the end; nothing moves without room for it.
+static EFI_STATUS read_folder(struct handle *handle, UINTN *bytes, void *buffer) {
+    const char *name = NULL;
+    uint64_t at = handle->position;
+    while (at < fake.file_count && (name = name_in(handle->file, &fake.files[at])) == NULL)
+        at++;
+    UINTN capacity = *bytes;
+    *bytes = name == NULL ? 0 : offsetof(EFI_FILE_INFO, FileName) + 2 * (strlen(name) + 1);
+    if (name == NULL)
+        return EFI_SUCCESS;
+    if (capacity < *bytes)
+        return EFI_BUFFER_TOO_SMALL;
+    EFI_FILE_INFO *info = buffer;
+    memset(info, 0, *bytes);
+    info->Size = *bytes;
+    info->FileSize = fake.files[at].lies_by_info ? fake.files[at].info_bytes : fake.files[at].bytes;
+    info->Attribute = fake.files[at].is_directory ? EFI_FILE_DIRECTORY : 0;
+    for (size_t i = 0; name[i] != '\0'; i++)
+        info->FileName[i] = (unsigned char)name[i];
+    handle->position = at + 1;
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
     struct handle *handle = (struct handle *)self;
     const struct fake_file *file = handle->file;
     EFI_STATUS status = begin(FAKE_READ, handle);
+    if (!EFI_ERROR(status) && file->is_directory)
+        return read_folder(handle, bytes, buffer);
     if (fake.in_read != NULL)
         fake.in_read(*bytes);
     if (EFI_ERROR(status))

@@ -267,7 +267,7 @@ TEST("a config that is too large, wrong or a directory is refused") {
     setup_boot("");
     setup_file("\\slipway.conf")->bytes = GIB(1);
     fake_boot(); // with 88 bytes of a module for each 9 of the file
-    setup_expect_failure("/slipway.conf: no room for 16583345976 bytes (out of memory)");
+    setup_expect_failure("/slipway.conf: no room for 17299173864 bytes (out of memory)");
 
     setup_boot("# a comment\nkernl = \\kernel.elf\n");
     fake_boot();

@@ -13,6 +13,9 @@ static void require(bool condition) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     struct pe pe;
     struct linux_header header;
+    uint64_t offset, length;
+    if (pe_find_section(data, bytes, ".osrel", &offset, &length))
+        require(offset <= UINT32_MAX && length <= UINT32_MAX);
     if (pe_parse(data, bytes, &pe)) {
         require(bytes >= 64);
         require(pe_check(&pe) != PE_OK || pe.magic != 0);

@@ -207,9 +207,9 @@ TEST("bls: an image is described by its os-release") {
 // ---- Order
 
 TEST("bls: versions are in the order of the version format's examples") {
-    static const char *const rising[] = {"~",    "",     "~1~x" + 4, "0",    "1~rc1", "1",
-                                         "1-1",  "1-2",  "1^",       "1^1",  "1.0",   "1.1",
-                                         "1.1a", "1.1b", "1.02",     "1.10", "2",     "10"};
+    static const char *const rising[] = {"~",    "",     "0",    "1~rc1", "1",   "1-1",
+                                         "1-2",  "1^",   "1^1",  "1.0",   "1.1", "1.1a",
+                                         "1.1b", "1.02", "1.10", "2",     "10"};
     for (size_t i = 0; i < ARRAY_LEN(rising); i++) {
         for (size_t j = 0; j < ARRAY_LEN(rising); j++) {
             int order = bls_compare_versions(exact(rising[i]), exact(rising[j]));

@@ -1,5 +1,7 @@
 #include "loader/config.h"
 
+#include "loader/bls.h"
+#include "loader/config_text.h"
 #include "tests/unit/support/config_texts.h"
 #include "tests/unit/support/test.h"
 
@@ -235,4 +237,41 @@ TEST("entries: a text cut at any byte is accepted or refused, and never read pas
             (void)config_of_entry(&file, &file.entries[i], exact);
         free(copy);
     }
+}
+
+TEST("entries: of what the volume has the default may be one, if that is asked for") {
+    assert_false(accept("log=info").has_bls);
+    assert_false(accept("bls=off").has_bls);
+    struct config_file file = accept("default = x.conf\nbls = on\n[a]\nlog=info\n");
+    assert_true(file.has_bls);
+    config_expect_text(file.default_name, "x.conf");
+    assert_int_equal(file.default_entry, 0);
+    file = accept("bls = on\ndefault = b\n[a]\nlog=info\n[b]\nlog=info\n");
+    assert_null(file.default_name.text);
+    assert_int_equal(file.default_entry, 1);
+    config_refuse("bls=yes", CONFIG_ERR_CHOICE, "line 1, column 5: 'yes' is not on or off");
+    config_refuse("[a]\nbls=on", CONFIG_ERR_ONLY_ABOVE,
+                  "line 2, column 1: key 'bls' belongs above the first entry");
+    config_refuse("default = c\nbls = off\n[a]\nlog=info", CONFIG_ERR_NO_ENTRY,
+                  "line 1, column 11: there is no entry 'c'; entries are a");
+}
+
+TEST("entries: one of the volume's has what holds for all but kernel, command line and modules") {
+    struct config_file file = accept("bls = on\nkernel=k\ncmdline=c\nlog=info\nmodule=m\n");
+    struct config_module initrd = {.path = config_text_of("/i")};
+    const struct bls_entry bls = {.path = config_text_of("/l"),
+                                  .path_line = 4,
+                                  .cmdline = config_text_of("o"),
+                                  .initrds = &initrd,
+                                  .initrd_count = 1};
+    const struct config_entry entry = {.bls = &bls};
+    file.entry_count = 1;
+    struct config config = config_of_entry(&file, &entry, room);
+    config_expect_text(config.kernel, "/l");
+    config_expect_text(config.cmdline, "o");
+    assert_int_equal(config.kernel_line, 4);
+    assert_int_equal(config.log, CONFIG_LOG_INFO);
+    assert_int_equal(config.protocol, CONFIG_PROTOCOL_LINUX);
+    assert_ptr_equal(config.modules, &initrd);
+    assert_int_equal(config.module_count, 1);
 }

@@ -147,3 +147,24 @@ TEST("linux: a stub asks for its initrd by the lowest bit of the image's version
     for (uint16_t major = 0; major < 8; major++)
         assert_int_equal(linux_asks_for_initrd(&(struct pe){.image_major = major}), major % 2);
 }
+
+TEST("pe: a section is found by its name, if its header is in what was read") {
+    uint64_t offset = 7, bytes = 7;
+    pe_file_make(file);
+    assert_false(pe_find_section(file, sizeof(file), ".osrel", &offset, &bytes));
+    pe_file_add_section(file, ".osrel", "ID=x", 4);
+    assert_false(pe_find_section(file, PE_FILE_SECTION + 39, ".osrel", &offset, &bytes));
+    assert_false(pe_find_section(file, sizeof(file), ".osre", &offset, &bytes));
+    assert_false(pe_find_section(file, sizeof(file), ".osrelx", &offset, &bytes));
+    assert_int_equal(offset, 7);
+    assert_true(pe_find_section(file, PE_FILE_SECTION + 40, ".osrel", &offset, &bytes));
+    assert_int_equal(offset, PE_FILE_CONTENTS);
+    assert_int_equal(bytes, 4);
+    pe_file_put(file, PE_FILE_SECTION + 16, 4, 3); // the file has less of it
+    assert_true(pe_find_section(file, sizeof(file), ".osrel", &offset, &bytes));
+    assert_int_equal(bytes, 3);
+    memcpy(file + PE_FILE_SECTION, ".osrelxy", 8);
+    assert_true(pe_find_section(file, sizeof(file), ".osrelxy", &offset, &bytes));
+    file[0] = 'x';
+    assert_false(pe_find_section(file, sizeof(file), ".osrelxy", &offset, &bytes));
+}

@@ -1,0 +1,233 @@
+// Entries of the Boot Loader Specification on the fake volume: what is found, in which order, what
+// a bad file costs, and what is started.
+#include "common/base/arith.h"
+#include "tests/firmware/setup.h"
+#include "tests/unit/support/pe_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OLD "title Debian\nversion 6.1\nsort-key debian\nmachine-id 1\nlinux /old\noptions old\n"
+#define NEW                                                                                        \
+    "title Debian\nversion 6.10\nsort-key debian\nmachine-id 1\nlinux /kernel.elf\n"               \
+    "initrd /boot/initrd.img\ninitrd /empty\noptions root=x quiet\ndevicetree /d\n"
+
+static uint8_t image[PE_FILE_BYTES];
+
+static void add(const char *path, const char *text) {
+    fake_add_file(path, text, strlen(text));
+}
+
+static void add_folder(const char *path) {
+    fake_add_file(path, NULL, 0)->is_directory = true;
+}
+
+// Linux, as \kernel.elf, and two entries for it. Nobody types anything.
+static void set_up(const char *config) {
+    setup_image(config, pe_file_make_linux);
+    fake.has_uart = false;
+    fake.key_at_stall = 0;
+    add_folder("\\loader\\entries");
+    add("\\loader\\entries\\debian-6.1.conf", OLD);
+    add("\\loader\\entries\\debian-6.10+3-1.conf", NEW);
+}
+
+static char screen[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX + 1];
+
+static void watch(void) {
+    for (uint32_t row = 0; row < fake.screen.rows; row++) {
+        uint32_t end = 0;
+        for (uint32_t column = 0; column < fake.screen.columns; column++) {
+            screen[row][column] = (char)fake.screen.units[row][column];
+            end = screen[row][column] != ' ' ? column + 1 : end;
+        }
+        screen[row][end] = '\0';
+    }
+}
+
+static CHAR16 options[64];
+
+static EFI_STATUS note_options(EFI_LOADED_IMAGE *started) {
+    memset(options, 0, sizeof(options));
+    memcpy(options, started->LoadOptions, started->LoadOptionsSize);
+    return EFI_SUCCESS;
+}
+
+TEST(
+    "bls: with `bls = on` what the volume has are entries, the newest first, and Linux is started") {
+    set_up("bls = on\ntimeout = 1\nlog = info\n");
+    fake.in_stall = watch;
+    fake.in_image = note_options;
+    fake_boot();
+    assert_int_equal(fake.end, FAKE_RETURNED);
+    assert_string_equal(fake.breach, "");
+    assert_int_equal(fake.starts, 1);
+    assert_string_equal(screen[2], "> 1. Debian (6.10)");
+    assert_string_equal(screen[3], "  2. Debian (6.1)");
+    assert_string_equal(screen[4], "");
+    assert_memory_equal(options, L"root=x quiet", 24);
+    assert_non_null(
+        strstr(fake.console,
+               "/loader/entries/debian-6.10+3-1.conf: line 9: key 'devicetree' does not count\n"));
+    assert_non_null(strstr(fake.console, "entry debian-6.10.conf: by time-out, after 10"));
+    assert_int_equal(fake_allocated_pages(), 0);
+}
+
+TEST("bls: without it no folder is opened") {
+    set_up("log = info\n");
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_null(strstr(fake.console, "debian"));
+}
+
+TEST("bls: sections come first, the default may be any, and load options name them") {
+    set_up("bls = on\ntimeout = 1\ndefault = debian-6.10.conf\n[own]\nkernel = /own\n");
+    fake.in_stall = watch;
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_string_equal(screen[2], "  1. own");
+    assert_string_equal(screen[3], "> 2. Debian (6.10)");
+    assert_string_equal(screen[4], "  3. Debian (6.1)");
+    set_up("bls = on\n[own]\nkernel = /own\n");
+    fake.load_options = L"entry=debian-6.1.conf";
+    fake.load_options_bytes = 42;
+    fake.has_uart = true;
+    fake_boot();
+    setup_expect_failure("/old: not found (/loader/entries/debian-6.1.conf line 5)");
+    set_up("bls = on\n[own]\nkernel = /own\n");
+    fake.load_options = L"entry=x";
+    fake.load_options_bytes = 14;
+    fake.has_uart = true;
+    fake_boot();
+    setup_expect_failure("load options: in /slipway.conf there is no entry 'x'; entries are own, "
+                         "debian-6.10.conf, debian-6.1.conf");
+}
+
+TEST("bls: a default that is gone is a line in the log, and a section keeps its name") {
+    set_up("bls = on\ntimeout = 1\nlog = info\ndefault = gone.conf\n"
+           "[debian-6.1.conf]\nprotocol = linux\n");
+    fake.in_stall = watch;
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_string_equal(screen[2], "> 1. debian-6.1.conf");
+    assert_string_equal(screen[4], "");
+    assert_non_null(
+        strstr(fake.console, "the default, entry gone.conf, is not there: the first is"));
+    assert_non_null(strstr(fake.console, "there is another entry 'debian-6.1.conf'"));
+}
+
+TEST("bls: with one entry nobody is asked, and with none the config alone is booted") {
+    setup_image("bls = on\ncmdline = own\n", pe_file_make_linux);
+    fake.has_uart = false;
+    fake.in_image = note_options;
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_memory_equal(options, L"own", 6);
+    add_folder("\\loader\\entries");
+    setup_image("bls = on\ncmdline = own\n", pe_file_make_linux);
+    fake.has_uart = false;
+    fake.in_image = note_options;
+    add_folder("\\loader\\entries");
+    add("\\loader\\entries\\a.conf", "linux /kernel.elf\noptions one\n");
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_int_equal(fake.stalls, 0);
+    assert_memory_equal(options, L"one", 6);
+}
+
+TEST("bls: a bad file is a line in the log and no entry") {
+    static char large[20000];
+    memset(large, '#', sizeof(large) - 1);
+    set_up("bls = on\ntimeout = 1\nlog = info\n");
+    add("\\loader\\entries\\a.conf", "linux\n");
+    add("\\loader\\entries\\large.conf", large);
+    add("\\loader\\entries\\empty.conf", "");
+    add("\\loader\\entries\\b.conf", "linux /b\n");
+    fake.files[fake.file_count - 1].bad_offset = 3;
+    add("\\loader\\entries\\c.conf", "linux /c\n");
+    fake.files[fake.file_count - 1].lies_by_info = true;
+    fake.files[fake.file_count - 1].info_bytes = 8; // one less than it has
+    add("\\loader\\entries\\readme.txt", "linux /x\n");
+    add_folder("\\loader\\entries\\d.conf");
+    fake.in_stall = watch;
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_string_equal(fake.breach, "");
+    assert_string_equal(screen[3], "  2. Debian (6.1)");
+    assert_string_equal(screen[4], "");
+    static const char *const lines[] = {
+        "/loader/entries/a.conf: neither linux nor efi; it is no entry\n",
+        "/loader/entries/large.conf: 19999 bytes, more than 16384; it is no entry\n",
+        "/loader/entries/empty.conf: neither linux nor efi; it is no entry\n",
+        "/loader/entries/b.conf: read of 9 bytes at offset 0 failed (device error)\n",
+        "/loader/entries/c.conf: the firmware gives two sizes, 8 and 9 bytes\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        if (strstr(fake.console, lines[i]) == NULL)
+            fail_msg("no '%s' in '%s'", lines[i], fake.console);
+    }
+}
+
+// A PE file with a section .osrel.
+static void add_image(const char *path, const char *osrel) {
+    pe_file_make_linux(image);
+    pe_file_add_section(image, ".osrel", osrel, (uint32_t)strlen(osrel));
+    fake_add_file(path, image, sizeof(image));
+}
+
+TEST("bls: an image of \\EFI\\Linux is an entry by its os-release, or by its name") {
+    set_up("bls = on\ntimeout = 1\nlog = info\ndefault = arch.efi\n");
+    add_folder("\\EFI\\Linux");
+    add_image("\\EFI\\Linux\\arch.efi", "PRETTY_NAME=\"Arch Linux\"\nID=arch\nVERSION_ID=7\n");
+    fake_add_file("\\EFI\\Linux\\plain.efi", "MZ", 2);
+    fake.in_stall = watch;
+    fake_boot();
+    assert_string_equal(screen[2], "> 1. Arch Linux");
+    assert_string_equal(screen[3], "  2. Debian (6.10)");
+    assert_string_equal(screen[5], "  4. plain.efi");
+    assert_int_equal(fake.starts, 1);
+    assert_memory_equal(fake.image_bytes, image, sizeof(image));
+    assert_string_equal(fake.breach, "");
+}
+
+TEST("bls: of very many files some are entries") {
+    static char paths[FAKE_FILES_MAX][40];
+    set_up("bls = on\ntimeout = 1\nlog = info\n");
+    for (int i = 0; fake.file_count < FAKE_FILES_MAX; i++) {
+        snprintf(paths[i], sizeof(paths[i]), "\\loader\\entries\\many-%d.conf", i);
+        add(paths[i], "linux /x\n");
+    }
+    fake_boot();
+    assert_non_null(strstr(fake.console, "bls: more than 64 entries, the rest is not read"));
+    assert_int_equal(fake.starts, 1);
+}
+
+// Whatever fails, an entry is booted or all is given back, and where the firmware itself fails for
+// ever, that is so, too.
+static void fail_every_call(bool for_ever, EFI_STATUS status) {
+    static const char config[] = "bls = on\ntimeout = 1\n[own]\ntitle = Own\n";
+    uint64_t calls = UINT64_MAX;
+    for (uint64_t number = 0; number <= calls; number++) {
+        set_up(config);
+        add_folder("\\EFI\\Linux");
+        add_image("\\EFI\\Linux\\arch.efi", "ID=arch\n");
+        fake.fail_at = number;
+        fake.fails_on = for_ever && number != 0;
+        fake.fail_status = status;
+        fake_boot();
+        calls = number == 0 ? fake.calls : calls;
+        assert_string_equal(fake.breach, "");
+        assert_int_equal(fake.end, FAKE_RETURNED);
+        assert_int_equal(fake.open_handles, 0);
+        assert_int_equal(fake_allocated_pages(), 0);
+        assert_int_equal(EFI_ERROR(fake.status), fake.starts == 0);
+    }
+}
+
+TEST("bls: whichever call fails, once or from then on, something is booted or all is given back") {
+    fail_every_call(false, EFI_DEVICE_ERROR);
+    fail_every_call(false, EFI_OUT_OF_RESOURCES);
+    fail_every_call(false, EFI_BUFFER_TOO_SMALL);
+    fail_every_call(true, EFI_DEVICE_ERROR);
+    fail_every_call(true, EFI_OUT_OF_RESOURCES);
+}
