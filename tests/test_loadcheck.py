@@ -20,7 +20,7 @@ DEFAULT = 0xFFFFFFFF80000000
 STEP = 2 << 20  # of a random slide
 KINDS = {0: "NONE", 1: "64", 6: "GLOB_DAT", 7: "JUMP_SLOT", 8: "RELATIVE"}
 CONTRACT = ["exec", "pie", "moved", "lowest", "window", "wishes", "large", "cpus", "direct", "tls", "kaslr"]
-TOP = {"file", "esp", "verdict", "reason", "machine", "config", "kernel", "image", "space"}
+TOP = {"file", "esp", "entry", "verdict", "reason", "machine", "config", "kernel", "image", "space"}
 KERNEL = {"type", "file_bytes", "linked_start", "linked_end", "start", "end", "slide", "slide_lowest",
           "slide_highest", "slide_step", "entry", "segments", "pages", "thread_local", "relocations", "wishes",
           "page_tables", "sha256"}
@@ -571,3 +571,29 @@ def test_a_kernel_of_the_limine_protocol_is_told_as_one(program, run, build, nam
     assert "  places      stacks, descriptor tables, framebuffers in the direct map" in said
     assert f"direct map    [0xffff800000000000, {0xffff800000000000 + end:#x})" in said
     assert said[-1] == "boots         with 512 MiB of RAM"
+
+
+# Entries
+
+ENTRIES = "bls = on\nkernel = /kernel.elf\n[one]\ntitle = First\ncmdline = 1\n[two]\nmodule = /nothing\n"
+LINUX = "title Debian\nversion 6.1\nlinux /linux\noptions root=x\n"
+
+
+def test_each_entry_is_looked_at_or_the_one_that_is_asked_for(program, run, esp):
+    tree = esp({"kernel.elf": small_kernel(), "slipway.conf": ENTRIES, "loader/entries/d+3.conf": LINUX,
+                "loader/entries/bad.conf": "linux\n"})
+    lines = run(program, "--json", "--esp", tree, status=1).stdout.splitlines()
+    said = [json.loads(line) for line in lines]
+    assert [(one["entry"], one["verdict"]) for one in said] == [
+        ("one", "boots"), ("two", "refused"), ("d.conf", "refused")]
+    assert said[0]["config"]["cmdline"] == "1" and said[2]["config"]["cmdline"] == "root=x"
+    assert said[1]["reason"] == "/nothing: not found (key 'module', /slipway.conf line 7)"
+    assert said[2]["reason"] == "/linux: not found (/loader/entries/d+3.conf line 3)"
+    quiet = run(program, "--quiet", "--esp", tree, "--entry", "one").stdout
+    assert quiet == f"entry one: {tree}: boots\n"
+    text = run(program, "--esp", tree, "--entry", "two", status=1).stdout
+    assert "  note        /loader/entries/bad.conf: neither linux nor efi; it is no entry\n" in text
+    assert "  entry       two: two\n" in text
+    refused = run(program, "--quiet", "--esp", tree, "--entry", "three", status=1).stdout
+    assert refused == "--entry: in /slipway.conf there is no entry 'three'; entries are one, two, d.conf\n"
+    run(program, "--entry", "one", tree / "kernel.elf", status=2)

@@ -2,6 +2,8 @@
 #include "loader/host/check.h"
 
 #include "common/base/arith.h"
+#include "loader/bls.h"
+#include "loader/bls_files.h"
 #include "loader/config_file.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
@@ -69,6 +71,34 @@ static int open_host(struct check *check, const char *path, bool is_folder) {
     return file;
 }
 
+// The entry that is asked for. False: there is none of this name.
+static bool find_entry(struct check *check, const struct config_read *read) {
+    const struct config_file *file = &read->file;
+    const char *name = check->request->entry;
+    check->entry_count = file->entry_count;
+    if (name != NULL) {
+        const struct config_text wanted = {name, strlen(name)};
+        check->entry = config_find_entry(file, wanted);
+        if (check->entry == NULL)
+            (void)config_file_fail_entry(read, "--entry", wanted);
+        return check->entry != NULL;
+    }
+    if (file->entry_count != 0)
+        check->entry = &file->entries[check->request->entry_index];
+    return true;
+}
+
+static bool read_entry(struct check *check, struct config_read *read) {
+    size_t bytes;
+    if (EFI_ERROR(bls_files_add(read)) || !find_entry(check, read))
+        return false;
+    check->notes = log_text(&bytes);
+    check->config = config_of_entry(&read->file, check->entry, read->room);
+    if (check->entry != NULL && check->entry->bls != NULL)
+        config_file_turn_to(check->entry->bls->file);
+    return true;
+}
+
 static bool read_config(struct check *check) {
     static struct boot_source source;
     const struct place *place = places;
@@ -77,10 +107,8 @@ static bool read_config(struct check *check) {
         place++;
     source.path_bytes = strlen(place->loader);
     memcpy(source.path, place->loader, source.path_bytes);
-    if (EFI_ERROR(config_file_read(&source, &read)))
+    if (EFI_ERROR(config_file_read(&source, &read)) || !read_entry(check, &read))
         return false;
-    const struct config_entry *entry = &read.file.entries[read.file.default_entry];
-    check->config = config_of_entry(&read.file, entry, read.room);
     check->config_path = machine_has(place->config) ? place->shown : NULL;
     check->has_config = true;
     return true;

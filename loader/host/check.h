@@ -15,6 +15,8 @@
 struct check_request {
     const char *kernel; // a file of the host's; null: the config's, in `folder`
     const char *folder; // with the tree of an EFI system partition; null: there is no config
+    const char *entry;  // of the config, by its name; null: that of `entry_index`
+    uint32_t entry_index;
     struct tables_machine machine;
 };
 
@@ -39,8 +41,11 @@ struct check {
     enum check_verdict verdict;
     char reason[CHECK_REASON_BYTES]; // empty if it boots
 
-    bool has_config;         // of a folder, and no fault in it
-    const char *config_path; // null: there is no file, the defaults hold
+    bool has_config;                  // of a folder, and no fault in it
+    const char *config_path;          // null: there is no file, the defaults hold
+    uint32_t entry_count;             // of the config; 0: it has none
+    const struct config_entry *entry; // that is looked at; null: there is none
+    const char *notes; // what the loader logs about the entries of the volume, by lines
     struct config config;
     uint32_t module_count; // of the modules that have been looked at, unless one is refused
     struct check_module *modules;

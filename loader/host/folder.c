@@ -26,21 +26,69 @@ struct handle {
     int file;
     bool is_kept; // by somebody else
     bool is_folder;
+    DIR *list; // of a folder that is read; null: nobody has
     uint64_t bytes;
     uint64_t position;
 };
 
 static EFI_STATUS EFIAPI close_file(EFI_FILE *self) {
     struct handle *handle = (struct handle *)self;
+    if (handle->list != NULL)
+        closedir(handle->list);
     if (!handle->is_kept)
         close(handle->file);
     free(handle);
     return EFI_SUCCESS;
 }
 
+// The next file or folder whose name is text; false at the end.
+static bool next_name(struct handle *handle, struct stat *ret_about, const char **ret_name) {
+    for (struct dirent *entry; (entry = readdir(handle->list)) != NULL;) {
+        const char *name = entry->d_name;
+        bool is_text = utf8_find_invalid(name, strlen(name)) == strlen(name);
+        if (name[0] == '.' || !is_text || fstatat(handle->file, name, ret_about, 0) != 0)
+            continue;
+        *ret_name = name;
+        if (S_ISREG(ret_about->st_mode) || S_ISDIR(ret_about->st_mode))
+            return true;
+    }
+    return false;
+}
+
+// UEFI 2.9, 13.5: one entry for each Read, none at the end.
+static EFI_STATUS read_folder(struct handle *handle, UINTN *bytes, void *buffer) {
+    struct stat about;
+    const char *name;
+    EFI_FILE_INFO info = {0};
+    uint16_t units[NAME_MAX];
+    if (handle->list == NULL)
+        handle->list = fdopendir(openat(handle->file, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (handle->list == NULL) {
+        machine_fail("read", strerror(errno));
+        return EFI_DEVICE_ERROR;
+    }
+    UINTN capacity = *bytes;
+    *bytes = 0;
+    if (!next_name(handle, &about, &name))
+        return EFI_SUCCESS;
+    uint64_t count = utf16_from_utf8(name, strlen(name), units);
+    *bytes = offsetof(EFI_FILE_INFO, FileName) + (count + 1) * sizeof(CHAR16);
+    if (capacity < *bytes)
+        return EFI_BUFFER_TOO_SMALL;
+    info.Size = *bytes;
+    info.FileSize = (uint64_t)about.st_size;
+    info.Attribute = S_ISDIR(about.st_mode) ? EFI_FILE_DIRECTORY : 0;
+    memset(buffer, 0, *bytes);
+    memcpy(buffer, &info, offsetof(EFI_FILE_INFO, FileName));
+    memcpy((char *)buffer + offsetof(EFI_FILE_INFO, FileName), units, count * sizeof(CHAR16));
+    return EFI_SUCCESS;
+}
+
 static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
     struct handle *handle = (struct handle *)self;
-    if (handle->is_folder || handle->position > INT64_MAX)
+    if (handle->is_folder)
+        return read_folder(handle, bytes, buffer);
+    if (handle->position > INT64_MAX)
         return EFI_DEVICE_ERROR;
     ssize_t got = pread(handle->file, buffer, *bytes, (off_t)handle->position);
     if (got < 0) {

@@ -16,12 +16,14 @@ static const char help[] =
     "Says, in the loader's own words, whether Slipway would boot these kernels: segments, rights,\n"
     "slide, relocations, what the note asks for, and the page tables that are needed. With --esp\n"
     "the tree of an EFI system partition is looked at as the loader looks at it: slipway.conf,\n"
-    "kernel (or KERNEL in its place), modules and their digests.\n"
+    "kernel (or KERNEL in its place), modules and their digests; of a config with several entries\n"
+    "each of them.\n"
     "\n"
     "  --esp DIR      the folder with the tree\n"
+    "  --entry NAME   this entry alone\n"
     "  --ram SIZE     RAM of the machine: bytes, or with K, M, G or T behind (default 512M)\n"
     "  --levels N     paging levels that its CPU has, 4 or 5 (default 5)\n"
-    "  --json         one JSON object a kernel, each in a line of its own\n"
+    "  --json         one JSON object a kernel or entry, each in a line of its own\n"
     "  -q, --quiet    one line a kernel: that it boots, or why not\n"
     "  -h, --help     this text\n"
     "\n"
@@ -55,17 +57,16 @@ static uint64_t parse_ram(const char *text) {
 // False: an option is wrong. --help does not come back.
 static bool parse_options(int argc, char **argv, struct options *options) {
     static const struct option known[] = {
-        {"esp", required_argument, NULL, 'e'},
-        {"ram", required_argument, NULL, 'r'},
-        {"levels", required_argument, NULL, 'l'},
-        {"json", no_argument, NULL, 'j'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"esp", required_argument, NULL, 'e'}, {"entry", required_argument, NULL, 'n'},
+        {"ram", required_argument, NULL, 'r'}, {"levels", required_argument, NULL, 'l'},
+        {"json", no_argument, NULL, 'j'},      {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "qh", known, NULL)) != -1;) {
         if (option == 'e') {
             options->request.folder = optarg;
+        } else if (option == 'n') {
+            options->request.entry = optarg;
         } else if (option == 'r') {
             options->request.machine.ram_bytes = parse_ram(optarg);
             if (options->request.machine.ram_bytes == 0) {
@@ -92,10 +93,12 @@ static bool parse_options(int argc, char **argv, struct options *options) {
     return true;
 }
 
-static enum check_verdict check_one(const struct options *options, const char *kernel) {
+static enum check_verdict check_one(const struct options *options, const char *kernel,
+                                    uint32_t entry_index, uint32_t *ret_entry_count) {
     static struct check check;
     struct check_request request = options->request;
     request.kernel = kernel;
+    request.entry_index = entry_index;
     check_run(&request, &check);
     if (options->is_json)
         report_json(stdout, &check);
@@ -106,8 +109,21 @@ static enum check_verdict check_one(const struct options *options, const char *k
     if (check.verdict == CHECK_UNKNOWN)
         fprintf(stderr, "loadcheck: %s\n", check.reason);
     enum check_verdict verdict = check.verdict;
+    *ret_entry_count = check.entry_count;
     check_free(&check);
     return verdict;
+}
+
+// One kernel with each entry of the config, or with the one that is asked for, or without any.
+static enum check_verdict check_kernel(const struct options *options, const char *kernel) {
+    enum check_verdict worst = CHECK_BOOTS;
+    uint32_t count;
+    uint32_t index = 0;
+    do {
+        enum check_verdict verdict = check_one(options, kernel, index++, &count);
+        worst = verdict > worst ? verdict : worst;
+    } while (index < count && options->request.entry == NULL);
+    return worst;
 }
 
 int main(int argc, char **argv) {
@@ -121,9 +137,13 @@ int main(int argc, char **argv) {
                 has_folder ? "--esp takes one kernel at most" : "no kernel is named");
         return CHECK_UNKNOWN;
     }
-    enum check_verdict worst = kernels == 0 ? check_one(&options, NULL) : CHECK_BOOTS;
+    if (options.request.entry != NULL && !has_folder) {
+        fprintf(stderr, "loadcheck: --entry needs --esp; loadcheck --help tells more\n");
+        return CHECK_UNKNOWN;
+    }
+    enum check_verdict worst = kernels == 0 ? check_kernel(&options, NULL) : CHECK_BOOTS;
     for (int i = optind; i < argc; i++) {
-        enum check_verdict verdict = check_one(&options, argv[i]);
+        enum check_verdict verdict = check_kernel(&options, argv[i]);
         worst = verdict > worst ? verdict : worst;
     }
     if (fflush(stdout) != 0 || ferror(stdout))

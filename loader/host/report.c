@@ -28,12 +28,33 @@ static void print_config_text(FILE *out, struct config_text text) {
     fwrite(text.text, 1, text.bytes, out);
 }
 
+// Once: what the loader says about files that are no entries is of all.
+static void print_notes(FILE *out, const struct check *check) {
+    static const char name[] = "slipway: ";
+    const char *line = check->request->entry_index == 0 ? check->notes : "";
+    while (*line != '\0') {
+        const char *end = strchr(line, '\n');
+        bool has_name = strncmp(line, name, strlen(name)) == 0;
+        const char *text = has_name ? line + strlen(name) : line;
+        fprintf(out, "  note        %.*s\n", (int)(end - text), text);
+        line = end + 1;
+    }
+}
+
 static void print_config(FILE *out, const struct check *check) {
     const struct config *config = &check->config;
     if (!check->has_config)
         return;
     fprintf(out, "config        %s\n",
             check->config_path == NULL ? "none: the defaults hold" : check->config_path);
+    print_notes(out, check);
+    if (check->entry != NULL) {
+        fprintf(out, "  entry       ");
+        print_config_text(out, check->entry->name);
+        fprintf(out, ": ");
+        print_config_text(out, check->entry->title);
+        fputc('\n', out);
+    }
     fprintf(out, "  kernel      ");
     print_config_text(out, config->kernel);
     fprintf(out, "%s\n", config->kernel_digest.line != 0 ? ", of this SHA-256" : "");
@@ -212,6 +233,11 @@ void report_text(FILE *out, const struct check *check) {
 
 void report_verdict(FILE *out, const struct check *check) {
     const struct check_request *request = check->request;
+    if (check->entry != NULL && check->verdict != CHECK_UNKNOWN) {
+        fprintf(out, "entry ");
+        print_config_text(out, check->entry->name);
+        fprintf(out, ": ");
+    }
     if (check->verdict == CHECK_BOOTS)
         fprintf(out, "%s: boots\n", request->kernel != NULL ? request->kernel : request->folder);
     else if (check->verdict == CHECK_REFUSED)

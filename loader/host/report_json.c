@@ -298,6 +298,10 @@ void report_json(FILE *out, const struct check *check) {
     put_open(&json, NULL, '{');
     put_string(&json, "file", request->kernel);
     put_string(&json, "esp", request->folder);
+    if (check->entry != NULL)
+        put_text(&json, "entry", check->entry->name);
+    else
+        put_null(&json, "entry");
     put_string(&json, "verdict", verdicts[check->verdict]);
     put_string(&json, "reason", check->verdict == CHECK_BOOTS ? NULL : check->reason);
     put_open(&json, "machine", '{');

@@ -9,7 +9,7 @@ DESCRIPTION = """\
 Says, in the loader's own words, whether Slipway would boot these kernels: segments, rights, slide,
 relocations, what the note asks for, and the page tables that are needed. With --esp the tree of an
 EFI system partition is looked at as the loader looks at it: slipway.conf, kernel (or KERNEL in its
-place), modules and their digests.
+place), modules and their digests; of a config with several entries each of them.
 """
 EPILOG = "Exit status: 0 all boot, 1 one is refused, 2 one could not be read, or a mistake.\n"
 REST = "kernels"
@@ -20,6 +20,7 @@ def add_arguments(parser):
     kernels.complete = "file"
     tree = parser.add_argument("--esp", metavar="DIR", help="the folder with the tree")
     tree.complete = "folder"
+    parser.add_argument("--entry", metavar="NAME", help="with --esp: this entry of the config alone")
     parser.add_argument("--ram", metavar="SIZE", help="RAM of the machine: bytes, or with K, M, G or T behind"
                         " (default: 512M)")
     parser.add_argument("--levels", choices=("4", "5"), help="paging levels that its CPU has (default: 5)")
@@ -34,7 +35,7 @@ def run(args):
     for kernel in args.kernels:
         boots.need_file(kernel, "kernel")
     command = [program]
-    for name in ("esp", "ram", "levels"):
+    for name in ("esp", "entry", "ram", "levels"):
         if value := getattr(args, name):
             command += [f"--{name}", value]
     command += [f"--{name}" for name in ("json", "quiet") if getattr(args, name)]
