@@ -1,4 +1,5 @@
-// The boot server's address: found in packets that are in order, and in no others.
+// The boot server's address and its names for files: found in packets that are in order, and in no
+// others. What its errors mean.
 #include "loader/netboot.h"
 
 #include "common/base/arith.h"
@@ -124,4 +125,210 @@ TEST("netboot: an IPv6 packet without the option, or cut anywhere, tells no addr
     bytes = make_6(url, URL_OPTION);
     packet_6[6] = 1; // the option before is longer than all
     expect(netboot_server_6, packet_6, bytes, packet_6, 0);
+}
+
+// ---- Options of DHCP
+
+enum { OPTIONS = 240, PACKET_BYTES = 300, FIELD_FILE = 108, FIELD_NAME = 44 };
+
+static uint8_t packet_4[PACKET_BYTES];
+
+// A packet with a boot file in its field and these bytes as its options, which nothing ends.
+static void make_4(const char *file, const void *options, uint64_t bytes) {
+    memset(packet_4, 0, sizeof(packet_4));
+    memcpy(packet_4 + FIELD_FILE, file, strlen(file));
+    memcpy(packet_4 + OPTIONS - 4, "\x63\x82\x53\x63", 4);
+    memcpy(packet_4 + OPTIONS, options, bytes);
+}
+
+#define MAKE_4(file, options) make_4(file, options, sizeof(options) - 1)
+
+// The name in a copy of its size, which the sanitizer watches.
+static void expect_file(struct config_text (*find)(const void *, uint64_t), const void *packet,
+                        uint64_t bytes, const char *want) {
+    uint8_t *copy = malloc(bytes + 1);
+    memcpy(copy + 1, packet, bytes);
+    struct config_text name = find(copy + 1, bytes);
+    assert_int_equal(name.bytes, strlen(want));
+    assert_memory_equal(name.bytes == 0 ? want : name.text, want, name.bytes);
+    free(copy);
+}
+
+static void expect_file_4(const char *want) {
+    expect_file(netboot_file_4, packet_4, sizeof(packet_4), want);
+}
+
+TEST("netboot: without siaddr the server is the one that the packet names as its own") {
+    const uint8_t own[4] = {10, 0, 2, 2};
+    MAKE_4("", "\0\0\65\1\5\66\4\12\0\2\2\377");
+    expect(netboot_server_4, packet_4, sizeof(packet_4), own, 4);
+    packet_4[20] = 9;
+    expect(netboot_server_4, packet_4, sizeof(packet_4), packet_4 + 20, 4);
+    MAKE_4("", "\66\3\12\0\2\377"); // no address
+    expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
+    MAKE_4("", "\377\66\4\12\0\2\2");
+    expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
+    MAKE_4("", "\66\4\12\0\2\2\377");
+    packet_4[OPTIONS - 1] ^= 1; // it has no options
+    expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
+}
+
+TEST("netboot: the boot file is that of the option, or else of the field") {
+    MAKE_4("field.efi", "\103\12option.efi\377");
+    expect_file_4("option.efi");
+    MAKE_4("field.efi", "\103\13option.efi\0\377"); // some end it with a NUL
+    expect_file_4("option.efi");
+    MAKE_4("a/field.efi", "\377\103\1x");
+    expect_file_4("a/field.efi");
+    MAKE_4("", "\377");
+    expect_file_4("");
+    memset(packet_4 + FIELD_FILE, 'x', 128);
+    char want[129] = {0};
+    memset(want, 'x', 128);
+    expect_file_4(want);
+    for (uint64_t cut = 0; cut < FIELD_FILE + 128; cut++)
+        expect_file(netboot_file_4, packet_4, cut, "");
+    expect_file(netboot_file_4, packet_4, FIELD_FILE + 128, want);
+}
+
+TEST("netboot: fields of the packet that hold options are no names, and are looked through") {
+    MAKE_4("\103\5a.efi\377", "\64\1\1\377");
+    expect_file_4("a.efi");
+    MAKE_4("field.efi", "\64\1\2\377");
+    memcpy(packet_4 + FIELD_NAME, "\103\5b.efi\377", 8);
+    expect_file_4("b.efi");
+    packet_4[OPTIONS + 2] = 3;
+    expect_file_4("b.efi");
+    packet_4[OPTIONS + 2] = 0;
+    expect_file_4("field.efi");
+    MAKE_4("\103\200", "\64\1\1\377"); // longer than the field
+    expect_file_4("");
+}
+
+TEST("netboot: options that are cut anywhere lead nowhere") {
+    MAKE_4("", "\65\1\5\103\5a.efi");
+    memset(packet_4 + OPTIONS + 10, 0xee, sizeof(packet_4) - OPTIONS - 10);
+    for (uint64_t cut = OPTIONS; cut < OPTIONS + 10; cut++)
+        expect_file(netboot_file_4, packet_4, cut, "");
+    expect_file(netboot_file_4, packet_4, OPTIONS + 10, "a.efi");
+}
+
+TEST("netboot: a name that cannot be shown, or is too long, is none") {
+    char long_name[13 + NETBOOT_FILE_MAX + 2] = {0};
+    MAKE_4("", "\103\3a\nb\377");
+    expect_file_4("");
+    MAKE_4("", "\103\3a\177b\377");
+    expect_file_4("");
+    MAKE_4("", "\103\3a\300b\377");
+    expect_file_4("");
+    MAKE_4("", "\103\4\303\244b!\377");
+    expect_file_4("\303\244b!");
+    memset(long_name, 'x', 13 + NETBOOT_FILE_MAX + 1);
+    memcpy(long_name, "tftp://[::1]/", 13);
+    expect_file(netboot_file_6, packet_6, make_6(long_name, URL_OPTION), "");
+    long_name[13 + NETBOOT_FILE_MAX] = '\0';
+    expect_file(netboot_file_6, packet_6, make_6(long_name, URL_OPTION), long_name + 13);
+}
+
+TEST("netboot: with IPv6 the boot file is what stands behind the server, up to the mode") {
+    static const char *const names[][2] = {
+        {"tftp://[2001:db8::1]/boot.efi", "boot.efi"},
+        {"tftp://[::1]/a/b%20c.efi;mode=octet", "a/b%20c.efi"},
+        {"tftp://server//a.efi", "/a.efi"},
+        {"tftp://[::1]/;mode=octet", ""},
+        {"tftp://[::1]/a;mode", "a;mode"},
+        {"tftp://[::1]/", ""},
+        {"tftp://[::1]", ""},
+        {"tftp:/x", ""},
+        {"", ""},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        expect_file(netboot_file_6, packet_6, make_6(names[i][0], URL_OPTION), names[i][1]);
+    expect_file(netboot_file_6, packet_6, make_6("tftp://[::1]/a", URL_OPTION + 1), "");
+}
+
+// ---- Names on the server
+
+static struct config_text text(const char *string) {
+    return (struct config_text){string, strlen(string)};
+}
+
+TEST("netboot: paths begin in the boot file's folder, or in the one that EFI/BOOT is in") {
+    static const struct {
+        const char *file, *root;
+    } cases[] = {
+        {"BOOTX64.EFI", ""},
+        {"/BOOTX64.EFI", "/"},
+        {"a/b.efi", "a/"},
+        {"a\\b\\c.efi", "a\\b\\"},
+        {"EFI/BOOT/BOOTX64.EFI", ""},
+        {"efi\\boot\\bootx64.efi", ""},
+        {"/srv/Efi/Boot/x", "/srv/"},
+        {"notEFI/BOOT/x", "notEFI/BOOT/"},
+        {"EFI/BOOTS/x", "EFI/BOOTS/"},
+        {"EFI/BOOT", "EFI/"},
+        {"EFI\002BOOT/x", "EFI\002BOOT/"},
+        {"", ""},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(netboot_root_bytes(text(cases[i].file)), strlen(cases[i].root));
+}
+
+TEST("netboot: a name is the root and the path, with the root's separators") {
+    static const char *const cases[][3] = {
+        {"", "\\kernel.elf", "kernel.elf"},
+        {"/", "\\a\\b", "/a/b"},
+        {"a/", "\\b\\c", "a/b/c"},
+        {"a\\", "\\b\\c", "a\\b\\c"},
+    };
+    char name[NETBOOT_NAME_MAX + 1];
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(netboot_join(text(cases[i][0]), text(cases[i][1]), name),
+                         strlen(cases[i][2]));
+        assert_string_equal(name, cases[i][2]);
+    }
+}
+
+TEST("netboot: a name of 400 bytes is the longest") {
+    char path[402];
+    char name[NETBOOT_NAME_MAX + 1] = "as it was";
+    memset(path, 'p', sizeof(path));
+    path[0] = '\\';
+    assert_int_equal(netboot_join(text(""), (struct config_text){path, 402}, name), 0);
+    assert_int_equal(netboot_join(text("r/"), (struct config_text){path, 400}, name), 0);
+    assert_string_equal(name, "as it was");
+    assert_int_equal(netboot_join(text(""), (struct config_text){path, 401}, name), 400);
+    assert_memory_equal(name, path + 1, 400);
+    assert_int_equal(name[400], 0);
+}
+
+TEST("netboot: a server's error is told by its code, or by its words where there is none") {
+    static const struct {
+        unsigned code;
+        const char *text;
+        enum netboot_error error;
+    } cases[] = {
+        {1, "Access violation", NETBOOT_ERR_ABSENT},
+        {2, "File not found", NETBOOT_ERR_ACCESS},
+        {8, "", NETBOOT_ERR_OPTIONS},
+        {3, "Disk full", NETBOOT_ERR_OTHER},
+        {5, "Access", NETBOOT_ERR_OTHER},
+        {255, "", NETBOOT_ERR_OTHER},
+        {0, "File not found", NETBOOT_ERR_ABSENT},
+        {0, "", NETBOOT_ERR_ABSENT},
+        {0, "Access violation", NETBOOT_ERR_ACCESS},
+        {0, "cannot ACCESS /srv/tftp/x", NETBOOT_ERR_ACCESS},
+        {0, "Permission problem", NETBOOT_ERR_ACCESS},
+        {0, "denied", NETBOOT_ERR_ACCESS},
+        {0, "acces", NETBOOT_ERR_ABSENT},
+        {0, "Bad Option", NETBOOT_ERR_OPTIONS},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        uint64_t bytes = strlen(cases[i].text);
+        char *copy = malloc(bytes + 1);
+        memcpy(copy, cases[i].text, bytes);
+        assert_int_equal(netboot_find_error(cases[i].code, copy, bytes), cases[i].error);
+        free(copy);
+    }
+    assert_int_equal(netboot_find_error(0, "no\0access", 9), NETBOOT_ERR_ABSENT);
 }
