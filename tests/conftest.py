@@ -63,13 +63,22 @@ def sdk(make, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def elf_load(tmp_path_factory):
+def build_program(tmp_path_factory):
+    """build_program(name, *patterns): a program of tests/programs with pure files, under sanitizers."""
+    def build_program(name, *patterns):
+        program = tmp_path_factory.mktemp(name) / name
+        sources = [ROOT / f"tests/programs/{name}.c",
+                   *(path for pattern in patterns for path in sorted(ROOT.glob(pattern)))]
+        flags = "-std=gnu2x -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+        subprocess.run(["gcc", *flags, f"-I{ROOT}", *sources, "-o", program], check=True, timeout=120)
+        return program
+    return build_program
+
+
+@pytest.fixture(scope="session")
+def elf_load(build_program):
     """The loader's own ELF reader, as a program."""
-    program = tmp_path_factory.mktemp("elf_load") / "elf_load"
-    sources = [ROOT / "tests/programs/elf_load.c", *sorted(ROOT.glob("loader/elf*.c")), ROOT / "common/base/fmt.c"]
-    flags = "-std=gnu2x -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
-    subprocess.run(["gcc", *flags, f"-I{ROOT}", *sources, "-o", program], check=True, timeout=120)
-    return program
+    return build_program("elf_load", "loader/elf*.c", "common/base/fmt.c")
 
 
 @pytest.fixture
