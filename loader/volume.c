@@ -73,6 +73,9 @@ static EFI_STATUS list(const struct volume_request *request) {
     uint64_t start, count;
     EFI_HANDLE *handles;
     EFI_STATUS status = locate(ByProtocol, &guid, sizeof(*volumes), &start, &handles, &count);
+    volumes = NULL;
+    if (status == EFI_NOT_FOUND) // none has been connected, where the loader came over the network
+        return EFI_SUCCESS;
     if (EFI_ERROR(status))
         return log_fail(EFI_DEVICE_ERROR, "%s: cannot list the volumes (%s)%s", request->path,
                         log_status_text(status), request->where);

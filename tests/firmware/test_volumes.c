@@ -264,7 +264,8 @@ TEST("volumes: one that cannot be opened, and firmware that lists none, are name
     set_up("kernel = label(one)/kernel.elf", 1);
     fake.hides_volumes = true;
     fake_boot();
-    setup_expect_failure("label(one)/kernel.elf: cannot list the volumes (not found)" WHERE);
+    setup_expect_failure("label(one)/kernel.elf: no volume has this label" WHERE
+                         "; there are none");
     set_up("kernel = label(one)/kernel.elf", 1);
     fake.refused = FAKE_LOCATE_HANDLE;
     fake.fail_status = EFI_DEVICE_ERROR;
