@@ -105,6 +105,10 @@ enum fake_call {
     FAKE_SET_CURSOR,
     FAKE_ENABLE_CURSOR,
     FAKE_CLEAR_SCREEN,
+    FAKE_MTFTP,
+    FAKE_SET_PARAMETERS,
+    FAKE_LOCATE_DEVICE_PATH,
+    FAKE_READ_DISK,
     FAKE_CALLS,
 };
 
@@ -112,6 +116,9 @@ enum fake_call {
 // not to be written.
 #define FAKE_XP UINT64_C(0x4000)
 #define FAKE_RO UINT64_C(0x20000)
+
+// A file's volume, if a server has it; its path is what it is called there.
+#define FAKE_ON_SERVER UINT32_MAX
 
 #define FAKE_FILES_MAX      80
 #define FAKE_VOLUMES_MAX    12
@@ -128,7 +135,7 @@ enum fake_call {
 // A file, and what is wrong with it; limits of 0 are none.
 struct fake_file {
     const char *path;     // '\' first and between names
-    uint32_t volume;      // 0: the boot device's; else that of fake.volumes, from 1
+    uint32_t volume;      // 0: the boot device's; that of fake.volumes, from 1; or FAKE_ON_SERVER
     const void *contents; // null: reads write nothing
     uint64_t bytes;
     bool is_directory;
@@ -152,6 +159,44 @@ struct fake_volume {
     bool cannot_open;
     bool is_unconnected; // has no file system before it is connected
     uint32_t opens;      // seen: of its root
+};
+
+// The server that the loader came from, which has the files of FAKE_ON_SERVER, and what is wrong
+// with it or with the firmware that asks it.
+struct fake_server {
+    bool is_silent;
+    bool is_unreachable;  // by ICMP
+    bool hides_sizes;     // does not know the option for them
+    bool says_0;          // of every size
+    bool takes_no_blocks; // refuses the option for their size, by its code
+    bool firmware_knows;  // what an error means, and keeps no error
+    bool keeps_codes;     // of errors; if not, as edk2, their words and, in reads, nothing
+    bool
+        hides_needed; // of a buffer that is too small the firmware does not say how much is missing
+    unsigned code;    // with which it refuses every file, if not 0,
+    const char *words; // and the text
+    uint64_t grows;    // so many bytes have come to a file after its size was asked for
+    uint64_t shrinks;  // or are gone
+    uint64_t claims;   // bytes that READ_FILE says it read, if not 0
+    bool is_slow;      // a packet takes a second
+    bool has_callback; // somebody else's is installed
+
+    // ---- Seen
+    char asked[4096]; // what for, a line each: `size NAME` or `read NAME`, ` 512` without a block
+                      // size
+    bool makes_callbacks;
+    uint32_t callbacks;
+};
+
+// The disc around the boot device's volume, and what is wrong with it.
+struct fake_disc {
+    const void *contents; // null: there is none
+    uint64_t bytes;
+    bool is_elsewhere; // no device is at the path's end
+    bool has_no_medium;
+    bool has_no_disk_io;
+    uint64_t fails_above; // reads of more bytes fail; 0: of any number do not
+    uint64_t bad_offset;  // reads that touch this byte do; 0: there is none
 };
 
 // A display, and what is wrong with it. Its list of modes is empty, unless a test fills it: then
@@ -365,16 +410,19 @@ struct fake {
     uint64_t rng_writes;                 // so many, and succeeds
     bool (*rdrand)(uint64_t *ret_value); // the CPU's
     bool (*rdseed)(uint64_t *ret_value);
-    const void *device_path;         // of the boot device
-    const void *image_path;          // of the loader's file on it
-    const void *load_options;        // of the loader's image,
-    uint32_t load_options_bytes;     // so many
-    bool is_shell;                   // what has started the loader
-    const CHAR16 *label;             // of the volume,
-    uint64_t label_units;            // so long
-    bool label_lies;                 // says that it is longer, and succeeds
-    EFI_PXE_BASE_CODE_MODE *pxe;     // of the boot device
-    bool pxe_has_no_mode;            // but its protocol
+    const void *device_path;     // of the boot device
+    const void *image_path;      // of the loader's file on it
+    const void *load_options;    // of the loader's image,
+    uint32_t load_options_bytes; // so many
+    bool is_shell;               // what has started the loader
+    const CHAR16 *label;         // of the volume,
+    uint64_t label_units;        // so long
+    bool label_lies;             // says that it is longer, and succeeds
+    EFI_PXE_BASE_CODE_MODE *pxe; // of the boot device
+    bool pxe_has_no_mode;        // but its protocol
+    bool has_no_volume;          // the boot device
+    struct fake_server server;
+    struct fake_disc disc;
     uint64_t long_vendor;            // not 0: where the vendor's name is, x without an end
     bool has_tpm;                    // and the protocol for its logs,
     struct fake_tpm_log tpm_logs[3]; // by format
@@ -528,6 +576,12 @@ EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, 
 void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void **ret_interface);
 void *fake_find_pxe(void);
+
+// The disc's device, and its protocol of this name, or null.
+EFI_HANDLE fake_disc_device(void);
+void *fake_find_on_disc(const EFI_GUID *guid);
+EFI_STATUS EFIAPI fake_locate_device_path(EFI_GUID *guid, EFI_DEVICE_PATH **path,
+                                          EFI_HANDLE *ret_handle);
 EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_root);
 
 // Text console and keyboard: see console.c.

@@ -70,6 +70,10 @@ static const char *const call_names[FAKE_CALLS] = {
     "SetCursorPosition",
     "EnableCursor",
     "ClearScreen",
+    "Mtftp",
+    "SetParameters",
+    "LocateDevicePath",
+    "ReadDisk",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -172,7 +176,9 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
     if (handle == &loaded_image && is_guid(guid, shell_parameters))
         return fake.is_shell ? &fake : NULL; // anything but null
     if (handle == &device && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL))
-        return &fake_file_systems[0];
+        return fake.has_no_volume ? NULL : &fake_file_systems[0];
+    if (handle == fake_disc_device())
+        return fake_find_on_disc(guid);
     if (handle == &device && is_guid(guid, (EFI_GUID)DEVICE_PATH_PROTOCOL))
         return (void *)(uintptr_t)fake.device_path;
     if (handle == &device && is_guid(guid, (EFI_GUID)EFI_PXE_BASE_CODE_PROTOCOL_GUID))
@@ -207,6 +213,7 @@ static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
 
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void **ret_interface) {
     bool is_optional = handle == &device && !is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL);
+    is_optional |= handle == fake_disc_device();
     is_optional |= handle == &loaded_image && is_guid(guid, shell_parameters);
     for (uint32_t i = 0; i < fake.volume_count; i++)
         is_optional |= handle == &devices[i];
@@ -258,7 +265,7 @@ static EFI_STATUS EFIAPI locate_handle(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gui
             found[count++] = &com1_console;
     }
     bool is_volume = !is_all && is_guid(guid, (EFI_GUID)SIMPLE_FILE_SYSTEM_PROTOCOL);
-    if (is_all || (is_volume && !fake.hides_volumes))
+    if (is_all || (is_volume && !fake.hides_volumes && !fake.has_no_volume))
         found[count++] = &device;
     for (uint32_t i = 0; i < fake.volume_count; i++) {
         if (is_all || (is_volume && !fake.hides_volumes && has_file_system(i)))
@@ -465,6 +472,7 @@ static void make_services(void) {
         .GetMemoryMap = fake_get_memory_map,
         .HandleProtocol = handle_protocol,
         .LocateHandle = locate_handle,
+        .LocateDevicePath = fake_locate_device_path,
         .LocateProtocol = fake_locate_protocol,
         .ConnectController = connect_controller,
         .ExitBootServices = exit_boot,

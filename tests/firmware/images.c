@@ -12,7 +12,8 @@ static EFI_LOADED_IMAGE image; // its address is the handle
 static void *bytes, *given;
 static bool was_started;
 
-static char new_handle; // of what is installed
+static char new_handle; // of what is installed,
+static EFI_HANDLE installed_on;
 static struct {
     const EFI_GUID *guid;
     void *interface;
@@ -120,10 +121,12 @@ static EFI_STATUS EFIAPI install(EFI_HANDLE *handle, ...) {
     static EFI_GUID guids[INTERFACES_MAX];
     __builtin_ms_va_list list;
     EFI_STATUS status = fake_begin_call(FAKE_INSTALL, NULL);
-    if (*handle != NULL || fake.interfaces != 0)
-        fake_record_breach("protocols on a handle that is not new");
+    if ((*handle != NULL && *handle != fake_device()) || fake.interfaces != 0)
+        fake_record_breach("protocols on a handle that is not new, nor the boot device");
     if (EFI_ERROR(status))
         return status;
+    if (*handle == fake_device() && fake.server.has_callback)
+        return EFI_INVALID_PARAMETER;
     if (fake.offers_initrd)
         return EFI_ALREADY_STARTED;
     __builtin_ms_va_start(list, handle);
@@ -133,7 +136,9 @@ static EFI_STATUS EFIAPI install(EFI_HANDLE *handle, ...) {
         interfaces[fake.interfaces++].interface = __builtin_va_arg(list, void *);
     }
     __builtin_ms_va_end(list);
-    *handle = &new_handle;
+    if (*handle == NULL)
+        *handle = &new_handle;
+    installed_on = *handle;
     return EFI_SUCCESS;
 }
 
@@ -148,7 +153,7 @@ static EFI_STATUS EFIAPI uninstall(EFI_HANDLE handle, ...) {
             fake_record_breach("a protocol that was not installed is removed");
     }
     __builtin_ms_va_end(list);
-    if (handle != &new_handle || count != fake.interfaces)
+    if (handle != installed_on || count != fake.interfaces)
         fake_record_breach("not all protocols of the handle are removed");
     fake.interfaces = 0;
     return status;

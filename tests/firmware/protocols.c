@@ -1,5 +1,5 @@
 // The fake firmware's protocols that a loader can do without: its random numbers, the TPM's event
-// logs, the network that it booted from.
+// logs.
 #include "tests/firmware/fake.h"
 
 #include <string.h>
@@ -59,10 +59,4 @@ EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void 
         return EFI_NOT_FOUND;
     *ret_interface = is_rng ? (void *)&rng : is_tcg2 ? (void *)&tcg2 : fake_find_attributes(guid);
     return *ret_interface == NULL ? EFI_NOT_FOUND : EFI_SUCCESS;
-}
-
-void *fake_find_pxe(void) {
-    static EFI_PXE_BASE_CODE_PROTOCOL pxe;
-    pxe.Mode = fake.pxe;
-    return fake.pxe != NULL || fake.pxe_has_no_mode ? &pxe : NULL;
 }
