@@ -114,7 +114,7 @@ static uint64_t folder_bytes(const struct boot_source *source) {
 
 // In the loader's own folder: EFI_NOT_FOUND also if that is the root. The path is written with '/',
 // as messages will have it.
-static EFI_STATUS open_beside(const struct boot_source *source) {
+static EFI_STATUS open_beside(const struct boot_source *source, enum file_source from) {
     static char path[sizeof(source->path) + sizeof("/" NAME)];
     uint64_t bytes = folder_bytes(source);
     if (bytes == 0)
@@ -126,16 +126,23 @@ static EFI_STATUS open_beside(const struct boot_source *source) {
         if (path[at] == '\\')
             path[at] = '/';
     }
-    return file_open(&file, (struct config_text){path, buffer.used}, "");
+    return file_open_on(from, &file, (struct config_text){path, buffer.used}, "");
+}
+
+static EFI_STATUS open_from(const struct boot_source *source, enum file_source from) {
+    static const char root[] = "/" NAME;
+    EFI_STATUS status = open_beside(source, from);
+    if (status != EFI_NOT_FOUND)
+        return status;
+    return file_open_on(from, &file, (struct config_text){root, sizeof(root) - 1}, "");
 }
 
 EFI_STATUS config_file_read(const struct boot_source *source, struct config_read *ret_read) {
-    static const char root[] = "/" NAME;
     *ret_read = (struct config_read){
         .file = {.config = config_default(), .timeout = CONFIG_TIMEOUT_DEFAULT}};
-    EFI_STATUS status = open_beside(source);
-    if (status == EFI_NOT_FOUND)
-        status = file_open(&file, (struct config_text){root, sizeof(root) - 1}, "");
+    EFI_STATUS status = EFI_NOT_FOUND;
+    for (enum file_source from = 0; status == EFI_NOT_FOUND && from < FILE_SOURCES; from++)
+        status = open_from(source, from);
     ret_read->bytes = file.bytes;
     silence = SILENCE_ABSENT;
     instead = (struct config_text){0};

@@ -4,7 +4,6 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "loader/config_file.h"
-#include "loader/device_path.h"
 #include "loader/digest.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -91,7 +90,7 @@ static unsigned lower(unsigned unit) {
 static bool is_own_file(const struct image *image) {
     static uint16_t own[FILE_PATH_UNITS];
     const EFI_LOADED_IMAGE *loader = file_own_image();
-    uint64_t units = device_path_file(loader->FilePath, own, ARRAY_LEN(own));
+    uint64_t units = file_own_path(own, ARRAY_LEN(own));
     const uint16_t *path = image->file.path; // begins with a separator
     const uint16_t *wanted = units != 0 && own[0] == '\\' ? path : path + 1;
     if (units == 0 || image->device != loader->DeviceHandle)

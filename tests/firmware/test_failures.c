@@ -18,10 +18,12 @@ static const EFI_STATUS statuses[] = {
 
 // What the message speaks of when a call fails that is not about a file; with none of these the
 // boot must go on.
-static const char *const subjects[FAKE_CALLS][3] = {
+static const char *const subjects[FAKE_CALLS][4] = {
     [FAKE_ALLOCATE_PAGES] = {"no room for"},
     [FAKE_GET_MEMORY_MAP] = {"memory map: ", "memory map cannot be read"},
-    [FAKE_HANDLE_PROTOCOL] = {"own image: ", "boot device: ", "cannot be given load options"},
+    // Without its file system a device that has a server is booted from there.
+    [FAKE_HANDLE_PROTOCOL] = {"own image: ", "boot device: ", "cannot be given load options",
+                              "tftp://10.0.0.0/kernel.elf: not found"},
     [FAKE_OPEN_VOLUME] = {"boot device: "},
     [FAKE_LOAD_IMAGE] = {"\\kernel.elf: cannot be loaded"},
     [FAKE_START_IMAGE] = {"\\kernel.elf: "},
@@ -36,8 +38,12 @@ static bool speaks_of(const char *line, enum fake_call call) {
     return false;
 }
 
+#define SERVER "tftp://10.0.0.0" // which is asked for a file that the volume lacks
+
 // Whether the line begins with the path, whatever the separators.
 static bool names_file(const char *line, const char *path) {
+    if (strncmp(line, SERVER, sizeof(SERVER) - 1) == 0)
+        line += sizeof(SERVER) - 1;
     while (*path != '\0' && (*line == *path || (*line == '/' && *path == '\\'))) {
         line++;
         path++;
