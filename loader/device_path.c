@@ -89,6 +89,18 @@ bool device_path_is_cd(const void *path) {
     return is_cd;
 }
 
+uint64_t device_path_whole_bytes(const void *path) {
+    uint64_t bytes = 0;
+    struct walk walk = walk_path(path);
+    struct node node;
+    for (const uint8_t *start = path; walk_on(&walk, &node);) {
+        bool is_part = node.subtype == MEDIA_HARD_DRIVE || node.subtype == MEDIA_CD;
+        if (node.type == TYPE_MEDIA && is_part && bytes == 0)
+            bytes = (uint64_t)(node.data - NODE_DATA - start);
+    }
+    return bytes;
+}
+
 uint64_t device_path_file(const void *path, uint16_t *ret_units, uint64_t capacity) {
     uint64_t used = 0;
     struct walk walk = walk_path(path);

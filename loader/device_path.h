@@ -21,6 +21,10 @@ struct partition device_path_partition(const void *path);
 // True if the path leads to a CD, by its CD-ROM node (10.3.5.2).
 bool device_path_is_cd(const void *path);
 
+// The bytes of the path before its last hard drive or CD-ROM node: the way to the whole disk or
+// disc. 0 if there is no such node.
+uint64_t device_path_whole_bytes(const void *path);
+
 // The file path nodes (10.3.5.4) of the path, joined, in UTF-16 without a NUL: one separator
 // between two nodes where neither has any. Returns the units; 0 if there is no such node, or if
 // they are `capacity` or more.

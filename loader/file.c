@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/hash/sha256.h"
 #include "loader/device_path.h"
+#include "loader/disc.h"
 #include "loader/file_system.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -29,7 +30,8 @@ _Static_assert(PATH_CHARACTERS_SAFE == 255, "as the text says");
 
 static EFI_FILE *own_volume;
 static struct pace pace;
-static const void *paced; // the volume that it is of: the one read last
+static const void *paced;    // the volume that it is of: the one read last
+static const char disc_pace; // stands for the disc, which is none
 static EFI_LOADED_IMAGE *own_image;
 
 EFI_STATUS file_open_volume(void) {
@@ -42,6 +44,7 @@ EFI_STATUS file_open_volume(void) {
     own_volume = NULL;
     paced = NULL;
     network_find(own_image->DeviceHandle);
+    disc_set_device(own_image->DeviceHandle);
     status = BS->HandleProtocol(own_image->DeviceHandle, &file_system, (void **)&system);
     if (EFI_ERROR(status) && network_has_files())
         return EFI_SUCCESS;
@@ -141,6 +144,8 @@ static EFI_STATUS open_located(struct file *file, enum file_source source) {
     switch (source) {
     case FILE_ON_VOLUME:
         return file->volume == NULL ? EFI_NOT_FOUND : open_on_volume(file);
+    case FILE_ON_DISC:
+        return file->is_own && file->volume != NULL ? disc_open(file) : EFI_NOT_FOUND;
     case FILE_ON_SERVER:
         return file->is_own && network_has_files() ? network_open(file) : EFI_NOT_FOUND;
     case FILE_SOURCES:
@@ -176,20 +181,31 @@ static void add_to_hash(const struct file *file, const void *contents, uint64_t 
         sha256_add(file->hash, contents, bytes);
 }
 
+static EFI_STATUS read_chunk(struct file *file, uint64_t offset, void *destination, UINTN *bytes) {
+    return file->source == FILE_ON_DISC ? disc_read(file, offset, destination, *bytes)
+                                        : file_system_read(file, offset, destination, bytes);
+}
+
+// After a read that has failed, for one of fewer bytes.
+static bool can_try_again(struct file *file) {
+    return file->source == FILE_ON_DISC || !EFI_ERROR(file_system_reopen(file));
+}
+
 static EFI_STATUS read_all(struct file *file, uint64_t offset, char *to, uint64_t bytes,
                            struct progress *progress) {
     uint64_t done = 0;
-    if (file->volume != paced)
+    const void *medium = file->source == FILE_ON_DISC ? &disc_pace : (const void *)file->volume;
+    if (medium != paced)
         pace = pace_begin(); // another device, perhaps
-    paced = file->volume;
+    paced = medium;
     while (done != bytes) {
         uint64_t at = offset + done;
         UINTN asked = min_u64(bytes - done, pace.chunk);
         UINTN got = asked;
         uint64_t started = timeline_now();
-        EFI_STATUS status = file_system_read(file, at, to + done, &got);
+        EFI_STATUS status = read_chunk(file, at, to + done, &got);
         uint64_t now = timeline_now();
-        if (EFI_ERROR(status) && pace_shrink(&pace, asked) && !EFI_ERROR(file_system_reopen(file)))
+        if (EFI_ERROR(status) && pace_shrink(&pace, asked) && can_try_again(file))
             continue;
         if (EFI_ERROR(status))
             return log_fail(status, "%s: read of %lu bytes at offset %lu failed (%s)", file->name,

@@ -5,6 +5,7 @@
 
 #include "common/hash/sha256.h"
 #include "loader/config.h"
+#include "loader/iso9660.h"
 
 #include <efi.h>
 
@@ -21,6 +22,7 @@ enum {
 // Where a path without a volume may lead, in this order: the first that has the file counts.
 enum file_source {
     FILE_ON_VOLUME, // a file system of the firmware's; of paths that name one always this
+    FILE_ON_DISC,   // see disc.h
     FILE_ON_SERVER, // see network.h
     FILE_SOURCES,
 };
@@ -30,6 +32,7 @@ struct file {
     bool is_own;                    // the path names no volume
     EFI_FILE *handle;               // of FILE_ON_VOLUME
     EFI_FILE *volume;               // that the file is on
+    struct iso9660_file on_disc;    // of FILE_ON_DISC
     uint64_t pages;                 // of the loader's, with the contents; 0: none
     uint64_t bytes;                 // size when opened
     struct sha256 *hash;            // takes what file_read reads, chunk by chunk; null: nothing

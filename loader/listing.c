@@ -14,6 +14,8 @@ enum {
 bool listing_open(struct listing *ret_listing, const CHAR16 *path) {
     EFI_FILE *volume = file_own_volume();
     *ret_listing = (struct listing){.entries_left = ENTRIES_MAX};
+    if (volume == NULL) // a server tells no names
+        return false;
     EFI_STATUS status = volume->Open(volume, &ret_listing->handle, (CHAR16 *)(uintptr_t)path,
                                      EFI_FILE_MODE_READ, 0);
     return !EFI_ERROR(status);

@@ -3,8 +3,8 @@
 # memory, too. Once for use, and once with sanitizers and assertions for the tests.
 LC_CFLAGS  := -fno-strict-aliasing -fshort-wchar -DGNU_EFI_USE_MS_ABI -Dmemset=machine_memset \
               -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
-LC_LOADER  := $(filter-out $(PURE_SRC),$(patsubst %,loader/%.c,bls_files config_file digest file file_system firmware kaslr \
-              kernel_file kernel_note listing log memory_map modules network protocol/image protocol/limine \
+LC_LOADER  := $(filter-out $(PURE_SRC),$(patsubst %,loader/%.c,bls_files config_file digest disc file file_system firmware \
+              kaslr kernel_file kernel_note listing log memory_map modules network protocol/image protocol/limine \
               protocol/protocol wishes)) loader/sha256_ni.S $(sort $(wildcard loader/host/*.c))
 LC_PURE    := $(filter-out $(patsubst %,loader/%.c,controllers firmware_pages load_options menu menu_draw menu_keys menu_line),$(filter \
               loader/% common/base/% common/hash/% common/memmap/% common/mtrr/% common/vmem/%,$(PURE_SRC)))

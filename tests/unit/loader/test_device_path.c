@@ -100,3 +100,27 @@ TEST("device path: its bytes are those before its end, and none of no path") {
     assert_int_equal(device_path_bytes(path), 7);
     free(path);
 }
+
+TEST("device path: the whole disk is before the first node of a part of it") {
+    static const uint8_t place[24] = {1};
+    static const struct {
+        uint8_t type, subtype;
+    } nodes[] = {{4, 2}, {4, 1}, {4, 4}, {3, 2}, {1, 1}};
+    assert_int_equal(device_path_whole_bytes(NULL), 0);
+    for (unsigned i = 0; i < ARRAY_LEN(nodes); i++) {
+        add(1, 1, place, 2);
+        add(3, 18, place, 6);
+        add(nodes[i].type, nodes[i].subtype, place, sizeof(place));
+        uint64_t whole = 2 + 4 + 6 + 4;
+        if (i > 1) // no part: those that follow are
+            whole += sizeof(place) + 4;
+        add(4, 1, place, sizeof(place)); // as of a CD's boot image that has partitions
+        uint8_t *path = end(0x7f);
+        assert_int_equal(device_path_whole_bytes(path), whole);
+        free(path);
+    }
+    add(1, 1, place, 2);
+    uint8_t *path = end(0x7f);
+    assert_int_equal(device_path_whole_bytes(path), 0);
+    free(path);
+}
