@@ -24,6 +24,7 @@ void boot_source_find(struct boot_source *ret_source) {
         ret_source->is_cd = device_path_is_cd(path);
     }
     take_path(ret_source);
+    ret_source->is_from_server = file_own_volume() == NULL;
     const struct network_server *server = network_server();
     ret_source->server_kind = server->kind;
     memcpy(ret_source->server_address, server->address, sizeof(server->address));

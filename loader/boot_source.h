@@ -17,6 +17,7 @@ enum {
 struct boot_source {
     struct partition partition;
     bool is_cd;
+    bool is_from_server; // there is no volume
     uint8_t server_address[16];
     uint32_t server_kind; // SLIPWAY_SERVER_...
     uint64_t path_bytes;

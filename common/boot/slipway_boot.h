@@ -620,7 +620,8 @@ struct slipway_boot_info {
      * of its device; the label that the file system gives (EFI_FILE_SYSTEM_VOLUME_LABEL, 13.5); the
      * file path nodes (10.3.5.4) of its image; the server's address in the last of DHCP
      * acknowledgement, proxy offer and PXE reply that has one (EFI_PXE_BASE_CODE_PROTOCOL, 24.3),
-     * if its device has that protocol. */
+     * if its device has that protocol. A loader that has no volume, but a server, has the path of
+     * the boot file in the newest of those, from the folder that paths of the config begin in. */
     uint8_t partition_id[16];
     uint32_t partition_id_kind; /* SLIPWAY_PARTITION_... */
     uint32_t partition_number;  /* from 1; with an MBR the signature tells only the disk */

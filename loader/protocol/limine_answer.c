@@ -345,6 +345,16 @@ static void describe_partition(const struct slipway_boot_info *info,
         memcpy(&file->mbr_disk_id, partition.id, sizeof(file->mbr_disk_id));
 }
 
+// The protocol has no room for an address of IPv6.
+static void describe_server(const struct slipway_boot_info *info, struct limine_file *file) {
+    enum { TFTP_PORT = 69 };
+    file->media = LIMINE_MEDIA_TFTP;
+    if (info->server_kind != SLIPWAY_SERVER_IPV4)
+        return;
+    memcpy(file->tftp_ipv4, info->server_address, sizeof(file->tftp_ipv4));
+    file->tftp_port = TFTP_PORT;
+}
+
 // A file of that path. Its contents and its string are the caller's.
 static struct limine_file describe_file(struct writer *writer, const struct slipway_text *path) {
     struct limine_file file = {.media = LIMINE_MEDIA_GENERIC};
@@ -357,6 +367,8 @@ static struct limine_file describe_file(struct writer *writer, const struct slip
         rest = whole; // a path like that has led to no file
     if (writer->input->facts.is_from_cd && volume.kind == VOLUME_OWN)
         file.media = LIMINE_MEDIA_OPTICAL;
+    if (writer->input->facts.is_from_server && volume.kind == VOLUME_OWN)
+        describe_server(writer->input->info, &file);
     describe_partition(writer->input->info, &volume, &file);
     file.path = put_path(writer, rest);
     return file;

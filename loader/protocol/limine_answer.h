@@ -60,6 +60,7 @@ struct limine_facts {
     uint64_t tsc_now;        // TSC at about the hand-over
     bool keeps_iommu;        // IOMMUs are as the firmware left them
     bool is_from_cd;         // the loader's own volume is on one
+    bool is_from_server;     // it has none: its files are the server's, that info names
 };
 
 struct limine_answer_input {

@@ -582,6 +582,28 @@ TEST("limine answer: a file's volume is the loader's, or the one that its path n
     end(&world);
 }
 
+TEST("limine answer: a file of the loader's server says which that is, and other files do not") {
+    static const uint8_t address[4] = {10, 0, 2, 2};
+    static const uint8_t nothing[4];
+    const char *const paths[] = {"/own", "label(ROOT)/x"};
+    for (unsigned kind = SLIPWAY_SERVER_IPV4; kind <= SLIPWAY_SERVER_IPV6; kind += 2) {
+        struct world world;
+        begin_with_modules(&world, paths, ARRAY_LEN(paths));
+        world.input.facts.is_from_server = true;
+        world.info->server_kind = kind;
+        memcpy(world.info->server_address, address, sizeof(address));
+        answer(&world);
+        for (uint64_t i = 0; i < ARRAY_LEN(paths); i++) {
+            const struct limine_file *file = module(&world, i);
+            bool is_told = i == 0 && kind == SLIPWAY_SERVER_IPV4;
+            assert_int_equal(file->media, i == 0 ? LIMINE_MEDIA_TFTP : LIMINE_MEDIA_GENERIC);
+            assert_memory_equal(file->tftp_ipv4, is_told ? address : nothing, sizeof(address));
+            assert_int_equal(file->tftp_port, is_told ? 69 : 0);
+        }
+        end(&world);
+    }
+}
+
 TEST("limine answer: the kernel's file has the command line that EXECUTABLE_CMDLINE has") {
     struct world world;
     begin(&world, 6);
@@ -745,7 +767,7 @@ static void begin_full(struct world *world) {
     world->info->rsdp_phys = world->info->efi_system_table_phys = 1;
     world->requests.base_revision = 3;
     world->requests.entropy_count = 9;
-    world->input.facts = (struct limine_facts){PAGE, 1, 1, 1, 1, true, true};
+    world->input.facts = (struct limine_facts){PAGE, 1, 1, 1, 1, true, true, true};
 }
 
 TEST("limine answer: a block that is too small is refused before anything is written") {
