@@ -1,6 +1,8 @@
 // Boots whose files come from a server, by PXE: what is asked of it, and what comes of all that can
 // go wrong there.
 #include "common/base/arith.h"
+#include "common/base/fmt.h"
+#include "common/hash/sha256.h"
 #include "tests/firmware/setup_network.h"
 
 #include <stdio.h>
@@ -244,6 +246,29 @@ TEST("network: a digest is that of what came, in whatever way it came") {
     }
 }
 
+TEST("network: files with the digest that is wanted are booted") {
+    static char config[400];
+    static const char *const starts[] = {"kernel = /kernel.elf\nsha256 = ",
+                                         "\nmodule = /boot/initrd.img\nsha256 = "};
+    for (unsigned hides_sizes = 0; hides_sizes < 2; hides_sizes++) {
+        struct fmt_buffer buffer = fmt_buffer_make(config, sizeof(config));
+        struct sink sink = fmt_buffer_sink(&buffer);
+        setup_boot(NULL); // makes what is to be in the files
+        for (unsigned i = 0; i < 2; i++) {
+            uint8_t digest[SHA256_BYTES];
+            sha256(i == 0 ? (void *)&setup_kernel : setup_module,
+                   i == 0 ? sizeof(setup_kernel) : sizeof(setup_module), digest);
+            fmt_print(&sink, "%s", starts[i]);
+            for (unsigned at = 0; at < sizeof(digest); at++)
+                fmt_print(&sink, "%02x", digest[at]);
+        }
+        setup_network(config, "", "x.efi");
+        fake.server.hides_sizes = hides_sizes;
+        fake_boot();
+        expect_module(setup_expect_kernel(), setup_module, sizeof(setup_module));
+    }
+}
+
 TEST("network: what lasts is shown, by what the firmware tells of each packet") {
     set_up();
     fake.server.is_slow = true;
@@ -321,7 +346,12 @@ TEST("network: files of other volumes are named as ever, and devices connected f
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_int_equal(((const struct slipway_module *)setup_record(&info->modules, 0))->bytes, 7);
-    assert_null(strstr(fake.server.asked, "label"));
+    setup_network("module = label(OTHER)/boot/initrd.img\n", "", "x.efi");
+    fake_add_volume(NULL, L"OTHER");
+    fake_boot();
+    setup_expect_failure("label(OTHER)/boot/initrd.img: not found (key 'module', " URL
+                         "slipway.conf line 1)");
+    assert_null(strstr(fake.server.asked, "initrd"));
 }
 
 TEST("network: an EFI application comes from the server as well, and not the loader itself") {
