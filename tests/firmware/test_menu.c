@@ -206,7 +206,7 @@ TEST("menu: the key that has called the menu does nothing for as long as it is h
 
 TEST("menu: keys that were typed before do not choose") {
     static const struct fake_key keys[] = {
-        {0, SCAN_DOWN, 0}, {0, 0, 'x'}, {0, 0, '\r'}, {900, 0, '2'}, {2000, 0, '\r'}};
+        {0, SCAN_END, 0}, {0, 0, 'x'}, {0, 0, '\r'}, {900, 0, '2'}, {2000, 0, '\r'}};
     SET_UP("timeout = 3\n" ENTRIES, keys);
     fake_boot();
     expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
