@@ -320,7 +320,8 @@ uint64_t netboot_join(struct config_text root, struct config_text path,
     char separator = root.bytes == 0 ? '/' : root.text[root.bytes - 1];
     if (root.bytes + rest > NETBOOT_NAME_MAX)
         return 0;
-    memcpy(ret_name, root.text, root.bytes);
+    if (root.bytes != 0) // it may have no text either
+        memcpy(ret_name, root.text, root.bytes);
     for (uint64_t i = 0; i < rest; i++)
         ret_name[root.bytes + i] = path.text[1 + i] == '\\' ? separator : path.text[1 + i];
     ret_name[root.bytes + rest] = '\0';
