@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 import fat  # noqa: E402  (needs the path above)
 import qemu  # noqa: E402
 from slipway_lib.esp import (  # noqa: E402
-    CONFIG, assignment, cmdline_problem, config_lines, config_name, find, kernel_name, memory_problem,
-    write_image)
+    CONFIG, assignment, cmdline_problem, config_lines, config_name, default_section, find, kernel_name,
+    memory_problem, write_image)
 
 __all__ = ["CONFIG", "assignment", "config_lines", "config_name", "fat", "find", "kernel_name", "qemu",
            "write_image"]
@@ -177,9 +177,14 @@ def with_cmdline(files, change=lambda cmdline: cmdline):
     number, own = assignment(lines, "cmdline")
     cmdline = change(given or own).strip(" \t")
     check_cmdline("CMDLINE" if given else f"cmdline in esp/{config_name(files)}", cmdline, is_reference(files))
-    if number is not None:
+    section = default_section(lines)
+    hides = section is not None and number is not None and number < section
+    if hides or number is None and section is not None:
+        number = section + 1  # of the entry alone: what stands above is of the others, too
+    elif number is not None:
         del lines[number]
     # The loader refuses a key without a value; no command line is no line.
-    if cmdline:
-        lines.insert(len(lines) if number is None else number, f"cmdline = {cmdline}")
+    if cmdline or hides:
+        value = cmdline or '""'
+        lines.insert(len(lines) if number is None else number, f"cmdline = {value}")
     return {**files, config_name(files): "\n".join(lines).encode("utf-8", "surrogateescape")}

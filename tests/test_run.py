@@ -312,6 +312,12 @@ def test_run_without_qemu_points_at_setup(run):
     (b"# \xff\n#cmdline = old", "x \"it's\" \u00e9\u2028 $", b"# \xff\n#cmdline = old\ncmdline = "
      + "x \"it's\" \u00e9\u2028 $".encode()),
     (b'cmdline = " old  words"\n', "", b"cmdline = old  words\n"),
+    # Of several entries that of the one which is booted.
+    (b"[a]\nlog = info\n", "", b"[a]\nlog = info\n"),
+    (b"cmdline = old\n[a]\nlog = info\n[b]\nlog = info\n", "new",
+     b"cmdline = old\n[a]\ncmdline = new\nlog = info\n[b]\nlog = info\n"),
+    (b"default = b\n[a]\ncmdline = 1\n [b]\t\r\nlog = info\ncmdline = 2\n", "new",
+     b"default = b\n[a]\ncmdline = 1\n [b]\t\r\nlog = info\ncmdline = new\n"),
 ])
 def test_the_command_line_takes_its_place_in_any_config(tmp_path, monkeypatch, config, asked, wanted):
     monkeypatch.setenv("CMDLINE", asked)
@@ -330,6 +336,13 @@ def test_the_config_beside_the_loader_is_the_one_that_is_read(tmp_path, monkeypa
         path.write_text(f"kernel = /{index}")
     assert common.kernel_name(files) == "1"
     assert common.with_cmdline(files)["efi/Boot/SLIPWAY.conf"] == b"kernel = /1\ncmdline = new"
+
+
+def test_the_kernel_is_that_of_the_entry_which_is_booted():
+    text = b"kernel = /all\ndefault = b\n[a]\nkernel = /a\n[b]\n%s[c]\nkernel = /c\n"
+    assert common.kernel_name({"slipway.conf": text % b"kernel = /b\n"}) == "b"
+    assert common.kernel_name({"slipway.conf": text % b"log = info\n"}) == "all"
+    assert common.kernel_name({"slipway.conf": (text % b"kernel = /b\n").replace(b"default", b"#")}) == "a"
 
 
 def test_a_kernel_cannot_take_the_place_of_one_on_another_volume(tree, run):

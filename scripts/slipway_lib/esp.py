@@ -35,10 +35,24 @@ def config_lines(files):
     return text.decode("utf-8-sig", "surrogateescape").split("\n")
 
 
-def assignment(lines, wanted):
-    """The number of the line that sets a key, or None, and the value, without quotes around it."""
-    for number, line in enumerate(lines):
-        key, equals, value = line.partition("=")
+def sections(lines):
+    """The numbers of the lines of each section, its own line first, those above the first section before."""
+    starts = [number for number, line in enumerate(lines) if line.lstrip(" \t").startswith("[")]
+    ends = [*starts, len(lines)]
+    return [range(start, end) for start, end in zip([0, *starts], ends)]
+
+
+def default_section(lines):
+    """The number of the line of the entry that is booted if nobody chooses, or None without entries."""
+    _, *entries = sections(lines)
+    named = {lines[entry.start].strip(" \t\r")[1:-1]: entry.start for entry in reversed(entries)}
+    _, default = _find(lines, sections(lines)[0], "default")
+    return named.get(default, entries[0].start) if entries else None
+
+
+def _find(lines, numbers, wanted):
+    for number in numbers:
+        key, equals, value = lines[number].partition("=")
         if equals and key.strip(" \t") == wanted:
             value = value.strip(" \t\r")
             quoted = re.fullmatch('"([^"]*)"', value)
@@ -46,14 +60,22 @@ def assignment(lines, wanted):
     return None, ""
 
 
+def assignment(lines, wanted):
+    """The number of the line that sets a key for the default entry, or None, and the value, without quotes
+    around it."""
+    above, *entries = sections(lines)
+    own = next((entry for entry in entries if entry.start == default_section(lines)), ())
+    number, value = _find(lines, own, wanted)
+    return (number, value) if number is not None else _find(lines, above, wanted)
+
+
 def without_kaslr(files):
     """The files with `kaslr = off`, above all entries and in those that say something else."""
     lines = config_lines(files)
     numbers = [number for number, line in enumerate(lines) if assignment([line], "kaslr")[0] is not None]
-    above = next((number for number, line in enumerate(lines) if line.lstrip(" \t").startswith("[")), len(lines))
     for number in numbers:
         lines[number] = "kaslr = off"
-    if not numbers or numbers[0] > above:
+    if not numbers or numbers[0] >= sections(lines)[0].stop:
         lines.insert(0, "kaslr = off")
     return {**files, config_name(files): "\n".join(lines).encode("utf-8", "surrogateescape")}
 
