@@ -27,7 +27,8 @@ static bool has_failed_call(const struct boot *boot) {
     static const enum fake_call needed[] = {
         FAKE_ALLOCATE_PAGES, FAKE_GET_MEMORY_MAP, FAKE_EXIT,           FAKE_HANDLE_PROTOCOL,
         FAKE_OPEN_VOLUME,    FAKE_OPEN,           FAKE_READ,           FAKE_SET_POSITION,
-        FAKE_GET_POSITION,   FAKE_GET_ATTRIBUTES, FAKE_SET_ATTRIBUTES, FAKE_CLEAR_ATTRIBUTES};
+        FAKE_GET_POSITION,   FAKE_GET_ATTRIBUTES, FAKE_SET_ATTRIBUTES, FAKE_CLEAR_ATTRIBUTES,
+        FAKE_MTFTP};
     bool failed = (boot->kernel.wishes.flags & SLIPWAY_NOTE_FRAMEBUFFER) != 0 &&
                   has_failed(FAKE_LOCATE_HANDLE);
     failed |= boot->has_odd_size && has_failed(FAKE_GET_INFO);
