@@ -151,7 +151,7 @@ $(BUILD)/headers/%.o: % $(BUILD)/flags.stamp
 	@mkdir -p $(@D); echo '  HEADER  $<'
 	$(Q)$(CC) $(KERNEL_CFLAGS) -include $< -x c -c /dev/null -o $@
 
-include scripts/install.mk kernel/programs/programs.mk $(wildcard loader/host/loadcheck.mk common/sdk/sdk.mk) $(sort $(wildcard tests/*/*.mk))
+include scripts/install.mk $(wildcard kernel/programs/programs.mk loader/host/loadcheck.mk common/sdk/sdk.mk) $(sort $(wildcard tests/*/*.mk))
 
 # What the commands of scripts/ read from here.
 export SLIPWAY_BUILD := $(BUILD)

@@ -6,8 +6,6 @@
 
 #include <stddef.h>
 
-enum { CUTS = 2 }; // areas that a range adds at most, by cutting others at its ends
-
 // ---- Cutting and joining
 
 static void cut_at(struct user_space *space, uint64_t address) {
@@ -79,10 +77,16 @@ static bool split_at(struct user_space *space, uint64_t address, struct vmem_flu
     return is_aligned(address, BLOCK_BYTES) || space_split_leaf(space, address, flush);
 }
 
-// False: no memory.
+static bool is_cut(const struct user_space *space, uint64_t address) {
+    const struct area *area = areas_find(&space->areas, address);
+    return area != NULL && area->start != address;
+}
+
+// A range that cuts no area adds none: it can always be unmapped. False: no memory.
 static bool prepare(struct user_space *space, uint64_t start, uint64_t end,
                     struct vmem_flush *flush) {
-    return space_make_room(space, CUTS) && split_at(space, start, flush) &&
+    uint32_t cuts = (uint32_t)is_cut(space, start) + (uint32_t)is_cut(space, end);
+    return space_make_room(space, cuts) && split_at(space, start, flush) &&
            split_at(space, end, flush);
 }
 

@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-enum { AREAS_MIN = 8 };
+enum { AREAS_MIN = 8 }; // a power of two
+_Static_assert(USER_AREAS_MAX % AREAS_MIN == 0, "a list that has doubled often enough is as long");
 
 static struct user_space *spaces; // all there are, the newest first
 
@@ -181,6 +182,8 @@ bool space_make_room(struct user_space *space, uint32_t more) {
     struct areas *areas = &space->areas;
     if (areas_have_room(areas, more))
         return true;
+    if (more > USER_AREAS_MAX - areas->count)
+        return false;
     uint32_t capacity = areas->capacity == 0 ? AREAS_MIN : 2 * areas->capacity;
     while (capacity - areas->count < more)
         capacity *= 2;

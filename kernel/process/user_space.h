@@ -27,13 +27,17 @@ enum user_space_status {
     USER_SPACE_ERR_NONE,      // there is no area
     USER_SPACE_ERR_GUARD,     // the fault is in a guard area
     USER_SPACE_ERR_RIGHTS,    // the area forbids the access; or rights that no area can have
-    USER_SPACE_ERR_NO_MEMORY, // frames, tables or heap are exhausted, or a frame has 65533 owners
+    USER_SPACE_ERR_NO_MEMORY, // frames, tables or heap are exhausted, a frame has 65533 owners, or
+                              // a space has USER_AREAS_MAX areas
 };
 
 // A few words on `status`, for people; static text.
 const char *user_space_status_text(enum user_space_status status);
 
 struct user_space;
+
+// More areas a space cannot have: each that is added or removed moves those behind it.
+#define USER_AREAS_MAX 4096
 
 // Makes a space without areas. Error: NO_MEMORY; *ret_space is then untouched.
 [[nodiscard]] enum user_space_status user_space_create(struct user_space **ret_space);
@@ -57,7 +61,8 @@ void user_space_load(struct user_space *space);
                                                     uint64_t bytes, unsigned rights,
                                                     enum user_area_kind kind);
 
-// Removes all areas and memory from the range, and cuts areas that stick out; holes are skipped.
+// Removes all areas and memory from the range, and cuts areas that stick out; holes are skipped. A
+// range that cuts no area and no large page can always be removed.
 // Errors: RANGE, NO_MEMORY.
 [[nodiscard]] enum user_space_status user_space_unmap(struct user_space *space, vaddr_t start,
                                                       uint64_t bytes);

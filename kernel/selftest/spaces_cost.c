@@ -21,8 +21,9 @@ enum {
     SPARE_MIB = 16, // left free, for tables and all else
 };
 
+// A comment of TAP, since the lines may stand among some of that.
 static void print(const char *what, uint64_t ticks) {
-    console_print("  %-44s %12lu\n", what, ticks);
+    console_print("#   %-42s %12lu\n", what, ticks);
 }
 
 // Ticks of one fault, of `count` at a distance of `step`; the first, which makes tables, is left
@@ -89,12 +90,12 @@ static void measure_clone(uint64_t mib, uint64_t area_bytes, const char *what) {
 void selftest_spaces_cost(void) {
     uint64_t mib = memory_free_frames() * FRAME_BYTES >> 20;
     mib = min_u64(CLONED_MIB, mib <= SPARE_MIB ? 1 : mib - SPARE_MIB) & ~UINT64_C(1);
-    console_heading("Ticks                                           of each");
+    console_print("# Ticks                                          of each\n");
     measure_zeroing();
     if (!user_has_blocks())
         return;
     measure_faults();
-    console_print("Clone and end of a space with %lu MiB touched\n", mib);
+    console_print("# Clone and end of a space with %lu MiB touched\n", mib);
     measure_clone(mib, mib << 20, "in pages of 2 MiB");
     measure_clone(mib, MIB(1), "in pages of 4 KiB");
 }

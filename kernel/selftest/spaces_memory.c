@@ -186,7 +186,28 @@ static uint64_t free_frames(void) {
     return memory_free_frames() + heap_statistics().frames;
 }
 
+// One area in every second page, so that none is joined with another.
+static void test_most_areas(void) {
+    struct user_space *space = user_begin();
+    struct user_space_facts facts;
+    enum user_space_status status;
+    uint64_t at = USER_LARGE;
+    do {
+        at += 2 * PAGE;
+        status = user_space_map(space, vaddr(at), PAGE, VMEM_READ, USER_AREA_ANONYMOUS);
+    } while (status == USER_SPACE_OK);
+    check_space(status, USER_SPACE_ERR_NO_MEMORY, "an area too many");
+    check(user_space_next(user_space_id(space) - 1, &facts) && facts.areas == USER_AREAS_MAX,
+          "a space has the areas that it can have");
+    check_space(user_space_unmap(space, vaddr(USER_LARGE + 2 * PAGE), PAGE), USER_SPACE_OK,
+                "removing one of the most areas");
+    check_space(user_space_map(space, vaddr(at), PAGE, VMEM_READ, USER_AREA_ANONYMOUS),
+                USER_SPACE_OK, "and adding another");
+    user_end(space);
+}
+
 void selftest_spaces_memory(void) {
+    test_most_areas();
     for (unsigned i = 0; i < ARRAY_LEN(calls) && user_has_blocks(); i++) {
         unsigned number = 0;
         uint64_t free_before = free_frames();

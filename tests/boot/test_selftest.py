@@ -52,7 +52,7 @@ class Tap:
             if line.startswith("# "):
                 self.diagnostics.append(line.removeprefix("# "))
             elif line:
-                good, number, name = re.fullmatch(r"(ok|not ok) (\d+) - ([a-z-]+)", line).groups()
+                good, number, name = re.fullmatch(r"(ok|not ok) (\d+) - ([a-z0-9-]+)", line).groups()
                 assert int(number) == len(self.points) + 1, serial
                 self.points.append((good == "ok", name))
         assert len(self.points) == self.count, serial
