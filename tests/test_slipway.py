@@ -254,7 +254,7 @@ MISTAKES = [
     (["image", "exec.elf", "x.img"], 2, "exec.elf: is a file; DIR is the folder with what the disk is to hold"),
     (["image", "empty", "empty/../empty/x.img"], 2, "empty/../empty/x.img: lies in empty, and the next image would hold"
                                                     " it; put it elsewhere"),
-    (["map", "kernel.c"], 1, "kernel.c:4: not a decimal number"),
+    (["map", "kernel.c"], 1, "kernel.c:5: not a decimal number"),
     (["map", "none"], 2, f"none: {NO_FILE} map)"),
     (["check", "none"], 2, f"none: {NO_FILE} kernel)"),
 ]
