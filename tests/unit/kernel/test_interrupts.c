@@ -87,12 +87,12 @@ void cpus_idle(bool may_sleep) {
     assert_false(may_sleep); // no interrupt came at the trial
 }
 
-#define cpu_in8                fake_in8
-#define cpu_out8               fake_out8
-#define cpu_raise(vector)      interrupts_handle(vector)
-#define cpu_interrupts_on      nothing
-#define cpu_interrupts_off     nothing
-#define this_cpu()             0u
+#define cpu_in8            fake_in8
+#define cpu_out8           fake_out8
+#define cpu_raise(vector)  interrupts_handle(vector)
+#define cpu_interrupts_on  nothing
+#define cpu_interrupts_off nothing
+#define this_cpu()         0u
 
 #include "kernel/cpus/interrupts.c"
 
