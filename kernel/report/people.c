@@ -48,7 +48,7 @@ static void print_identity(void) {
                   memory_facts()->audit_violations, report_found.results.selftest.checks);
     const struct selftest_stress_cpu *all = &report_found.results.selftest.stress.all;
     console_print("  stress     %lu operations on frames by %u CPU%s, interrupted %lu times\n",
-                  all->operations, cpus_started(), cpus_started() == 1 ? "" : "s at once",
+                  all->operations, cpus_started(), cpus_started() == 1 ? "" : "s",
                   all->timer_interrupts + all->raised_interrupts);
     const struct selftest_shoot *tlb = &report_found.results.selftest.shoot;
     console_print("  TLBs       %lu uses of pages, %lu changes, %lu shoot-downs: none stale\n",
