@@ -221,14 +221,14 @@ def test_gdb_stops_at_the_entry_of_a_kernel_that_was_moved_to_where_no_kaslr_mov
 
 @pytest.mark.weight(3)
 def test_a_test_whose_time_is_over_says_where_the_machine_was(slipway):
-    done = slipway("test", "exec.elf", "--timeout", "1.5", "--keep", "a/b", "--expect", "x", status=124)
+    done = slipway("test", "exec.elf", "--timeout", "0.5", "--keep", "a/b", "--expect", "x", status=124)
     shown = done.stderr.splitlines()
-    assert shown[0] == f"slipway test: exec.elf: FAILED: COM1 did not say 'x': time-out after 1.5 s; {ENDS}"
+    assert shown[0] == f"slipway test: exec.elf: FAILED: COM1 did not say 'x': time-out after 0.5 s; {ENDS}"
     assert shown[1] == "where it was when the time was over:"
     assert re.fullmatch("  at  0x[0-9a-f]{16}  not in the kernel's code", shown[2])
     assert shown[-1] == "left in a/b: serial.txt, screen.png, fault.txt, qemu.sh, disk.img"
-    done = slipway("run", "exec.elf", "--timeout", "1", status=124)
-    assert done.stderr.startswith(f"slipway run: time-out after 1 s; {ENDS}\n")
+    done = slipway("run", "exec.elf", "--timeout", "0.5", status=124)
+    assert done.stderr.startswith(f"slipway run: time-out after 0.5 s; {ENDS}\n")
 
 
 # What is missing or wrong, by its text
