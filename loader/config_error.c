@@ -7,80 +7,55 @@
 #define QUOTED_MAX_BYTES 80
 
 enum { NAMES_MAX = 8 };
-static void print_cause(const struct sink *sink, const struct config_error *error) {
-    int bytes = (int)min_u64(error->text.bytes, QUOTED_MAX_BYTES);
-    const char *text = error->text.text;
-    switch (error->status) {
-    case CONFIG_OK:
+
+// What stands before and behind the text that is wrong, where there is one.
+static const struct cause {
+    const char *before, *behind;
+} causes[] = {
+    [CONFIG_ERR_NO_EQUALS] = {"no '=' in ", ""},
+    [CONFIG_ERR_NO_KEY] = {"no key before '=' in ", ""},
+    [CONFIG_ERR_NO_VALUE] = {"key ", " has no value"},
+    [CONFIG_ERR_NO_QUOTE] = {"no closing quote in ", ""},
+    [CONFIG_ERR_AFTER_QUOTE] = {"text after the closing quote in ", ""},
+    [CONFIG_ERR_UNKNOWN_KEY] = {"unknown key ", ""},
+    [CONFIG_ERR_DUPLICATE] = {"key ", " is set a second time"},
+    [CONFIG_ERR_CHOICE] = {"", " is not "},
+    [CONFIG_ERR_NO_FILE] = {"key ", " has no kernel or module before it"},
+    [CONFIG_ERR_NO_BRACKET] = {"no ']' in ", ""},
+    [CONFIG_ERR_AFTER_BRACKET] = {"text after the ']' in ", ""},
+    [CONFIG_ERR_NAME] = {"", " is no name of an entry: blanks, quotes, '[', ']' and '=' are not"},
+    [CONFIG_ERR_SECOND_ENTRY] = {"entry ", " is there a second time"},
+    [CONFIG_ERR_EMPTY_ENTRY] = {"entry ", " has no key below it"},
+    [CONFIG_ERR_ONLY_IN_ENTRY] = {"key ", " belongs to an entry, below a line [NAME]"},
+    [CONFIG_ERR_ONLY_ABOVE] = {"key ", " belongs above the first entry"},
+    [CONFIG_ERR_NO_ENTRY] = {"there is no entry ", ""},
+};
+
+static void print_number(const struct sink *sink, const struct config_error *error) {
+    if (error->status == CONFIG_OK)
         fmt_print(sink, "no error");
-        return;
-    case CONFIG_ERR_FILE_SIZE:
+    else if (error->status == CONFIG_ERR_FILE_SIZE)
         fmt_print(sink, "%lu bytes, more than %d", error->number, CONFIG_FILE_MAX_BYTES);
-        return;
-    case CONFIG_ERR_UTF8:
-        fmt_print(sink, "byte 0x%02lx is not valid UTF-8", error->number);
-        return;
-    case CONFIG_ERR_CONTROL:
-        fmt_print(sink, "byte 0x%02lx is a control character", error->number);
-        return;
-    case CONFIG_ERR_NO_EQUALS:
-        fmt_print(sink, "no '=' in '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_NO_KEY:
-        fmt_print(sink, "no key before '=' in '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_NO_VALUE:
-        fmt_print(sink, "key '%.*s' has no value", bytes, text);
-        return;
-    case CONFIG_ERR_NO_QUOTE:
-        fmt_print(sink, "no closing quote in '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_AFTER_QUOTE:
-        fmt_print(sink, "text after the closing quote in '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_UNKNOWN_KEY:
-        fmt_print(sink, "unknown key '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_DUPLICATE:
-        fmt_print(sink, "key '%.*s' is set a second time, first in line %u", bytes, text,
-                  error->first_line);
-        return;
-    case CONFIG_ERR_CHOICE:
-        fmt_print(sink, "'%.*s' is not %s", bytes, text, error->choices);
-        return;
-    case CONFIG_ERR_NO_FILE:
-        fmt_print(sink, "key '%.*s' has no kernel or module before it", bytes, text);
-        return;
-    case CONFIG_ERR_NO_BRACKET:
-        fmt_print(sink, "no ']' in '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_AFTER_BRACKET:
-        fmt_print(sink, "text after the ']' in '%.*s'", bytes, text);
-        return;
-    case CONFIG_ERR_NAME:
-        fmt_print(sink, "'%.*s' is no name of an entry: blanks, quotes, '[', ']' and '=' are not",
-                  bytes, text);
-        return;
-    case CONFIG_ERR_SECOND_ENTRY:
-        fmt_print(sink, "entry '%.*s' is there a second time, first in line %u", bytes, text,
-                  error->first_line);
-        return;
-    case CONFIG_ERR_EMPTY_ENTRY:
-        fmt_print(sink, "entry '%.*s' has no key below it", bytes, text);
-        return;
-    case CONFIG_ERR_ONLY_IN_ENTRY:
-        fmt_print(sink, "key '%.*s' belongs to an entry, below a line [NAME]", bytes, text);
-        return;
-    case CONFIG_ERR_ONLY_ABOVE:
-        fmt_print(sink, "key '%.*s' belongs above the first entry", bytes, text);
-        return;
-    case CONFIG_ERR_NO_ENTRY:
-        fmt_print(sink, "there is no entry '%.*s'", bytes, text);
-        if (error->entry_count != 0)
-            fmt_print(sink, "; entries are ");
-        config_print_names(sink, error->entries, error->entry_count);
+    else
+        fmt_print(sink, "byte 0x%02lx is %s", error->number,
+                  error->status == CONFIG_ERR_UTF8 ? "not valid UTF-8" : "a control character");
+}
+
+static void print_cause(const struct sink *sink, const struct config_error *error) {
+    const struct cause *cause = &causes[error->status];
+    if (cause->before == NULL) {
+        print_number(sink, error);
         return;
     }
+    int bytes = (int)min_u64(error->text.bytes, QUOTED_MAX_BYTES);
+    fmt_print(sink, "%s'%.*s'%s", cause->before, bytes, error->text.text, cause->behind);
+    if (error->status == CONFIG_ERR_CHOICE)
+        fmt_print(sink, "%s", error->choices);
+    if (error->status == CONFIG_ERR_DUPLICATE || error->status == CONFIG_ERR_SECOND_ENTRY)
+        fmt_print(sink, ", first in line %u", error->first_line);
+    if (error->entry_count != 0)
+        fmt_print(sink, "; entries are ");
+    config_print_names(sink, error->entries, error->entry_count);
 }
 
 void config_print_names(const struct sink *sink, const struct config_entry *entries,
