@@ -87,7 +87,7 @@ static void cut_version(struct name *name) {
 }
 
 static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 static enum iso9660_match match(const struct name *name, const char *wanted, uint64_t bytes) {

@@ -317,13 +317,13 @@ uint64_t netboot_root_bytes(struct config_text boot_file) {
 uint64_t netboot_join(struct config_text root, struct config_text path,
                       char ret_name[NETBOOT_NAME_MAX + 1]) {
     uint64_t rest = path.bytes - 1;
-    char separator = root.bytes == 0 ? '/' : root.text[root.bytes - 1];
+    char separator = (char)(root.bytes == 0 ? '/' : root.text[root.bytes - 1]);
     if (root.bytes + rest > NETBOOT_NAME_MAX)
         return 0;
     if (root.bytes != 0) // it may have no text either
         memcpy(ret_name, root.text, root.bytes);
     for (uint64_t i = 0; i < rest; i++)
-        ret_name[root.bytes + i] = path.text[1 + i] == '\\' ? separator : path.text[1 + i];
+        ret_name[root.bytes + i] = (char)(path.text[1 + i] == '\\' ? separator : path.text[1 + i]);
     ret_name[root.bytes + rest] = '\0';
     return root.bytes + rest;
 }

@@ -112,7 +112,7 @@ static EFI_STATUS fail_by_server(const struct file *file, EFI_STATUS status) {
          mode->TftpErrorReceived && i < sizeof(error->ErrorString) && error->ErrorString[i] != '\0';
          i++) {
         char c = (char)error->ErrorString[i];
-        text[i] = c >= ' ' && c < 0x7f ? c : '?';
+        text[i] = (char)(c >= ' ' && c < 0x7f ? c : '?');
     }
     return log_fail(status, "%s: the server refuses%s%s%s%s%s", file->name,
                     text[0] == '\0' ? "" : ", '", text, text[0] == '\0' ? "" : "'", file->where,

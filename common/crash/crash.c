@@ -70,7 +70,7 @@ void crash_erase(void *room) {
 void crash_copy_text(char *ret_copy, const char *text, uint64_t bytes) {
     for (uint64_t i = 0; i < bytes; i++) {
         char it = text[i];
-        ret_copy[i] = it == '\n' || (it >= ' ' && it <= '~') ? it : '?';
+        ret_copy[i] = (char)(it == '\n' || (it >= ' ' && it <= '~') ? it : '?');
     }
 }
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 static struct config_room room;
 
 static struct config_file accept(const char *text) {
@@ -25,9 +27,7 @@ TEST("entries: what stands above the first holds for all, and an entry's keys ta
                                      "log = info\n"
                                      "cmdline = all\n"
                                      "module = m\n"
-                                     "sha256 = "
-                                     "00112233445566778899aabbccddeeff"
-                                     "00112233445566778899aabbccddeeff\n"
+                                     "sha256 = " DIGEST "\n"
                                      "[one]\n"
                                      "title = The first\n"
                                      "module = m1 x\r\n"
@@ -90,8 +90,7 @@ TEST("entries: every key but those of the choice may stand in one") {
         "protocol=efi",
         "strict=off",
         "kaslr=on",
-        "kernel=x\nsha256=00112233445566778899aabbccddeeff"
-        "00112233445566778899aabbccddeeff",
+        "kernel=x\nsha256=" DIGEST,
     };
     for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         char text[200];
@@ -102,13 +101,10 @@ TEST("entries: every key but those of the choice may stand in one") {
 }
 
 TEST("entries: a digest is of the file named just before it, in the same section") {
-    config_refuse("kernel=x\n[a]\nsha256=00112233445566778899aabbccddeeff"
-                  "00112233445566778899aabbccddeeff",
-                  CONFIG_ERR_NO_FILE,
+    config_refuse("kernel=x\n[a]\nsha256=" DIGEST, CONFIG_ERR_NO_FILE,
                   "line 3, column 1: key 'sha256' has no kernel or module before it");
     struct config_file file = accept("kernel=x\n"
-                                     "sha256=00112233445566778899aabbccddeeff"
-                                     "00112233445566778899aabbccddeeff\n"
+                                     "sha256=" DIGEST "\n"
                                      "[a]\nkernel=y\n[b]\nlog=info\n");
     assert_int_equal(choose(&file, 0).kernel_digest.line, 0);
     assert_int_equal(choose(&file, 1).kernel_digest.line, 2);
