@@ -94,8 +94,11 @@ def test_all_parts_of_the_self_test_hold(tmp_path, kernels, name):
     assert tap.points == [(True, part) for part in SELFTEST_PARTS], result.serial
     assert tap.bail_out is None
     assert tap.diagnostics[0] == f"CPUs: {cpus}, levels of page tables: {levels}"
-    counts = [int(re.fullmatch(r"(\d+) checks passed", line)[1]) for line in tap.diagnostics[1:]]
-    assert len(counts) == len(SELFTEST_PARTS) and min(counts) > 2
+    counts = [int(count) for count in re.findall(r"^(\d+) checks passed$", "\n".join(tap.diagnostics), re.M)]
+    assert len(counts) == len(SELFTEST_PARTS)
+    # Two are of the frame around each part; that part holds up one CPU while another goes on.
+    idle = {name for name, count in zip(SELFTEST_PARTS, counts) if count <= 2}
+    assert idle == ({"spaces-order"} if cpus == 1 else set())
     assert (result.reason, result.debug_exit) == (
         ("debug-exit", EXIT_GOOD) if has_device else ("guest-shutdown", None))
 
