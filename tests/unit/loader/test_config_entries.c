@@ -90,7 +90,7 @@ TEST("entries: every key but those of the choice may stand in one") {
         "protocol=efi",
         "strict=off",
         "kaslr=on",
-        "kernel=x\nsha256=" DIGEST,
+        ("kernel=x\nsha256=" DIGEST),
     };
     for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         char text[200];
