@@ -13,6 +13,7 @@
 
 #include "common/boot/slipway_boot.h"
 #include "common/x86/regs.h"
+#include "common/x86/trap_registers.inc"
 #include "kernel/cpus/cpu_block.h"
 #include "kernel/cpus/user_layout.h"
 
@@ -26,41 +27,6 @@
         je      9f
         clac
 9:
-        .endm
-
-        .macro  PUSH_REGISTERS
-        pushq   %rax
-        pushq   %rbx
-        pushq   %rcx
-        pushq   %rdx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   %rbp
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
-        .endm
-
-        .macro  POP_REGISTERS_BUT_RAX
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rbp
-        popq    %rdi
-        popq    %rsi
-        popq    %rdx
-        popq    %rcx
-        popq    %rbx
         .endm
 
         .balign 16
