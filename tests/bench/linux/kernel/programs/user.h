@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernel/programs/slipway_user.h"
+#include "kernel/programs/user_base.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -104,20 +105,6 @@ static inline int64_t user_unmap(uint64_t address, uint64_t bytes) {
 static inline int64_t user_protect(uint64_t address, uint64_t bytes, unsigned rights) {
     return linux_call(LINUX_MPROTECT, address, bytes, rights);
 }
-
-static inline volatile uint64_t *user_word(uint64_t address) {
-    return (volatile uint64_t *)address;
-}
-
-static inline uint64_t user_ticks(void) {
-    uint32_t low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
-    return (uint64_t)high << 32 | low;
-}
-
-[[gnu::format(printf, 1, 2)]] void user_print(const char *format, ...);
-void user_check(bool holds, const char *what);
-int user_try(void (*task)(uint64_t argument), uint64_t argument);
 
 // Runs `task` on the CPU of this number in another thread, which shares all memory and has the
 // stack below `stack_top`. It must not return.
