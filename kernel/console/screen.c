@@ -5,13 +5,15 @@
 #include "kernel/base/boot.h"
 #include "kernel/base/stages.h"
 #include "kernel/console/picture.h"
+#include "kernel/memory/heap.h"
 
 #include <stdint.h>
 
 enum {
-    PANE_COLUMNS = 78,   // the least that a pane has, if the screen is as wide
-    COLUMNS_MAX = 128,   // of a pane
-    ROWS_MAX = 512,      // of all panes
+    PANE_COLUMNS = 78, // the least that a pane has, if the screen is as wide
+    COLUMNS_MAX = 128, // of a pane
+    FEW_COLUMNS = 80,  // of the only pane that there is without a heap
+    FEW_ROWS = 50,
     SCROLL_PART = 4,     // a single pane scrolls by this part of it at once
     SCALE_HEIGHT = 1080, // the font is doubled at twice this height, tripled at three times, ...
 };
@@ -29,11 +31,12 @@ struct cell {
     uint8_t colour; // enum screen_colour
 };
 
-static struct cell cells[ROWS_MAX][COLUMNS_MAX];
-static uint32_t columns, rows;         // of the text, all panes; 0 without a screen
-static uint32_t pane_rows, pane_width; // rows; pixels from one pane to the next
-static uint32_t column, row;           // the cursor
-static uint32_t left, top;             // of the text, in pixels
+static struct cell few_cells[FEW_ROWS * FEW_COLUMNS]; // where the heap has none
+static struct cell *cells;                            // rows of `columns`
+static uint32_t columns, rows;                        // of the text, all panes; 0 without a screen
+static uint32_t pane_rows, pane_width;                // rows; pixels from one pane to the next
+static uint32_t column, row;                          // the cursor
+static uint32_t left, top;                            // of the text, in pixels
 static uint32_t scale;
 static enum screen_colour colour_now = SCREEN_TEXT;
 static bool busy;
@@ -51,8 +54,12 @@ static uint32_t cell_y(uint32_t at_row) {
     return top + at_row % pane_rows * GLYPH_HEIGHT * scale;
 }
 
+static struct cell *cell_at(uint32_t at_row, uint32_t at_column) {
+    return &cells[(size_t)at_row * columns + at_column];
+}
+
 static void draw_cell(uint32_t at_row, uint32_t at_column) {
-    const struct cell *cell = &cells[at_row][at_column];
+    const struct cell *cell = cell_at(at_row, at_column);
     if (hidden)
         return;
     framebuffer_glyph(cell_x(at_row, at_column), cell_y(at_row), cell->character, scale,
@@ -68,7 +75,7 @@ static void draw_cursor(colour_t colour) {
 
 // Draws only what changes: most of a text is blank, and stays so.
 static void set_cell(uint32_t at_row, uint32_t at_column, struct cell cell) {
-    struct cell *old = &cells[at_row][at_column];
+    struct cell *old = cell_at(at_row, at_column);
     bool same = old->character == cell.character && old->colour == cell.colour;
     *old = cell;
     if (!same)
@@ -81,7 +88,7 @@ static void scroll(void) {
     uint32_t by = pane_rows < rows ? pane_rows : (uint32_t)max_u64(rows / SCROLL_PART, 1);
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t c = 0; c < columns; c++)
-            set_cell(r, c, r + by < rows ? cells[r + by][c] : blank);
+            set_cell(r, c, r + by < rows ? *cell_at(r + by, c) : blank);
     }
     row -= by;
 }
@@ -137,23 +144,27 @@ bool screen_is_busy(void) {
 }
 
 // Lays the text out below the picture, which ends at pixel line `from`.
-static void lay_out_text(uint32_t from) {
+static void lay_out_text(uint32_t from, bool has_heap) {
     uint32_t glyph = GLYPH_WIDTH * scale;
     uint32_t all_columns = framebuffer_width() / glyph;
     uint32_t panes = all_columns / (PANE_COLUMNS + 2) + (all_columns < PANE_COLUMNS + 2);
     left = glyph;
     top = from;
     pane_rows = (framebuffer_height() - from) / (GLYPH_HEIGHT * scale);
-    pane_rows = (uint32_t)min_u64(pane_rows, ROWS_MAX / panes);
     pane_width = all_columns / panes * glyph;
-    columns = (uint32_t)min_u64(all_columns / panes - 2, COLUMNS_MAX);
-    rows = all_columns > 2 ? pane_rows * panes : 0;
+    columns = all_columns > 2 ? (uint32_t)min_u64(all_columns / panes - 2, COLUMNS_MAX) : 0;
+    rows = columns != 0 ? pane_rows * panes : 0;
+    cells = has_heap ? heap_alloc((uint64_t)rows * columns * sizeof(*cells)) : NULL;
+    if (cells == NULL) {
+        cells = few_cells;
+        columns = (uint32_t)min_u64(columns, FEW_COLUMNS);
+        pane_rows = (uint32_t)min_u64(pane_rows, FEW_ROWS);
+        rows = (uint32_t)min_u64(rows, pane_rows);
+    }
     row = 0;
     column = 0;
-    for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t c = 0; c < columns; c++)
-            cells[r][c] = blank; // not drawn: the picture painted the paper already
-    }
+    for (size_t i = 0; i < (size_t)rows * columns; i++)
+        cells[i] = blank; // not drawn: the picture painted the paper already
 }
 
 bool screen_find_area(struct screen_area *ret_area) {
@@ -189,21 +200,14 @@ void screen_show_text(void) {
     clear_area();
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t c = 0; c < columns; c++) {
-            if (cells[r][c].character != ' ')
+            if (cell_at(r, c)->character != ' ')
                 draw_cell(r, c);
         }
     }
     busy = false;
 }
 
-void screen_start_for_failure(void) {
-    screen_show_text();
-    if (rows == 0 && !busy && boot_info() != NULL)
-        screen_start();
-    screen_set_colour(SCREEN_ALERT);
-}
-
-void screen_start(void) {
+static void start(bool has_heap) {
     const struct slipway_array *framebuffers = &boot_info()->framebuffers;
     for (uint64_t i = 0; i < framebuffers->count; i++) {
         if (!framebuffer_start(boot_record(framebuffers, i)))
@@ -211,9 +215,20 @@ void screen_start(void) {
         busy = true;
         stages_begin("screen");
         scale = (uint32_t)max_u64(framebuffer_height() / SCALE_HEIGHT, 1);
-        lay_out_text(picture_draw(scale));
+        lay_out_text(picture_draw(scale), has_heap);
         stages_end((uint64_t)framebuffer_width() * framebuffer_height() * sizeof(uint32_t));
         busy = false;
         return;
     }
+}
+
+void screen_start(void) {
+    start(true);
+}
+
+void screen_start_for_failure(void) {
+    screen_show_text();
+    if (rows == 0 && !busy && boot_info() != NULL)
+        start(false);
+    screen_set_colour(SCREEN_ALERT);
 }

@@ -14,11 +14,12 @@ enum screen_colour {
 };
 
 // Starts on the first framebuffer of boot_info that can be used, with the picture of the memory map
-// (once memory_start has made one) and an empty text below. Before it, text goes nowhere.
+// and an empty text below. Once, after heap_start: the text is kept there. Before it, text goes
+// nowhere.
 void screen_start(void);
 
 // Starts the screen if it can be and has not been: for a panic or fault that comes early, on a
-// machine where nobody reads COM1.
+// machine where nobody reads COM1. The heap is not asked: text has one pane of 80 columns.
 void screen_start_for_failure(void);
 
 // Writes text at the cursor: '\n', '\r' and '\b' move it, other control characters are left out;

@@ -5,6 +5,7 @@
 #include "kernel/cpus/apic.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/start.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
 #include "kernel/report/found.h"
@@ -89,6 +90,7 @@ static void print_frames_now(const struct sink *out) {
     memory_get_statistics(&now);
     fmt_print(out, "frames.now.total=%lu\n", now.total_frames);
     fmt_print(out, "frames.now.free=%lu\n", now.free_frames);
+    fmt_print(out, "heap.frames=%lu\n", heap_statistics().frames);
     fmt_print(out, "frames.peak=%lu\n", now.peak_used_frames);
 }
 

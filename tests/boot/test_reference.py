@@ -98,8 +98,8 @@ def assert_frames_now(report):
     """After the self-test, which leaves everything as it was, and the reclaim."""
     now, free = report["frames.now.total"], report["frames.now.free"]
     assert now == report["frames.total"] + report["frames.reclaimed"]
-    # The list of regions has moved into frames of its own; counts of owners and CPUs' stacks have some.
-    taken = 1 + report["frames.owner_frames"] + report["cpus.frames"]
+    # The list of regions has moved into frames of its own; counts of owners, CPUs' stacks and the heap have some.
+    taken = 1 + report["frames.owner_frames"] + report["cpus.frames"] + report["heap.frames"]
     assert free == report["frames.free"] + report["frames.reclaimed"] - taken
     # Two bytes a frame, for whole blocks of 2 MiB.
     assert now * 2 <= report["frames.owner_frames"] * PAGE
@@ -193,6 +193,7 @@ def test_the_screen_shows_the_report(tmp_path, machine):
         width, height, pixels = screen(qemu, tmp_path)
         report = qemu.result().report()
     assert_report(report, machine, 256 * MIB, has_1g=False, framebuffers=1)
+    assert 1 <= report["heap.frames"] <= 5  # for the text
     assert (width, height) == (1280, 800)
     colours = {pixels[i:i + 3] for i in range(0, len(pixels), 3)}
     # Text on a background, and a strip with more colours than that.

@@ -35,6 +35,17 @@ void stages_end(uint64_t bytes) {
     (void)bytes;
 }
 
+// A heap of one object, for the text: it is lost with each test. False: there is no memory.
+static bool has_memory = true;
+static void *object;
+
+void *heap_alloc_from(struct heap_place *place, uint64_t bytes) {
+    (void)place;
+    free(object);
+    object = has_memory ? malloc(bytes) : NULL;
+    return object;
+}
+
 enum { CANARY_WORDS = 4096, CANARY = 0x5aa5c33c, TEXT_INK = 0xd8dee9 };
 
 struct display {
@@ -72,7 +83,7 @@ static struct display display_make(uint32_t width, uint32_t height, uint32_t gap
     return display;
 }
 
-static void display_start(struct display *display) {
+static void display_show(struct display *display) {
     info.framebuffers = (struct slipway_array){
         .address = (uint64_t)(uintptr_t)&display->framebuffer,
         .count = 1,
@@ -82,6 +93,10 @@ static void display_start(struct display *display) {
     facts.region_count = ARRAY_LEN(regions);
     facts.report.bytes[SLIPWAY_MEM_USABLE] = GIB(62) - MIB(1);
     facts.report.bytes[SLIPWAY_MEM_RESERVED] = GIB(12) + MIB(1);
+}
+
+static void display_start(struct display *display) {
+    display_show(display);
     screen_start();
 }
 
@@ -195,6 +210,48 @@ TEST("screen: a failure shows the text that was hidden") {
     screen_start_for_failure();
     assert_int_equal(count_pixels(&display, TEXT_INK), before);
     screen_set_colour(SCREEN_TEXT);
+    free(display.memory);
+}
+
+// A line of "#" as long as the screen has columns, on each of its rows.
+static size_t count_cells_of_full_text(struct display *display) {
+    size_t before = count_pixels(display, TEXT_INK);
+    for (unsigned i = 0; i < 100 * 1000; i++)
+        write_text("#");
+    return (count_pixels(display, TEXT_INK) - before) / (GLYPH_WIDTH * (GLYPH_HEIGHT - 1));
+}
+
+TEST("screen: without a heap text has one pane of 80 columns and 50 rows, inside the lines") {
+    static const uint32_t screens[][2] = {{1920, 1070}, {1280, 800}, {320, 200}};
+    for (size_t i = 0; i < ARRAY_LEN(screens); i++) {
+        struct display display = display_make(screens[i][0], screens[i][1], 5);
+        has_memory = false;
+        display_start(&display);
+        has_memory = true;
+        uint32_t room_columns = screens[i][0] / GLYPH_WIDTH - 2;
+        struct screen_area area;
+        assert_true(screen_find_area(&area));
+        size_t cells_seen = count_cells_of_full_text(&display);
+        assert_true(cells_seen <= 50 * min_u64(80, room_columns));
+        assert_true(cells_seen > area.height / GLYPH_HEIGHT / 2 * min_u64(80, room_columns));
+        expect_canaries(&display);
+        free(display.memory);
+    }
+}
+
+TEST("screen: a failure before the screen was started does not ask the heap for room") {
+    struct display none = display_make(1, 1, 0), display = display_make(640, 480, 0);
+    display_start(&none); // on which there is no text
+    display_show(&display);
+    free(object);
+    object = NULL;
+    screen_start_for_failure();
+    screen_set_colour(SCREEN_TEXT);
+    size_t before = count_pixels(&display, TEXT_INK);
+    write_text("#");
+    assert_int_equal(count_pixels(&display, TEXT_INK), before + GLYPH_WIDTH * (GLYPH_HEIGHT - 1));
+    assert_null(object);
+    free(none.memory);
     free(display.memory);
 }
 
