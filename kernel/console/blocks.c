@@ -8,6 +8,7 @@
 #include "kernel/base/units.h"
 #include "kernel/console/picture.h"
 #include "kernel/console/screen.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/memory.h"
 
 #include <stdbool.h>
@@ -38,7 +39,7 @@ static struct {
     uint32_t top, side, columns; // of the squares, in pixels, and how many are in a row
     uint64_t blocks_a_square;
     uint64_t squares; // 0: there is no picture
-    uint8_t shown[SQUARES_MAX];
+    uint8_t *shown;   // the level of each
 } picture;
 
 // --- Which blocks
@@ -152,6 +153,11 @@ void blocks_begin(void) {
     if (picture.area.height <= legend_height ||
         !lay_out(blocks, picture.area.width, picture.area.height - legend_height))
         return;
+    picture.shown = heap_alloc(picture.squares);
+    if (picture.shown == NULL) {
+        picture.squares = 0;
+        return;
+    }
     picture.top = picture.area.top + legend_height;
     for (uint64_t square = 0; square < picture.squares; square++)
         picture.shown[square] = NOTHING_SHOWN;
@@ -166,7 +172,9 @@ void blocks_update(void) {
 }
 
 void blocks_end(void) {
-    if (picture.squares != 0)
-        screen_show_text();
+    if (picture.squares == 0)
+        return;
+    screen_show_text();
+    heap_free(picture.shown);
     picture.squares = 0;
 }

@@ -32,6 +32,22 @@ bool screen_find_area(struct screen_area *ret_area) {
     return has_screen;
 }
 
+// The heap: objects that were not freed, and whether there is memory.
+static unsigned objects;
+static bool has_memory = true;
+
+void *heap_alloc_from(struct heap_place *place, uint64_t bytes) {
+    (void)place;
+    objects += has_memory;
+    return has_memory ? malloc(bytes) : NULL;
+}
+
+void heap_free_from(struct heap_place *place, void *object) {
+    (void)place;
+    objects--;
+    free(object);
+}
+
 void screen_hide_text(void) {
     is_hidden = true;
 }
@@ -134,14 +150,20 @@ TEST("blocks: where there are more blocks than squares, a square stands for seve
     }
 }
 
-TEST("blocks: without a screen, or room on it, there is no picture") {
+TEST("blocks: without a screen, room on it or memory, there is no picture") {
     start(640, 480, 100, 1);
     set_blocks(10, 512);
-    has_screen = false;
     is_hidden = false;
-    blocks_begin();
-    blocks_update();
-    blocks_end();
+    for (unsigned i = 0; i < 2; i++) {
+        has_screen = i != 0;
+        has_memory = i == 0;
+        blocks_begin();
+        blocks_update();
+        assert_false(is_hidden);
+        blocks_end();
+    }
+    has_memory = true;
+    assert_int_equal(objects, 0);
     start(64, 34, 0, 1);
     blocks_begin();
     blocks_update();
