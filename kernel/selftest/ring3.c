@@ -9,6 +9,7 @@
 #include "kernel/cpus/cpus.h"
 #include "kernel/cpus/interrupts.h"
 #include "kernel/cpus/user.h"
+#include "kernel/memory/heap.h"
 #include "kernel/memory/kernel_space.h"
 #include "kernel/memory/memory.h"
 #include "kernel/memory/shootdown.h"
@@ -275,7 +276,7 @@ static void test_timer(void) {
 
 enum { STORM_MS = 20, STORM_SLICE_US = 50, STORM_PAUSES = 64, STORM_CALLS = 100 };
 
-static struct user_context storm_context[CPUS_MAX];
+static struct user_context *storm_context; // one for each CPU
 static bool is_storm_over;
 
 // System calls, and now and then an interrupt, until it is over; some also on a CPU that was not
@@ -331,6 +332,8 @@ static void test_nmis(void) {
     uint64_t before[CPUS_MAX];
     for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
         before[cpu] = cpus_nmis(cpu);
+    storm_context = heap_alloc_zeroed(cpus_started() * sizeof(*storm_context));
+    check(storm_context != NULL, "there is memory for the registers of a program on each CPU");
     is_storm_over = false;
     cpus_try_nmis(true);
     cpus_run(storm, NULL);
@@ -339,6 +342,7 @@ static void test_nmis(void) {
     check(cpus_nmis(0) == before[0], "nobody has sent the first CPU an NMI");
     for (unsigned cpu = 1; cpu < cpus_started(); cpu++)
         check(cpus_nmis(cpu) != before[cpu], "the others have taken some");
+    heap_free(storm_context);
 }
 
 void selftest_ring3(void) {

@@ -6,6 +6,7 @@
 #include "kernel/base/panic.h"
 #include "kernel/cpus/cpus.h"
 #include "kernel/memory/counted.h"
+#include "kernel/memory/heap.h"
 #include "kernel/process/survey.h"
 #include "kernel/selftest/check.h"
 #include "kernel/selftest/user.h"
@@ -35,7 +36,7 @@ struct worker {
     struct user_space *space; // in which it runs
     unsigned home;            // the shared space that it uses mostly
 };
-static struct worker workers[CPUS_MAX];
+static struct worker *workers; // one for each CPU
 static struct user_space *spaces[SPACES];
 static uint64_t end_time;
 
@@ -250,6 +251,8 @@ static void work_here(void *argument) {
 // ---- The part
 
 static void begin(void) {
+    workers = heap_alloc(cpus_started() * sizeof(*workers));
+    check(workers != NULL, "there is memory for what each CPU remembers");
     for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
         workers[cpu] = (struct worker){.random = cpu + 1};
     for (unsigned s = 0; s < SPACES; s++) {
@@ -281,6 +284,7 @@ static void run(unsigned milliseconds) {
     for (unsigned cpu = 0; cpu < cpus_started(); cpu++)
         uses += workers[cpu].uses;
     check(uses != 0, "CPUs used spaces");
+    heap_free(workers);
     for (unsigned s = 0; s < SPACES; s++)
         user_space_destroy(spaces[s]);
 }
