@@ -43,14 +43,14 @@ class Row:
 
 
 ROWS = (
-    Row("reference kernel, 256 MiB", 1_600_000, "total", "plain", {"memory": "256M"}),
+    Row("reference kernel, 256 MiB", 1_480_000, "total", "plain", {"memory": "256M"}),
     Row("with a VGA display", 1_800_000, "total", "plain", {"memory": "256M", "display": True}),
     # What a seed and two numbers cost, and where nothing may move: nothing.
-    Row("KASLR off, RDRAND and RDSEED", 1_600_000, "total", "plain", {"memory": "256M", "cpu": "max"}),
-    Row("KASLR on, RDRAND and RDSEED", 1_700_000, "total", "kaslr", {"memory": "256M", "cpu": "max"}),
+    Row("KASLR off, RDRAND and RDSEED", 1_500_000, "total", "plain", {"memory": "256M", "cpu": "max"}),
+    Row("KASLR on, RDRAND and RDSEED", 1_600_000, "total", "kaslr", {"memory": "256M", "cpu": "max"}),
     # Nobody types: the menu is one look at the keyboard.
-    Row("menu of ten entries, timeout = 0", 1_600_000, "total", "menu", {"memory": "256M"}),
-    Row("64 GiB without 1 GiB pages", 3_600_000, "total", "plain", {"memory": "64G"}),
+    Row("menu of ten entries, timeout = 0", 1_520_000, "total", "menu", {"memory": "256M"}),
+    Row("64 GiB without 1 GiB pages", 2_000_000, "total", "plain", {"memory": "64G"}),
     # Nearly all of it is edk2's GetMemoryMap, whose cost grows with the square, twice.
     Row("1000 memory descriptors more", None, "total", "fragments", {"memory": "256M"}),
     Row("kernel of 16 MiB, virtio", 8_000_000, "kernel", "kernel", {}),
