@@ -372,6 +372,20 @@ def test_image_holds_the_folder_and_a_loader(slipway, run, build):
     assert (slipway.folder / "copy").read_bytes() == (build / "BOOTX64.EFI").read_bytes()
 
 
+def test_image_looks_at_every_entry(slipway):
+    tree = slipway.folder / "tree"
+    tree.mkdir()
+    shutil.copy(slipway.folder / "exec.elf", tree / "my.elf")
+    (tree / "slipway.conf").write_text("kernel = /my.elf\n[one]\ntitle = 1\n[two]\ncmdline = a\n")
+    assert slipway("image", "tree", "x.img").stdout == "x.img: 3 files of tree, with the loader; boots one, two\n"
+    (tree / "slipway.conf").write_text("[one]\nkernel = /my.elf\n[two]\nkernel = /a\n[three]\nkernel = /b\n")
+    (slipway.folder / "x.img").unlink()
+    assert slipway("image", "tree", "x.img", status=1).stderr == (
+        "slipway image: the loader refuses /a: not found (key 'kernel', /slipway.conf line 4);"
+        " /b: not found (key 'kernel', /slipway.conf line 6)\n")
+    assert not (slipway.folder / "x.img").exists()
+
+
 def test_map_tells_people_what_replay_tells_programs(slipway):
     (slipway.folder / "my.map").write_text("7 1000 158 f\n7 0x100000 1024 f\n")
     assert slipway("map", "--raw", "my.map").stdout.startswith("descriptors=2\nram.bytes=4841472\n")

@@ -109,7 +109,7 @@ def open_kernel(args):
         need_file(module, "kernel's module")
     if args.symbols:
         need_file(args.symbols, "file with the symbols")
-    said = loadcheck("--ram", _ram_for_loadcheck(args.mem), args.kernel)
+    said = loadcheck(args.kernel, "--ram", _ram_for_loadcheck(args.mem))
     if said["verdict"] == "refused":
         raise Stop(f"the loader refuses {said['reason']}", STATUS_FAILED)
     if said["verdict"] == "unknown":

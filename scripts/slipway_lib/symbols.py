@@ -47,15 +47,21 @@ def source_line(line):
     return text[line.number - 1].strip() if 0 < line.number <= len(text) else ""
 
 
-def loadcheck(*arguments):
-    """What loadcheck says, as JSON, of one kernel."""
+def loadcheck_all(*arguments):
+    """What loadcheck says, as JSON, of each kernel or entry; at least one answer."""
     done = subprocess.run([places.own(places.LOADCHECK), "--json", *map(str, arguments)],
                           capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
     try:
-        return json.loads(done.stdout)
+        first, *others = map(json.loads, done.stdout.splitlines())
+        return [first, *others]
     except ValueError:
         said = done.stderr.strip() or f"status {done.returncode}"
         raise Stop(f"{places.LOADCHECK} gave no answer: {said}") from None
+
+
+def loadcheck(kernel, *options):
+    """What loadcheck says of one kernel."""
+    return loadcheck_all(*options, kernel)[0]
 
 
 class Kernel:

@@ -6,13 +6,13 @@ import fat
 
 from slipway_lib import esp, places
 from slipway_lib.errors import Stop
-from slipway_lib.symbols import loadcheck
+from slipway_lib.symbols import loadcheck_all
 
 HELP = "make a bootable disk image of a folder"
 DESCRIPTION = """\
 Writes a FAT image that holds the tree DIR: slipway.conf, the kernel, its modules, and what else is
 there. The loader is put in as EFI/BOOT/BOOTX64.EFI unless DIR has one. The same tree gives the same
-bytes. A kernel that the loader would refuse is said, and there is no image.
+bytes. A kernel that the loader would refuse, of any entry, is said, and there is no image.
 
 In QEMU:                qemu-system-x86_64 -bios /usr/share/ovmf/OVMF.fd -drive format=raw,file=OUT
 Onto a stick, as root:  dd if=OUT of=/dev/sdX bs=1M conv=fsync
@@ -40,10 +40,11 @@ def run(args):
     own = files.get(esp.find(files, esp.LOADER))
     if not own:
         files[esp.LOADER] = places.own(places.LOADER)
-    said = loadcheck("--esp", folder)
-    if said["verdict"] == "refused":
-        raise Stop(f"the loader refuses {said['reason']}", 1)
+    boots = loadcheck_all("--esp", folder)
+    if refused := [said["reason"] for said in boots if said["verdict"] == "refused"]:
+        raise Stop(f"the loader refuses {'; '.join(refused)}", 1)
     esp.write_image(args.out, files)
     loader = "the loader of DIR" if own else "the loader"
-    print(f"{args.out}: {len(files)} files of {folder}, with {loader}; boots {esp.kernel_name(files)}")
+    what = ", ".join(said["entry"] or esp.kernel_name(files) for said in boots)
+    print(f"{args.out}: {len(files)} files of {folder}, with {loader}; boots {what}")
     return 0
