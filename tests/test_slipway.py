@@ -346,6 +346,7 @@ def test_doctor_lists_what_is_there_and_what_is_not(slipway):
     assert said.splitlines()[-1] == "everything that run and test need is there"
     said = slipway("doctor", status=1, QEMU="no-qemu", GDB="no-gdb").stdout
     assert re.search("^MISSING QEMU  +QEMU=no-qemu: there is no such program", said, re.M)
+    assert re.search("^ok      xorriso, for image --iso  +/", said, re.M)
     assert re.search("^no      gdb, for run --gdb  +GDB=no-gdb: there is no such program", said, re.M)
     assert said.splitlines()[-1] == "run and test do not work yet: see MISSING"
 
@@ -384,6 +385,63 @@ def test_image_looks_at_every_entry(slipway):
         "slipway image: the loader refuses /a: not found (key 'kernel', /slipway.conf line 4);"
         " /b: not found (key 'kernel', /slipway.conf line 6)\n")
     assert not (slipway.folder / "x.img").exists()
+
+
+def disc_tree(folder):
+    """What a disc has to bring: a name that FAT does not take, one with xorriso's marks in it, a link, and folders
+    that the loader lists, with more in them than a small boot image holds."""
+    files = {"slipway.conf": b"kernel = /my.elf\n", "a\\=b c\u20ac?": b"name", "EFI/Linux/big": bytes(3 << 20),
+             "LOADER/entries/a.conf": b"entry", ".git/config": b"hidden"}
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    shutil.copy(folder.parent / "exec.elf", folder / "my.elf")
+    (folder / "link").symlink_to("my.elf")
+    return {name: (folder / name).read_bytes() for name in [*files, "my.elf", "link"] if name != ".git/config"}
+
+
+def test_the_image_of_a_disc_holds_the_folder_and_what_firmware_reads(slipway, run, build):
+    files = disc_tree(slipway.folder / "tree") | {"EFI/BOOT/BOOTX64.EFI": (build / "BOOTX64.EFI").read_bytes()}
+    done = slipway("image", "--iso", "tree", "x.iso")
+    assert done.stdout == "x.iso: 7 files of tree, with the loader; boots my.elf\n" and done.stderr == ""
+    out = slipway.folder / "out"
+    run("xorriso", "-osirrox", "on", "-indev", slipway.folder / "x.iso", "-extract", "/", out)
+    boot_image = (out / "efi.img").rename(slipway.folder / "efi.img")
+    (out / "boot.catalog").unlink()
+    assert {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
+    assert not any(path.is_symlink() for path in out.rglob("*"))
+    listed = run("mdir", "-/", "-b", "-i", boot_image, "::").stdout.split()
+    assert {name for name in listed if not name.endswith("/")} == {
+        "::/EFI/BOOT/BOOTX64.EFI", "::/EFI/Linux/big", "::/LOADER/entries/a.conf"}
+
+
+def test_the_image_of_a_disc_is_the_same_whenever_it_is_made(slipway):
+    disc_tree(slipway.folder / "tree")
+    slipway("image", "--iso", "tree", "1.iso")
+    for path in (slipway.folder / "tree").rglob("*"):
+        os.utime(path, (1, 1))
+    slipway("image", "--iso", "tree", "2.iso", LC_ALL="C", TZ="X-9")
+    assert (slipway.folder / "1.iso").read_bytes() == (slipway.folder / "2.iso").read_bytes()
+
+
+def test_the_image_of_a_disc_needs_xorriso_and_room_for_its_own_names(slipway):
+    tree = slipway.folder / "tree"
+    disc_tree(tree)
+    programs = slipway.folder / "programs"
+    programs.mkdir()
+    for name in ("mformat", "apt-get", "python3"):
+        (programs / name).symlink_to(shutil.which(name))
+    said = slipway("image", "--iso", "tree", "x.iso", status=2, PATH=str(programs)).stderr
+    assert said == "slipway image: xorriso is not installed: install it, as root: apt-get install xorriso\n"
+    (tree / "EFI.IMG").write_bytes(b"")
+    assert slipway("image", "--iso", "tree", "x.iso", status=2).stderr == (
+        "slipway image: tree/EFI.IMG: this is the name of the disc's own boot image; rename or remove the file\n")
+    (tree / "EFI.IMG").rename(tree / "line\nbreak")
+    assert slipway("image", "--iso", "tree", "x.iso", status=2).stderr == (
+        "slipway image: 'line\\nbreak': xorriso takes no name with a line break; rename it\n")
+    (tree / "line\nbreak").unlink()
+    said = slipway("image", "--iso", "tree", "/dev/full", status=1).stderr
+    assert said.startswith("slipway image: /dev/full: xorriso says: ")
 
 
 def test_map_tells_people_what_replay_tells_programs(slipway):

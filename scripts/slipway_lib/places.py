@@ -43,6 +43,7 @@ PACKAGES = {
              "zypper": "qemu-x86"},
     "ovmf": {"apt-get": "ovmf", "dnf": "edk2-ovmf", "pacman": "edk2-ovmf", "zypper": "qemu-ovmf-x86_64"},
     "mtools": {},
+    "xorriso": {"pacman": "libisoburn"},
     "gdb": {},
     "binutils": {},
 }
@@ -73,6 +74,10 @@ def find_qemu():
 
 def find_mtools():
     return find_program(None, ["mformat"], "mtools")
+
+
+def find_xorriso():
+    return find_program(None, ["xorriso"], "xorriso")
 
 
 def find_addr2line():

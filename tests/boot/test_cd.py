@@ -5,7 +5,7 @@ from a disk that the image of such a CD was written to. Cold boots, as of every 
 import subprocess
 
 import qemu
-from support import EXIT_GOOD, KERNELS, LOADER, MIB, KernelOutput, make_image
+from support import EXIT_GOOD, KERNELS, LOADER, MIB, ROOT, KernelOutput, make_image
 from test_contract import module_bytes
 
 MODULE = module_bytes(5 * MIB + 1)
@@ -18,12 +18,16 @@ FILES = {
 }
 
 
-def make_disc(folder, files, in_image=None, options=()):
-    """A disc with these files, and a boot image with the loader and those of `in_image`."""
-    tree = folder / "tree"
+def write_tree(tree, files):
     for name, content in files.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    return tree
+
+
+def make_disc(folder, files, in_image=None, options=()):
+    """A disc with these files, and a boot image with the loader and those of `in_image`."""
+    tree = write_tree(folder / "tree", files)
     boot_image = make_image(tree / "efi.img", {"EFI/BOOT/BOOTX64.EFI": LOADER, **(in_image or {})}, 2 * MIB)
     disc = folder / "disc.iso"
     subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", *options, "-o", disc, "-e", boot_image.name,
@@ -55,6 +59,9 @@ def test_the_boot_image_counts_where_it_has_a_file_and_joliets_names_do_as_well(
     check(qemu.boot([], **cd(make_disc(tmp_path, files, in_image, ["--norock", "-J"]))))
 
 
-def test_a_disc_that_was_written_to_a_disk_boots(tmp_path):
-    disc = make_disc(tmp_path, FILES, options=["-isohybrid-gpt-basdat"])
+def test_the_disc_that_slipway_makes_boots_as_a_cd_and_written_to_a_disk(tmp_path, run):
+    tree = write_tree(tmp_path / "tree", FILES)
+    disc = tmp_path / "disc.iso"
+    run(ROOT / "scripts/slipway", "image", "--iso", tree, disc)
+    check(qemu.boot([], **cd(disc)))
     check(qemu.boot([disc], memory="512M"))

@@ -43,6 +43,7 @@ THINGS = (
     ("QEMU", True, lambda: _program(places.find_qemu)),
     ("OVMF", True, _ovmf),
     ("mtools", True, lambda: _program(places.find_mtools)),
+    ("xorriso, for image --iso", False, lambda: _program(places.find_xorriso)),
     ("replay, for map", False, lambda: places.own(places.REPLAY)),
     ("addr2line, for decoded faults", False, lambda: _program(places.find_addr2line)),
     ("gdb, for run --gdb", False, lambda: _program(places.find_gdb)),
