@@ -444,6 +444,17 @@ def test_the_image_of_a_disc_needs_xorriso_and_room_for_its_own_names(slipway):
     assert said.startswith("slipway image: /dev/full: xorriso says: ")
 
 
+def test_new_says_how_to_boot_where_slipway_is_not_on_the_path(slipway, run):
+    path = os.environ["PATH"]
+    elsewhere = ":".join(part for part in path.split(":") if not os.path.exists(f"{part}/slipway"))
+    said = slipway("new", "mine", PATH=elsewhere).stdout.splitlines()[-1]
+    assert said == f"boot it:  cd mine && make run SLIPWAY={ROOT}/scripts/slipway"
+    command = said.removeprefix("boot it:  ").replace("make run", "make mine.elf")
+    run("sh", "-c", command, cwd=slipway.folder, PATH=elsewhere)
+    said = slipway("new", "other", PATH=f"{ROOT}/scripts:{path}").stdout.splitlines()[-1]
+    assert said == "boot it:  cd other && make run"
+
+
 def test_map_tells_people_what_replay_tells_programs(slipway):
     (slipway.folder / "my.map").write_text("7 1000 158 f\n7 0x100000 1024 f\n")
     assert slipway("map", "--raw", "my.map").stdout.startswith("descriptors=2\nram.bytes=4841472\n")

@@ -1,7 +1,9 @@
 """slipway new: a kernel to begin with."""
 
 import re
+import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,5 +90,7 @@ def run(args):
     if missing:
         print(f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed; Debian's packages:"
               f" {language.packages}")
-    print(f"boot it:  cd {folder} && make run")
+    # The Makefile calls slipway by its name.
+    where = "" if shutil.which("slipway") else f" SLIPWAY={shlex.quote(str(Path(sys.argv[0]).resolve()))}"
+    print(f"boot it:  cd {folder} && make run{where}")
     return 0
