@@ -297,7 +297,7 @@ void bls_error_print(const struct sink *sink, const struct bls_error *error) {
         [BLS_ERR_CONTROL] = "a control character",
         [BLS_ERR_DUPLICATE] = "is there a second time",
         [BLS_ERR_ARCHITECTURE] = "is another architecture than x64",
-        [BLS_ERR_NO_FILE] = "neither linux nor efi",
+        [BLS_ERR_NO_FILE] = "none of linux, efi and uki",
         [BLS_ERR_TWO_FILES] = "is there besides another file to start",
     };
     if (error->line != 0)

@@ -592,7 +592,7 @@ def test_each_entry_is_looked_at_or_the_one_that_is_asked_for(program, run, esp)
     quiet = run(program, "--quiet", "--esp", tree, "--entry", "one").stdout
     assert quiet == f"entry one: {tree}: boots\n"
     text = run(program, "--esp", tree, "--entry", "two", status=1).stdout
-    assert "  note        /loader/entries/bad.conf: neither linux nor efi; it is no entry\n" in text
+    assert "  note        /loader/entries/bad.conf: none of linux, efi and uki; it is no entry\n" in text
     assert "  entry       two: two\n" in text
     refused = run(program, "--quiet", "--esp", tree, "--entry", "three", status=1).stdout
     assert refused == "--entry: in /slipway.conf there is no entry 'three'; entries are one, two, d.conf\n"

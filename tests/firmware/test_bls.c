@@ -156,9 +156,9 @@ TEST("bls: a bad file is a line in the log and no entry") {
     assert_string_equal(screen[3], "  2. Debian (6.1)");
     assert_string_equal(screen[4], "");
     static const char *const lines[] = {
-        "/loader/entries/a.conf: neither linux nor efi; it is no entry\n",
+        "/loader/entries/a.conf: none of linux, efi and uki; it is no entry\n",
         "/loader/entries/large.conf: 19999 bytes, more than 16384; it is no entry\n",
-        "/loader/entries/empty.conf: neither linux nor efi; it is no entry\n",
+        "/loader/entries/empty.conf: none of linux, efi and uki; it is no entry\n",
         "/loader/entries/b.conf: read of 9 bytes at offset 0 failed (device error)\n",
         "/loader/entries/c.conf: the firmware gives two sizes, 8 and 9 bytes\n",
     };

@@ -126,8 +126,8 @@ TEST("bls: the room is enough for the most that a text can have") {
 
 TEST("bls: a text that is none is refused, by line and key") {
     static char large[BLS_TEXT_MAX_BYTES + 2];
-    refuse("", "neither linux nor efi");
-    refuse("title x\nlinux\n", "neither linux nor efi");
+    refuse("", "none of linux, efi and uki");
+    refuse("title x\nlinux\n", "none of linux, efi and uki");
     refuse("linux /a\nlinux /b", "line 2: 'linux' is there a second time");
     refuse("linux /a\n\nefi /b", "line 3: 'efi' is there besides another file to start");
     refuse("title a\ntitle b", "line 2: 'title' is there a second time");
