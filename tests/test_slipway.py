@@ -433,10 +433,11 @@ def test_the_image_of_a_disc_needs_xorriso_and_room_for_its_own_names(slipway):
         (programs / name).symlink_to(shutil.which(name))
     said = slipway("image", "--iso", "tree", "x.iso", status=2, PATH=str(programs)).stderr
     assert said == "slipway image: xorriso is not installed: install it, as root: apt-get install xorriso\n"
-    (tree / "EFI.IMG").write_bytes(b"")
-    assert slipway("image", "--iso", "tree", "x.iso", status=2).stderr == (
-        "slipway image: tree/EFI.IMG: this is the name of the disc's own boot image; rename or remove the file\n")
-    (tree / "EFI.IMG").rename(tree / "line\nbreak")
+    for name, what in (("EFI.IMG", "boot image"), ("boot.catalog", "catalogue of boot images")):
+        (tree / name).write_bytes(b"")
+        assert slipway("image", "--iso", "tree", "x.iso", status=2).stderr == (
+            f"slipway image: tree/{name}: this is the name of the disc's own {what}; rename or remove the file\n")
+        (tree / name).rename(tree / "line\nbreak")
     assert slipway("image", "--iso", "tree", "x.iso", status=2).stderr == (
         "slipway image: 'line\\nbreak': xorriso takes no name with a line break; rename it\n")
     (tree / "line\nbreak").unlink()

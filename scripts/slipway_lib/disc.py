@@ -12,6 +12,7 @@ from slipway_lib import esp, places
 from slipway_lib.errors import Stop
 
 BOOT_IMAGE = "efi.img"
+OWN = {BOOT_IMAGE: "boot image", "boot.catalog": "catalogue of boot images"}  # by xorriso's default
 # What of a tree goes into the FAT image: the loader, and what it lists, since it lists no folder of a disc.
 BOOT_FOLDERS = ("efi", "loader")
 DATE = "2023111422132000"  # fat.IMAGE_EPOCH, as xorriso takes it
@@ -40,8 +41,9 @@ def _path_list(files):
 def write(out, files):
     """Writes the image; `files` are host Paths by their names on the disc. The same files give the same bytes."""
     xorriso = places.find_xorriso()
-    if (taken := esp.find(files, BOOT_IMAGE)) in files:
-        raise Stop(f"{files[taken]}: this is the name of the disc's own boot image; rename or remove the file")
+    for name, what in OWN.items():
+        if (taken := esp.find(files, name)) in files:
+            raise Stop(f"{files[taken]}: this is the name of the disc's own {what}; rename or remove the file")
     in_boot_image = boot_files(files)
     mib = boot_image_mib(in_boot_image)
     with tempfile.TemporaryDirectory(prefix="slipway-disc-") as scratch:
