@@ -182,6 +182,14 @@ def test_the_reference_kernel_is_known_wherever_it_lies_and_may_end_by_debug_exi
 
 
 @pytest.mark.weight(8)
+@pytest.mark.usefixtures("tree")
+def test_the_self_test_says_by_itself_how_it_has_ended(make_small):
+    done = make_small("run", "CMDLINE=selftest", "MEM=128M", "LIMIT=300")
+    assert "TAP version 14" in lines_on_serial(done)
+    assert said_by(done) == [REFERENCE_WAITS.format(300)]
+
+
+@pytest.mark.weight(8)
 def test_a_panic_of_the_reference_kernel_ends_the_wait_at_once(tree, make_small):
     start = time.monotonic()
     done = make_small("run", "CMDLINE=test=panic", status=2)
