@@ -14,9 +14,14 @@ enum config_status config_fail(struct config_parser *parser, enum config_status 
     return status;
 }
 
+uint32_t config_column(const struct config_parser *parser, const char *place) {
+    const struct config_text before = {parser->line, (uint64_t)(place - parser->line)};
+    return (uint32_t)utf8_count(before.text, before.bytes) + 1;
+}
+
 enum config_status config_fail_at(struct config_parser *parser, enum config_status status,
                                   const char *place) {
-    parser->error.column = (uint32_t)(place - parser->line) + 1;
+    parser->error.column = config_column(parser, place);
     return config_fail(parser, status);
 }
 
@@ -123,7 +128,7 @@ static void begin_entry(struct config_parser *parser, struct config_text name) {
         .name = name,
         .title = name,
         .line = parser->error.line,
-        .column = (uint32_t)(name.text - parser->line) + 1,
+        .column = config_column(parser, name.text),
     };
     parser->config = file->config;
     parser->digest = NULL;

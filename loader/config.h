@@ -206,7 +206,7 @@ struct config_error {
     enum config_status status;
     uint32_t line;                      // from 1; 0: the file as a whole
     uint32_t first_line;                // of a duplicate
-    uint32_t column;                    // byte of the line, from 1; 0: the file as a whole
+    uint32_t column;                    // character of the line, from 1; 0: the file as a whole
     uint64_t number;                    // the offending byte or size
     struct config_text text;            // the offending key or value, in the caller's text
     const char *choices;                // what would be right; static

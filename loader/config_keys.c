@@ -213,7 +213,7 @@ static void set_default(struct config_parser *parser, struct config_text value) 
     parser->default_name = value;
     parser->default_error = parser->error;
     parser->default_error.text = value;
-    parser->default_error.column = (uint32_t)(value.text - parser->line) + 1;
+    parser->default_error.column = config_column(parser, value.text);
 }
 
 static enum config_status set_timeout(struct config_parser *parser, struct config_text value) {

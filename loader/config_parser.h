@@ -41,6 +41,10 @@ struct config_parser {
     struct config_error default_error; // if there is no entry of this name
 };
 
+// The number of the character at this place in the line, as editors count: what is before it is
+// valid UTF-8, and a tab is one.
+uint32_t config_column(const struct config_parser *parser, const char *place);
+
 // Notes why the text is refused: as a whole; at a place in the line; for what is wrong with `text`,
 // a part of the line.
 enum config_status config_fail(struct config_parser *parser, enum config_status status);

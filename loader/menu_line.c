@@ -57,8 +57,5 @@ void menu_line_backspace(struct menu_line *line) {
 }
 
 uint64_t menu_line_column(const struct menu_line *line) {
-    uint64_t column = 0;
-    for (uint64_t at = 0; at < line->cursor; at++)
-        column += !is_inside(line->text[at]);
-    return column;
+    return utf8_count(line->text, line->cursor);
 }

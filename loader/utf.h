@@ -16,6 +16,9 @@ unsigned utf8_encode(uint32_t code_point, char *ret_text);
 // Offset of the first byte that does not belong to valid UTF-8; `bytes` if all do.
 uint64_t utf8_find_invalid(const char *text, uint64_t bytes);
 
+// Characters of `bytes` bytes of valid UTF-8.
+uint64_t utf8_count(const char *text, uint64_t bytes);
+
 enum utf_status {
     UTF_OK,
     UTF_ERR_INVALID, // not UTF-8, or NUL

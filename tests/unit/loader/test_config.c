@@ -207,6 +207,19 @@ TEST("config: a quote that is not closed and text after a closing one are refuse
                   "line 1, column 16: text after the closing quote in '\"b\" c'");
 }
 
+TEST("config: columns are characters, as editors count them, and a tab is one") {
+    config_refuse("\t\tkernl = x", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 3: unknown key 'kernl'");
+    config_refuse("module = /\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 \"b", CONFIG_ERR_NO_QUOTE,
+                  "line 1, column 15: no closing quote in '\"b'");
+    config_refuse("# \xc3\xa4\xff", CONFIG_ERR_UTF8,
+                  "line 1, column 4: byte 0xff is not valid UTF-8");
+    config_refuse("# \xe2\x82\xac\x01", CONFIG_ERR_CONTROL,
+                  "line 1, column 4: byte 0x01 is a control character");
+    config_refuse("[\xc3\xa4 ]\nlog=info", CONFIG_ERR_NAME,
+                  "line 1, column 3: '\xc3\xa4 ' is no name of an entry: blanks, quotes, '[', ']' "
+                  "and '=' are not");
+}
+
 TEST("config: kernel and modules know the line that names them") {
     assert_int_equal(config_default().kernel_line, 0);
     struct config config = accept("# x\nmodule = a\n\nkernel = k\r\nmodule = \"b\"\n");

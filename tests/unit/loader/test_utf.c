@@ -34,6 +34,11 @@ TEST("utf: every code point decodes to itself, and surrogates and what lies abov
     }
 }
 
+TEST("utf: of valid text the characters are counted") {
+    assert_int_equal(utf8_count("", 0), 0);
+    assert_int_equal(utf8_count("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z", 11), 5);
+}
+
 TEST("utf: of all sequences of two and three bytes only the shortest forms are valid") {
     uint64_t valid = 0;
     for (uint32_t bits = 0; bits < 0x1000000; bits++) {
