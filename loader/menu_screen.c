@@ -175,6 +175,17 @@ void menu_screen_show(struct menu_screen *screen, const struct menu *menu) {
 
 // ---- Beginning and end
 
+// edk2's console of several devices takes the number that its mode has for the first of them for
+// its own when it looks whether a position is on the screen. So it may refuse what its mode has,
+// and be smaller for the menu.
+static void shrink(struct menu_screen *screen) {
+    SIMPLE_TEXT_OUTPUT_INTERFACE *console = ST->ConOut;
+    if (EFI_ERROR(console->SetCursorPosition(console, screen->size.columns - 1, 0)))
+        screen->size.columns = (uint32_t)min_u64(screen->size.columns, COLUMNS - 1);
+    if (EFI_ERROR(console->SetCursorPosition(console, 0, screen->size.rows - 1)))
+        screen->size.rows = (uint32_t)min_u64(screen->size.rows, CONSOLE_ROWS);
+}
+
 // The last column stays empty: behind it a console goes to the next row, and from the last row
 // everything would move up.
 void menu_screen_find(struct menu_screen *ret_screen, bool is_com1) {
@@ -194,6 +205,8 @@ void menu_screen_find(struct menu_screen *ret_screen, bool is_com1) {
     }
     ret_screen->size.columns = (uint32_t)min_u64(max_u64(columns, 2) - 1, COLUMNS_MAX);
     ret_screen->size.rows = (uint32_t)min_u64(max_u64(rows, 1), ROWS_MAX);
+    if (!is_com1)
+        shrink(ret_screen);
 }
 
 uint64_t menu_screen_room(const struct menu_screen *screen) {

@@ -84,6 +84,11 @@ static EFI_STATUS EFIAPI set_cursor([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFAC
     EFI_STATUS status = fake_begin_call(FAKE_SET_CURSOR, NULL);
     if (EFI_ERROR(status))
         return status;
+    const struct fake_text_screen *screen = &fake.screen;
+    bool is_refused = (screen->columns_reached != 0 && column >= screen->columns_reached) ||
+                      (screen->rows_reached != 0 && row >= screen->rows_reached);
+    if (is_refused)
+        return EFI_UNSUPPORTED;
     if (column >= fake.screen.columns || row >= fake.screen.rows)
         fake_record_breach("SetCursorPosition to %lu, %lu", column, row);
     fake.screen.mode.CursorColumn = (INT32)column;

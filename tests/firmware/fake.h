@@ -231,8 +231,9 @@ struct fake_text_screen {
     SIMPLE_TEXT_OUTPUT_MODE mode;
     uint16_t units[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX];
     uint8_t attributes[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX];
-    bool has_no_mode; // its protocol says nothing of it
-    uint32_t written; // units so far
+    bool has_no_mode;                       // its protocol says nothing of it
+    uint32_t columns_reached, rows_reached; // positions beyond are refused; 0: none is
+    uint32_t written;                       // units so far
     uint32_t scrolled;
 };
 

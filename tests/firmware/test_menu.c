@@ -288,6 +288,30 @@ TEST("menu: on a larger screen it is larger") {
     expect_console_as_before();
 }
 
+TEST("menu: positions that the console refuses, whatever its mode has, are not used") {
+    static const struct fake_key edit[] = {{100, 0, 'e'}, {3000, 0, '\r'}, {3100, 0, '\r'}};
+    static struct fake_key keys[ARRAY_LEN(edit) + 200];
+    char config[1000] = ENTRIES;
+    keys[0] = edit[0];
+    for (unsigned i = 1; i <= 200; i++) // a line that is longer than any screen
+        keys[i] = (struct fake_key){100 + 10 * i, 0, 'x'};
+    memcpy(keys + 201, edit + 1, 2 * sizeof(*edit));
+    for (unsigned i = 0; i < 30; i++)
+        sprintf(config + strlen(config), "[e%u]\ntitle = x\n", i);
+    for (unsigned i = 0; i < 3; i++) {
+        SET_UP(config, keys);
+        fake.screen.columns = 100;
+        fake.screen.rows = 31;
+        fake.screen.columns_reached = i != 1 ? 80 : 0;
+        fake.screen.rows_reached = i != 0 ? 25 : 0;
+        fake_boot();
+        const struct slipway_boot_info *info = setup_expect_kernel();
+        assert_int_equal(info->cmdline.bytes, 1 + 200);
+        assert_null(strstr(fake.console, "\n")); // it has not become one of lines
+        expect_console_as_before();
+    }
+}
+
 TEST("menu: a console that does not know its mode is one of 80 columns and 25 rows") {
     for (int i = 0; i < 2; i++) {
         SET_UP(CONFIG, down_enter);
