@@ -64,13 +64,21 @@ static void clear(struct menu_screen *screen) {
         screen->is_lines = true;
 }
 
+// What the console has a glyph for. All have Latin-1. Of others edk2's draws nothing, not even a
+// blank, and its driver of terminals sends the low byte, which may be a carriage return.
+static CHAR16 console_unit(uint16_t unit) {
+    CHAR16 text[] = {unit, 0};
+    bool is_shown = unit <= 0xff || !EFI_ERROR(ST->ConOut->TestString(ST->ConOut, text));
+    return is_shown ? unit : L'?';
+}
+
 static void write_cells(const struct menu_screen *screen, const struct menu_cell *cells,
                         uint32_t count) {
     CHAR16 wide[TEXT_CELLS + 1];
     char text[4 * TEXT_CELLS];
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        wide[i] = cells[i].unit;
+        wide[i] = screen->is_com1 ? 0 : console_unit(cells[i].unit);
         bytes += utf8_encode(cells[i].unit, text + bytes);
     }
     wide[count] = 0;

@@ -27,10 +27,17 @@ static void next_row(void) {
     erase_row(screen->rows - 1);
 }
 
+static bool has_glyph(uint16_t unit) {
+    return unit <= 0xff || unit == fake.screen.glyph;
+}
+
+// As edk2's, it does not even show a blank of what it has no glyph for.
 static void put_unit(uint16_t unit) {
     struct fake_text_screen *screen = &fake.screen;
     SIMPLE_TEXT_OUTPUT_MODE *mode = &screen->mode;
     screen->written++;
+    if (!has_glyph(unit))
+        return;
     if (unit == '\r') {
         mode->CursorColumn = 0;
     } else if (unit == '\n') {
@@ -56,6 +63,14 @@ static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTER
             fake_send_to_com1((uint8_t)*text);
         put_unit(*text);
     }
+    return status;
+}
+
+static EFI_STATUS EFIAPI test_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTERFACE *self,
+                                     CHAR16 *text) {
+    EFI_STATUS status = fake_begin_call(FAKE_TEST_STRING, NULL);
+    for (; *text != 0 && !EFI_ERROR(status); text++)
+        status = has_glyph(*text) ? EFI_SUCCESS : EFI_UNSUPPORTED;
     return status;
 }
 
@@ -142,6 +157,7 @@ static EFI_STATUS EFIAPI read_key([[maybe_unused]] SIMPLE_INPUT_INTERFACE *self,
 SIMPLE_TEXT_OUTPUT_INTERFACE *fake_console(void) {
     console = (SIMPLE_TEXT_OUTPUT_INTERFACE){
         .OutputString = output_string,
+        .TestString = test_string,
         .QueryMode = query_text_mode,
         .SetAttribute = set_attribute,
         .SetCursorPosition = set_cursor,

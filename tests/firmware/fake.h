@@ -100,11 +100,12 @@ enum fake_call {
     FAKE_UNLOAD_IMAGE,
     FAKE_INSTALL,
     FAKE_UNINSTALL,
-    FAKE_QUERY_TEXT, // of the text console, as the next four
+    FAKE_QUERY_TEXT, // of the text console, as the next five
     FAKE_SET_ATTRIBUTE,
     FAKE_SET_CURSOR,
     FAKE_ENABLE_CURSOR,
     FAKE_CLEAR_SCREEN,
+    FAKE_TEST_STRING,
     FAKE_MTFTP,
     FAKE_SET_PARAMETERS,
     FAKE_LOCATE_DEVICE_PATH,
@@ -233,6 +234,7 @@ struct fake_text_screen {
     uint8_t attributes[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX];
     bool has_no_mode;                       // its protocol says nothing of it
     uint32_t columns_reached, rows_reached; // positions beyond are refused; 0: none is
+    uint16_t glyph;                         // the only character above Latin-1 that it can show
     uint32_t written;                       // units so far
     uint32_t scrolled;
 };

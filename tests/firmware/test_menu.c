@@ -264,6 +264,13 @@ static void watch(void) {
     cursor_was_visible = fake.screen.mode.CursorVisible;
 }
 
+static uint16_t first_row[FAKE_COLUMNS_MAX];
+
+static void watch_first(void) {
+    if (fake.stalls == 20)
+        memcpy(first_row, fake.screen.units[2], sizeof(first_row));
+}
+
 TEST("menu: only what changes is written, and the cursor is hidden") {
     set_up(CONFIG, NULL, 0);
     fake.in_stall = watch;
@@ -310,6 +317,17 @@ TEST("menu: positions that the console refuses, whatever its mode has, are not u
         assert_null(strstr(fake.console, "\n")); // it has not become one of lines
         expect_console_as_before();
     }
+}
+
+TEST("menu: what the console has no glyph for is a question mark, and takes its column") {
+    SET_UP("[one]\ntitle = \xc3\xa4\xc4\x8d\xd0\x9f\xce\xbbz\n[two]\ntitle = x\n", down_enter);
+    fake.screen.glyph = 0x3bb;
+    fake.in_stall = watch_first;
+    fake_boot();
+    const uint16_t shown[] = {'>', ' ', '1', '.', ' ', 0xe4, '?', '?', 0x3bb, 'z', ' '};
+    for (unsigned i = 0; i < ARRAY_LEN(shown); i++)
+        assert_int_equal(first_row[i], shown[i]);
+    expect_console_as_before();
 }
 
 TEST("menu: a console that does not know its mode is one of 80 columns and 25 rows") {
