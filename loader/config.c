@@ -58,6 +58,7 @@ static enum config_status parse_assignment(struct config_parser *parser, struct 
     if (name.bytes == 0)
         return config_fail_text(parser, CONFIG_ERR_NO_KEY, line);
     enum config_key key = config_find_key(name);
+    parser->error.is_in_entry = parser->entry != NULL;
     if (key == CONFIG_KEYS)
         return config_fail_text(parser, CONFIG_ERR_UNKNOWN_KEY, name);
     if (config_key_place(key) == CONFIG_PLACE_ENTRY && parser->entry == NULL)

@@ -210,6 +210,7 @@ struct config_error {
     uint64_t number;                    // the offending byte or size
     struct config_text text;            // the offending key or value, in the caller's text
     const char *choices;                // what would be right; static
+    bool is_in_entry;                   // of UNKNOWN_KEY: below a section
     const struct config_entry *entries; // what would be right, of NO_ENTRY
     uint32_t entry_count;
 };

@@ -2,6 +2,7 @@
 #include "loader/config.h"
 
 #include "common/base/arith.h"
+#include "loader/config_parser.h"
 
 // Of a value that is quoted in a message: the cause comes after it.
 #define QUOTED_MAX_BYTES 80
@@ -25,7 +26,7 @@ static const struct cause {
     [CONFIG_ERR_AFTER_BRACKET] = {"text after the ']' in ", ""},
     [CONFIG_ERR_NAME] = {"", " is no name of an entry: blanks, quotes, '[', ']' and '=' are not"},
     [CONFIG_ERR_SECOND_ENTRY] = {"entry ", " is there a second time"},
-    [CONFIG_ERR_EMPTY_ENTRY] = {"entry ", " has no key below it"},
+    [CONFIG_ERR_EMPTY_ENTRY] = {"entry ", " has no key below it: at least one, such as title"},
     [CONFIG_ERR_ONLY_IN_ENTRY] = {"key ", " belongs to an entry, below a line [NAME]"},
     [CONFIG_ERR_ONLY_ABOVE] = {"key ", " belongs above the first entry"},
     [CONFIG_ERR_NO_ENTRY] = {"there is no entry ", ""},
@@ -53,8 +54,14 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
         fmt_print(sink, "%s", error->choices);
     if (error->status == CONFIG_ERR_DUPLICATE || error->status == CONFIG_ERR_SECOND_ENTRY)
         fmt_print(sink, ", first in line %u", error->first_line);
-    if (error->entry_count != 0)
-        fmt_print(sink, "; entries are ");
+    if (error->status == CONFIG_ERR_UNKNOWN_KEY) {
+        fmt_print(sink, "; keys here are ");
+        config_print_keys(sink, error->is_in_entry);
+    }
+    if (error->status == CONFIG_ERR_NO_ENTRY)
+        fmt_print(sink, "%s",
+                  error->entry_count != 0 ? "; entries are "
+                                          : ", nor any: a line [NAME] begins one");
     config_print_names(sink, error->entries, error->entry_count);
 }
 

@@ -32,6 +32,17 @@ enum config_place config_key_place(enum config_key key) {
     return is_above ? CONFIG_PLACE_ABOVE : CONFIG_PLACE_BOTH;
 }
 
+void config_print_keys(const struct sink *sink, bool is_in_entry) {
+    enum config_place elsewhere = is_in_entry ? CONFIG_PLACE_ABOVE : CONFIG_PLACE_ENTRY;
+    const char *between = "";
+    for (unsigned key = 0; key < CONFIG_KEYS; key++) {
+        if (config_key_place((enum config_key)key) == elsewhere)
+            continue;
+        fmt_print(sink, "%s%s", between, key_names[key]);
+        between = ", ";
+    }
+}
+
 // The words of a value that is a choice; the index of a word is what it stands for.
 struct choices {
     const char *text; // for messages

@@ -57,6 +57,9 @@ enum config_status config_fail_text(struct config_parser *parser, enum config_st
 enum config_place { CONFIG_PLACE_BOTH, CONFIG_PLACE_ENTRY, CONFIG_PLACE_ABOVE };
 enum config_place config_key_place(enum config_key key);
 
+// Prints the names of all that may stand below a section, or above the first, `a, b, c`.
+void config_print_keys(const struct sink *sink, bool is_in_entry);
+
 // CONFIG_KEYS: there is no such key.
 enum config_key config_find_key(struct config_text name);
 

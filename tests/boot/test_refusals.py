@@ -166,7 +166,9 @@ GOOD = b"# comment\n\n"
 
 
 def configs():
-    yield "unknown-key", GOOD + b"kernl = x\n", "line 3, column 1: unknown key 'kernl'"
+    yield ("unknown-key", GOOD + b"kernl = x\n",
+           "line 3, column 1: unknown key 'kernl'; keys here are kernel, cmdline, log, module, digest, "
+           "sha256, paging, resolution, clear, protocol, strict, kaslr, default, timeout, bls")
     yield ("duplicate", b"kernel = a\n\nkernel = b\n",
            "line 3, column 1: key 'kernel' is set a second time, first in line 1")
     yield "no-value", GOOD + b"cmdline =  \n", "line 3, column 1: key 'cmdline' has no value"

@@ -271,7 +271,9 @@ TEST("a config that is too large, wrong or a directory is refused") {
 
     setup_boot("# a comment\nkernl = \\kernel.elf\n");
     fake_boot();
-    setup_expect_failure("/slipway.conf: line 2, column 1: unknown key 'kernl'");
+    setup_expect_failure("/slipway.conf: line 2, column 1: unknown key 'kernl'; keys here are "
+                         "kernel, cmdline, log, module, digest, sha256, paging, resolution, clear, "
+                         "protocol, strict, kaslr, default, timeout, bls");
 
     setup_boot("");
     setup_file("\\slipway.conf")->is_directory = true;

@@ -9,6 +9,10 @@
 #include <sys/mman.h>
 
 // Of a text without entries.
+#define KEYS                                                                                       \
+    "kernel, cmdline, log, module, digest, sha256, paging, resolution, clear, protocol, strict, kaslr"
+#define KEYS_ABOVE "; keys here are " KEYS ", default, timeout, bls"
+
 static struct config accept(const char *text) {
     struct config_file file = config_accept(text, config_room_for(strlen(text)));
     assert_int_equal(file.entry_count, 0);
@@ -208,7 +212,8 @@ TEST("config: a quote that is not closed and text after a closing one are refuse
 }
 
 TEST("config: columns are characters, as editors count them, and a tab is one") {
-    config_refuse("\t\tkernl = x", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 3: unknown key 'kernl'");
+    config_refuse("\t\tkernl = x", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 1, column 3: unknown key 'kernl'" KEYS_ABOVE);
     config_refuse("module = /\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 \"b", CONFIG_ERR_NO_QUOTE,
                   "line 1, column 15: no closing quote in '\"b'");
     config_refuse("# \xc3\xa4\xff", CONFIG_ERR_UTF8,
@@ -230,18 +235,24 @@ TEST("config: kernel and modules know the line that names them") {
     assert_false(config.wants_digests);
 }
 
-TEST("config: an unknown key is named with its line") {
+TEST("config: an unknown key is named with its line, and with the keys that there are") {
     config_refuse("# x\n\nkernl = a\n", CONFIG_ERR_UNKNOWN_KEY,
-                  "line 3, column 1: unknown key 'kernl'");
-    config_refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'Kernel'");
+                  "line 3, column 1: unknown key 'kernl'" KEYS_ABOVE);
+    config_refuse("Kernel = a", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 1, column 1: unknown key 'Kernel'" KEYS_ABOVE);
     config_refuse("kernel x = a", CONFIG_ERR_UNKNOWN_KEY,
-                  "line 1, column 1: unknown key 'kernel x'");
-    config_refuse("kerne = a", CONFIG_ERR_UNKNOWN_KEY, "line 1, column 1: unknown key 'kerne'");
+                  "line 1, column 1: unknown key 'kernel x'" KEYS_ABOVE);
+    config_refuse("kerne = a", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 1, column 1: unknown key 'kerne'" KEYS_ABOVE);
     // The byte order mark is one at the very start only, and whole.
     config_refuse("\xef\xbb\xbekernel = a", CONFIG_ERR_UNKNOWN_KEY,
-                  "line 1, column 1: unknown key '\xef\xbb\xbekernel'");
+                  "line 1, column 1: unknown key '\xef\xbb\xbekernel'" KEYS_ABOVE);
     config_refuse("\n\xef\xbb\xbfkernel = a", CONFIG_ERR_UNKNOWN_KEY,
-                  "line 2, column 1: unknown key '\xef\xbb\xbfkernel'");
+                  "line 2, column 1: unknown key '\xef\xbb\xbfkernel'" KEYS_ABOVE);
+    config_refuse("kernl = a\n[x]\n", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 1, column 1: unknown key 'kernl'" KEYS_ABOVE);
+    config_refuse("[x]\n timeuot = a", CONFIG_ERR_UNKNOWN_KEY,
+                  "line 2, column 2: unknown key 'timeuot'; keys here are " KEYS ", title");
 }
 
 TEST("config: a key that is set twice is refused with both lines") {

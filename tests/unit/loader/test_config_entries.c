@@ -11,6 +11,8 @@
 
 #define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
+#define LEAST ": at least one, such as title"
+
 static struct config_room room;
 
 static struct config_file accept(const char *text) {
@@ -115,7 +117,8 @@ TEST("entries: the default is any of them, wherever it stands") {
     assert_int_equal(accept("default = \"a\"\n[a]\nlog=info\n[b]\nlog=info\n").default_entry, 0);
     config_refuse("\ndefault =  c\n[a]\nlog=info\n[b]\nlog=info\n", CONFIG_ERR_NO_ENTRY,
                   "line 2, column 12: there is no entry 'c'; entries are a, b");
-    config_refuse("default=c", CONFIG_ERR_NO_ENTRY, "line 1, column 9: there is no entry 'c'");
+    config_refuse("default=c", CONFIG_ERR_NO_ENTRY,
+                  "line 1, column 9: there is no entry 'c', nor any: a line [NAME] begins one");
     config_refuse("default=j\n[a]\nlog=info\n[b]\nlog=info\n[c]\nlog=info\n[d]\nlog=info\n"
                   "[e]\nlog=info\n[f]\nlog=info\n[g]\nlog=info\n[h]\nlog=info\n[i]\nlog=info\n",
                   CONFIG_ERR_NO_ENTRY,
@@ -179,10 +182,11 @@ TEST("entries: a name twice and an entry without a key are refused, the last one
     config_refuse("[a]\nlog=info\n[b]\nlog=info\n[a]\nlog=info", CONFIG_ERR_SECOND_ENTRY,
                   "line 5, column 2: entry 'a' is there a second time, first in line 1");
     config_refuse("\n  [a]\n# log=info\n[b]\nlog=info", CONFIG_ERR_EMPTY_ENTRY,
-                  "line 2, column 4: entry 'a' has no key below it");
+                  "line 2, column 4: entry 'a' has no key below it" LEAST);
     config_refuse("[a]\nlog=info\n[b]", CONFIG_ERR_EMPTY_ENTRY,
-                  "line 3, column 2: entry 'b' has no key below it");
-    config_refuse("[a]", CONFIG_ERR_EMPTY_ENTRY, "line 1, column 2: entry 'a' has no key below it");
+                  "line 3, column 2: entry 'b' has no key below it" LEAST);
+    config_refuse("[a]", CONFIG_ERR_EMPTY_ENTRY,
+                  "line 1, column 2: entry 'a' has no key below it" LEAST);
 }
 
 TEST("entries: there is no limit but the text's, and each is found by its name") {
