@@ -1,6 +1,7 @@
 // See choice.h.
 #include "loader/choice.h"
 
+#include "common/base/arith.h"
 #include "common/boot/slipway_boot.h"
 #include "loader/bls.h"
 #include "loader/bls_files.h"
@@ -22,15 +23,24 @@ struct choosing {
     struct choice *choice;
 };
 
+// The name ends at the next quote, if it begins with one that is closed, else at the first blank.
+static struct config_text cut_word(struct config_text *rest) {
+    uint64_t blank = min_u64(config_find(*rest, ' '), config_find(*rest, '\t'));
+    uint64_t start = rest->bytes != 0 && rest->text[0] == '"';
+    uint64_t quote = start + config_find(config_cut(*rest, start, rest->bytes), '"');
+    bool is_quoted = start != 0 && quote != rest->bytes;
+    struct config_text word = is_quoted ? config_cut(*rest, 1, quote) : config_cut(*rest, 0, blank);
+    *rest = config_trim(config_cut(*rest, is_quoted ? quote + 1 : blank, rest->bytes));
+    return word;
+}
+
 // Cuts `entry=NAME` from the beginning of the load options. False: there is none.
 static bool cut_name(struct config_text *options, struct config_text *ret_name) {
     uint64_t length = sizeof(prefix) - 1;
     if (options->bytes < length || !config_text_is(config_cut(*options, 0, length), prefix))
         return false;
-    struct config_text rest = config_cut(*options, length, options->bytes);
-    uint64_t end = config_find(rest, ' ');
-    *ret_name = config_cut(rest, 0, end);
-    *options = config_trim(config_cut(rest, end, rest.bytes));
+    *options = config_cut(*options, length, options->bytes);
+    *ret_name = cut_word(options);
     return true;
 }
 

@@ -18,10 +18,10 @@ struct choice {
 };
 
 // Adds what the volume has to the entries (bls_files.h), and chooses by the load options, else by
-// the menu, else the default. Load options that name an entry begin with `entry=NAME`; what
-// follows, or all that they are where they name none, is the command line in place of the config's,
-// also in the menu. With one entry, or none, nobody is asked. What was chosen, and by what, is in
-// the log. If ret_choice->is_left, *ret_config is untouched. After file_open_volume. Failures are
-// recorded.
+// the menu, else the default. Load options that name an entry begin with `entry=NAME` or, for a
+// name with blanks, `entry="NAME"`; what follows, or all that they are where they name none, is the
+// command line in place of the config's, also in the menu. With one entry, or none, nobody is
+// asked. What was chosen, and by what, is in the log. If ret_choice->is_left, *ret_config is
+// untouched. After file_open_volume. Failures are recorded.
 [[nodiscard]] EFI_STATUS choice_make(struct config_read *read, const struct boot_source *source,
                                      struct config *ret_config, struct choice *ret_choice);

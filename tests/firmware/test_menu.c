@@ -159,6 +159,47 @@ TEST("menu: load options that name an entry ask nobody, others are the command l
     expect_choice("three", SLIPWAY_CHOICE_BY_MENU, "a b");
 }
 
+static void set_options(const CHAR16 *options) {
+    fake.load_options = options;
+    fake.load_options_bytes = 0;
+    while (options[fake.load_options_bytes / sizeof(*options)] != 0)
+        fake.load_options_bytes += sizeof(*options);
+}
+
+TEST("menu: the name in load options ends at a blank or a tab, and may be in quotes") {
+    static const struct {
+        const CHAR16 *options;
+        const char *cmdline;
+    } good[] = {
+        {L"entry=one", "1"},
+        {L"entry=one\ta\tb", "a\tb"},
+        {L"entry=\"one\"", "1"},
+        {L"entry=\"one\" \"a b\"", "\"a b\""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        set_up(CONFIG, NULL, 0);
+        set_options(good[i].options);
+        fake_boot();
+        expect_choice("one", SLIPWAY_CHOICE_BY_LOAD_OPTIONS, good[i].cmdline);
+    }
+    static const struct {
+        const CHAR16 *options;
+        const char *name;
+    } bad[] = {
+        {L"entry=", ""}, {L"entry= one", ""}, {L"entry=\"one", "\"one"}, {L"entry=\"", "\""}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char message[120];
+        setup_boot(CONFIG);
+        set_options(bad[i].options);
+        fake_boot();
+        snprintf(
+            message, sizeof(message),
+            "load options: in /slipway.conf there is no entry '%s'; entries are one, two, three",
+            bad[i].name);
+        setup_expect_failure(message);
+    }
+}
+
 TEST("menu: with one entry, or none, no key is polled and nothing asked of the console") {
     static const char *const configs[] = {SETUP_CONFIG, "[one]\nclear = on\n", NULL};
     for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
