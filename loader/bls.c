@@ -68,14 +68,16 @@ static void append(struct bls_room_parts *room, struct config_text *text, struct
 
 // ---- Names
 
+static char lower(char c) {
+    return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
 static bool ends_in(struct config_text name, const char *suffix) {
     uint64_t bytes = strlen(suffix);
     if (name.bytes <= bytes)
         return false;
     for (uint64_t at = 0; at < bytes; at++) {
-        char c = name.text[name.bytes - bytes + at];
-        bool is_upper = c >= 'A' && c <= 'Z';
-        if ((is_upper ? (char)(c | 0x20) : c) != suffix[at])
+        if (lower(name.text[name.bytes - bytes + at]) != suffix[at])
             return false;
     }
     return true;
@@ -87,6 +89,44 @@ bool bls_is_text_name(struct config_text name) {
 
 bool bls_is_image_name(struct config_text name) {
     return ends_in(name, ".efi") && name.text[0] != '.';
+}
+
+// The end of the character that begins at `at`, in valid UTF-8.
+static uint64_t skip_character(struct config_text text, uint64_t at) {
+    at++;
+    while (at < text.bytes && ((uint8_t)text.text[at] & 0xc0) == 0x80)
+        at++;
+    return at;
+}
+
+// What does not fit is tried again with one character more for the last '*': never for one before
+// it.
+bool bls_matches(struct config_text pattern, struct config_text name) {
+    uint64_t in_pattern = 0, in_name = 0;
+    uint64_t behind_star = 0, from = 0; // 0: there was none
+    while (in_name < name.bytes) {
+        char wanted = '\0';
+        if (in_pattern < pattern.bytes)
+            wanted = pattern.text[in_pattern];
+        if (wanted == '*') {
+            behind_star = ++in_pattern;
+            from = in_name;
+        } else if (wanted == '?') {
+            in_pattern++;
+            in_name = skip_character(name, in_name);
+        } else if (wanted != '\0' && lower(wanted) == lower(name.text[in_name])) {
+            in_pattern++;
+            in_name++;
+        } else if (behind_star != 0) {
+            in_pattern = behind_star;
+            in_name = from = skip_character(name, from);
+        } else {
+            return false;
+        }
+    }
+    while (in_pattern < pattern.bytes && pattern.text[in_pattern] == '*')
+        in_pattern++;
+    return in_pattern == pattern.bytes;
 }
 
 static bool is_digit(char c) {

@@ -63,6 +63,11 @@ struct bls_error {
 bool bls_is_text_name(struct config_text name);
 bool bls_is_image_name(struct config_text name);
 
+// Whether an entry's name is one that the pattern, as of `default` in sd-boot's loader.conf, is
+// for:
+// '*' is any text, '?' any character, and letters from A to Z have no case.
+bool bls_matches(struct config_text pattern, struct config_text name);
+
 // Bytes of memory, aligned to 8, that an entry of a file with a path and a text of so many bytes
 // needs.
 uint64_t bls_room(uint64_t path_bytes, uint64_t text_bytes);

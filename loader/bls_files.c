@@ -215,8 +215,12 @@ static void find_default(struct config_file *config) {
     if (name.text == NULL)
         return;
     const struct config_entry *entry = config_find_entry(config, name);
-    if (entry != NULL)
-        config->default_entry = (uint32_t)(entry - config->entries);
+    uint32_t found_at = entry != NULL ? (uint32_t)(entry - config->entries) : 0;
+    while (entry == NULL && found_at < config->entry_count &&
+           !bls_matches(name, config->entries[found_at].name))
+        found_at++;
+    if (found_at < config->entry_count)
+        config->default_entry = found_at;
     else
         log_line(CONFIG_LOG_INFO, "the default, entry %.*s, is not there: the first is",
                  (int)name.bytes, name.text);

@@ -9,9 +9,10 @@
 enum { BLS_FILES_MAX = 64 };
 
 // If the config has `bls = on`: makes what the volume has further entries of read->file, sorted,
-// after its sections, and finds the default among them; one that is not there is a line in the log,
-// and the first entry takes its place. What stands above the first section is no entry then. A file
-// that is none is a line in the log, too, as is one whose name a section has, or that the firmware
-// cannot read. The entries lie in pages that stay until the kernel reclaims the loader's ranges. No
-// room is a failure, and recorded.
+// after its sections, and finds the default among them, or else the first that it is a pattern for
+// (bls_matches); one that is not there is a line in the log, and the first entry takes its place.
+// What stands above the first section is no entry then. A file that is none is a line in the log,
+// too, as is one whose name a section has, or that the firmware cannot read. The entries lie in
+// pages that stay until the kernel reclaims the loader's ranges. No room is a failure, and
+// recorded.
 [[nodiscard]] EFI_STATUS bls_files_add(struct config_read *read);

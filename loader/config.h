@@ -50,7 +50,8 @@
 //
 // Above the first section alone, of the choice between entries:
 //
-//   default = NAME               the entry that is booted if nobody chooses; default the first
+//   default = NAME               the entry that is booted if nobody chooses; default the first.
+//                                With `bls = on` it may be a pattern, for the first that it matches
 //   timeout = SECONDS|none       how long the menu waits for a key, up to 86400 seconds; 0: there
 //   is
 //                                a menu only if a key is held; none: for ever. Default 5

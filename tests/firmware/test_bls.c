@@ -103,6 +103,34 @@ TEST("bls: sections come first, the default may be any, and load options name th
                          "debian-6.10.conf, debian-6.1.conf");
 }
 
+static void watch_once(void) {
+    if (fake.stalls == 20)
+        watch();
+}
+
+TEST("bls: a default may be a pattern, and a name counts before it") {
+    static const struct {
+        const char *name, *marked;
+        uint32_t row;
+    } defaults[] = {
+        {"debian-*", "> 3. Debian (6.10)", 4},
+        {"*-6.?.CONF", "> 4. Debian (6.1)", 5},
+        {"o*", "> 1. own", 2},
+        {"*", "> 2. star", 3},
+        {"x*", "> 1. own", 2},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
+        char config[200];
+        snprintf(config, sizeof(config),
+                 "bls = on\ntimeout = 1\ndefault = %s\n[own]\nlog = info\n[*]\ntitle = star\n",
+                 defaults[i].name);
+        set_up(config);
+        fake.in_stall = watch_once;
+        fake_boot();
+        assert_string_equal(screen[defaults[i].row], defaults[i].marked);
+    }
+}
+
 TEST("bls: a default that is gone is a line in the log, and a section keeps its name") {
     set_up("bls = on\ntimeout = 1\nlog = info\ndefault = gone.conf\n"
            "[debian-6.1.conf]\nprotocol = linux\n");

@@ -162,6 +162,44 @@ TEST("bls: a boot counter is no part of the name") {
     }
 }
 
+static bool matches(const char *pattern, const char *name) {
+    uint64_t pattern_bytes = strlen(pattern), name_bytes = strlen(name);
+    char *copies[2] = {malloc(pattern_bytes), malloc(name_bytes)}; // exact
+    memcpy(copies[0], pattern, pattern_bytes);
+    memcpy(copies[1], name, name_bytes);
+    bool is_one = bls_matches((struct config_text){copies[0], pattern_bytes},
+                              (struct config_text){copies[1], name_bytes});
+    free(copies[0]);
+    free(copies[1]);
+    return is_one;
+}
+
+TEST("bls: a pattern is for names as in sd-boot's loader.conf") {
+    static const char *const good[][2] = {
+        {"a.conf", "A.conf"},
+        {"*", ""},
+        {"*", "x"},
+        {"arch*", "arch.conf"},
+        {"*-arch.conf", "6-arch.conf"},
+        {"*-A*.conf", "x-b-arch.conf"},
+        {"**a**", "a"},
+        {"?", "\xc3\xa4"},
+        {"a?c", "abc"},
+        {"*ab*ab", "abaabcab"},
+        {"*\xc3\xa4?", "x\xc3\xa4\xe2\x82\xac"},
+    };
+    static const char *const bad[][2] = {
+        {"", "x"},           {"x", ""},           {"?", ""},
+        {"a.conf", "a.con"}, {"a.con", "a.conf"}, {"*-arch.conf", "arch.conf"},
+        {"?", "ab"},         {"a*b*c", "acb"},    {"*a", "ab"},
+        {"[a]", "{a}"},      {"a*?", "a"},
+    };
+    for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(matches(good[i][0], good[i][1]));
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(matches(bad[i][0], bad[i][1]));
+}
+
 TEST("bls: files are known by their names") {
     static const char *const texts[] = {"a.conf", "A.CONF", "a.b.Conf"};
     static const char *const images[] = {"a.efi", "A.EFI"};
