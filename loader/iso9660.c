@@ -119,6 +119,26 @@ static enum iso9660_status enter(struct walk *walk, const uint8_t *record) {
     return ISO9660_OK;
 }
 
+// A folder that is too deep for ECMA-119 (6.8.2.1: eight levels) lies elsewhere, and a record of a
+// file stands for it. How large it is its own first record says.
+static enum iso9660_status enter_moved(struct walk *walk, const uint8_t *record) {
+    uint8_t self[RECORD_BYTES_LEAST];
+    struct iso9660_ridge ridge = {0};
+    enum iso9660_status status = ISO9660_OK;
+    if (!walk->folder.is_joliet)
+        status = iso9660_find_ridge(walk->iso, record, &ridge);
+    if (status == ISO9660_OK && ridge.folder_block == 0)
+        status = ISO9660_ERR_ABSENT; // it is a file
+    if (status == ISO9660_OK)
+        status = iso9660_read_disc(walk->iso, (uint64_t)ridge.folder_block * walk->iso->block_bytes,
+                                   self, sizeof(self));
+    if (status != ISO9660_OK)
+        return status;
+    bool is_folder = self[RECORD_FLAGS] & RECORD_FLAG_FOLDER && self[RECORD_NAME_BYTES] == 1 &&
+                     self[RECORD_NAME] == RECORD_NAME_SELF;
+    return is_folder ? enter(walk, self) : ISO9660_ERR_DAMAGED;
+}
+
 // ---- The trees
 
 static enum iso9660_status add_root(struct iso9660 *iso, const uint8_t *record, bool is_joliet) {
@@ -216,7 +236,7 @@ static enum iso9660_status add_section(const struct iso9660 *iso, const uint8_t 
 // The file whose first record the walk has come to.
 static enum iso9660_status collect(struct walk *walk, struct iso9660_file *ret_file) {
     struct iso9660_file file = {0};
-    bool is_link = false;
+    struct iso9660_ridge ridge = {0};
     const uint8_t *record;
     do {
         enum iso9660_status status = next_record(walk, &record);
@@ -225,9 +245,11 @@ static enum iso9660_status collect(struct walk *walk, struct iso9660_file *ret_f
         if (record[RECORD_FLAGS] & RECORD_FLAG_FOLDER)
             return ISO9660_ERR_FOLDER;
         if (!walk->folder.is_joliet)
-            status = iso9660_find_link(walk->iso, record, &is_link);
-        if (status == ISO9660_OK && is_link)
+            status = iso9660_find_ridge(walk->iso, record, &ridge);
+        if (status == ISO9660_OK && ridge.is_link)
             status = ISO9660_ERR_LINK;
+        if (status == ISO9660_OK && ridge.folder_block != 0)
+            status = ISO9660_ERR_FOLDER;
         if (status == ISO9660_OK)
             status = add_section(walk->iso, record, &file);
         if (status != ISO9660_OK)
@@ -260,7 +282,7 @@ static enum iso9660_status find_from(struct walk *walk, const char *path, uint64
             status = next_record(walk, &record);
             if (status == ISO9660_OK)
                 status = record[RECORD_FLAGS] & RECORD_FLAG_FOLDER ? enter(walk, record)
-                                                                   : ISO9660_ERR_ABSENT;
+                                                                   : enter_moved(walk, record);
             if (status != ISO9660_OK)
                 return status;
         }

@@ -16,6 +16,7 @@ enum {
     RECORD_GAP = 27,
     RECORD_NAME_BYTES = 32,
     RECORD_NAME = 33,
+    RECORD_BYTES_LEAST = 34,
     RECORD_FLAG_FOLDER = 2,
     RECORD_FLAG_ASSOCIATED = 4, // not the file of this name
     RECORD_FLAG_CONTINUES = 0x80,
@@ -43,6 +44,14 @@ bool iso9660_is_on_disc(const struct iso9660 *iso, uint64_t offset, uint64_t byt
                                                      const uint8_t *record, const char *wanted,
                                                      uint64_t bytes, enum iso9660_match *ret_match);
 
-// Whether Rock Ridge says that the record is a symbolic link.
-[[nodiscard]] enum iso9660_status iso9660_find_link(const struct iso9660 *iso,
-                                                    const uint8_t *record, bool *ret_is_link);
+// What Rock Ridge says of a record besides its name.
+struct iso9660_ridge {
+    bool is_link; // a symbolic link
+    // CL: no file but a folder, which lies there, since so deep in the tree none may be; 0: it does
+    // not say so.
+    uint32_t folder_block;
+};
+
+[[nodiscard]] enum iso9660_status iso9660_find_ridge(const struct iso9660 *iso,
+                                                     const uint8_t *record,
+                                                     struct iso9660_ridge *ret_ridge);

@@ -13,9 +13,9 @@ struct name {
 };
 
 // What Rock Ridge says of a record (SUSP 5, RRIP 4.1).
-struct ridge {
+struct ridge_read {
     struct name name;
-    bool is_link;
+    struct iso9660_ridge ridge;
     uint64_t next_offset; // where there is more
     uint64_t next_bytes;  // 0: nowhere
 };
@@ -27,15 +27,17 @@ static void add_name(struct name *name, const uint8_t *text, uint64_t bytes) {
 }
 
 static void read_ridge(const struct iso9660 *iso, const uint8_t *area, uint64_t bytes,
-                       struct ridge *ridge) {
-    enum { HEAD = 4, NM_TEXT = 5, CE_BYTES = 28 };
+                       struct ridge_read *ridge) {
+    enum { HEAD = 4, NM_TEXT = 5, CL_BYTES = 12, CE_BYTES = 28 };
     ridge->next_bytes = 0;
     while (bytes >= HEAD && area[2] >= HEAD && area[2] <= bytes) {
         uint64_t length = area[2];
         if (memcmp(area, "NM", 2) == 0 && length >= NM_TEXT)
             add_name(&ridge->name, area + NM_TEXT, length - NM_TEXT);
         if (memcmp(area, "SL", 2) == 0)
-            ridge->is_link = true;
+            ridge->ridge.is_link = true;
+        if (memcmp(area, "CL", 2) == 0 && length >= CL_BYTES)
+            ridge->ridge.folder_block = iso9660_read_32(area + 4);
         if (memcmp(area, "CE", 2) == 0 && length >= CE_BYTES) {
             ridge->next_offset =
                 (uint64_t)iso9660_read_32(area + 4) * iso->block_bytes + iso9660_read_32(area + 12);
@@ -48,13 +50,13 @@ static void read_ridge(const struct iso9660 *iso, const uint8_t *area, uint64_t 
 
 // The area behind a record's name, and those that it leads to: a few, each in a sector.
 static enum iso9660_status find_ridge(const struct iso9660 *iso, const uint8_t *record,
-                                      struct ridge *ret_ridge) {
+                                      struct ridge_read *ret_ridge) {
     enum { AREAS_MAX = 8 };
     uint8_t more[ISO9660_SECTOR_BYTES];
     uint64_t start = RECORD_NAME + align_up(record[RECORD_NAME_BYTES] + UINT64_C(1), 2) - 1;
     start += iso->skipped_bytes;
     ret_ridge->name.bytes = 0;
-    ret_ridge->is_link = false;
+    ret_ridge->ridge = (struct iso9660_ridge){0};
     ret_ridge->next_bytes = 0;
     if (start < record[0])
         read_ridge(iso, record + start, record[0] - start, ret_ridge);
@@ -111,7 +113,7 @@ static bool is_special(const uint8_t *record, unsigned name) {
 static enum iso9660_status name_of(const struct iso9660 *iso, bool is_joliet, const uint8_t *record,
                                    struct name *ret_name) {
     const uint8_t *text = record + RECORD_NAME;
-    struct ridge ridge = {.name.bytes = 0};
+    struct ridge_read ridge = {.name.bytes = 0};
     enum iso9660_status status = ISO9660_OK;
     ret_name->bytes = 0;
     if (is_joliet)
@@ -144,11 +146,11 @@ enum iso9660_status iso9660_match_name(const struct iso9660 *iso, bool is_joliet
     return status;
 }
 
-enum iso9660_status iso9660_find_link(const struct iso9660 *iso, const uint8_t *record,
-                                      bool *ret_is_link) {
-    struct ridge ridge;
-    enum iso9660_status status = find_ridge(iso, record, &ridge);
+enum iso9660_status iso9660_find_ridge(const struct iso9660 *iso, const uint8_t *record,
+                                       struct iso9660_ridge *ret_ridge) {
+    struct ridge_read read;
+    enum iso9660_status status = find_ridge(iso, record, &read);
     if (status == ISO9660_OK)
-        *ret_is_link = ridge.is_link;
+        *ret_ridge = read.ridge;
     return status;
 }

@@ -9,6 +9,7 @@ import pytest
 # By kind of disc what xorriso is told, and whether names are whole there.
 KINDS = {
     "rock-ridge": ([], True),
+    "rock-ridge-moved": (["-rr_reloc_dir", "moved"], True),
     "joliet": (["--norock", "-J"], True),
     "both": (["-J", "-R"], True),
     "long-joliet": (["--norock", "-J", "-joliet-long"], True),

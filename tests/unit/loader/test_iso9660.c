@@ -208,6 +208,38 @@ TEST("iso9660: Rock Ridge goes on elsewhere on the disc, and not for ever") {
     assert_int_equal(find("/a"), ISO9660_ERR_DAMAGED);
 }
 
+// With a folder that lies elsewhere.
+static void set_up_moved(void) {
+    uint8_t moved[12] = {'C', 'L', 12, 1};
+    put_32(moved + 4, MORE_SECTOR);
+    set_up();
+    add(SUB_SECTOR, (struct entry){"DEEP", 0, 0, 0, 0, moved, sizeof(moved)});
+    add(SUB_SECTOR, (struct entry){"SHORT", 0, 0, 0, 0, moved, sizeof(moved) - 1});
+    image[SUB_SECTOR * ISO9660_SECTOR_BYTES + used[SUB_SECTOR] - 11 + 2] = 11;
+    add_folder(MORE_SECTOR, ROOT_SECTOR, NULL, 0);
+    add(MORE_SECTOR, (struct entry){"X.;1", 0, 0, DATA_SECTOR, 3, NULL, 0});
+}
+
+TEST("iso9660: a folder that Rock Ridge has moved, since it was too deep, is found") {
+    set_up_moved();
+    expect("/boot/deep/x", "abc");
+    assert_int_equal(find("/boot/deep"), ISO9660_ERR_FOLDER);
+    assert_int_equal(find("/boot/deep/y"), ISO9660_ERR_ABSENT);
+    assert_int_equal(find("/boot/short/x"), ISO9660_ERR_ABSENT);
+    uint8_t *self = image + MORE_SECTOR * ISO9660_SECTOR_BYTES;
+    static const uint8_t damages[][2] = {{25, 0}, {32, 2}, {33, 1}, {11, 0xff}};
+    for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+        uint8_t before = self[damages[i][0]];
+        self[damages[i][0]] = damages[i][1];
+        self[13] = i == 3 ? 1 : 0; // a size of more than 16 MiB
+        assert_int_equal(find("/boot/deep/x"), ISO9660_ERR_DAMAGED);
+        self[damages[i][0]] = before;
+    }
+    self[13] = 0;
+    put_32(image + SUB_SECTOR * ISO9660_SECTOR_BYTES + used[SUB_SECTOR] - 11 - 38 - 8, SECTORS);
+    assert_int_equal(find("/boot/deep/x"), ISO9660_ERR_DAMAGED);
+}
+
 TEST("iso9660: a name of Rock Ridge's that is longer than 255 bytes is none, nor read further") {
     uint8_t area[200];
     memset(area, 'n', sizeof(area));
@@ -405,15 +437,18 @@ TEST("iso9660: an empty root is damage, and so is one that is larger than the di
 }
 
 TEST("iso9660: whichever read fails, that is said") {
-    set_up();
-    expect("/boot/initrd", "xyz");
-    uint64_t all = reads - 1; // the last is of the contents
-    for (uint64_t at = 1; at <= all; at++) {
-        reads = 0;
-        fail_at = at;
-        enum iso9660_status status = iso9660_open(&disc, &iso);
-        if (status == ISO9660_OK)
-            status = iso9660_find(&iso, "/boot/initrd", 12, &file);
-        assert_int_equal(status, ISO9660_ERR_READ);
+    static const char *const paths[] = {"/boot/initrd", "/boot/deep/x"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        set_up_moved();
+        expect(paths[i], i == 0 ? "xyz" : "abc");
+        uint64_t all = reads - 1; // the last is of the contents
+        for (uint64_t at = 1; at <= all; at++) {
+            reads = 0;
+            fail_at = at;
+            enum iso9660_status status = iso9660_open(&disc, &iso);
+            if (status == ISO9660_OK)
+                status = iso9660_find(&iso, paths[i], strlen(paths[i]), &file);
+            assert_int_equal(status, ISO9660_ERR_READ);
+        }
     }
 }
