@@ -5,11 +5,14 @@
 #include "common/base/mem.h"
 #include "loader/utf.h"
 
-enum { NAME_MAX = 255 };
+enum {
+    NAME_MAX = 255,     // bytes, of Rock Ridge
+    JOLIET_UNITS = 111, // that a record, of up to 255 bytes, has room for
+};
 
 struct name {
     uint64_t bytes;
-    char text[NAME_MAX + 1];
+    char text[3 * JOLIET_UNITS + 1];
 };
 
 // What Rock Ridge says of a record (SUSP 5, RRIP 4.1).
@@ -71,7 +74,7 @@ static enum iso9660_status find_ridge(const struct iso9660 *iso, const uint8_t *
 }
 
 static void read_joliet(const uint8_t *text, uint64_t bytes, struct name *ret_name) {
-    uint16_t units[NAME_MAX / 3];
+    uint16_t units[JOLIET_UNITS];
     uint64_t count = min_u64(bytes / 2, ARRAY_LEN(units));
     for (uint64_t i = 0; i < count; i++)
         units[i] = (uint16_t)(text[2 * i] << 8 | text[2 * i + 1]);

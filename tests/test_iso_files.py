@@ -24,6 +24,7 @@ FILES = {
     "BOOT/EMPTY": b"",
     "NODOT": b"no dot",
 }
+WIDEST = {"modules/" + "L\u20ac" * 48 + ".module": b"103 characters"}  # of -joliet-long
 WHOLE = {
     f"modules/{LONG}": b"long",
     f"{DEEP}/deep.file": b"deep",
@@ -57,7 +58,7 @@ def read(iso_read, disc, path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_of_a_disc_is_read(tmp_path, iso_read, kind):
     options, has_whole_names = KINDS[kind]
-    files = {**FILES, **(WHOLE if has_whole_names else {})}
+    files = {**FILES, **(WHOLE if has_whole_names else {}), **(WIDEST if kind == "long-joliet" else {})}
     disc = make_disc(tmp_path, files, options)
     for name, content in files.items():
         assert read(iso_read, disc, f"/{name}") == content, name
