@@ -14,10 +14,14 @@
 #define TEXTS_FOLDER  "/loader/entries/"
 #define IMAGES_FOLDER "/EFI/Linux/"
 
-enum { OSREL_BYTES_MAX = 16384 };
+enum {
+    OSREL_BYTES_MAX = 16384,
+    CAPACITY_FIRST = 32, // of the list
+};
 
-static struct bls_entry *found; // in pages, BLS_FILES_MAX of them
+static struct bls_entry *found; // in pages; null: none yet
 static uint32_t found_count;
+static uint32_t found_capacity;
 static struct file file;
 static bool has_no_room; // for pages: that ends the search, whatever else does not
 
@@ -30,6 +34,23 @@ static void *alloc(uint64_t bytes) {
     has_no_room = true;
     (void)log_fail(status, "bls: no room for %lu bytes (%s)", bytes, log_status_text(status));
     return NULL;
+}
+
+// Room for one more in the list, which doubles. False: the failure is recorded.
+static bool make_room(void) {
+    uint32_t capacity = found_capacity != 0 ? 2 * found_capacity : CAPACITY_FIRST;
+    if (found_count < found_capacity)
+        return true;
+    struct bls_entry *more = alloc(capacity * sizeof(*found));
+    if (more == NULL)
+        return false;
+    if (found != NULL) {
+        memcpy(more, found, found_count * sizeof(*found));
+        firmware_free_pages((uintptr_t)found);
+    }
+    found = more;
+    found_capacity = capacity;
+    return true;
 }
 
 // The pages of one file: its path, its text, and what comes of it.
@@ -171,30 +192,29 @@ struct kind {
 static EFI_STATUS add_folder(const struct kind *kind) {
     static struct listing_entry entry;
     struct listing listing;
-    EFI_STATUS end, status = EFI_SUCCESS;
+    EFI_STATUS end;
     if (!listing_open(&listing, kind->folder))
         return EFI_SUCCESS;
     while (!has_no_room && listing_next(&listing, &entry, &end)) {
         if (entry.is_folder || !kind->is_name(entry.name))
             continue;
-        if (found_count == BLS_FILES_MAX) {
-            log_line(CONFIG_LOG_INFO, "bls: more than %d entries, the rest is not read",
-                     BLS_FILES_MAX);
-            break;
-        }
-        status = kind->add(&entry);
-        if (EFI_ERROR(status) && !has_no_room)
+        if (make_room() && EFI_ERROR(kind->add(&entry)) && !has_no_room)
             log_forgive(CONFIG_LOG_INFO);
     }
     listing_close(&listing);
-    return has_no_room ? status : EFI_SUCCESS;
+    return has_no_room ? EFI_OUT_OF_RESOURCES : EFI_SUCCESS;
 }
 
 // ---- The list
 
 // Sections first; a name that one of them has is theirs.
-static void merge(struct config_file *config, struct config_entry *entries) {
+static EFI_STATUS merge(struct config_file *config) {
     uint32_t count = config->entry_count;
+    if (found_count == 0)
+        return EFI_SUCCESS;
+    struct config_entry *entries = alloc(((uint64_t)count + found_count) * sizeof(*entries));
+    if (entries == NULL)
+        return EFI_OUT_OF_RESOURCES;
     memcpy(entries, config->entries, count * sizeof(*entries));
     config->entries = entries;
     for (uint32_t i = 0; i < found_count; i++) {
@@ -208,6 +228,7 @@ static void merge(struct config_file *config, struct config_entry *entries) {
             (struct config_entry){.name = entry->name, .title = entry->title, .bls = entry};
         config->entry_count = count;
     }
+    return EFI_SUCCESS;
 }
 
 static void find_default(struct config_file *config) {
@@ -234,19 +255,18 @@ EFI_STATUS bls_files_add(struct config_read *read) {
     struct config_file *config = &read->file;
     if (!config->has_bls)
         return EFI_SUCCESS;
-    uint64_t lists = BLS_FILES_MAX * sizeof(*found);
-    found_count = 0;
+    found = NULL;
+    found_count = found_capacity = 0;
     has_no_room = false;
-    found = alloc(lists + (config->entry_count + BLS_FILES_MAX) * sizeof(*config->entries));
-    if (found == NULL)
-        return EFI_OUT_OF_RESOURCES;
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
         EFI_STATUS status = add_folder(&kinds[i]);
         if (EFI_ERROR(status))
             return status;
     }
     bls_sort(found, found_count);
-    merge(config, firmware_pointer((uintptr_t)found + lists));
+    EFI_STATUS status = merge(config);
+    if (EFI_ERROR(status))
+        return status;
     find_default(config);
     log_line(CONFIG_LOG_DEBUG, "bls: %u entries", found_count);
     return EFI_SUCCESS;

@@ -6,8 +6,6 @@
 
 #include <efi.h>
 
-enum { BLS_FILES_MAX = 64 };
-
 // If the config has `bls = on`: makes what the volume has further entries of read->file, sorted,
 // after its sections, and finds the default among them, or else the first that it is a pattern for
 // (bls_matches); one that is not there is a line in the log, and the first entry takes its place.
