@@ -65,7 +65,8 @@ bool bls_is_image_name(struct config_text name);
 
 // Whether an entry's name is one that the pattern, as of `default` in sd-boot's loader.conf, is
 // for:
-// '*' is any text, '?' any character, and letters from A to Z have no case.
+// '*' is any text, '?' any character, and letters from A to Z have no case. Both are valid UTF-8
+// without NUL.
 bool bls_matches(struct config_text pattern, struct config_text name);
 
 // Bytes of memory, aligned to 8, that an entry of a file with a path and a text of so many bytes

@@ -52,6 +52,22 @@ static void check_order(const struct bls_entry *one, const struct bls_entry *oth
     require(ways[0][0].name.bytes == ways[1][0].name.bytes);
 }
 
+// A text is for itself, and what begins and ends as a name does is for it.
+static void check_pattern(struct config_text text) {
+    uint64_t half = text.bytes / 2;
+    while (half != 0 && utf8_find_invalid(text.text, half) != half)
+        half--;
+    const struct config_text pattern = {text.text, half};
+    const struct config_text name = {text.text + half, text.bytes - half};
+    char *around = malloc(text.bytes + 1);
+    memcpy(around, text.text, half);
+    around[half] = '*';
+    memcpy(around + half + 1, name.text, name.bytes);
+    (void)bls_matches(pattern, name);
+    require(bls_matches((struct config_text){around, text.bytes + 1}, text));
+    free(around);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     static const char path[] = "/loader/entries/a+3-1.conf";
     const struct config_text name = {path, sizeof(path) - 1};
@@ -70,6 +86,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         const struct sink sink = {.write = discard};
         bls_error_print(&sink, &error);
     }
+    bool is_text = utf8_find_invalid(text.text, bytes) == bytes && memchr(data, 0, bytes) == NULL;
+    if (is_text && bytes != 0 && bytes < 1000)
+        check_pattern(text);
     free(rooms[0]);
     free(rooms[1]);
     return 0;
