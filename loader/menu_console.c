@@ -84,7 +84,8 @@ bool menu_is_wanted(uint32_t timeout) {
     typed = (struct menu_key){MENU_KEY_NONE, 0};
     if ((ST->ConOut == NULL || ST->ConIn == NULL) && !has_com1)
         return false;
-    return timeout != 0 || read_key(&typed);
+    // One look: a byte that may begin a sequence is not waited for, and is a key all the same.
+    return timeout != 0 || read_key(&typed) || menu_keys_pause(&terminal.keys, &typed);
 }
 
 static void drop_keys(void) {

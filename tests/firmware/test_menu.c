@@ -436,6 +436,30 @@ TEST("menu: on COM1 it is drawn for a terminal, which types, too") {
     expect_console_as_before();
 }
 
+// Types when the menu has been there for a while.
+static void boot_second(void) {
+    if (fake.stalls != 200)
+        return;
+    fake.com1_input = "2\r";
+    fake.com1_input_ms = 0;
+}
+
+TEST("menu: with a time of 0 a byte at COM1 is a key, also one that may begin a sequence") {
+    static const char *const inputs[] = {"x", "\x1b[B", "\x1b", "\xc3", ""};
+    for (size_t i = 0; i < ARRAY_LEN(inputs); i++) {
+        setup_boot("timeout = 0\n" ENTRIES);
+        fake.has_console = false;
+        fake.com1_has_fifos = true;
+        fake.com1_input = inputs[i];
+        bool has_key = inputs[i][0] != '\0';
+        fake.in_stall = has_key ? boot_second : NULL;
+        fake_boot();
+        expect_choice(has_key ? "two" : "one",
+                      has_key ? SLIPWAY_CHOICE_BY_MENU : SLIPWAY_CHOICE_BY_DEFAULT,
+                      has_key ? "2" : "1");
+    }
+}
+
 TEST("menu: Escape of a terminal is a key when nothing follows it") {
     set_up_terminal("\x1b", 1500);
     fake_boot();
