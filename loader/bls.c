@@ -342,7 +342,8 @@ void bls_error_print(const struct sink *sink, const struct bls_error *error) {
     };
     if (error->line != 0)
         fmt_print(sink, "line %u: ", error->line);
-    if (error->key.bytes != 0)
-        fmt_print(sink, "'%.*s' ", (int)min_u64(error->key.bytes, 80), error->key.text);
+    const struct config_text key = config_fit(error->key, CONFIG_QUOTED_MAX_BYTES);
+    if (key.bytes != 0)
+        fmt_print(sink, "'%.*s' ", (int)key.bytes, key.text);
     fmt_print(sink, "%s", texts[error->status]);
 }

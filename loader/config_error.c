@@ -1,11 +1,8 @@
 // See config.h.
 #include "loader/config.h"
 
-#include "common/base/arith.h"
 #include "loader/config_parser.h"
-
-// Of a value that is quoted in a message: the cause comes after it.
-#define QUOTED_MAX_BYTES 80
+#include "loader/config_text.h"
 
 enum { NAMES_MAX = 8 };
 
@@ -48,8 +45,8 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
         print_number(sink, error);
         return;
     }
-    int bytes = (int)min_u64(error->text.bytes, QUOTED_MAX_BYTES);
-    fmt_print(sink, "%s'%.*s'%s", cause->before, bytes, error->text.text, cause->behind);
+    const struct config_text text = config_fit(error->text, CONFIG_QUOTED_MAX_BYTES);
+    fmt_print(sink, "%s'%.*s'%s", cause->before, (int)text.bytes, text.text, cause->behind);
     if (error->status == CONFIG_ERR_CHOICE)
         fmt_print(sink, "%s", error->choices);
     if (error->status == CONFIG_ERR_DUPLICATE || error->status == CONFIG_ERR_SECOND_ENTRY)
@@ -68,8 +65,8 @@ static void print_cause(const struct sink *sink, const struct config_error *erro
 void config_print_names(const struct sink *sink, const struct config_entry *entries,
                         uint32_t count) {
     for (uint32_t i = 0; i < count && i < NAMES_MAX; i++) {
-        int bytes = (int)min_u64(entries[i].name.bytes, QUOTED_MAX_BYTES);
-        fmt_print(sink, "%s%.*s", i == 0 ? "" : ", ", bytes, entries[i].name.text);
+        const struct config_text name = config_fit(entries[i].name, CONFIG_QUOTED_MAX_BYTES);
+        fmt_print(sink, "%s%.*s", i == 0 ? "" : ", ", (int)name.bytes, name.text);
     }
     if (count > NAMES_MAX)
         fmt_print(sink, ", ...");

@@ -2,6 +2,7 @@
 #include "loader/config_file.h"
 
 #include "common/base/arith.h"
+#include "loader/config_text.h"
 #include "loader/file.h"
 #include "loader/firmware.h"
 #include "loader/log.h"
@@ -28,9 +29,9 @@ const char *config_file_where(const char *key, uint32_t line) {
     static char text[FILE_NAME_MAX + 80];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
+    const struct config_text path = config_fit(instead, FILE_NAME_MAX);
     if (instead.text != NULL && line != 0)
-        fmt_print(&sink, " (%.*s line %u)", (int)min_u64(instead.bytes, FILE_NAME_MAX),
-                  instead.text, line);
+        fmt_print(&sink, " (%.*s line %u)", (int)path.bytes, path.text, line);
     else if (instead.text != NULL)
         return ""; // the file is named by itself
     else if (line != 0)

@@ -17,6 +17,14 @@ struct config_text config_cut(struct config_text text, uint64_t start, uint64_t 
     return (struct config_text){text.text + start, end - start};
 }
 
+struct config_text config_fit(struct config_text text, uint64_t most) {
+    if (text.bytes <= most)
+        return text;
+    while (((uint8_t)text.text[most] & 0xc0) == 0x80)
+        most--;
+    return config_cut(text, 0, most);
+}
+
 bool config_is_blank(char c) {
     return c == ' ' || c == '\t';
 }

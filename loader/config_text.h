@@ -6,11 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Bytes that a message quotes of a key or a value: the cause comes after them.
+#define CONFIG_QUOTED_MAX_BYTES 80
+
 struct config_text config_text_of(const char *literal);
 bool config_text_is(struct config_text text, const char *literal);
 
 // Bytes [start, end) of it, which it has.
 struct config_text config_cut(struct config_text text, uint64_t start, uint64_t end);
+
+// The characters at its start that have room in `most` bytes; it is valid UTF-8.
+struct config_text config_fit(struct config_text text, uint64_t most);
 
 // Space or tab.
 bool config_is_blank(char c);

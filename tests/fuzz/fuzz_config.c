@@ -14,7 +14,9 @@ static void require(bool condition) {
         abort();
 }
 
+// Of a message, which is text.
 static void count(void *context, const char *text, size_t bytes) {
+    require(utf8_find_invalid(text, bytes) == bytes);
     for (size_t i = 0; i < bytes; i++)
         require(text[i] != '\n' && text[i] != '\0');
     *(size_t *)context += bytes;

@@ -132,6 +132,12 @@ TEST("bls: a text that is none is refused, by line and key") {
     refuse("linux /a\n\nefi /b", "line 3: 'efi' is there besides another file to start");
     refuse("title a\ntitle b", "line 2: 'title' is there a second time");
     refuse("architecture aa64", "line 1: 'aa64' is another architecture than x64");
+    // Of a long value the first 80 bytes are quoted, but for a character that does not fit.
+    char long_value[] = "architecture [-----------------------------------------------------------"
+                        "------------------\xe2\x82\xac";
+    char long_text[200] = "line 1: '";
+    strncat(long_text, strchr(long_value, '['), 78);
+    refuse(long_value, strcat(long_text, "' is another architecture than x64"));
     refuse("linux /a\ntitle \xff", "line 2: not valid UTF-8");
     refuse("linux /a\ntitle a\x1b", "line 2: a control character");
     refuse("# \x7f", "line 1: a control character");

@@ -1,5 +1,8 @@
 #include "loader/config.h"
 
+#include "common/base/arith.h"
+#include "loader/config_text.h"
+
 #include "tests/unit/support/config_texts.h"
 #include "tests/unit/support/test.h"
 
@@ -468,11 +471,27 @@ TEST("config: a text cut at any byte is accepted or refused, and never read past
     }
 }
 
+TEST("config: of a text the whole characters that fit are its start") {
+    static const char text[] = "a\xc3\xa9\xe2\x82\xbf"; // of 1, 2 and 3 bytes
+    static const uint64_t fits[] = {0, 1, 1, 3, 3, 3, 6, 6};
+    char *copy = config_exact(text, sizeof(text) - 1); // nothing behind it is read
+    for (uint64_t most = 0; most < ARRAY_LEN(fits); most++) {
+        struct config_text fit = config_fit((struct config_text){copy, sizeof(text) - 1}, most);
+        assert_ptr_equal(fit.text, copy);
+        assert_int_equal(fit.bytes, fits[most]);
+    }
+    free(copy);
+}
+
 TEST("config: of a long value a message shows 80 bytes, and then the cause") {
     char text[200] = "log = ";
     char want[200] = "line 1, column 7: '";
     memset(text + 6, 'a', 81);
     memset(want + 19, 'a', 80);
     strcat(want, "' is not quiet, info or debug");
+    config_refuse(text, CONFIG_ERR_CHOICE, want);
+    // Of a character that the end would cut, nothing.
+    strcpy(text + 6 + 78, "\xe2\x82\xac");
+    strcpy(want + 19 + 78, "' is not quiet, info or debug");
     config_refuse(text, CONFIG_ERR_CHOICE, want);
 }
