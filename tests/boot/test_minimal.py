@@ -37,10 +37,10 @@ def test_it_is_short(documented):
     assert len(documented) <= 6
 
 
-def test_the_readme_shows_it_as_it_is():
-    readme = (ROOT / "README.md").read_text()
+def test_the_page_on_kernels_shows_it_as_it_is():
+    page = (ROOT / "docs/kernel.md").read_text()
     for name, language in (("kernel.c", "c"), ("Makefile", "make")):
-        assert f"```{language}\n{(EXAMPLE / name).read_text()}```\n" in readme
+        assert f"```{language}\n{(EXAMPLE / name).read_text()}```\n" in page
 
 
 def test_the_documented_commands_build_and_boot_it(example, documented):
