@@ -188,6 +188,14 @@ def test_tests_that_fail_without_any_change_are_an_error(mutate, tree):
     assert mutate()[0] == "mutate: the tests fail without any change"
 
 
+def test_what_the_tests_of_a_library_include_is_linked_with_them(module):
+    for library in module.libraries().values():
+        included = {name for path in library.tests
+                    for name in re.findall(r'#include "(tests/[^"]+)\.h"', path.read_text())}
+        sources = {module.ROOT / f"{name}.c" for name in included}
+        assert {path for path in sources if path.exists()} <= {*library.support, *library.last_support}
+
+
 def test_all_tests_of_a_library_fit_one_program(module):
     most = int(re.search(r"TESTS_MAX = (\d+)", (module.ROOT / "tests/unit/support/main.c").read_text())[1])
     for library in module.libraries().values():
