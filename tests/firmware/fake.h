@@ -110,6 +110,12 @@ enum fake_call {
     FAKE_SET_PARAMETERS,
     FAKE_LOCATE_DEVICE_PATH,
     FAKE_READ_DISK,
+    FAKE_ALLOCATE_POOL,
+    FAKE_CREATE_EVENT,
+    FAKE_CLOSE_EVENT,
+    FAKE_SET_TIMER,
+    FAKE_OPEN_PROTOCOL,
+    FAKE_CLOSE_PROTOCOL,
     FAKE_CALLS,
 };
 
@@ -486,7 +492,9 @@ struct fake {
     const uint8_t *rng_buffer; // that the generator wrote to
     uint32_t log_formats;      // that were asked for: bits
     uint32_t open_handles;
-    uint32_t pools; // that the loader has to free
+    uint32_t pools;    // that the loader has to free
+    uint32_t events;   // that it has to close
+    uint32_t openings; // of protocols, the same
     char breach[160];
     char com1[FAKE_TEXT_BYTES]; // without the carriage returns
     size_t com1_bytes;
@@ -591,6 +599,13 @@ EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_r
 void fake_reset_console(void);
 SIMPLE_TEXT_OUTPUT_INTERFACE *fake_console(void);
 SIMPLE_INPUT_INTERFACE *fake_keyboard(void);
+
+// Services of which something can stay behind: see services.c. After all others: what there is none
+// of is filled up.
+void fake_put_services(EFI_BOOT_SERVICES *services);
+
+// The handle's protocol of this name, or null.
+void *fake_find_protocol(EFI_HANDLE handle, const EFI_GUID *guid);
 
 // Images and installed protocols: see images.c.
 void fake_reset_images(void);

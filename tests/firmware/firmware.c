@@ -74,6 +74,12 @@ static const char *const call_names[FAKE_CALLS] = {
     "SetParameters",
     "LocateDevicePath",
     "ReadDisk",
+    "AllocatePool",
+    "CreateEvent",
+    "CloseEvent",
+    "SetTimer",
+    "OpenProtocol",
+    "CloseProtocol",
 };
 
 // The way to a console on COM1, as OVMF's, and to a display.
@@ -170,7 +176,7 @@ static bool has_file_system(uint32_t volume) {
 static const EFI_GUID shell_parameters = {
     0x752f3136, 0x4e16, 0x4fdc, {0xa2, 0x2a, 0xe5, 0xf4, 0x68, 0x12, 0xf4, 0xca}};
 
-static void *find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
+void *fake_find_protocol(EFI_HANDLE handle, const EFI_GUID *guid) {
     if (handle == &loaded_image && is_guid(guid, (EFI_GUID)LOADED_IMAGE_PROTOCOL))
         return &loaded_image;
     if (handle == &loaded_image && is_guid(guid, shell_parameters))
@@ -227,7 +233,7 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, void
             return EFI_SUCCESS; // null or not
         }
     }
-    *ret_interface = find_protocol(handle, guid);
+    *ret_interface = fake_find_protocol(handle, guid);
     return *ret_interface == NULL ? EFI_UNSUPPORTED : EFI_SUCCESS;
 }
 
@@ -298,15 +304,6 @@ static EFI_STATUS EFIAPI stall(UINTN microseconds) {
 
 static uint32_t index_of(const EFI_GRAPHICS_OUTPUT_PROTOCOL *output) {
     return (uint32_t)(output - outputs);
-}
-
-static EFI_STATUS EFIAPI free_pool(void *pool) {
-    EFI_STATUS status = fake_begin_call(FAKE_FREE_POOL, NULL);
-    if (fake.pools == 0)
-        fake_record_breach("FreePool of what is no pool");
-    fake.pools--;
-    free(pool); // the sanitizer knows what is one
-    return status;
 }
 
 static EFI_STATUS EFIAPI query_mode(EFI_GRAPHICS_OUTPUT_PROTOCOL *self, UINT32 number,
@@ -478,9 +475,9 @@ static void make_services(void) {
         .ExitBootServices = exit_boot,
         .SetWatchdogTimer = set_watchdog,
         .Stall = stall,
-        .FreePool = free_pool,
     };
     fake_put_image_services(&boot_services);
+    fake_put_services(&boot_services);
     runtime_services = (EFI_RUNTIME_SERVICES){.GetTime = get_time};
     for (uint32_t i = 0; i <= fake.volume_count; i++)
         fake_file_systems[i] = (EFI_FILE_IO_INTERFACE){.OpenVolume = fake_open_volume};

@@ -575,8 +575,7 @@ static void check_traps(void) {
 const struct slipway_boot_info *setup_expect_kernel(void) {
     if (fake.end == FAKE_RETURNED || fake.end == FAKE_STOPPED)
         fail_msg("no boot: %s", fake.com1);
-    assert_string_equal(fake.breach, "");
-    assert_int_equal(fake.open_handles, 0);
+    setup_expect_no_breach();
     assert_true(fake.exited);
     assert_null(BS); // a late use faults
     assert_null(ST);

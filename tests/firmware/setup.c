@@ -52,10 +52,12 @@ void setup_add_mtrr(uint32_t index, uint64_t start, uint64_t bytes, uint32_t typ
         (((UINT64_C(1) << fake.paddr_bits) - 1) & ~(bytes - 1)) | 1 << 11;
 }
 
-static void expect_no_breach(void) {
+void setup_expect_no_breach(void) {
     assert_string_equal(fake.breach, "");
     assert_int_equal(fake.open_handles, 0);
     assert_int_equal(fake.pools, 0);
+    assert_int_equal(fake.events, 0);
+    assert_int_equal(fake.openings, 0);
     assert_int_equal(fake.images, 0);
     assert_int_equal(fake.interfaces, 0);
 }
@@ -75,7 +77,7 @@ static const char *only_line(void) {
 }
 
 void setup_expect_return(const char **ret_line) {
-    expect_no_breach();
+    setup_expect_no_breach();
     assert_int_equal(fake.end, FAKE_RETURNED);
     assert_true(EFI_ERROR(fake.status));
     assert_int_equal(fake_allocated_pages(), 0);
@@ -83,7 +85,7 @@ void setup_expect_return(const char **ret_line) {
 }
 
 void setup_expect_success(void) {
-    expect_no_breach();
+    setup_expect_no_breach();
     assert_int_equal(fake.end, FAKE_RETURNED);
     assert_int_equal(fake.status, EFI_SUCCESS);
     assert_int_equal(fake_allocated_pages(), 0);
@@ -97,7 +99,7 @@ void setup_expect_failure(const char *want) {
 }
 
 void setup_expect_stop(const char *want) {
-    expect_no_breach();
+    setup_expect_no_breach();
     assert_int_equal(fake.end, FAKE_STOPPED);
     assert_string_equal(only_line(), want);
 }

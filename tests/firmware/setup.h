@@ -51,6 +51,10 @@ void setup_wishes(struct slipway_note_wishes wishes);
 // Variable range `index` of the MTRRs: a power of two of bytes, of the type SLIPWAY_MTRR_....
 void setup_add_mtrr(uint32_t index, uint64_t start, uint64_t bytes, uint32_t type);
 
+// Asserts that the loader broke no rule, and that of what the firmware gives, but for pages,
+// nothing stayed behind: files, pools, events, protocols that are open or installed, images.
+void setup_expect_no_breach(void);
+
 // Asserts that the kernel was entered, by the rules, in the state that the contract promises, with
 // a sound hand-over. Returns a copy of boot_info whose pointers into the block hold here; it lasts
 // until the next call.
