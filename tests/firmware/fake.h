@@ -297,9 +297,9 @@ struct fake_tpm_log {
     bool is_truncated;
 };
 
-// A Read that succeeds.
+// A read that succeeds.
 enum fake_odd {
-    FAKE_ODD_SHORT, // gives one byte
+    FAKE_ODD_SHORT, // gives half of it, one byte at least
     FAKE_ODD_ZERO,  // gives none
     FAKE_ODD_OVER,  // says that it gave one more than it was asked for
     FAKE_ODD_SLOW,  // takes two seconds
@@ -334,8 +334,10 @@ struct fake {
     void (*in_exit)(uint32_t attempt);    // when ExitBootServices is called, from 1
     void (*in_read)(uint64_t bytes);      // when a file's Read is called, for so many
     void (*in_stall)(void);               // when Stall is called
-    uint64_t odd_read;                    // the Read of this number, from 1, gives what it gives
-    enum fake_odd odd;                    // in this way
+    void (*before_call)(enum fake_call);  // before each call is counted
+    uint64_t odd_read;                    // the read of this number, from 1, gives what it gives
+    enum fake_odd odd;                    // in this way,
+    bool odd_on;                          // and so does every read after it
     EFI_STATUS(EFIAPI *loader)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system); // null: efi_main
     EFI_TPL tpl;       // at which the loader is started
     uint64_t path_max; // units of a path that can be opened; 0: any number
@@ -467,7 +469,7 @@ struct fake {
     uint64_t asked_pages;                // the arena: nothing is there
     uint32_t exits;                      // calls of ExitBootServices
     uint32_t readings;                   // of the map
-    uint64_t reads;                      // calls of a file's Read
+    uint64_t reads;                      // of files, folders, the disc and the server, that succeed
     bool exited;
     uint64_t cr2; // set by the test, for the report of a fault
     bool watchdog_is_off;
@@ -563,6 +565,14 @@ uint64_t fake_count_memory(EFI_MEMORY_TYPE type);
 
 // Counts a call and checks it against the rules. An error: the call is to fail with it.
 EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file);
+
+// Counts a read that succeeds. True if it is one that gives what it gives in the way of fake.odd; a
+// slow one has taken its time.
+bool fake_is_odd_read(void);
+
+// What a call is called, and how many bytes a read of so many gives by fake.odd, if it is odd.
+const char *fake_call_name(enum fake_call call);
+uint64_t fake_odd_bytes(uint64_t bytes);
 
 // Records that the loader did what it must not do. The first record wins.
 [[gnu::format(printf, 1, 2)]] void fake_record_breach(const char *format, ...);

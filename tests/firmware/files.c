@@ -91,6 +91,21 @@ static const char *name_in(const struct fake_file *folder, const struct fake_fil
     return is_below && strchr(name, '\\') == NULL ? name : NULL;
 }
 
+bool fake_is_odd_read(void) {
+    fake.reads++;
+    bool is_odd = fake.reads == fake.odd_read ||
+                  (fake.odd_on && fake.odd_read != 0 && fake.reads > fake.odd_read);
+    if (is_odd && fake.odd == FAKE_ODD_SLOW)
+        fake_pass_time(2 * FAKE_TSC_HZ);
+    return is_odd;
+}
+
+uint64_t fake_odd_bytes(uint64_t bytes) {
+    if (fake.odd == FAKE_ODD_SHORT)
+        return (bytes + 1) / 2;
+    return fake.odd == FAKE_ODD_ZERO ? 0 : bytes;
+}
+
 // UEFI 2.9, 13.5: one entry for each Read, none at the end; nothing moves without room for it.
 static EFI_STATUS read_folder(struct handle *handle, UINTN *bytes, void *buffer) {
     const char *name = NULL;
@@ -111,6 +126,9 @@ static EFI_STATUS read_folder(struct handle *handle, UINTN *bytes, void *buffer)
     for (size_t i = 0; name[i] != '\0'; i++)
         info->FileName[i] = (unsigned char)name[i];
     handle->position = at + 1;
+    if (!fake_is_odd_read())
+        return EFI_SUCCESS;
+    *bytes = fake.odd == FAKE_ODD_OVER ? capacity + 1 : fake_odd_bytes(*bytes);
     return EFI_SUCCESS;
 }
 
@@ -131,19 +149,17 @@ static EFI_STATUS EFIAPI read_file(EFI_FILE *self, UINTN *bytes, void *buffer) {
     if (file->gives_at_most != 0 && left > file->gives_at_most)
         left = file->gives_at_most;
     UINTN asked = *bytes;
-    bool is_odd = ++fake.reads == fake.odd_read;
+    bool is_odd = fake_is_odd_read();
     if (*bytes > left)
         *bytes = left;
-    if (is_odd && fake.odd <= FAKE_ODD_ZERO)
-        *bytes = fake.odd == FAKE_ODD_SHORT && *bytes != 0 ? 1 : 0;
+    if (is_odd)
+        *bytes = fake_odd_bytes(*bytes);
     if (file->contents != NULL)
         memcpy(buffer, (const char *)file->contents + handle->position, *bytes);
     handle->position += *bytes;
     *bytes += file->claims_more;
     if (is_odd && fake.odd == FAKE_ODD_OVER)
         *bytes = asked + 1;
-    if (is_odd && fake.odd == FAKE_ODD_SLOW)
-        fake_pass_time(2 * FAKE_TSC_HZ);
     return EFI_SUCCESS;
 }
 

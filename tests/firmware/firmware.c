@@ -128,11 +128,17 @@ static void check_order(enum fake_call call) {
         fake_record_breach("%s between the last GetMemoryMap and the exit", call_names[last]);
 }
 
+const char *fake_call_name(enum fake_call call) {
+    return call_names[call];
+}
+
 EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file) {
     if (fake.calls == FAKE_CALLS_RECORDED) { // a loop without an end
         fake_record_breach("more than %d calls", FAKE_CALLS_RECORDED);
         fake_end_boot(FAKE_STOPPED);
     }
+    if (fake.before_call != NULL)
+        fake.before_call(call);
     check_order(call);
     fake.kinds[fake.calls++] = (uint8_t)call;
     bool fails = fake.calls == fake.fail_at || (fake.fails_on && fake.calls > fake.fail_at);

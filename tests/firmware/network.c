@@ -58,12 +58,16 @@ static void call_back(uint64_t bytes) {
 static EFI_STATUS read_file(const struct fake_file *file, void *buffer, UINT64 *bytes) {
     uint64_t there = file->bytes + fake.server.grows - fake.server.shrinks;
     UINT64 capacity = *bytes;
+    bool is_odd = capacity >= there && fake_is_odd_read();
+    uint64_t sent = is_odd ? fake_odd_bytes(there) : there;
     *bytes = fake.server.hides_needed ? 0 : there;
     call_back(there);
-    memcpy(buffer, file->contents, min_u64(capacity, min_u64(there, file->bytes)));
+    memcpy(buffer, file->contents, min_u64(capacity, min_u64(sent, file->bytes)));
     if (capacity < there)
         return EFI_BUFFER_TOO_SMALL;
-    *bytes = fake.server.claims != 0 ? fake.server.claims : there;
+    *bytes = fake.server.claims != 0 ? fake.server.claims : sent;
+    if (is_odd && fake.odd == FAKE_ODD_OVER)
+        *bytes = capacity + 1;
     return EFI_SUCCESS;
 }
 
