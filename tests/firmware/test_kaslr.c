@@ -2,64 +2,16 @@
 // the sources of random numbers fail.
 #include "common/base/arith.h"
 #include "tests/firmware/setup_displays.h"
+#include "tests/firmware/setup_kaslr.h"
 #include "tests/firmware/setup_limine.h"
 
 #include <string.h>
 
-enum { ALL = 7, WORDS = 8 };
-
-#define DYNAMIC UINT64_C(0x2010) // link addresses of the kernel
-#define RELA    UINT64_C(0x2100)
-#define TARGET  UINT64_C(0x2200)
-#define ADDEND  0x1234
-
-static uint64_t firmware_words[WORDS];
-static uint64_t next_word; // of the CPU's generators: their seed and how far they are
-static uint64_t words_given;
-static bool is_stuck;
-
-static bool generate(uint64_t *ret_value) {
-    next_word += is_stuck ? 0 : UINT64_C(0x9e3779b97f4a7c15);
-    words_given++;
-    *ret_value = next_word ^ next_word >> 29;
-    return true;
-}
+enum { ALL = SETUP_SOURCES, WORDS = SETUP_SOURCE_WORDS };
 
 static bool give_none(uint64_t *ret_value) {
     *ret_value = 0;
     return false;
-}
-
-static void add_sources(uint32_t sources, uint64_t seed) {
-    next_word = seed;
-    words_given = 0;
-    is_stuck = false;
-    for (unsigned i = 0; i < WORDS; i++)
-        firmware_words[i] = seed + UINT64_C(0x0123456789abcdef) * (i + 1);
-    fake.rng = sources & SLIPWAY_ENTROPY_FIRMWARE ? firmware_words : NULL;
-    fake.rdseed = sources & SLIPWAY_ENTROPY_RDSEED ? generate : NULL;
-    fake.rdrand = sources & SLIPWAY_ENTROPY_RDRAND ? generate : NULL;
-}
-
-static void put(uint64_t link, const void *data, uint64_t bytes) {
-    memcpy((char *)&setup_kernel + 0x1000 + link, data, bytes);
-}
-
-// A kernel that is ET_DYN, with one relocation, and has these wishes; sources from this seed on.
-static void set_up(const char *config, struct slipway_note_wishes wishes, uint64_t seed) {
-    const struct elf64_rela rela = {
-        .target = TARGET, .type = ELF_R_X86_64_RELATIVE, .addend = ADDEND};
-    const struct elf64_dynamic dynamic[] = {
-        {ELF_DT_RELA, RELA}, {ELF_DT_RELASZ, sizeof(rela)}, {ELF_DT_RELAENT, sizeof(rela)}, {0, 0}};
-    setup_boot(config);
-    setup_kernel = elf_file_make_dyn();
-    elf_file_add(&setup_kernel, ELF_PT_DYNAMIC, 0x1000 + DYNAMIC, DYNAMIC, sizeof(dynamic));
-    put(DYNAMIC, dynamic, sizeof(dynamic));
-    put(RELA, &rela, sizeof(rela));
-    wishes.version = SLIPWAY_BOOT_VERSION;
-    setup_wishes(wishes);
-    setup_kernel.phdrs[4].virt -= ELF_FILE_BASE;
-    add_sources(ALL, seed);
 }
 
 static const struct slipway_note_wishes kaslr = {.flags = SLIPWAY_NOTE_KASLR};
@@ -72,8 +24,8 @@ static const struct slipway_boot_info *boot(uint32_t moved) {
     assert_int_equal(info->kaslr.moved, moved);
     assert_int_equal(info->kernel_virt, info->kernel_slide);
     assert_int_equal(info->kernel_entry, info->kernel_slide + 0x10);
-    memcpy(&word, (const char *)(uintptr_t)info->kernel_phys + TARGET, sizeof(word));
-    assert_int_equal(word, info->kernel_slide + ADDEND);
+    memcpy(&word, (const char *)(uintptr_t)info->kernel_phys + SETUP_RELOCATED, sizeof(word));
+    assert_int_equal(word, info->kernel_slide + SETUP_ADDEND);
     bool has_image = (moved & SLIPWAY_KASLR_IMAGE) != 0;
     bool has_direct = (moved & SLIPWAY_KASLR_DIRECT) != 0;
     if (!has_image)
@@ -98,8 +50,8 @@ static bool has_logged(const char *text) {
 
 TEST("kaslr: image and direct map of a kernel that asks for it lie at random, by any source") {
     for (uint32_t sources = 1; sources <= ALL; sources++) {
-        set_up("log = info\n", kaslr, 1);
-        add_sources(sources, 1);
+        setup_kaslr("log = info\n", kaslr, 1);
+        setup_add_sources(sources, 1);
         const struct slipway_boot_info *info = boot(3);
         assert_int_equal(info->kaslr.sources, sources);
         assert_true(has_logged("kaslr: seeded by "));
@@ -122,29 +74,29 @@ TEST("kaslr: image and direct map of a kernel that asks for it lie at random, by
 }
 
 TEST("kaslr: the same numbers give the same places, whatever source they are of gives others") {
-    set_up(NULL, kaslr, 1);
+    setup_kaslr(NULL, kaslr, 1);
     const struct slipway_boot_info *info = boot(3);
     uint64_t slide = info->kernel_slide, base = info->hhdm_base;
-    set_up(NULL, kaslr, 1);
+    setup_kaslr(NULL, kaslr, 1);
     info = boot(3);
     assert_int_equal(info->kernel_slide, slide);
     assert_int_equal(info->hhdm_base, base);
     for (uint32_t source = 1; source <= ALL; source <<= 1) {
-        set_up(NULL, kaslr, 1);
-        add_sources(source, 1);
+        setup_kaslr(NULL, kaslr, 1);
+        setup_add_sources(source, 1);
         info = boot(3);
         slide = info->kernel_slide;
         base = info->hhdm_base;
-        set_up(NULL, kaslr, 1);
-        add_sources(source, 2);
+        setup_kaslr(NULL, kaslr, 1);
+        setup_add_sources(source, 2);
         info = boot(3);
         assert_true(info->kernel_slide != slide || info->hhdm_base != base);
     }
 }
 
 TEST("kaslr: with time as the only source nothing is moved, which the log says") {
-    set_up("log = info\nkaslr = on\n", kaslr, 1);
-    add_sources(0, 1);
+    setup_kaslr("log = info\nkaslr = on\n", kaslr, 1);
+    setup_add_sources(0, 1);
     const struct slipway_boot_info *info = boot_unmoved();
     assert_int_equal(info->kaslr.sources, 0);
     setup_expect_logged(
@@ -154,47 +106,47 @@ TEST("kaslr: with time as the only source nothing is moved, which the log says")
 
 TEST(
     "kaslr: a source that fails, repeats itself or writes too little is none, and the boot goes on") {
-    set_up(NULL, kaslr, 1);
-    add_sources(SLIPWAY_ENTROPY_RDRAND, 1);
-    is_stuck = true;
+    setup_kaslr(NULL, kaslr, 1);
+    setup_add_sources(SLIPWAY_ENTROPY_RDRAND, 1);
+    setup_sources_are_stuck = true;
     boot_unmoved();
-    set_up(NULL, kaslr, 1);
+    setup_kaslr(NULL, kaslr, 1);
     fake.rdrand = fake.rdseed = give_none;
     assert_int_equal(boot(3)->kaslr.sources, SLIPWAY_ENTROPY_FIRMWARE);
     static const enum fake_call calls[] = {FAKE_GET_RNG, FAKE_LOCATE_PROTOCOL};
     for (unsigned i = 0; i < ARRAY_LEN(calls); i++) {
-        set_up(NULL, kaslr, 1);
+        setup_kaslr(NULL, kaslr, 1);
         fake.refused = calls[i];
         assert_int_equal(boot(3)->kaslr.sources, ALL & ~SLIPWAY_ENTROPY_FIRMWARE);
-        set_up(NULL, kaslr, 1);
-        add_sources(SLIPWAY_ENTROPY_FIRMWARE, 1);
+        setup_kaslr(NULL, kaslr, 1);
+        setup_add_sources(SLIPWAY_ENTROPY_FIRMWARE, 1);
         fake.refused = calls[i];
         boot_unmoved();
     }
-    set_up(NULL, kaslr, 1);
-    add_sources(SLIPWAY_ENTROPY_FIRMWARE, 1);
+    setup_kaslr(NULL, kaslr, 1);
+    setup_add_sources(SLIPWAY_ENTROPY_FIRMWARE, 1);
     fake.rng_is_short = true;
     fake.rng_writes = 8;
     boot_unmoved();
 }
 
 TEST("kaslr: a kernel that does not ask for it stays where it is, and no source is asked for it") {
-    set_up(NULL, (struct slipway_note_wishes){0}, 1);
+    setup_kaslr(NULL, (struct slipway_note_wishes){0}, 1);
     boot_unmoved();
-    assert_int_equal(words_given, 2 * WORDS); // the kernel's own
+    assert_int_equal(setup_words_given, 2 * WORDS); // the kernel's own
     assert_false(has_logged("kaslr"));
-    set_up("kaslr = off\n", kaslr, 1);
+    setup_kaslr("kaslr = off\n", kaslr, 1);
     boot_unmoved();
-    assert_int_equal(words_given, 2 * WORDS);
-    set_up(NULL, kaslr, 1);
+    assert_int_equal(setup_words_given, 2 * WORDS);
+    setup_kaslr(NULL, kaslr, 1);
     boot(3);
-    assert_int_equal(words_given, 4 * WORDS);
+    assert_int_equal(setup_words_given, 4 * WORDS);
 }
 
 TEST("kaslr: the config moves a kernel that does not ask for it, to where it may be by its note") {
     uint64_t bases = 0;
     for (uint64_t seed = 0; seed < 10; seed++) {
-        set_up("kaslr = on\n", (struct slipway_note_wishes){0}, seed);
+        setup_kaslr("kaslr = on\n", (struct slipway_note_wishes){0}, seed);
         const struct slipway_boot_info *info = boot(3);
         assert_int_equal(info->kaslr.direct_places, 128);
         assert_true(is_aligned(info->hhdm_base, GIB(512)));
@@ -205,21 +157,21 @@ TEST("kaslr: the config moves a kernel that does not ask for it, to where it may
 
 TEST("kaslr: a direct map whose base the note names stays there, and the image moves") {
     const uint64_t base = UINT64_C(0xffff900000000000);
-    set_up("kaslr = on\n",
-           (struct slipway_note_wishes){.flags = SLIPWAY_NOTE_KASLR, .hhdm_base = base}, 1);
+    setup_kaslr("kaslr = on\n",
+                (struct slipway_note_wishes){.flags = SLIPWAY_NOTE_KASLR, .hhdm_base = base}, 1);
     assert_int_equal(boot(SLIPWAY_KASLR_IMAGE)->hhdm_base, base);
 }
 
 TEST("kaslr: an image that is linked to its address stays there, and the direct map moves") {
     setup_boot("log = info\n");
     setup_wishes((struct slipway_note_wishes){.version = 1, .flags = SLIPWAY_NOTE_KASLR});
-    add_sources(ALL, 1);
+    setup_add_sources(ALL, 1);
     fake_boot();
     const struct slipway_boot_info *info = setup_expect_kernel();
     assert_int_equal(info->kaslr.moved, SLIPWAY_KASLR_DIRECT);
     assert_int_equal(info->kernel_virt, ELF_FILE_BASE);
     setup_expect_logged("kaslr: the image runs where it is linked: it is ET_EXEC");
-    set_up("log = info\n", kaslr, 1);
+    setup_kaslr("log = info\n", kaslr, 1);
     setup_kernel.phdrs[3].type = 0; // its PT_DYNAMIC
     fake_boot();
     info = setup_expect_kernel();
@@ -231,7 +183,7 @@ TEST("kaslr: an image that is linked to its address stays there, and the direct 
 TEST("kaslr: with 5 levels a direct map lies anywhere in their upper half") {
     uint64_t lowest = UINT64_MAX;
     for (uint64_t seed = 0; seed < 8; seed++) {
-        set_up(NULL, kaslr, seed);
+        setup_kaslr(NULL, kaslr, seed);
         fake.paging_levels = 5;
         const struct slipway_boot_info *info = boot(3);
         assert_int_equal(info->kaslr.direct_places, (UINT64_C(0x00ffc00000000000) >> 30) - 6);
@@ -243,9 +195,9 @@ TEST("kaslr: with 5 levels a direct map lies anywhere in their upper half") {
 TEST("kaslr: framebuffers in the direct map have room wherever it is") {
     const uint64_t screen = TIB(60);
     for (uint64_t seed = 0; seed < 8; seed++) {
-        set_up(NULL,
-               (struct slipway_note_wishes){.flags = SLIPWAY_NOTE_KASLR | SLIPWAY_NOTE_DIRECT},
-               seed);
+        setup_kaslr(NULL,
+                    (struct slipway_note_wishes){.flags = SLIPWAY_NOTE_KASLR | SLIPWAY_NOTE_DIRECT},
+                    seed);
         fake_add_display(screen, 640, 480);
         const struct slipway_boot_info *info = boot(3);
         assert_int_equal(info->framebuffers.count, 1);
@@ -255,7 +207,7 @@ TEST("kaslr: framebuffers in the direct map have room wherever it is") {
 }
 
 TEST("kaslr: a direct map that has one place stays there") {
-    set_up(NULL, kaslr, 1);
+    setup_kaslr(NULL, kaslr, 1);
     fake_add_memory(SLIPWAY_HHDM_MAX_BYTES - FRAME_BYTES, FRAME_BYTES, EfiConventionalMemory);
     assert_int_equal(boot(SLIPWAY_KASLR_IMAGE)->hhdm_base, SLIPWAY_HHDM_BASE);
 }
@@ -263,9 +215,9 @@ TEST("kaslr: a direct map that has one place stays there") {
 // Linked to the window, so that it begins at no multiple of 2 MiB.
 TEST("kaslr: an image in pieces moves as a whole, and keeps its offset from a multiple of 2 MiB") {
     static const struct elf64_dynamic nothing;
-    set_up(NULL, kaslr, 1);
+    setup_kaslr(NULL, kaslr, 1);
     elf_file_move(&setup_kernel, SLIPWAY_KERNEL_DEFAULT + MIB(8) + FRAME_BYTES);
-    put(DYNAMIC, &nothing, sizeof(nothing));
+    setup_put(SETUP_DYNAMIC, &nothing, sizeof(nothing));
     fake_set_memory(MIB(1), FAKE_ARENA_START - MIB(1), EfiReservedMemoryType);
     fake_set_memory(FAKE_HIGH_PHYS, FAKE_HIGH_BYTES, EfiReservedMemoryType);
     fake_set_memory(FAKE_ARENA_START + MIB(8), FRAME_BYTES, EfiReservedMemoryType);
@@ -284,7 +236,7 @@ TEST(
     static uint32_t halves[2], quarters[4], slides[512];
     uint32_t twice = 0;
     for (uint64_t seed = 0; seed < BOOTS; seed++) {
-        set_up(NULL, kaslr, seed * seed);
+        setup_kaslr(NULL, kaslr, seed * seed);
         const struct slipway_boot_info *info = boot(3);
         uint64_t place = (info->kernel_slide - SLIPWAY_KERNEL_DEFAULT) / MIB(2);
         halves[place / 256]++;
@@ -303,12 +255,12 @@ TEST("kaslr: a kernel of the Limine protocol is told of its places, if the confi
         setup_boot(is_on ? "kaslr = on\n" : NULL);
         setup_limine(6);
         uint64_t hhdm = setup_limine_ask(LIMINE_HHDM, 0, 0, NULL);
-        add_sources(ALL, 1);
+        setup_add_sources(ALL, 1);
         fake_boot();
         setup_limine_expect_kernel();
         const struct limine_value_response *base = setup_limine_response(hhdm);
         assert_int_equal(base->value == SLIPWAY_HHDM_BASE, !is_on);
         assert_true(is_aligned(base->value, GIB(1)));
-        assert_int_equal(words_given, is_on ? 4 * WORDS : 2 * WORDS);
+        assert_int_equal(setup_words_given, is_on ? 4 * WORDS : 2 * WORDS);
     }
 }
