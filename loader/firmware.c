@@ -31,6 +31,7 @@ static struct firmware_range *ranges;
 static uint64_t range_capacity;
 static uint64_t range_count;
 static EFI_TPL caller_tpl;
+static struct memory_attributes *code_maker; // by which pages of the loader's have become code
 
 void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) {
     firmware_image = image;
@@ -184,6 +185,7 @@ EFI_STATUS firmware_make_executable(uint64_t start, uint64_t bytes) {
     struct memory_attributes *memory = find_memory_attributes();
     if (memory == NULL)
         return EFI_SUCCESS;
+    code_maker = memory;
     struct firmware_range *range = find_range(start);
     ASSERT(range != NULL && bytes <= range->bytes && range->code_bytes == 0);
     range->code_bytes = bytes;
@@ -194,15 +196,13 @@ EFI_STATUS firmware_make_executable(uint64_t start, uint64_t bytes) {
     return EFI_SUCCESS;
 }
 
-// Firmware may hand out freed pages with the attributes that they have. What fails here can be
-// helped no more.
+// Firmware may hand out freed pages with the attributes that they have. So the protocol that
+// changes them back is not looked for anew, which may fail. What fails here can be helped no more.
 static void release(const struct firmware_range *range) {
-    struct memory_attributes *memory =
-        range->code_attributes == 0 ? NULL : find_memory_attributes();
-    if (memory != NULL && (range->code_attributes & MEMORY_XP))
-        memory->set(memory, range->start, range->code_bytes, MEMORY_XP);
-    if (memory != NULL && (range->code_attributes & MEMORY_RO))
-        memory->clear(memory, range->start, range->code_bytes, MEMORY_RO);
+    if (range->code_attributes & MEMORY_XP)
+        code_maker->set(code_maker, range->start, range->code_bytes, MEMORY_XP);
+    if (range->code_attributes & MEMORY_RO)
+        code_maker->clear(code_maker, range->start, range->code_bytes, MEMORY_RO);
     BS->FreePages(range->start, range->bytes >> FRAME_SHIFT);
 }
 
