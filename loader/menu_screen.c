@@ -238,8 +238,7 @@ void menu_screen_end(struct menu_screen *screen) {
     set_style(screen, MENU_PLAIN);
     if (!screen->is_com1)
         ST->ConOut->SetAttribute(ST->ConOut, screen->attribute_before);
-    if (screen->is_lines)
-        return;
-    clear(screen);
-    show_cursor(screen, screen->had_cursor);
+    if (!screen->is_lines)
+        clear(screen);
+    show_cursor(screen, screen->had_cursor); // it was hidden before a console began to refuse
 }

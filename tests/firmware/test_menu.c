@@ -409,6 +409,7 @@ TEST("menu: a console that cannot place the cursor, or clear, gets lines") {
                           "2/3, 5 s: two\n"
                           "3/3: Third\n");
         assert_int_equal(fake.screen.mode.Attribute, 0x0e);
+        assert_true(fake.screen.mode.CursorVisible);
     }
 }
 
