@@ -44,8 +44,7 @@ static void describe(struct volume *volume, EFI_HANDLE handle) {
         volume->partition = device_path_partition(path);
 }
 
-// All handles, or those with a protocol, in pages that begin with `room` bytes for each. If it
-// fails there is no volume to be found, and the boot ends: the pages are freed with all others.
+// All handles, or those with a protocol, in pages that begin with `room` bytes for each.
 static EFI_STATUS locate(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid, uint64_t room,
                          uint64_t *ret_start, EFI_HANDLE **ret_handles, uint64_t *ret_count) {
     EFI_HANDLE none;
@@ -60,8 +59,10 @@ static EFI_STATUS locate(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid, uint64_t ro
         return status;
     EFI_HANDLE *handles = firmware_pointer(start + room);
     status = BS->LocateHandle(how, guid, NULL, &bytes, handles);
-    if (EFI_ERROR(status))
+    if (EFI_ERROR(status)) {
+        firmware_free_pages(start);
         return status;
+    }
     *ret_start = start;
     *ret_handles = handles;
     *ret_count = bytes / sizeof(none);

@@ -273,6 +273,31 @@ TEST("volumes: one that cannot be opened, and firmware that lists none, are name
     setup_expect_failure("label(one)/kernel.elf: cannot list the volumes (device error)" WHERE);
 }
 
+// The call of this number of those of a kind, from 1.
+static uint64_t find_call(enum fake_call kind, uint32_t index) {
+    uint64_t number = 0;
+    while (index != 0)
+        index -= (enum fake_call)fake.kinds[number++] == kind;
+    return number;
+}
+
+// Between two calls drivers can be disconnected: the boot goes on with what there is then.
+TEST("volumes: a list that is gone when it is read leaves no pages behind") {
+    static const char config[] = "module = label(one)/boot/initrd.img\n";
+    uint64_t pages = 0, number = 0;
+    for (int gone = 0; gone < 2; gone++) {
+        set_up(config, 0);
+        setup_file("\\boot\\initrd.img")->volume = 1;
+        fake.fail_at = gone ? number : 0;
+        fake.fail_status = EFI_NOT_FOUND;
+        boot();
+        if (gone)
+            assert_int_equal(fake_allocated_pages(), pages);
+        pages = fake_allocated_pages();
+        number = find_call(FAKE_LOCATE_HANDLE, 2);
+    }
+}
+
 TEST("volumes: a label of 64 units is one, a longer one none, and one of blanks neither") {
     static CHAR16 label[66];
     static char config[200] = "kernel = label(";
