@@ -267,6 +267,16 @@ def test_unit_tests_are_counted_and_none_is_lost(small_tree, run, program, passe
     assert reason in done.stdout
 
 
+def test_what_a_unit_test_counts_is_shown(small_tree, run):
+    (small_tree / "tests/unit/a").mkdir(parents=True)
+    (small_tree / "tests/unit/a/test_a.c").touch()
+    script(small_tree / "build/host/unit/a/test_a",
+           f"#!/bin/sh\n{TAP_GOOD}; echo '# more'; echo '# total: 7 boots' >&2\n")
+    done = run("scripts/test", "unit", cwd=small_tree, SLIPWAY_BUILD="build")
+    assert "test_a: 7 boots\n" in done.stdout
+    assert "more" not in done.stdout
+
+
 def test_a_test_program_that_was_not_built_or_no_test_at_all_is_a_failure(small_tree, run):
     done = run("scripts/test", "unit", cwd=small_tree, status=1, SLIPWAY_BUILD="build")
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed"
