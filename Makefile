@@ -52,7 +52,7 @@ UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/host/unit/%)
 FUZZ_BIN   := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_OBJ := $(call objects,host,tests/programs/replay.c)
 HEADERS    := $(sort $(wildcard common/*/*.h loader/*.h loader/host/*.h loader/protocol/*.h kernel/*/*.h $(addprefix tests/,unit/support/*.h programs/*.h \
-              firmware/*.h firmware/random/*.h firmware/machine/common/x86/*.h)))
+              firmware/*.h firmware/faults/*.h firmware/random/*.h firmware/machine/common/x86/*.h)))
 
 .PHONY: all programs host fuzzers headers buildable
 all: programs ## build loader and kernel and put them into esp/ (the default)

@@ -326,7 +326,8 @@ struct fake {
     bool has_no_room_for_code; // AllocatePages has no page below a limit
     uint32_t gives_page_0;     // the AllocatePages of this number, from 1, returns address 0
     uint64_t fail_at;          // the call of this number, from 1, fails with fail_status
-    bool fails_on;             // and so does every call after it
+    bool fails_on;             // and so does every call after it,
+    bool fails_kind;           // or every one of its kind
     enum fake_call refused;    // every call of this kind fails with fail_status
     EFI_STATUS fail_status;
     uint32_t exit_refusals;               // so many calls of ExitBootServices find a stale key

@@ -132,6 +132,13 @@ const char *fake_call_name(enum fake_call call) {
     return call_names[call];
 }
 
+// Of the call that has just been counted.
+static bool is_failing(enum fake_call call) {
+    if (fake.fail_at == 0 || fake.calls <= fake.fail_at)
+        return fake.calls == fake.fail_at;
+    return fake.fails_on || (fake.fails_kind && call == fake.kinds[fake.fail_at - 1]);
+}
+
 EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file) {
     if (fake.calls == FAKE_CALLS_RECORDED) { // a loop without an end
         fake_record_breach("more than %d calls", FAKE_CALLS_RECORDED);
@@ -141,8 +148,7 @@ EFI_STATUS fake_begin_call(enum fake_call call, const struct fake_file *file) {
         fake.before_call(call);
     check_order(call);
     fake.kinds[fake.calls++] = (uint8_t)call;
-    bool fails = fake.calls == fake.fail_at || (fake.fails_on && fake.calls > fake.fail_at);
-    if (!fails && call != fake.refused)
+    if (!is_failing(call) && call != fake.refused)
         return EFI_SUCCESS;
     fake.failed_file = file;
     return fake.fail_status;

@@ -22,6 +22,10 @@ FW_RANDOM  := $(BUILD)/host/firmware/test_random
 $(FW_RANDOM): FW_LFLAGS += -Wl,--wrap=framebuffer_start
 $(FW_RANDOM): $(call objects,firmware,$(sort $(wildcard tests/firmware/random/*.c)))
 
+# Scenarios that are spoilt in every way.
+FW_FAULTS  := $(filter $(BUILD)/host/firmware/test_faults%,$(FW_BIN))
+$(FW_FAULTS): $(call objects,firmware,$(sort $(wildcard tests/firmware/faults/*.c)))
+
 .PHONY: test-firmware
 test-firmware: $(FW_BIN)
 

@@ -234,33 +234,3 @@ TEST("bls: of very many files all are entries") {
     assert_int_equal(fake.starts, 1);
     assert_int_equal(fake_allocated_pages(), 0);
 }
-
-// Whatever fails, an entry is booted or all is given back, and where the firmware itself fails for
-// ever, that is so, too.
-static void fail_every_call(bool for_ever, EFI_STATUS status) {
-    static const char config[] = "bls = on\ntimeout = 1\n[own]\ntitle = Own\n";
-    uint64_t calls = UINT64_MAX;
-    for (uint64_t number = 0; number <= calls; number++) {
-        set_up(config);
-        add_folder("\\EFI\\Linux");
-        add_image("\\EFI\\Linux\\arch.efi", "ID=arch\n");
-        fake.fail_at = number;
-        fake.fails_on = for_ever && number != 0;
-        fake.fail_status = status;
-        fake_boot();
-        calls = number == 0 ? fake.calls : calls;
-        assert_string_equal(fake.breach, "");
-        assert_int_equal(fake.end, FAKE_RETURNED);
-        assert_int_equal(fake.open_handles, 0);
-        assert_int_equal(fake_allocated_pages(), 0);
-        assert_int_equal(EFI_ERROR(fake.status), fake.starts == 0);
-    }
-}
-
-TEST("bls: whichever call fails, once or from then on, something is booted or all is given back") {
-    fail_every_call(false, EFI_DEVICE_ERROR);
-    fail_every_call(false, EFI_OUT_OF_RESOURCES);
-    fail_every_call(false, EFI_BUFFER_TOO_SMALL);
-    fail_every_call(true, EFI_DEVICE_ERROR);
-    fail_every_call(true, EFI_OUT_OF_RESOURCES);
-}

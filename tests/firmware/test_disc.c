@@ -140,29 +140,3 @@ TEST("disc: what lasts is shown") {
     expect_modules();
     assert_non_null(strstr(fake.console, "slipway: /initrd.img: 100% of 0 MB"));
 }
-
-TEST("disc: whichever call fails, and however, all is given back or the kernel runs") {
-    static const EFI_STATUS statuses[] = {EFI_DEVICE_ERROR, EFI_NOT_FOUND, EFI_NO_MEDIA,
-                                          EFI_MEDIA_CHANGED, EFI_OUT_OF_RESOURCES};
-    static void (*const starts[])(void) = {set_up, set_up_volume};
-    for (unsigned i = 0; i < ARRAY_LEN(statuses) * ARRAY_LEN(starts); i++) {
-        for (uint64_t number = 1;; number++) {
-            starts[i % ARRAY_LEN(starts)]();
-            fake.fail_at = number;
-            fake.fail_status = statuses[i / ARRAY_LEN(starts)];
-            fake_boot();
-            if (fake.calls < number)
-                break;
-            const char *line;
-            // A config that is not found is none.
-            bool is_config = fake.kinds[number - 1] == FAKE_OPEN &&
-                             fake.fail_status == EFI_NOT_FOUND && fake.failed_file != NULL;
-            if (fake.end == FAKE_ENTERED && !is_config)
-                expect_modules();
-            else if (fake.end == FAKE_ENTERED)
-                setup_expect_kernel();
-            else if (fake.end == FAKE_RETURNED)
-                setup_expect_return(&line);
-        }
-    }
-}

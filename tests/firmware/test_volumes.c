@@ -234,6 +234,14 @@ TEST("volumes: a file that is not on the volume, or the volume itself, is missed
                    "guid(" SECOND ")/kernel.elf: not found" WHERE);
 }
 
+TEST("volumes: the loader's own, when it cannot be opened, is named") {
+    setup_boot(SETUP_CONFIG);
+    fake.refused = FAKE_OPEN_VOLUME;
+    fake.fail_status = EFI_NO_MEDIA;
+    fake_boot();
+    setup_expect_failure("boot device: cannot open the volume (no medium)");
+}
+
 TEST("volumes: a label of 64 units has room in UTF-8, whatever they are") {
     static CHAR16 label[64];
     static char config[300] = "kernel = label(";
