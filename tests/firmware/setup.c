@@ -16,10 +16,17 @@ static void fill_module(void) {
     memcpy(setup_module, bytes, sizeof(bytes));
 }
 
+static void copy_kernel(void) {
+    static struct elf_file made;
+    if (made.header.phdr_count == 0)
+        made = elf_file_make();
+    setup_kernel = made;
+}
+
 void setup_boot(const char *config) {
     fake_reset();
     setup_machine = (struct machine_wishes){0};
-    setup_kernel = elf_file_make();
+    copy_kernel();
     fill_module();
     fake_add_file("\\kernel.elf", &setup_kernel, sizeof(setup_kernel));
     fake_add_file("\\boot\\initrd.img", setup_module, sizeof(setup_module));
