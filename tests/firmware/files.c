@@ -123,8 +123,9 @@ static EFI_STATUS read_folder(struct handle *handle, UINTN *bytes, void *buffer)
     info->Size = *bytes;
     info->FileSize = fake.files[at].lies_by_info ? fake.files[at].info_bytes : fake.files[at].bytes;
     info->Attribute = fake.files[at].is_directory ? EFI_FILE_DIRECTORY : 0;
+    CHAR16 *to = info->FileName; // which is declared as of one unit
     for (size_t i = 0; name[i] != '\0'; i++)
-        info->FileName[i] = (unsigned char)name[i];
+        to[i] = (unsigned char)name[i];
     handle->position = at + 1;
     if (!fake_is_odd_read())
         return EFI_SUCCESS;
