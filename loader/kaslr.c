@@ -119,8 +119,6 @@ uint64_t kaslr_place_direct_map(const struct kernel *kernel, const struct plan_i
         kaslr.facts.direct_places = count;
         log_line(CONFIG_LOG_INFO, "kaslr: direct map at 0x%lx, one of %lu places", base, count);
     }
-    if (kaslr.facts.moved == 0)
-        kaslr.facts.sources = 0;
     if (kaslr.has_asked)
         drbg_end(&kaslr.drbg);
     return base;
