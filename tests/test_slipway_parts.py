@@ -255,6 +255,20 @@ def test_every_end_of_a_machine_has_its_words_and_its_status(end, said, status):
     assert boots.verdict(end) == (said, status)
 
 
+def test_a_reset_that_is_told_while_a_question_is_answered_is_not_waited_for():
+    asked = machine.KernelMachine.__new__(machine.KernelMachine)
+    asked.reason, asked.log, asked._seen_bytes = "running", "info", 0
+    asked.serial_bytes, asked._lines, asked._lines_bytes = bytearray(b"\nslipway: a line of the log\n"), "", 0
+
+    def monitor(line):
+        assert line == "info registers"
+        asked.reason = "guest-reset"
+        return "RIP=ffffffff80001000"
+    asked.monitor = monitor
+    asked._end_of_reset = lambda: machine.End("reset")
+    assert asked._find_end() == machine.End("reset")
+
+
 def test_a_question_to_a_qemu_that_has_ended_is_over_though_a_terminal_is_watched():
     """A kernel may end the machine while slipway asks where it is; nobody types."""
     asked = qemu.Machine.__new__(qemu.Machine)

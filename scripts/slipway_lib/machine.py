@@ -198,6 +198,8 @@ class KernelMachine(qemu.Machine):
             return None
         self._seen_bytes = len(self.serial_bytes)
         stop = find_stop(self, self.log)
+        if not stop and self.reason != "running":
+            return self._find_end()  # what it was asked meanwhile has brought this news, and no more will come
         if not stop:
             return None
         kind, detail = stop
