@@ -223,12 +223,12 @@ static void start(bool has_heap) {
 }
 
 void screen_start(void) {
-    start(true);
+    start(/*has_heap=*/true);
 }
 
 void screen_start_for_failure(void) {
     screen_show_text();
     if (rows == 0 && !busy && boot_info() != NULL)
-        start(false);
+        start(/*has_heap=*/false);
     screen_set_colour(SCREEN_ALERT);
 }
