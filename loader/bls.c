@@ -94,7 +94,7 @@ bool bls_is_image_name(struct config_text name) {
 // The end of the character that begins at `at`, in valid UTF-8.
 static uint64_t skip_character(struct config_text text, uint64_t at) {
     at++;
-    while (at < text.bytes && ((uint8_t)text.text[at] & 0xc0) == 0x80)
+    while (at < text.bytes && utf8_is_inside(text.text[at]))
         at++;
     return at;
 }

@@ -3,6 +3,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "loader/utf.h"
 
 struct config_text config_text_of(const char *literal) {
     return (struct config_text){literal, strlen(literal)};
@@ -20,7 +21,7 @@ struct config_text config_cut(struct config_text text, uint64_t start, uint64_t 
 struct config_text config_fit(struct config_text text, uint64_t most) {
     if (text.bytes <= most)
         return text;
-    while (((uint8_t)text.text[most] & 0xc0) == 0x80)
+    while (utf8_is_inside(text.text[most]))
         most--;
     return config_cut(text, 0, most);
 }

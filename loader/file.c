@@ -90,7 +90,7 @@ static void set_name(struct file *file, struct config_text path) {
     uint64_t cut = 0;
     if (path.bytes >= FILE_NAME_MAX) {
         cut = path.bytes - (FILE_NAME_MAX - sizeof(mark));
-        while (cut < path.bytes && ((uint8_t)path.text[cut] & 0xc0) == 0x80)
+        while (cut < path.bytes && utf8_is_inside(path.text[cut]))
             cut++;
         fmt_print(&sink, mark);
     }

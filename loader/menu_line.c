@@ -11,20 +11,15 @@ void menu_line_set(struct menu_line *line, struct config_text text) {
     line->bytes = line->cursor = text.bytes;
 }
 
-// In valid UTF-8 every byte but a character's first is of this form.
-static bool is_inside(char byte) {
-    return ((uint8_t)byte & 0xc0) == 0x80;
-}
-
 void menu_line_left(struct menu_line *line) {
-    while (line->cursor != 0 && is_inside(line->text[--line->cursor]))
+    while (line->cursor != 0 && utf8_is_inside(line->text[--line->cursor]))
         ;
 }
 
 void menu_line_right(struct menu_line *line) {
     if (line->cursor != line->bytes)
         line->cursor++;
-    while (line->cursor != line->bytes && is_inside(line->text[line->cursor]))
+    while (line->cursor != line->bytes && utf8_is_inside(line->text[line->cursor]))
         line->cursor++;
 }
 

@@ -63,11 +63,10 @@ uint64_t utf8_find_invalid(const char *text, uint64_t bytes) {
     return at;
 }
 
-// Every byte but a character's first is of one form.
 uint64_t utf8_count(const char *text, uint64_t bytes) {
     uint64_t count = 0;
     for (uint64_t at = 0; at < bytes; at++)
-        count += ((uint8_t)text[at] & 0xc0) != 0x80;
+        count += !utf8_is_inside(text[at]);
     return count;
 }
 

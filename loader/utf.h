@@ -16,6 +16,11 @@ unsigned utf8_encode(uint32_t code_point, char *ret_text);
 // Offset of the first byte that does not belong to valid UTF-8; `bytes` if all do.
 uint64_t utf8_find_invalid(const char *text, uint64_t bytes);
 
+// Whether a byte of valid UTF-8 belongs to the character that an earlier one has begun.
+static inline bool utf8_is_inside(char byte) {
+    return ((uint8_t)byte & 0xc0) == 0x80;
+}
+
 // Characters of `bytes` bytes of valid UTF-8.
 uint64_t utf8_count(const char *text, uint64_t bytes);
 
