@@ -26,6 +26,7 @@ enum {
     LOCAL_DIVIDE = 0x3e0,
     LOCAL_SELF = 0x40000,
     TIMER_PERIODIC = 1 << 17,
+    DIVIDE_BY_128 = 0xa,
 
     PINS = 24,
     PIN_OF_COM1 = 4,
@@ -110,7 +111,9 @@ static void spoil_apics(void) {
     for (unsigned pin = 0; pin < PINS; pin++)
         if (pin != PIN_OF_COM1)
             write_io(0x10 + 2 * pin, 0x80 + pin);
-    write_local(LOCAL_DIVIDE, 0xb);
+    // So slow (half a minute on QEMU) that it has not come when the loader is there, however busy
+    // the host: what is pending then is what was sent here.
+    write_local(LOCAL_DIVIDE, DIVIDE_BY_128);
     write_local(LOCAL_TIMER, TIMER_PERIODIC | 0x42);
     write_local(LOCAL_INITIAL_COUNT, 0x10000000);
     for (unsigned reg = LOCAL_THERMAL; reg < LOCAL_INITIAL_COUNT; reg += 0x10)
@@ -132,6 +135,12 @@ static void spoil_apics(void) {
 // here.
 enum { RTC_B = 0x0b, RTC_C = 0x0c, RTC_PERIODIC = 1 << 6 };
 
+// The lines of both 8259s.
+static void mask_legacy(UINT8 masked) {
+    port_write(0x21, masked);
+    port_write(0xa1, masked);
+}
+
 static UINT8 read_rtc(UINT8 reg) {
     port_write(0x70, reg);
     return port_read(0x71);
@@ -141,23 +150,27 @@ static void write_rtc(UINT8 reg, UINT8 value) {
     port_write(0x70, reg);
     port_write(0x71, value);
     (void)read_rtc(RTC_C); // or no interrupt would come any more
-    port_write(0x21, 0);
-    port_write(0xa1, 0);
+    mask_legacy(0);
 }
 
-static void spoil_timers(void) {
+// Before the APICs: the HPET takes the places of PIT and RTC, so that of them nothing comes between
+// two steps there, however long the host lets those last.
+static void spoil_hpet(void) {
     enum { CONFIGURATION = 0x10, TIMER_0 = 0x100, TIMER_1 = 0x120, INTERRUPTS = 1 << 2 };
     cpu_mmio_write32(HPET + TIMER_0, INTERRUPTS | 1 << 3);
     cpu_mmio_write32(HPET + TIMER_1, INTERRUPTS | 1 << 1);
-    cpu_mmio_write32(HPET + CONFIGURATION, 3); // counts, in the PIT's place
-    port_write(0x43, 0x34);                    // mode 2, 12 kHz
+    cpu_mmio_write32(HPET + CONFIGURATION, 3); // counts, in their place
+    say("hpet", cpu_mmio_read32(HPET + CONFIGURATION));
+    say("hpet0", cpu_mmio_read32(HPET + TIMER_0) & INTERRUPTS);
+}
+
+static void spoil_timers(void) {
+    port_write(0x43, 0x34); // mode 2, 12 kHz
     port_write(0x40, 100);
     port_write(0x40, 0);
     port_write(0x43, 0xe2);
     write_rtc(RTC_B, read_rtc(RTC_B) | RTC_PERIODIC); // 1 kHz, as the firmware has it
     say("pit", port_read(0x40) & 0x3f);
-    say("hpet", cpu_mmio_read32(HPET + CONFIGURATION));
-    say("hpet0", cpu_mmio_read32(HPET + TIMER_0) & INTERRUPTS);
     say("rtc", read_rtc(RTC_B));
     // Of COM1 at the 8259, too, with the vector of LINT0's entry.
     say("pending2", read_local(LOCAL_REQUESTED + 0x20));
@@ -213,6 +226,8 @@ static EFI_STATUS EFIAPI exit_and_spoil(EFI_HANDLE image, UINTN map_key) {
     local_apic = cpu_rdmsr(MSR_APIC_BASE) & CR3_ROOT;
     serial_text("BADMACHINE");
     use_own_idt();
+    mask_legacy(0xff); // one that is let in would stay in service, and hide COM1's
+    spoil_hpet();
     spoil_apics();
     spoil_timers();
     spoil_iommus();
