@@ -4,6 +4,7 @@
 #include "common/base/arith.h"
 #include "common/base/mem.h"
 #include "loader/firmware.h"
+#include "loader/utf.h"
 
 enum {
     CONSOLES_MAX = 16,
@@ -29,16 +30,35 @@ void console_init(void) {
     is_known = false;
 }
 
+CHAR16 console_unit(CHAR16 unit) {
+    CHAR16 text[] = {unit, 0};
+    bool is_shown = unit <= 0xff || !EFI_ERROR(ST->ConOut->TestString(ST->ConOut, text));
+    return is_shown ? unit : L'?';
+}
+
+// The character at `text` for the console. Returns its length in bytes; a byte that begins none is
+// one by itself.
+static size_t next_unit(const char *text, size_t bytes, CHAR16 *ret_unit) {
+    uint32_t code_point = (unsigned char)text[0];
+    if (code_point < 0x80) { // nearly all
+        *ret_unit = (CHAR16)code_point;
+        return 1;
+    }
+    unsigned length = utf8_decode(text, bytes, &code_point);
+    *ret_unit = length == 0 || code_point > 0xffff ? L'?' : console_unit((CHAR16)code_point);
+    return length == 0 ? 1 : length;
+}
+
 void console_write(const char *text, size_t bytes) {
     if (ST->ConOut == NULL)
         return;
     CHAR16 wide[64];
     size_t used = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        if (text[i] == '\n')
+    for (size_t at = 0; at < bytes;) {
+        if (text[at] == '\n')
             wide[used++] = L'\r';
-        wide[used++] = (unsigned char)text[i] < 0x80 ? (CHAR16)text[i] : L'?';
-        if (used >= ARRAY_LEN(wide) - 2 || i + 1 == bytes) {
+        at += next_unit(text + at, bytes - at, &wide[used++]);
+        if (used >= ARRAY_LEN(wide) - 2 || at == bytes) {
             wide[used] = 0;
             ST->ConOut->OutputString(ST->ConOut, wide);
             used = 0;

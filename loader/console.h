@@ -1,13 +1,21 @@
 // The firmware's text console: output to it and keys from it, as long as there are boot services.
 #pragma once
 
+#include <efi.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
 // Forgets which consoles there are: console_is_on_com1 looks again.
 void console_init(void);
 
-// Writes text on all of the firmware's consoles. A byte that is not ASCII becomes '?'.
+// What the console shows for a unit of UCS-2: that, or '?' where it has no glyph. All have Latin-1.
+// Of other units edk2's console draws nothing, not even a blank, and its driver of terminals sends
+// the low byte, which may be a carriage return. There must be a console.
+CHAR16 console_unit(CHAR16 unit);
+
+// Writes text, UTF-8, on all of the firmware's consoles. A character that they have no glyph for,
+// or that is above U+FFFF, becomes '?', and so does a byte that is part of none.
 void console_write(const char *text, size_t bytes);
 
 // True when there is a console and COM1 is one of the firmware's: then the text of console_write

@@ -5,6 +5,7 @@
 #include "common/base/fmt.h"
 #include "common/base/mem.h"
 #include "common/x86/uart.h"
+#include "loader/console.h"
 #include "loader/firmware.h"
 #include "loader/utf.h"
 
@@ -62,14 +63,6 @@ static void clear(struct menu_screen *screen) {
         send("\x1b[2J\x1b[H");
     else if (EFI_ERROR(ST->ConOut->ClearScreen(ST->ConOut)))
         screen->is_lines = true;
-}
-
-// What the console has a glyph for. All have Latin-1. Of others edk2's draws nothing, not even a
-// blank, and its driver of terminals sends the low byte, which may be a carriage return.
-static CHAR16 console_unit(uint16_t unit) {
-    CHAR16 text[] = {unit, 0};
-    bool is_shown = unit <= 0xff || !EFI_ERROR(ST->ConOut->TestString(ST->ConOut, text));
-    return is_shown ? unit : L'?';
 }
 
 static void write_cells(const struct menu_screen *screen, const struct menu_cell *cells,

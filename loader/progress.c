@@ -7,6 +7,7 @@
 #include "loader/console.h"
 #include "loader/pace.h"
 #include "loader/timeline.h"
+#include "loader/utf.h"
 
 #include <stdbool.h>
 
@@ -33,7 +34,8 @@ struct progress progress_begin(const char *name, uint64_t bytes) {
         .name = name, .bytes = bytes, .started = now, .next = now + PACE_COUNTS_MOST};
 }
 
-// In place of the line that stands there; blanks cover what was longer.
+// In place of the line that stands there; blanks cover what was longer. A column is a byte here:
+// more than it may be, so that the blanks cover all.
 static void write_line(struct progress *progress, const char *text, uint32_t columns) {
     static const char blanks[COLUMNS_MAX + 1] = {[0 ... COLUMNS_MAX - 1] = ' '};
     char line[2 * COLUMNS_MAX];
@@ -57,19 +59,28 @@ static bool is_due(struct progress *progress, uint64_t now) {
     return lasts;
 }
 
+// As much as there is room for, from a character on.
+static const char *end_of_name(const char *name) {
+    uint64_t bytes = strlen(name);
+    if (bytes <= NAME_BYTES_MAX)
+        return name;
+    const char *end = name + (bytes - NAME_BYTES_MAX);
+    while (utf8_is_inside(*end))
+        end++;
+    return end;
+}
+
 void progress_show(struct progress *progress, uint64_t done, uint64_t now) {
     if (!is_due(progress, now))
         return;
-    uint64_t name_bytes = strlen(progress->name);
-    bool is_cut = name_bytes > NAME_BYTES_MAX;
+    const char *name = end_of_name(progress->name);
     uint64_t kb_a_second = done / ((now - progress->started) / (progress->hz / 1000));
     char text[COLUMNS_MAX + 1];
     struct fmt_buffer buffer = fmt_buffer_make(text, sizeof(text));
     struct sink sink = fmt_buffer_sink(&buffer);
-    fmt_print(&sink, "slipway: %s%s: %lu%% of %lu MB, %lu.%lu MB/s", is_cut ? "..." : "",
-              progress->name + (is_cut ? name_bytes - NAME_BYTES_MAX : 0),
-              done * 100 / progress->bytes, progress->bytes / 1000000, kb_a_second / 1000,
-              kb_a_second / 100 % 10);
+    fmt_print(&sink, "slipway: %s%s: %lu%% of %lu MB, %lu.%lu MB/s",
+              name != progress->name ? "..." : "", name, done * 100 / progress->bytes,
+              progress->bytes / 1000000, kb_a_second / 1000, kb_a_second / 100 % 10);
     write_line(progress, text, (uint32_t)buffer.used);
 }
 

@@ -1,5 +1,6 @@
 // The fake firmware's text console, with what stands on its screen, and its keyboard
 // (UEFI 2.9, 12.3 and 12.4).
+#include "loader/utf.h"
 #include "tests/firmware/fake.h"
 
 #include <string.h>
@@ -56,11 +57,15 @@ static EFI_STATUS EFIAPI output_string([[maybe_unused]] SIMPLE_TEXT_OUTPUT_INTER
                                        CHAR16 *text) {
     EFI_STATUS status = fake_begin_call(FAKE_OUTPUT, NULL);
     for (; *text != 0 && !EFI_ERROR(status); text++) {
-        if ((*text != '\r' || fake.console_keeps_cr) &&
-            fake.console_bytes < sizeof(fake.console) - 1)
-            fake.console[fake.console_bytes++] = (char)*text;
-        if (fake.console_is_com1)
-            fake_send_to_com1((uint8_t)*text);
+        char utf8[4];
+        unsigned bytes = utf8_encode(*text, utf8);
+        bool is_kept = *text != '\r' || fake.console_keeps_cr;
+        for (unsigned i = 0; i < bytes; i++) {
+            if (is_kept && fake.console_bytes < sizeof(fake.console) - 1)
+                fake.console[fake.console_bytes++] = utf8[i];
+            if (fake.console_is_com1)
+                fake_send_to_com1((uint8_t)utf8[i]);
+        }
         put_unit(*text);
     }
     return status;

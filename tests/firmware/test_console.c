@@ -100,7 +100,7 @@ TEST("console: COM1 is found among 16 consoles, and one without a path is passed
     }
 }
 
-TEST("console: a text arrives whole, in parts of 62, and what is not ASCII as a question mark") {
+TEST("console: a text arrives whole, in parts of 62") {
     setup_boot(NULL);
     setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
     fake_boot(); // which leaves the firmware's tables known
@@ -116,8 +116,30 @@ TEST("console: a text arrives whole, in parts of 62, and what is not ASCII as a 
         assert_memory_equal(fake.console, text, bytes + 1);
         text[bytes] = 'x';
     }
+}
+
+static void expect_shown(const char *text, size_t bytes, const char *shown) {
     fake.console_bytes = 0;
-    console_write("\x7e\x7f\x80\xff", 4);
-    assert_int_equal(fake.console_bytes, 4);
-    assert_memory_equal(fake.console, "\x7e\x7f??", 4);
+    memset(fake.console, 0, sizeof(fake.console));
+    console_write(text, bytes);
+    assert_string_equal(fake.console, shown);
+}
+
+TEST("console: UTF-8 is shown as far as there are glyphs, else a question mark a character") {
+    setup_boot(NULL);
+    setup_file("\\kernel.elf")->path = "\\elsewhere.elf";
+    fake_boot();
+    fake.screen.glyph = 0x3bb;
+    expect_shown("\x7e\x7f \u00e4 \u03bb \u03bc \uffff \U00010000", 20,
+                 "\x7e\x7f \u00e4 \u03bb ? ? ?");
+    // What is no UTF-8: bytes out of place, an overlong form, a character cut off.
+    expect_shown("a\x80\xff\xc0\xafz\xe2\x82", 8, "a????z??");
+}
+
+TEST("console: a failure names a file whose name is not ASCII, there as on COM1") {
+    setup_boot("kernel = /\u00e4/\u03bb.elf\n");
+    fake.screen.glyph = 0x3bb;
+    fake_boot();
+    setup_expect_failure("/\u00e4/\u03bb.elf: not found (key 'kernel', /slipway.conf line 1)");
+    assert_memory_equal(fake.console, fake.com1, fake.com1_bytes);
 }

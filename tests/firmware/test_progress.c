@@ -173,6 +173,17 @@ TEST(
     assert_non_null(strstr(fake.console, "slipway: abcdefghijklmnopqrstuvwxyz0123456789: 100%"));
 }
 
+TEST("progress: a long name is cut between two characters") {
+    prepare();
+    begin("/\u00e4\u00e4bcdefghijklmnopqrstuvwxyz012345678", 1000000000);
+    show(10000000, SECOND);
+    assert_non_null(
+        strstr(fake.console, "slipway: ...\u00e4bcdefghijklmnopqrstuvwxyz012345678: 1%"));
+    begin("/\u00e4\u00e4bcdefghijklmnopqrstuvwxyz0123456789", 1000000000);
+    show(10000000, SECOND);
+    assert_non_null(strstr(fake.console, "slipway: ...bcdefghijklmnopqrstuvwxyz0123456789: 1%"));
+}
+
 TEST("progress: a second has as many counts as the TSC's frequency says, but less than a million") {
     prepare();
     begin("f", UINT64_C(999999000000));
