@@ -155,7 +155,8 @@ def screen_text(machine, folder):
 
 
 def run(*command, **options):
-    """Runs a host command and returns its output; fails with everything it said."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    """Runs a host command, at most a build of everything on a busy host, and returns its output; fails
+    with everything it said."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
