@@ -1,6 +1,7 @@
 """Files of Debian's packages that the tests boot: downloaded and unpacked once, not installed."""
 
 import fcntl
+import shutil
 import subprocess
 
 from paths import BUILD, ROOT
@@ -9,17 +10,19 @@ FOLDER = BUILD / "packages"
 SYSTEMD_BOOT = "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 GRUB = "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi"
 BUSYBOX = "bin/busybox"
+ATFTPD = "usr/sbin/atftpd"
 LINUX = "boot/vmlinuz-*"
 
 
 def find(pattern):
     """The path of the one file that a package has by this name. Of several processes that want it one
-    downloads the packages."""
-    if not FOLDER.exists():
+    downloads the packages, anew where an older list of them has left it out."""
+    if not any(FOLDER.glob(pattern)):
         BUILD.mkdir(exist_ok=True)
         with open(BUILD / "packages.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not FOLDER.exists():
+            if not any(FOLDER.glob(pattern)):
+                shutil.rmtree(FOLDER, ignore_errors=True)
                 subprocess.run([ROOT / "scripts/setup", "--unpack", FOLDER], check=True, timeout=600,
                                stdin=subprocess.DEVNULL)
     path, = FOLDER.glob(pattern)
