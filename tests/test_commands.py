@@ -48,10 +48,11 @@ def test_help_lists_every_command_and_variable(make):
         assert re.search(rf"^  {variable}=", said, re.M), variable
 
 
-def test_setup_is_quick_and_silent_about_packages_when_all_are_there(run):
-    start = time.monotonic()
-    done = run("scripts/setup", PATH=os.environ["PATH"])
-    assert time.monotonic() - start < 2
+def test_setup_asks_no_server_and_says_little_when_all_packages_are_there(run, tmp_path):
+    for command in ("apt-get", "apt-cache", "sudo"):
+        (tmp_path / command).write_text(f"#!/bin/sh\necho called: {command}\n")
+        (tmp_path / command).chmod(0o755)
+    done = run("scripts/setup", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.stdout == "scripts/setup: everything is installed.\n"
 
 
@@ -197,7 +198,7 @@ def test_run_on_a_terminal_ends_at_ctrl_c(terminal_run):
     start = time.monotonic()
     terminal.type("\x03")
     terminal.end()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60  # half of what it would wait
     assert "terminating on signal 2" in terminal.output
 
 
