@@ -1,7 +1,7 @@
 // Entries of the Boot Loader Specification on the fake volume: what is found, in which order, what
 // a bad file costs, and what is started.
 #include "common/base/arith.h"
-#include "tests/firmware/setup.h"
+#include "tests/firmware/setup_menu.h"
 #include "tests/unit/support/pe_file.h"
 
 #include <stdio.h>
@@ -35,14 +35,8 @@ static void set_up(const char *config) {
 static char screen[FAKE_ROWS_MAX][FAKE_COLUMNS_MAX + 1];
 
 static void watch(void) {
-    for (uint32_t row = 0; row < fake.screen.rows; row++) {
-        uint32_t end = 0;
-        for (uint32_t column = 0; column < fake.screen.columns; column++) {
-            screen[row][column] = (char)fake.screen.units[row][column];
-            end = screen[row][column] != ' ' ? column + 1 : end;
-        }
-        screen[row][end] = '\0';
-    }
+    for (uint32_t row = 0; row < fake.screen.rows; row++)
+        setup_read_row(row, screen[row]);
 }
 
 static CHAR16 options[64];

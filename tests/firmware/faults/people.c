@@ -1,14 +1,11 @@
 // Scenarios of consoles: none, one, and menus on them.
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/faults/faults.h"
+#include "tests/firmware/setup_menu.h"
 
 #include <string.h>
 
-#define ENTRIES                                                                                    \
-    "module = \\empty\n"                                                                           \
-    "[one]\ntitle = First\ncmdline = 1\n"                                                          \
-    "[two]\ncmdline = 2\n"                                                                         \
-    "[three]\ntitle = Third\ncmdline = 3\n"
+#define ENTRIES "module = \\empty\n" SETUP_MENU_ENTRIES
 
 static void set_up_no_console(void) {
     faults_set_up_plain();
@@ -95,23 +92,16 @@ static void set_up_on_com1(void) {
     fake.com1_input_ms = 50;
 }
 
-static void expect_choice(const char *entry, uint32_t by, const char *cmdline) {
-    const struct slipway_boot_info *info = setup_expect_kernel();
-    setup_expect_text(&info->choice.entry, entry);
-    assert_int_equal(info->choice.by, by);
-    setup_expect_text(&info->cmdline, cmdline);
-}
-
 static void check_edited(void) {
-    expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "\xc3\xa4x");
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "\xc3\xa4x");
 }
 
 static void check_timeout(void) {
-    expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
 }
 
 static void check_on_com1(void) {
-    expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
 }
 
 const struct faults_scenario faults_menu_edited = {
