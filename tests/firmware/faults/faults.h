@@ -28,6 +28,7 @@ struct faults_scenario {
     bool talks;          // there are lines on COM1 before the message
     bool is_random;      // where things lie, and with that the number of page tables
     bool trusts_reads;   // nothing but a read tells how long a file is
+    bool looks_at_map;   // though no kernel comes to run
     uint64_t needs;      // FAULTS_CALL: calls that the loader can usually do without,
     uint64_t survives;   // and those that it usually cannot
 };
@@ -60,6 +61,7 @@ struct faults_scenario {
     X(firmware_without_rights)                                                                     \
     X(five_levels)                                                                                 \
     X(direct_stacks)                                                                               \
+    X(unmet_wish)                                                                                  \
     X(kaslr_by_cpu)                                                                                \
     X(kaslr_by_firmware)                                                                           \
     X(kaslr_without_entropy)                                                                       \
@@ -83,6 +85,7 @@ struct faults_scenario {
     X(efi_application)                                                                             \
     X(efi_from_server)                                                                             \
     X(linux)                                                                                       \
+    X(linux_large_initrd)                                                                          \
     X(linux_returns)
 
 #define FAULTS_DECLARE(id) extern const struct faults_scenario faults_##id;
@@ -131,5 +134,10 @@ void faults_check(const struct faults_run *run);
 // The set-up of `plain`, for others to begin with.
 void faults_set_up_plain(void);
 
-// Contents of a module that is longer than setup_module.
+// Contents of a module that is longer than setup_module, and the call that puts it on the volume as
+// \large.
 extern uint8_t faults_large_module[MIB(2) + 1];
+void faults_add_large(void);
+
+// Asserts that it was given a place above 4 GiB, for which the memory map is looked at.
+void faults_check_large(void);

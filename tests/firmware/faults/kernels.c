@@ -112,16 +112,19 @@ const struct faults_scenario faults_many_modules = {
     .modules = 40,
 };
 
-// With a look at the memory map for a place above 4 GiB.
-static void set_up_large(void) {
+void faults_add_large(void) {
     for (unsigned i = 0; faults_large_module[0] == 0 && i < sizeof(faults_large_module); i++)
         faults_large_module[i] = (uint8_t)(i + i / 256 + 1);
-    setup_boot("module = \\large\n");
     fake_add_file("\\large", faults_large_module, sizeof(faults_large_module));
 }
 
-static void check_large(void) {
+void faults_check_large(void) {
     assert_int_equal(fake.asked_pages, 512 + 1);
+}
+
+static void set_up_large(void) {
+    setup_boot("module = \\large\n");
+    faults_add_large();
 }
 
 const struct faults_scenario faults_large_file = {
@@ -129,7 +132,7 @@ const struct faults_scenario faults_large_file = {
     .set_up = set_up_large,
     .modules = 1,
     .survives = FAULTS_CALL(FAKE_ALLOCATE_PAGES) | FAULTS_CALL(FAKE_GET_MEMORY_MAP),
-    .check = check_large,
+    .check = faults_check_large,
 };
 
 // Every read takes two seconds.

@@ -171,6 +171,13 @@ static void set_up_direct(void) {
     set_up_cpus_with(SLIPWAY_NOTE_DIRECT);
 }
 
+// The last thing that is found out before the firmware is left.
+static void set_up_unmet(void) {
+    faults_set_up_plain();
+    setup_wishes((struct slipway_note_wishes){.version = SLIPWAY_BOOT_VERSION,
+                                              .ram_floor_bytes = GIB(1024)});
+}
+
 static bool has_called(enum fake_call call) {
     return memchr(fake.kinds, (int)call, fake.calls) != NULL;
 }
@@ -202,6 +209,14 @@ const struct faults_scenario faults_direct_stacks = {
     .set_up = set_up_direct,
     .modules = 2,
     .check = check_direct,
+};
+
+const struct faults_scenario faults_unmet_wish = {
+    .name = "a wish for more RAM than there is",
+    .set_up = set_up_unmet,
+    .goal = FAULTS_REFUSAL,
+    .refusal = "the kernel wants ",
+    .looks_at_map = true,
 };
 
 static void set_up_five_levels(void) {

@@ -161,6 +161,12 @@ static void set_up_linux(void) {
     fake.device_path = &end_path;
 }
 
+static void set_up_large_initrd(void) {
+    setup_image("module = \\large\n", pe_file_make_linux);
+    faults_add_large();
+    fake.device_path = &end_path;
+}
+
 static EFI_STATUS return_error([[maybe_unused]] EFI_LOADED_IMAGE *image) {
     return EFI_CRC_ERROR;
 }
@@ -199,6 +205,14 @@ const struct faults_scenario faults_linux = {
     .name = "Linux with two initrds",
     .set_up = set_up_linux,
     .goal = FAULTS_IMAGE,
+};
+const struct faults_scenario faults_linux_large_initrd = {
+    .name = "Linux with a large initrd",
+    .set_up = set_up_large_initrd,
+    .goal = FAULTS_IMAGE,
+    .looks_at_map = true,
+    .survives = FAULTS_CALL(FAKE_ALLOCATE_PAGES) | FAULTS_CALL(FAKE_GET_MEMORY_MAP),
+    .check = faults_check_large,
 };
 const struct faults_scenario faults_linux_returns = {
     .name = "Linux that returns an error",
