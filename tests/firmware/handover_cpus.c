@@ -5,14 +5,9 @@
 #include "loader/cpus.h"
 #include "loader/park.h"
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/setup.h"
+#include "tests/firmware/handover.h"
 
 #include <string.h>
-
-enum { FAULT_STACK_BYTES = 8192 };
-
-// From image.S.
-extern const char ImageBase[];
 
 static const struct slipway_boot_info *info;
 static struct vmem space;
@@ -160,9 +155,10 @@ static void check_area(uint32_t other, const struct slipway_cpu *record, uint64_
     struct trap_tss tss = {.iomap_base = sizeof(tss)};
     const char *end = (const char *)(area + 1);
     for (unsigned i = 0; i < TRAP_IST_COUNT; i++)
-        tss.ist[i] = in_direct(end) - (TRAP_IST_COUNT - 1 - i) * FAULT_STACK_BYTES;
+        tss.ist[i] = in_direct(end) - (TRAP_IST_COUNT - 1 - i) * HANDOVER_FAULT_STACK_BYTES;
     assert_memory_equal(&area->tss, &tss, sizeof(tss));
-    assert_true((const char *)(&area->gdt_pointer + 1) <= end - TRAP_IST_COUNT * FAULT_STACK_BYTES);
+    assert_true((const char *)(&area->gdt_pointer + 1) <=
+                end - TRAP_IST_COUNT * HANDOVER_FAULT_STACK_BYTES);
 }
 
 // ---- Where each is
@@ -255,8 +251,8 @@ static void check_listed(void) {
     assert_int_equal(index, info->cpus.count);
 }
 
-void setup_check_cpus(const struct slipway_boot_info *boot_info) {
-    info = boot_info;
+void handover_check_cpus(const struct slipway_boot_info *copy) {
+    info = copy;
     setup_adopt_space(&space);
     check_ranges();
     if (info->cpus.count <= 1)

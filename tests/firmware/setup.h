@@ -75,10 +75,6 @@ void setup_expect_logged(const char *want);
 // The physical address of an address in the kernel's image, by the list of its pieces.
 uint64_t setup_image_phys(const struct slipway_boot_info *info, uint64_t virt);
 
-// Asserts what holds of the CPUs in a hand-over that is sound but for them; setup_expect_kernel has
-// done so. `info` is its copy.
-void setup_check_cpus(const struct slipway_boot_info *info);
-
 // The record of a CPU, which is not in the copy.
 const struct slipway_cpu *setup_cpu(const struct slipway_boot_info *info, uint32_t index);
 
