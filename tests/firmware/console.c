@@ -1,7 +1,7 @@
 // The fake firmware's text console, with what stands on its screen, and its keyboard
 // (UEFI 2.9, 12.3 and 12.4).
 #include "loader/utf.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <string.h>
 

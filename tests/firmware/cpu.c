@@ -5,7 +5,7 @@
 
 #include "common/x86/regs.h"
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "loader/park.h"
 #include "loader/startup.h"
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <setjmp.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // The fake firmware's disc around the boot device's volume: the way to it by the device path
 // (UEFI 2.9, 7.3.9), and its reads (13.9).
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include "loader/device_path.h"
 

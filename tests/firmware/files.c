@@ -2,7 +2,7 @@
 // is there lists them. A handle that
 // has failed once stays useless, as on real firmware.
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // The fake firmware's tables and protocols, and the rules by which it may be called.
 #include "common/x86/regs.h"
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include "common/base/arith.h"
 

@@ -1,7 +1,7 @@
 #include "tests/firmware/hardware.h"
 
 #include "common/x86/regs.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 #include "tests/unit/support/acpi_fake.h"
 
 #include <stdlib.h>

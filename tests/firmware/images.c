@@ -1,7 +1,7 @@
 // The fake firmware's images: one that the loader loads is a copy of its bytes, and runs as a
 // function of the test's. And the protocols that the loader installs for it.
 #include "common/base/arith.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // 1 MiB, which it allocates from the top; descriptors of memory that is not there; and the map made
 // of all.
 #include "common/base/arith.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 #include "tests/unit/support/random.h"
 
 #include <sanitizer/asan_interface.h>

@@ -1,7 +1,7 @@
 // The fake firmware's network: the PXE base code protocol of the boot device (UEFI 2.9, 24.3), and
 // the server behind it.
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include "common/base/arith.h"
 

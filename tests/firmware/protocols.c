@@ -1,6 +1,6 @@
 // The fake firmware's protocols that a loader can do without: its random numbers, the TPM's event
 // logs.
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 // The fake firmware's services of which something can stay behind: pools, events, protocols that
 // were opened. The loader does without most of them; one that comes to use them is seen to give all
 // back. Of the rest of the table nothing is there.
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
 #include "common/base/arith.h"
 #include "common/base/assert.h"
 #include "tests/firmware/cpu.h"
-#include "tests/firmware/fake.h"
+#include "tests/firmware/fake_parts.h"
 #include "tests/unit/support/acpi_fake.h"
 
 #include <sanitizer/asan_interface.h>
