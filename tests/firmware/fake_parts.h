@@ -33,6 +33,11 @@ void *fake_find_attributes(const EFI_GUID *guid);
 EFI_STATUS EFIAPI fake_locate_protocol(EFI_GUID *guid, void *registration, void **ret_interface);
 void *fake_find_pxe(void);
 
+// The displays: see displays.c. What the handle of each has of this name, or null.
+void fake_put_displays(void);
+EFI_HANDLE fake_display_handle(uint32_t index);
+void *fake_find_on_display(uint32_t index, const EFI_GUID *guid);
+
 // The disc's device, and its protocol of this name, or null.
 EFI_HANDLE fake_disc_device(void);
 void *fake_find_on_disc(const EFI_GUID *guid);
@@ -49,8 +54,11 @@ SIMPLE_INPUT_INTERFACE *fake_keyboard(void);
 // of is filled up.
 void fake_put_services(EFI_BOOT_SERVICES *services);
 
-// The handle's protocol of this name, or null.
+// Handles: see handles.c. The handle's protocol of this name, or null; and the path of a console
+// that is not COM1.
+void fake_put_handle_services(EFI_BOOT_SERVICES *services);
 void *fake_find_protocol(EFI_HANDLE handle, const EFI_GUID *guid);
+const void *fake_second_port(void);
 
 // Images and installed protocols: see images.c.
 void fake_reset_images(void);

@@ -268,3 +268,22 @@ EFI_STATUS EFIAPI fake_open_volume(EFI_FILE_IO_INTERFACE *self, EFI_FILE **ret_r
         fake.volumes[volume - 1].opens++;
     return make_handle(volume, NULL, ret_root);
 }
+
+struct fake_file *fake_add_file(const char *path, const void *contents, uint64_t bytes) {
+    if (fake.file_count == FAKE_FILES_MAX)
+        abort();
+    struct fake_file *file = &fake.files[fake.file_count++];
+    *file = (struct fake_file){.path = path, .contents = contents, .bytes = bytes};
+    return file;
+}
+
+uint32_t fake_add_volume(const void *device_path, const CHAR16 *label) {
+    if (fake.volume_count == FAKE_VOLUMES_MAX)
+        abort();
+    uint64_t units = 0;
+    while (label != NULL && label[units] != 0)
+        units++;
+    fake.volumes[fake.volume_count++] =
+        (struct fake_volume){.device_path = device_path, .label = label, .label_units = units};
+    return fake.volume_count;
+}
