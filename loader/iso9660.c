@@ -127,6 +127,8 @@ static enum iso9660_status enter_moved(struct walk *walk, const uint8_t *record)
     enum iso9660_status status = ISO9660_OK;
     if (!walk->folder.is_joliet)
         status = iso9660_find_ridge(walk->iso, record, &ridge);
+    if (status == ISO9660_OK && ridge.is_link)
+        status = ISO9660_ERR_LINK;
     if (status == ISO9660_OK && ridge.folder_block == 0)
         status = ISO9660_ERR_ABSENT; // it is a file
     if (status == ISO9660_OK)
@@ -334,7 +336,7 @@ const char *iso9660_status_text(enum iso9660_status status) {
     case ISO9660_ERR_FOLDER:
         return "is a directory";
     case ISO9660_ERR_LINK:
-        return "is a symbolic link: name what it leads to";
+        return "leads through a symbolic link: name what that leads to";
     case ISO9660_ERR_DAMAGED:
         return "the disc's ISO 9660 tree is damaged";
     case ISO9660_ERR_FORM:

@@ -76,11 +76,13 @@ def test_a_directory_of_thousands_of_files_is_looked_through(tmp_path, iso_read)
     assert read(iso_read, disc, "/many/file-number-2000.txt") == "not found"
 
 
-def test_a_symbolic_link_is_refused_by_name(tmp_path, iso_read):
+def test_a_symbolic_link_is_refused_by_name_and_what_is_below_one(tmp_path, iso_read):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/link").symlink_to("KERNEL.ELF")
+    (tmp_path / "tree/folder").symlink_to("BOOT")
     disc = make_disc(tmp_path, FILES, [])
-    assert read(iso_read, disc, "/link") == "is a symbolic link: name what it leads to"
+    for path in ("/link", "/folder", "/folder/initrd.img"):
+        assert read(iso_read, disc, path) == "leads through a symbolic link: name what that leads to"
 
 
 def test_a_disc_that_is_cut_is_not_read_past_its_end(tmp_path, iso_read):

@@ -177,6 +177,7 @@ TEST("iso9660: Rock Ridge's name takes the place of the record's") {
     add(ROOT_SECTOR,
         (struct entry){"C.;1", 0, 0, DATA_SECTOR, 3, RIDGE("SL\10\1\0\0\0\0NM\6\1\0c")});
     assert_int_equal(find("/c"), ISO9660_ERR_LINK);
+    assert_int_equal(find("/c/below"), ISO9660_ERR_LINK);
 }
 
 TEST("iso9660: what Rock Ridge skips is what the root says, at either place") {
