@@ -252,6 +252,8 @@ static enum iso9660_status collect(struct walk *walk, struct iso9660_file *ret_f
             status = ISO9660_ERR_LINK;
         if (status == ISO9660_OK && ridge.folder_block != 0)
             status = ISO9660_ERR_FOLDER;
+        if (status == ISO9660_OK && ridge.is_compressed)
+            status = ISO9660_ERR_COMPRESSED;
         if (status == ISO9660_OK)
             status = add_section(walk->iso, record, &file);
         if (status != ISO9660_OK)
@@ -337,6 +339,8 @@ const char *iso9660_status_text(enum iso9660_status status) {
         return "is a directory";
     case ISO9660_ERR_LINK:
         return "leads through a symbolic link: name what that leads to";
+    case ISO9660_ERR_COMPRESSED:
+        return "is compressed on the disc (zisofs): write it as it is";
     case ISO9660_ERR_DAMAGED:
         return "the disc's ISO 9660 tree is damaged";
     case ISO9660_ERR_FORM:

@@ -46,7 +46,8 @@ bool iso9660_is_on_disc(const struct iso9660 *iso, uint64_t offset, uint64_t byt
 
 // What Rock Ridge says of a record besides its name.
 struct iso9660_ridge {
-    bool is_link; // a symbolic link
+    bool is_link;       // a symbolic link
+    bool is_compressed; // the contents: zisofs
     // CL: no file but a folder, which lies there, since so deep in the tree none may be; 0: it does
     // not say so.
     uint32_t folder_block;

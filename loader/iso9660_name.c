@@ -39,6 +39,8 @@ static void read_ridge(const struct iso9660 *iso, const uint8_t *area, uint64_t 
             add_name(&ridge->name, area + NM_TEXT, length - NM_TEXT);
         if (memcmp(area, "SL", 2) == 0)
             ridge->ridge.is_link = true;
+        if (memcmp(area, "ZF", 2) == 0)
+            ridge->ridge.is_compressed = true;
         if (memcmp(area, "CL", 2) == 0 && length >= CL_BYTES)
             ridge->ridge.folder_block = iso9660_read_32(area + 4);
         if (memcmp(area, "CE", 2) == 0 && length >= CE_BYTES) {

@@ -85,6 +85,17 @@ def test_a_symbolic_link_is_refused_by_name_and_what_is_below_one(tmp_path, iso_
         assert read(iso_read, disc, path) == "leads through a symbolic link: name what that leads to"
 
 
+def test_a_file_that_is_compressed_on_the_disc_is_refused(tmp_path, iso_read):
+    (tmp_path / "plain").write_bytes(b"plain")
+    (tmp_path / "large").write_bytes(b"large" * 10_000)
+    disc = tmp_path / "disc.iso"
+    subprocess.run(["xorriso", "-outdev", disc, "-map", tmp_path / "plain", "/plain",
+                    "-map", tmp_path / "large", "/large", "-set_filter", "--zisofs", "/large", "--"],
+                   check=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert read(iso_read, disc, "/plain") == b"plain"
+    assert read(iso_read, disc, "/large") == "is compressed on the disc (zisofs): write it as it is"
+
+
 def test_a_disc_that_is_cut_is_not_read_past_its_end(tmp_path, iso_read):
     whole = make_disc(tmp_path, FILES, ["-no-pad"]).read_bytes()
     cut = tmp_path / "cut.iso"

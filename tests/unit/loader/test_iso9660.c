@@ -180,6 +180,14 @@ TEST("iso9660: Rock Ridge's name takes the place of the record's") {
     assert_int_equal(find("/c/below"), ISO9660_ERR_LINK);
 }
 
+TEST("iso9660: a file that is compressed on the disc is refused") {
+    static const char zf[] = "ZF\20\1pz\4\17\3\0\0\0\0\0\0\3NM\6\1\0z";
+    set_up();
+    add(ROOT_SECTOR, (struct entry){"A.;1", 0, 0, DATA_SECTOR, 3, RIDGE(zf)});
+    assert_int_equal(find("/z"), ISO9660_ERR_COMPRESSED);
+    expect("/kernel.elf", "abc");
+}
+
 TEST("iso9660: what Rock Ridge skips is what the root says, at either place") {
     set_up();
     used[ROOT_SECTOR] = 0;
