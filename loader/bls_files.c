@@ -184,6 +184,7 @@ static EFI_STATUS add_image(const struct listing_entry *entry) {
 
 struct kind {
     const CHAR16 *folder;
+    const char *shown;
     bool (*is_name)(struct config_text name);
     EFI_STATUS (*add)(const struct listing_entry *entry);
 };
@@ -202,6 +203,10 @@ static EFI_STATUS add_folder(const struct kind *kind) {
             log_forgive(CONFIG_LOG_INFO);
     }
     listing_close(&listing);
+    if (!has_no_room && EFI_ERROR(end))
+        log_line(CONFIG_LOG_INFO,
+                 "%s: cannot be listed to its end (%s); what comes behind is no entry", kind->shown,
+                 log_status_text(end));
     return has_no_room ? EFI_OUT_OF_RESOURCES : EFI_SUCCESS;
 }
 
@@ -249,8 +254,8 @@ static void find_default(struct config_file *config) {
 
 EFI_STATUS bls_files_add(struct config_read *read) {
     static const struct kind kinds[] = {
-        {L"\\loader\\entries", bls_is_text_name, add_text},
-        {L"\\EFI\\Linux", bls_is_image_name, add_image},
+        {L"\\loader\\entries", TEXTS_FOLDER, bls_is_text_name, add_text},
+        {L"\\EFI\\Linux", IMAGES_FOLDER, bls_is_image_name, add_image},
     };
     struct config_file *config = &read->file;
     if (!config->has_bls)

@@ -26,13 +26,16 @@ bool listing_next(struct listing *listing, struct listing_entry *ret_entry,
     static _Alignas(8) char buffer[INFO_BYTES_MAX];
     const EFI_FILE_INFO *info = (const EFI_FILE_INFO *)buffer;
     UINTN bytes = sizeof(buffer);
-    *ret_status = EFI_SUCCESS;
+    *ret_status = EFI_ABORTED;
     if (listing->entries_left-- == 0)
         return false;
     *ret_status = listing->handle->Read(listing->handle, &bytes, buffer);
-    if (EFI_ERROR(*ret_status) || bytes <= offsetof(EFI_FILE_INFO, FileName) ||
-        bytes > sizeof(buffer)) // the last gives no bytes
+    if (EFI_ERROR(*ret_status) || bytes == 0) // the end gives no bytes
         return false;
+    *ret_status = EFI_VOLUME_CORRUPTED;
+    if (bytes <= offsetof(EFI_FILE_INFO, FileName) || bytes > sizeof(buffer))
+        return false;
+    *ret_status = EFI_SUCCESS;
     uint64_t units = (bytes - offsetof(EFI_FILE_INFO, FileName)) / sizeof(CHAR16);
     ret_entry->name.bytes = utf8_from_utf16(info->FileName, units, ret_entry->storage);
     ret_entry->name.text = ret_entry->storage;

@@ -30,7 +30,8 @@ struct listing_entry {
 // recorded.
 [[nodiscard]] bool listing_open(struct listing *ret_listing, const CHAR16 *path);
 
-// The next entry; *ret_status says, if there is none, whether that is the end.
+// The next entry; *ret_status says, if there is none, whether that is the end: EFI_ABORTED if there
+// may be more than are followed.
 [[nodiscard]] bool listing_next(struct listing *listing, struct listing_entry *ret_entry,
                                 EFI_STATUS *ret_status);
 

@@ -228,3 +228,43 @@ TEST("bls: of very many files all are entries") {
     assert_int_equal(fake.starts, 1);
     assert_int_equal(fake_allocated_pages(), 0);
 }
+
+static bool says(const char *folder, const char *cause) {
+    char line[120];
+    snprintf(line, sizeof(line), "%s: cannot be listed to its end (%s); what comes behind is",
+             folder, cause);
+    return strstr(fake.console, line) != NULL;
+}
+
+TEST("bls: a folder that the firmware cannot list to its end is a line in the log") {
+    unsigned failed[2] = {0}, odd[2] = {0};
+    set_up("bls = on\ntimeout = 1\nlog = info\n");
+    add_folder("\\EFI\\Linux");
+    add_image("\\EFI\\Linux\\arch.efi", "ID=arch\n");
+    const struct fake base = fake;
+    fake_boot();
+    const struct fake seen = fake;
+    for (uint64_t at = 1; at <= seen.calls; at++) {
+        if (seen.kinds[at - 1] != FAKE_READ)
+            continue;
+        fake = base;
+        fake.fail_at = at;
+        fake.fail_status = EFI_DEVICE_ERROR;
+        fake_boot();
+        failed[0] += says("/loader/entries/", "device error");
+        failed[1] += says("/EFI/Linux/", "device error");
+    }
+    for (uint64_t at = 1; at <= seen.reads; at++) {
+        fake = base;
+        fake.odd_read = at;
+        fake.odd = FAKE_ODD_OVER;
+        fake_boot();
+        odd[0] += says("/loader/entries/", "volume corrupted");
+        odd[1] += says("/EFI/Linux/", "volume corrupted");
+    }
+    // Two files, and one: each is a read, as is the end.
+    assert_int_equal(failed[0], 3);
+    assert_int_equal(failed[1], 2);
+    assert_int_equal(odd[0], 2);
+    assert_int_equal(odd[1], 1);
+}
