@@ -91,6 +91,7 @@ bool menu_is_wanted(uint32_t timeout) {
 static void drop_keys(void) {
     for (unsigned i = 0; i < KEYS_A_STEP_MAX && read_key(&typed); i++)
         ;
+    (void)menu_keys_pause(&terminal.keys, &typed);
     terminal = (struct terminal){0};
 }
 
@@ -133,7 +134,8 @@ static void show_all(const struct menu *menu) {
 
 // With nobody who could type the menu must not wait for ever.
 static void pass_time(struct run *run, uint32_t ms) {
-    run->held_ms -= (uint32_t)min_u64(run->held_ms, ms);
+    bool may_be_held = terminal.keys.count != 0; // Escape, repeated
+    run->held_ms -= may_be_held ? 0 : (uint32_t)min_u64(run->held_ms, ms);
     run->waited_ms = (uint32_t)min_u64((uint64_t)run->waited_ms + ms, UINT32_MAX);
     bool is_deaf = is_keyboard_failing && !is_com1_ours();
     run->failing_ms = is_deaf ? (uint32_t)min_u64((uint64_t)run->failing_ms + ms, FAILING_MS) : 0;

@@ -196,6 +196,29 @@ TEST("menu: the key that has called the menu does nothing for as long as it is h
     setup_expect_success();
 }
 
+// 30 times a second, for three seconds.
+static void hold_escape(void) {
+    if (fake.stalls < 300 && fake.stalls % 3 == 0)
+        fake.com1_input = "\x1b";
+    if (fake.stalls == 450)
+        fake.com1_input = "2\r";
+}
+
+TEST("menu: Escape that repeats at COM1, as it does while it is held, does not leave") {
+    static const char *const configs[] = {"timeout = 0\n" SETUP_MENU_ENTRIES,
+                                          "timeout = 5\n" SETUP_MENU_ENTRIES};
+    for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+        setup_boot(configs[i]);
+        fake.has_console = false;
+        fake.key_at_stall = 0;
+        fake.com1_has_fifos = true;
+        fake.com1_input = "\x1b";
+        fake.in_stall = hold_escape;
+        fake_boot();
+        setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+    }
+}
+
 TEST("menu: keys that were typed before do not choose") {
     static const struct fake_key keys[] = {
         {0, SCAN_END, 0}, {0, 0, 'x'}, {0, 0, '\r'}, {900, 0, '2'}, {2000, 0, '\r'}};
