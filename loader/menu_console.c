@@ -28,6 +28,9 @@ struct terminal {
 static struct menu_screen screens[SCREENS_MAX];
 static uint32_t screen_count;
 static struct terminal terminal; // at COM1, if that is the loader's
+static struct terminal behind;   // the firmware's console: see add_to_sequence
+static EFI_INPUT_KEY later;      // a key of the console's that has ended a sequence
+static bool has_later;
 static bool is_keyboard_failing; // or there is none
 static struct menu_key typed;    // the last key before the menu was there, which may be held
 
@@ -56,6 +59,47 @@ static struct menu_key translate(EFI_INPUT_KEY key) {
     return (struct menu_key){MENU_KEY_CHARACTER, key.UnicodeChar};
 }
 
+static bool read_stroke(EFI_INPUT_KEY *ret_stroke) {
+    EFI_STATUS status = EFI_DEVICE_ERROR;
+    if (has_later) {
+        has_later = false;
+        *ret_stroke = later;
+        return true;
+    }
+    if (ST->ConIn != NULL)
+        status = ST->ConIn->ReadKeyStroke(ST->ConIn, ret_stroke);
+    is_keyboard_failing = EFI_ERROR(status) && status != EFI_NOT_READY;
+    return !EFI_ERROR(status);
+}
+
+// A terminal's driver of the firmware's knows the sequences of one kind of terminal. What others
+// send, such as xterm's for Delete to edk2's of PC-ANSI, it makes Escape and characters of, which
+// are put together here: else Delete would leave the menu. True: *ret_key is a key.
+static bool add_to_sequence(EFI_INPUT_KEY stroke, struct menu_key *ret_key) {
+    bool goes_on = stroke.ScanCode == 0 && stroke.UnicodeChar >= ' ' && stroke.UnicodeChar < 0x7f;
+    behind.quiet_steps = 0;
+    if (stroke.ScanCode == SCAN_ESC)
+        return menu_keys_add(&behind.keys, '\x1b', ret_key);
+    if (goes_on)
+        return menu_keys_add(&behind.keys, (uint8_t)stroke.UnicodeChar, ret_key);
+    later = stroke;
+    has_later = true;
+    return menu_keys_pause(&behind.keys, ret_key);
+}
+
+static bool read_console(struct menu_key *ret_key) {
+    EFI_INPUT_KEY stroke;
+    for (unsigned i = 0; i < KEYS_A_STEP_MAX && read_stroke(&stroke); i++) {
+        if (stroke.ScanCode != SCAN_ESC && behind.keys.count == 0) {
+            *ret_key = translate(stroke);
+            return true;
+        }
+        if (add_to_sequence(stroke, ret_key))
+            return true;
+    }
+    return behind.quiet_steps >= PAUSE_STEPS && menu_keys_pause(&behind.keys, ret_key);
+}
+
 static bool read_com1(struct menu_key *ret_key) {
     int byte;
     while ((byte = uart_read()) >= 0) {
@@ -67,32 +111,33 @@ static bool read_com1(struct menu_key *ret_key) {
 }
 
 static bool read_key(struct menu_key *ret_key) {
-    EFI_INPUT_KEY key;
-    EFI_STATUS status =
-        ST->ConIn != NULL ? ST->ConIn->ReadKeyStroke(ST->ConIn, &key) : EFI_DEVICE_ERROR;
-    is_keyboard_failing = EFI_ERROR(status) && status != EFI_NOT_READY;
-    if (!EFI_ERROR(status)) {
-        *ret_key = translate(key);
-        return true;
-    }
-    return is_com1_ours() && read_com1(ret_key);
+    return read_console(ret_key) || (is_com1_ours() && read_com1(ret_key));
+}
+
+// What may begin a sequence is not waited for, and is a key all the same.
+static bool end_key(struct menu_key *ret_key) {
+    return menu_keys_pause(&behind.keys, ret_key) || menu_keys_pause(&terminal.keys, ret_key);
+}
+
+static void forget_keys(void) {
+    terminal = behind = (struct terminal){0};
+    has_later = false;
 }
 
 bool menu_is_wanted(uint32_t timeout) {
     bool has_com1 = is_com1_ours();
-    terminal = (struct terminal){0};
+    forget_keys();
     typed = (struct menu_key){MENU_KEY_NONE, 0};
     if ((ST->ConOut == NULL || ST->ConIn == NULL) && !has_com1)
         return false;
-    // One look: a byte that may begin a sequence is not waited for, and is a key all the same.
-    return timeout != 0 || read_key(&typed) || menu_keys_pause(&terminal.keys, &typed);
+    return timeout != 0 || read_key(&typed) || end_key(&typed); // one look
 }
 
 static void drop_keys(void) {
     for (unsigned i = 0; i < KEYS_A_STEP_MAX && read_key(&typed); i++)
         ;
-    (void)menu_keys_pause(&terminal.keys, &typed);
-    terminal = (struct terminal){0};
+    (void)end_key(&typed);
+    forget_keys();
 }
 
 // ---- The run
@@ -134,7 +179,7 @@ static void show_all(const struct menu *menu) {
 
 // With nobody who could type the menu must not wait for ever.
 static void pass_time(struct run *run, uint32_t ms) {
-    bool may_be_held = terminal.keys.count != 0; // Escape, repeated
+    bool may_be_held = terminal.keys.count != 0 || behind.keys.count != 0; // Escape, repeated
     run->held_ms -= may_be_held ? 0 : (uint32_t)min_u64(run->held_ms, ms);
     run->waited_ms = (uint32_t)min_u64((uint64_t)run->waited_ms + ms, UINT32_MAX);
     bool is_deaf = is_keyboard_failing && !is_com1_ours();
@@ -154,6 +199,7 @@ static void wait(struct run *run) {
             return;
         BS->Stall(STEP_MS * 1000);
         terminal.quiet_steps++;
+        behind.quiet_steps++;
         pass_time(run, count_time(run));
     }
 }

@@ -86,12 +86,43 @@ TEST("menu: a command line is edited, and may become empty") {
     setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "");
 }
 
+#define SEQUENCE(ms, first, second)                                                                \
+    {ms, SCAN_ESC, 0}, {ms, 0, '['}, {ms, 0, first}, {                                             \
+        ms, 0, second                                                                              \
+    }
+
+TEST("menu: a sequence that the firmware's terminal does not know is a key") {
+    static const struct fake_key home[] = {SEQUENCE(100, '1', '~'), {2000, 0, '\r'}};
+    static const struct fake_key page_down[] = {SEQUENCE(100, '6', '~'), {2000, 0, '\r'}};
+    static const struct fake_key unknown[] = {SEQUENCE(100, '9', '~'), {2000, 0, '\r'}};
+    static const struct fake_key edited[] = {{100, 0, 'e'},           SEQUENCE(200, '1', '~'),
+                                             SEQUENCE(300, '3', '~'), {400, 0, '!'},
+                                             {500, 0, '\r'},          {600, 0, '\r'}};
+    static const struct fake_key both[] = {
+        {100, 0, 'e'}, {200, 0, '!'}, {300, SCAN_ESC, 0}, {300, SCAN_DOWN, 0}, {600, 0, '\r'}};
+    SETUP_TYPED(SETUP_MENU_CONFIG, home);
+    fake_boot();
+    setup_expect_choice("one", SLIPWAY_CHOICE_BY_MENU, "1");
+    SETUP_TYPED(SETUP_MENU_CONFIG, page_down);
+    fake_boot();
+    setup_expect_choice("three", SLIPWAY_CHOICE_BY_MENU, "3");
+    SETUP_TYPED(SETUP_MENU_CONFIG, unknown);
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+    SETUP_TYPED(SETUP_MENU_CONFIG, edited);
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "!");
+    SETUP_TYPED(SETUP_MENU_CONFIG, both); // Escape drops the line, and the arrow is not lost
+    fake_boot();
+    setup_expect_choice("three", SLIPWAY_CHOICE_BY_MENU, "3");
+}
+
 TEST("menu: Escape goes back to the firmware without a word, with everything given back") {
     SETUP_TYPED(SETUP_MENU_CONFIG, escape);
     fake_boot();
     setup_expect_success();
     setup_expect_console_as_before();
-    assert_int_equal(fake.stalls, 50); // nothing waits afterwards
+    assert_int_equal(fake.stalls, 55); // nothing waits afterwards
 }
 
 TEST("menu: load options that name an entry ask nobody, others are the command line in the menu") {
@@ -202,6 +233,20 @@ static void hold_escape(void) {
         fake.com1_input = "\x1b";
     if (fake.stalls == 450)
         fake.com1_input = "2\r";
+}
+
+TEST("menu: Escape of a keyboard that repeats does not leave while it is held") {
+    static struct fake_key held[92];
+    for (uint32_t i = 0; i < 90; i++)
+        held[i] = (struct fake_key){i == 0 ? 0 : 300 + 33 * i, SCAN_ESC, 0};
+    held[90] = (struct fake_key){4500, 0, '2'};
+    held[91] = (struct fake_key){4600, 0, '\r'};
+    SETUP_TYPED("timeout = 0\n" SETUP_MENU_ENTRIES, held);
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+    SETUP_TYPED(SETUP_MENU_CONFIG, held);
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
 }
 
 TEST("menu: Escape that repeats at COM1, as it does while it is held, does not leave") {
