@@ -28,7 +28,7 @@ struct terminal {
 static struct menu_screen screens[SCREENS_MAX];
 static uint32_t screen_count;
 static struct terminal terminal; // at COM1, if that is the loader's
-static struct terminal behind;   // the firmware's console: see add_to_sequence
+static struct terminal behind;   // the firmware's console: see may_begin
 static EFI_INPUT_KEY later;      // a key of the console's that has ended a sequence
 static bool has_later;
 static bool is_keyboard_failing; // or there is none
@@ -74,30 +74,53 @@ static bool read_stroke(EFI_INPUT_KEY *ret_stroke) {
 
 // A terminal's driver of the firmware's knows the sequences of one kind of terminal. What others
 // send, such as xterm's for Delete to edk2's of PC-ANSI, it makes Escape and characters of, which
-// are put together here: else Delete would leave the menu. True: *ret_key is a key.
-static bool add_to_sequence(EFI_INPUT_KEY stroke, struct menu_key *ret_key) {
-    bool goes_on = stroke.ScanCode == 0 && stroke.UnicodeChar >= ' ' && stroke.UnicodeChar < 0x7f;
+// are put together here: else Delete would leave the menu. So are the bytes of UTF-8, which come as
+// a character each: no keyboard types these so fast. Those that may begin a key:
+static bool may_begin(EFI_INPUT_KEY stroke) {
+    return stroke.ScanCode == SCAN_ESC ||
+           (stroke.ScanCode == 0 && stroke.UnicodeChar >= 0xc2 && stroke.UnicodeChar <= 0xf4);
+}
+
+static bool goes_on(EFI_INPUT_KEY stroke) {
+    bool is_sequence = behind.keys.bytes[0] == '\x1b';
+    if (stroke.ScanCode != 0)
+        return is_sequence && stroke.ScanCode == SCAN_ESC;
+    return is_sequence ? stroke.UnicodeChar >= ' ' && stroke.UnicodeChar < 0x7f
+                       : stroke.UnicodeChar >= 0x80 && stroke.UnicodeChar < 0xc0;
+}
+
+// Escape, or a character that is no byte.
+static bool end_stroke(struct menu_key *ret_key) {
+    uint8_t first = behind.keys.bytes[0];
+    bool is_key = menu_keys_pause(&behind.keys, ret_key);
+    if (is_key && first >= 0x80)
+        *ret_key = (struct menu_key){MENU_KEY_CHARACTER, first};
+    return is_key;
+}
+
+// True: *ret_key is a key.
+static bool add_stroke(EFI_INPUT_KEY stroke, struct menu_key *ret_key) {
     behind.quiet_steps = 0;
-    if (stroke.ScanCode == SCAN_ESC)
-        return menu_keys_add(&behind.keys, '\x1b', ret_key);
-    if (goes_on)
-        return menu_keys_add(&behind.keys, (uint8_t)stroke.UnicodeChar, ret_key);
+    if (behind.keys.count == 0 && !may_begin(stroke)) {
+        *ret_key = translate(stroke);
+        return true;
+    }
+    if (behind.keys.count == 0 || goes_on(stroke))
+        return menu_keys_add(&behind.keys,
+                             stroke.ScanCode == SCAN_ESC ? 0x1b : (uint8_t)stroke.UnicodeChar,
+                             ret_key);
     later = stroke;
     has_later = true;
-    return menu_keys_pause(&behind.keys, ret_key);
+    return end_stroke(ret_key);
 }
 
 static bool read_console(struct menu_key *ret_key) {
     EFI_INPUT_KEY stroke;
     for (unsigned i = 0; i < KEYS_A_STEP_MAX && read_stroke(&stroke); i++) {
-        if (stroke.ScanCode != SCAN_ESC && behind.keys.count == 0) {
-            *ret_key = translate(stroke);
-            return true;
-        }
-        if (add_to_sequence(stroke, ret_key))
+        if (add_stroke(stroke, ret_key))
             return true;
     }
-    return behind.quiet_steps >= PAUSE_STEPS && menu_keys_pause(&behind.keys, ret_key);
+    return behind.quiet_steps >= PAUSE_STEPS && end_stroke(ret_key);
 }
 
 static bool read_com1(struct menu_key *ret_key) {
@@ -116,7 +139,7 @@ static bool read_key(struct menu_key *ret_key) {
 
 // What may begin a sequence is not waited for, and is a key all the same.
 static bool end_key(struct menu_key *ret_key) {
-    return menu_keys_pause(&behind.keys, ret_key) || menu_keys_pause(&terminal.keys, ret_key);
+    return end_stroke(ret_key) || menu_keys_pause(&terminal.keys, ret_key);
 }
 
 static void forget_keys(void) {

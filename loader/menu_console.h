@@ -1,7 +1,8 @@
 // The menu on the machine: shown on the firmware's console and on COM1, with keys of both and with
 // time. Where COM1 is one of the firmware's consoles, text and keys go through the firmware alone;
 // else COM1 is a terminal of its own. Where the firmware makes Escape and characters of a sequence,
-// because its driver knows another kind of terminal, these are the key all the same.
+// because its driver knows another kind of terminal, these are the key all the same; and so are the
+// bytes of UTF-8, each of which it makes a character.
 #pragma once
 
 #include "loader/menu.h"

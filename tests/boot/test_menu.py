@@ -91,6 +91,10 @@ def test_on_the_firmwares_consoles_a_keyboard_chooses_and_edits(tmp_path):
         machine.send(PAGE_UP)
         drawn = machine.wait_for("> 1. ", drawn)
         machine.qmp("send-key", keys=[{"type": "qcode", "data": "down"}])
-        machine.wait_for("> 2. ", drawn)
+        drawn = machine.wait_for("> 2. ", drawn)
+        machine.send("e")
+        drawn = machine.wait_for(DROP, drawn)
+        machine.send("\u20ac\r")  # the euro's three bytes are three characters for that driver
+        machine.wait_for(HELP, drawn)
         machine.qmp("send-key", keys=[{"type": "qcode", "data": "ret"}])
-        expect_boot(machine, "two", "a")
+        expect_boot(machine, "two", "a\u20ac")

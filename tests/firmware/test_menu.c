@@ -117,6 +117,20 @@ TEST("menu: a sequence that the firmware's terminal does not know is a key") {
     setup_expect_choice("three", SLIPWAY_CHOICE_BY_MENU, "3");
 }
 
+TEST("menu: bytes of UTF-8 that the firmware takes for characters are one") {
+    static const struct fake_key keys[] = {
+        {100, 0, 'e'},  {200, 0, 0xc3},  {200, 0, 0xbc}, {300, 0, 0xe6}, {300, 0, 0xbc},
+        {300, 0, 0xa2}, {400, 0, 0xf0},  {400, 0, 0x9f}, {400, 0, 0x98}, {400, 0, 0x80},
+        {500, 0, 0xc4}, {500, 0, 'x'},   {600, 0, 0xc4}, {700, 0, 0xbc}, {700, 0, 0xfc},
+        {800, 0, 0xc3}, {800, 0, 0x153}, {900, 0, '\r'}, {900, 0, '\r'},
+    };
+    SETUP_TYPED(SETUP_MENU_CONFIG, keys);
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU,
+                        "2\xc3\xbc\xe6\xbc\xa2\xf0\x9f\x98\x80\xc3\x84x\xc3\x84\xc2\xbc\xc3\xbc"
+                        "\xc3\x83\xc5\x93");
+}
+
 TEST("menu: Escape goes back to the firmware without a word, with everything given back") {
     SETUP_TYPED(SETUP_MENU_CONFIG, escape);
     fake_boot();
