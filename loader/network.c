@@ -121,6 +121,25 @@ static EFI_STATUS fail_by_server(const struct file *file, EFI_STATUS status) {
                         : "");
 }
 
+// UEFI 2.9, 24.3, knows of ICMP's errors but that there was one; edk2 says which, by the statuses
+// of UDP (28.1). Null: it is none.
+static const char *icmp_error(EFI_STATUS status) {
+    switch (status) {
+    case EFI_ICMP_ERROR:
+        return "ICMP error";
+    case EFI_NETWORK_UNREACHABLE:
+        return "network unreachable";
+    case EFI_HOST_UNREACHABLE:
+        return "host unreachable";
+    case EFI_PROTOCOL_UNREACHABLE:
+        return "protocol unreachable";
+    case EFI_PORT_UNREACHABLE:
+        return "port unreachable";
+    default:
+        return NULL;
+    }
+}
+
 static EFI_STATUS fail(const struct file *file, EFI_STATUS status) {
     if (status == EFI_TFTP_ERROR)
         return fail_by_server(file, status);
@@ -129,10 +148,9 @@ static EFI_STATUS fail(const struct file *file, EFI_STATUS status) {
             status,
             "%s: the server does not answer%s; does TFTP run there, and does every firewall let its UDP pass?",
             file->name, file->where);
-    if (status == EFI_ICMP_ERROR)
-        return log_fail(status,
-                        "%s: the server cannot be reached (ICMP error)%s; does TFTP run there?",
-                        file->name, file->where);
+    if (icmp_error(status) != NULL)
+        return log_fail(status, "%s: the server cannot be reached (%s)%s; does TFTP run there?",
+                        file->name, icmp_error(status), file->where);
     return log_fail(status, "%s: the firmware cannot read from the server (%s)%s", file->name,
                     log_status_text(status), file->where);
 }
@@ -273,7 +291,7 @@ EFI_STATUS network_open(struct file *file) {
     if (error == NETBOOT_ERR_ABSENT)
         return EFI_NOT_FOUND;
     bool is_final = error == NETBOOT_ERR_ACCESS || error == NETBOOT_ERR_OTHER;
-    if (is_final || status == EFI_TIMEOUT || status == EFI_ICMP_ERROR)
+    if (is_final || status == EFI_TIMEOUT || icmp_error(status) != NULL)
         return fail(file, status);
     // edk2 has found no size where it says EFI_NOT_FOUND. Some servers say of a file that they know
     // no size of that it has no bytes.

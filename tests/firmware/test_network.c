@@ -209,6 +209,16 @@ TEST("network: a server that does not answer, or cannot be reached, is said so")
     set_up();
     fake.server.is_unreachable = true;
     expect_failure_of_config("the server cannot be reached (ICMP error); does TFTP run there?");
+    static const char *const errors[] = {"network", "host", "protocol", "port"};
+    for (unsigned i = 0; i < ARRAY_LEN(errors); i++) {
+        char want[100];
+        set_up();
+        fake.refused = FAKE_MTFTP;
+        fake.fail_status = EFIERR((100 + i)); // as UDP's statuses are numbered
+        snprintf(want, sizeof(want),
+                 "the server cannot be reached (%s unreachable); does TFTP run there?", errors[i]);
+        expect_failure_of_config(want);
+    }
 }
 
 TEST("network: a file that has grown, or shrunk, since its size was asked for is not booted") {
