@@ -53,8 +53,10 @@ static bool has_seed(void) {
 }
 
 // One of the places; 0: there are not two, or nothing chooses between them.
-static uint64_t choose(const struct places *places, uint64_t *ret_count) {
+static uint64_t choose(const char *what, const struct places *places, uint64_t *ret_count) {
     *ret_count = places_count(places);
+    if (*ret_count < 2 && places->end != 0)
+        log_line(CONFIG_LOG_INFO, "kaslr: the %s stays where it is: there is no other place", what);
     if (*ret_count < 2 || !has_seed())
         return 0;
     return places_at(places, drbg_below(&kaslr.drbg, *ret_count));
@@ -86,7 +88,7 @@ void kaslr_move_image(const struct config *config, struct kernel *kernel) {
                  kernel->elf.type == ELF_TYPE_DYN ? "without PT_DYNAMIC" : "ET_EXEC");
     const struct places places = kaslr_image_places(kernel);
     uint64_t count;
-    uint64_t place = choose(&places, &count);
+    uint64_t place = choose("image", &places, &count);
     if (place == 0)
         return;
     slide(kernel, place - places_image_base(&kernel->elf));
@@ -112,7 +114,10 @@ uint64_t kaslr_place_direct_map(const struct kernel *kernel, const struct plan_i
     const struct places places = kaslr_direct_places(kernel, plan, bytes, levels);
     uint64_t base = plan->hhdm_base;
     uint64_t count;
-    uint64_t place = choose(&places, &count);
+    if (kaslr.is_on && kernel->wishes.hhdm_base != 0)
+        log_line(CONFIG_LOG_INFO, "kaslr: the direct map stays at 0x%lx: the note names its base",
+                 base);
+    uint64_t place = choose("direct map", &places, &count);
     if (place != 0) {
         base = place;
         kaslr.facts.moved |= SLIPWAY_KASLR_DIRECT;

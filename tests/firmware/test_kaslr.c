@@ -160,6 +160,9 @@ TEST("kaslr: a direct map whose base the note names stays there, and the image m
     setup_kaslr("kaslr = on\n",
                 (struct slipway_note_wishes){.flags = SLIPWAY_NOTE_KASLR, .hhdm_base = base}, 1);
     assert_int_equal(boot(SLIPWAY_KASLR_IMAGE)->hhdm_base, base);
+    setup_expect_logged(
+        "kaslr: the direct map stays at 0xffff900000000000: the note names its base");
+    assert_false(has_logged("there is no other place"));
 }
 
 TEST("kaslr: an image that is linked to its address stays there, and the direct map moves") {
@@ -210,6 +213,15 @@ TEST("kaslr: a direct map that has one place stays there") {
     setup_kaslr(NULL, kaslr, 1);
     fake_add_memory(SLIPWAY_HHDM_MAX_BYTES - FRAME_BYTES, FRAME_BYTES, EfiConventionalMemory);
     assert_int_equal(boot(SLIPWAY_KASLR_IMAGE)->hhdm_base, SLIPWAY_HHDM_BASE);
+    setup_expect_logged("kaslr: the direct map stays where it is: there is no other place");
+}
+
+TEST("kaslr: an image whose thread-local data keep it at a multiple of a GiB stays there") {
+    setup_kaslr(NULL, kaslr, 1);
+    elf_file_add(&setup_kernel, ELF_PT_TLS, 0x1000, 0, 0x40)->align = GIB(1);
+    assert_int_equal(boot(SLIPWAY_KASLR_DIRECT)->kernel_virt, SLIPWAY_KERNEL_DEFAULT);
+    setup_expect_logged("kaslr: the image stays where it is: there is no other place");
+    assert_false(has_logged("kaslr: the direct map stays"));
 }
 
 // Linked to the window, so that it begins at no multiple of 2 MiB.
