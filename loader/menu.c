@@ -102,6 +102,15 @@ static void press_in_list(struct menu *menu, struct menu_key key) {
     }
 }
 
+// The key Backspace of most terminals sends DEL, of which edk2's driver for terminals makes Delete:
+// at the end of a line, where it has nothing else to do, it is that.
+static void press_delete(struct menu_line *line) {
+    if (line->cursor == line->bytes)
+        menu_line_backspace(line);
+    else
+        menu_line_delete(line);
+}
+
 static void press_in_line(struct menu *menu, struct menu_key key) {
     struct menu_line *line = &menu->line;
     switch (key.kind) {
@@ -119,7 +128,7 @@ static void press_in_line(struct menu *menu, struct menu_key key) {
         menu_line_backspace(line);
         break;
     case MENU_KEY_DELETE:
-        menu_line_delete(line);
+        press_delete(line);
         break;
     case MENU_KEY_LEFT:
         menu_line_left(line);

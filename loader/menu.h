@@ -6,7 +6,8 @@
 //
 //   up, down, page up, page down, home, end, a digit    choose
 //   Enter, b                                            boot what is chosen
-//   e                       edit its command line: Enter takes it, Escape drops what was changed
+//   e                       edit its command line: Enter takes it, Escape drops what was changed,
+//                           Delete at its end is Backspace
 //   Escape                  leave, and boot nothing
 //
 // Any key stops the time. A command line that was edited is that of its entry until another one is
