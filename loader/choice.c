@@ -104,17 +104,18 @@ static EFI_STATUS ask(struct choosing *choosing) {
 static EFI_STATUS choose(struct choosing *choosing) {
     const struct config_file *file = &choosing->read->file;
     struct config_text name;
+    bool has_names = file->entry_count != 0 || file->has_bls;
     choosing->entry = &file->entries[file->default_entry];
-    if (file->entry_count == 0)
-        return EFI_SUCCESS;
-    choosing->choice->by = SLIPWAY_CHOICE_BY_DEFAULT;
-    if (cut_name(&choosing->cmdline, &name)) {
+    if (has_names && cut_name(&choosing->cmdline, &name)) {
         choosing->choice->by = SLIPWAY_CHOICE_BY_LOAD_OPTIONS;
         choosing->entry = config_find_entry(file, name);
         if (choosing->entry == NULL)
             return config_file_fail_entry(choosing->read, "load options", name);
         return EFI_SUCCESS;
     }
+    if (file->entry_count == 0)
+        return EFI_SUCCESS;
+    choosing->choice->by = SLIPWAY_CHOICE_BY_DEFAULT;
     return file->entry_count > 1 && menu_is_wanted(file->timeout) ? ask(choosing) : EFI_SUCCESS;
 }
 

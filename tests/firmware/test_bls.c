@@ -157,6 +157,23 @@ TEST("bls: with one entry nobody is asked, and with none the config alone is boo
     assert_memory_equal(options, L"one", 6);
 }
 
+TEST("bls: load options that name an entry boot no other, also where there is none at all") {
+    static const CHAR16 named[] = L"entry=gone.conf quiet";
+    setup_image("bls = on\ncmdline = own\n", pe_file_make_linux);
+    fake.load_options = named;
+    fake.load_options_bytes = sizeof(named);
+    fake_boot();
+    setup_expect_failure("load options: in /slipway.conf there is no entry 'gone.conf', nor any: "
+                         "a line [NAME] begins one");
+    setup_image("cmdline = own\n", pe_file_make_linux); // nothing can be named here
+    fake.load_options = named;
+    fake.load_options_bytes = sizeof(named);
+    fake.in_image = note_options;
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_memory_equal(options, named, sizeof(named));
+}
+
 TEST("bls: a bad file is a line in the log and no entry") {
     static char large[20000];
     memset(large, '#', sizeof(large) - 1);
