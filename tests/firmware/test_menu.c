@@ -131,6 +131,39 @@ TEST("menu: bytes of UTF-8 that the firmware takes for characters are one") {
                         "\xc3\x83\xc5\x93");
 }
 
+TEST("menu: what ends a sequence or a character of UTF-8 is a key of its own") {
+    enum { STROKES = 4 };
+    static const struct {
+        uint16_t units[STROKES]; // 0: no more of them; 0x1b: Escape
+        const char *cmdline;
+    } cases[] = {
+        {{0xc2, 0xa9}, "2\xc2\xa9"},
+        {{0xc1, 0xa9}, "2\xc3\x81\xc2\xa9"},
+        {{0xf4, 0x8f, 0xbf, 0xbd}, "2\xf4\x8f\xbf\xbd"},
+        {{0xf5, 0xa9}, "2\xc3\xb5\xc2\xa9"},
+        {{0xc3, 0xbf}, "2\xc3\xbf"},
+        {{0xc3, 0xc0}, "2\xc3\x83\xc3\x80"},
+        {{0xc3, 0x7f, 'x'}, "2\xc3\x83x"},
+        {{'y', 0x1b, ' '}, "2y"}, // with Alt, perhaps
+        {{'y', 0x1b, 0x7f}, "2"}, // Escape, which drops the line
+        {{'y', 0x1b, 0x153}, "2"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_key typed[STROKES + 3] = {{100, 0, 'e'}};
+        uint32_t count = 1;
+        for (; count <= STROKES && cases[i].units[count - 1] != 0; count++) {
+            uint16_t unit = cases[i].units[count - 1];
+            bool is_escape = unit == 0x1b;
+            typed[count] = (struct fake_key){200, is_escape ? SCAN_ESC : 0, is_escape ? 0 : unit};
+        }
+        typed[count++] = (struct fake_key){400, 0, '\r'};
+        typed[count++] = (struct fake_key){600, 0, '\r'};
+        setup_typed(SETUP_MENU_CONFIG, typed, count);
+        fake_boot();
+        setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, cases[i].cmdline);
+    }
+}
+
 TEST("menu: Escape goes back to the firmware without a word, with everything given back") {
     SETUP_TYPED(SETUP_MENU_CONFIG, escape);
     fake_boot();
