@@ -93,7 +93,7 @@ static bool goes_on(EFI_INPUT_KEY stroke) {
 static bool end_stroke(struct menu_key *ret_key) {
     uint8_t first = behind.keys.bytes[0];
     bool is_key = menu_keys_pause(&behind.keys, ret_key);
-    if (is_key && first >= 0x80)
+    if (is_key && first != '\x1b')
         *ret_key = (struct menu_key){MENU_KEY_CHARACTER, first};
     return is_key;
 }
