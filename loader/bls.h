@@ -36,6 +36,7 @@ struct bls_entry {
     bool is_efi;             // else a Linux kernel
     bool is_spent;           // its counter says that no try is left
     struct config_text cmdline;
+    struct config_text embedded;   // of type 2: its own command line, if it is given none
     struct config_module *initrds; // in the room
     uint32_t initrd_count;
     struct config_text ignored; // the first key that does not count; no bytes: there is none
@@ -79,10 +80,17 @@ uint64_t bls_room(uint64_t path_bytes, uint64_t text_bytes);
                                         void *room, struct bls_entry *ret_entry,
                                         struct bls_error *ret_error);
 
-// The entry of an image, type 2; `osrel`: the text of its .osrel section (os-release(5)), or
-// nothing. What is no valid UTF-8 there is left out.
-void bls_describe_image(struct config_text path, struct config_text osrel, void *room,
-                        struct bls_entry *ret_entry);
+// What is known of an image, type 2: its path, and the texts of its sections, or nothing.
+struct bls_image {
+    struct config_text path;
+    struct config_text osrel; // os-release(5)
+    struct config_text cmdline;
+};
+
+// The entry of an image. Values there that are not valid UTF-8, or that have control characters,
+// are left out; so are the zeros, blanks and line ends behind a section's text. `room`: as
+// bls_room() says for path and .osrel.
+void bls_describe_image(const struct bls_image *image, void *room, struct bls_entry *ret_entry);
 
 // Sorts as the specification says: what can be booted first, by sort-key, machine-id and version,
 // the newest first; then what has no sort-key, by name, the highest first.

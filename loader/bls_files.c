@@ -15,8 +15,8 @@
 #define IMAGES_FOLDER "/EFI/Linux/"
 
 enum {
-    OSREL_BYTES_MAX = 16384,
-    CAPACITY_FIRST = 32, // of the list
+    SECTION_BYTES_MAX = 16384, // of text
+    CAPACITY_FIRST = 32,       // of the list
 };
 
 static struct bls_entry *found; // in pages; null: none yet
@@ -131,38 +131,54 @@ static EFI_STATUS add_text(const struct listing_entry *entry) {
 
 // ---- Type 2
 
-// Where in the open file its os-release is: no bytes if it has none.
-static EFI_STATUS find_osrel(uint64_t *ret_offset, uint64_t *ret_bytes) {
-    static char head[PE_HEAD_BYTES];
-    uint64_t count = min_u64(file.bytes, sizeof(head));
-    EFI_STATUS status = file_read(&file, 0, head, count);
-    *ret_bytes = 0;
-    if (EFI_ERROR(status) || !pe_find_section(head, count, ".osrel", ret_offset, ret_bytes))
+// Where in the open file a section with text is: no bytes if it has none.
+struct section {
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+static struct section find_section(const char *head, uint64_t count, const char *name) {
+    struct section section;
+    bool is_there = pe_find_section(head, count, name, &section.offset, &section.bytes) &&
+                    section.offset <= file.bytes && section.bytes <= file.bytes - section.offset &&
+                    section.bytes <= SECTION_BYTES_MAX;
+    return is_there ? section : (struct section){0};
+}
+
+static EFI_STATUS read_sections(const struct section *osrel, const struct section *cmdline,
+                                const struct place *place) {
+    char *text = place->text + osrel->bytes;
+    EFI_STATUS status = file_read(&file, osrel->offset, place->text, osrel->bytes);
+    if (!EFI_ERROR(status))
+        status = file_read(&file, cmdline->offset, text, cmdline->bytes);
+    if (EFI_ERROR(status))
         return status;
-    bool is_there = *ret_offset <= file.bytes && *ret_bytes <= file.bytes - *ret_offset;
-    if (!is_there || *ret_bytes > OSREL_BYTES_MAX)
-        *ret_bytes = 0;
+    const struct bls_image image = {
+        .path = place->path,
+        .osrel = {place->text, osrel->bytes},
+        .cmdline = {text, cmdline->bytes},
+    };
+    bls_describe_image(&image, place->room, &found[found_count++]);
     return EFI_SUCCESS;
 }
 
 static EFI_STATUS read_image(const struct listing_entry *entry) {
+    static char head[PE_HEAD_BYTES];
     struct place place;
-    uint64_t offset = 0, bytes;
-    EFI_STATUS status = find_osrel(&offset, &bytes);
-    if (!EFI_ERROR(status))
-        status = alloc_place(config_text_of(IMAGES_FOLDER), entry->name, bytes, &place);
+    uint64_t count = min_u64(file.bytes, sizeof(head));
+    EFI_STATUS status = file_read(&file, 0, head, count);
     if (EFI_ERROR(status))
         return status;
-    status = file_read(&file, offset, place.text, bytes);
-    if (EFI_ERROR(status)) {
-        firmware_free_pages((uintptr_t)place.path.text);
+    const struct section osrel = find_section(head, count, ".osrel");
+    const struct section cmdline = find_section(head, count, ".cmdline");
+    status = alloc_place(config_text_of(IMAGES_FOLDER), entry->name, osrel.bytes + cmdline.bytes,
+                         &place);
+    if (EFI_ERROR(status))
         return status;
-    }
-    while (bytes != 0 && place.text[bytes - 1] == '\0') // the section may be filled up
-        bytes--;
-    bls_describe_image(place.path, (struct config_text){place.text, bytes}, place.room,
-                       &found[found_count++]);
-    return EFI_SUCCESS;
+    status = read_sections(&osrel, &cmdline, &place);
+    if (EFI_ERROR(status))
+        firmware_free_pages((uintptr_t)place.path.text);
+    return status;
 }
 
 static EFI_STATUS add_image(const struct listing_entry *entry) {

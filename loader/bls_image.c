@@ -37,24 +37,32 @@ static struct config_text find(struct config_text osrel, const char *const *keys
     return config_cut(osrel, 0, 0);
 }
 
+// A section may be filled up with zeros, and its text end with a line.
+static struct config_text cut_end(struct config_text text) {
+    while (text.bytes != 0 && (unsigned char)text.text[text.bytes - 1] <= ' ')
+        text.bytes--;
+    return text;
+}
+
 // The names and their order are those of sd-boot.
-void bls_describe_image(struct config_text path, struct config_text osrel, void *room,
-                        struct bls_entry *ret_entry) {
+void bls_describe_image(const struct bls_image *image, void *room, struct bls_entry *ret_entry) {
     static const char *const titles[] = {"PRETTY_NAME", "NAME", "IMAGE_ID", "ID"};
     static const char *const versions[] = {"IMAGE_VERSION", "VERSION_ID", "VERSION", "BUILD_ID"};
     static const char *const sort_keys[] = {"IMAGE_ID", "ID"};
-    struct bls_room_parts parts = bls_make_room(room, osrel.bytes);
+    const struct config_text osrel = cut_end(image->osrel);
+    struct bls_room_parts parts = bls_make_room(room, image->osrel.bytes);
     *ret_entry = (struct bls_entry){
         .title = find(osrel, titles, ARRAY_LEN(titles)),
         .version = find(osrel, versions, ARRAY_LEN(versions)),
         .sort_key = find(osrel, sort_keys, ARRAY_LEN(sort_keys)),
         .machine_id = config_text_of(""),
-        .path = path,
+        .path = image->path,
         .is_efi = true,
         .cmdline = config_text_of(""),
+        .embedded = clean(cut_end(image->cmdline)),
         .initrds = parts.initrds,
     };
-    bls_set_name(ret_entry, &parts, path);
+    bls_set_name(ret_entry, &parts, image->path);
     if (ret_entry->title.bytes == 0)
         ret_entry->title = ret_entry->name;
 }

@@ -17,8 +17,8 @@ static const char prefix[] = "entry=";
 // What an entry is chosen from, and what has been chosen.
 struct choosing {
     const struct config_read *read;
-    struct config_text cmdline; // of the load options, then of what was edited; no text: the
-                                // entry's own
+    struct config_text cmdline; // of the load options, then of what was edited
+    bool is_edited;             // and may be empty; else an empty one is the entry's own
     const struct config_entry *entry;
     struct choice *choice;
 };
@@ -46,6 +46,15 @@ static bool cut_name(struct config_text *options, struct config_text *ret_name) 
 
 // ---- The menu
 
+// Of the entry, if nothing else is said: an image may have one in itself.
+static struct config_text own_cmdline(const struct choosing *choosing,
+                                      const struct config_entry *entry) {
+    const struct config_read *read = choosing->read;
+    const struct config config = config_of_entry(&read->file, entry, read->room);
+    bool is_embedded = entry->bls != NULL && entry->bls->embedded.bytes != 0;
+    return is_embedded ? entry->bls->embedded : config.cmdline;
+}
+
 // What the menu shows, in pages that are freed after it.
 static EFI_STATUS make_items(const struct choosing *choosing, struct menu_item **ret_items) {
     uint64_t start;
@@ -56,21 +65,26 @@ static EFI_STATUS make_items(const struct choosing *choosing, struct menu_item *
         return log_fail(status, "menu: no room for %lu bytes (%s)", bytes, log_status_text(status));
     struct menu_item *items = firmware_pointer(start);
     for (uint32_t i = 0; i < file->entry_count; i++) {
-        struct config config = config_of_entry(file, &file->entries[i], choosing->read->room);
+        const struct config_entry *entry = &file->entries[i];
         bool is_given = choosing->cmdline.bytes != 0;
         items[i] = (struct menu_item){
-            .title = file->entries[i].title,
-            .cmdline = is_given ? choosing->cmdline : config.cmdline,
+            .title = entry->title,
+            .cmdline = is_given ? choosing->cmdline : own_cmdline(choosing, entry),
         };
     }
     *ret_items = items;
     return EFI_SUCCESS;
 }
 
-static void take_answer(struct choosing *choosing, const struct menu_answer *answer) {
+// A command line that nobody has edited is not given: an image measures, and some refuse, what it
+// is given in place of its own.
+static void take_answer(struct choosing *choosing, const struct menu_item *items,
+                        const struct menu_answer *answer) {
     struct choice *choice = choosing->choice;
     choosing->entry = &choosing->read->file.entries[answer->selected];
-    choosing->cmdline = answer->cmdline;
+    choosing->is_edited = answer->cmdline.text != items[answer->selected].cmdline.text;
+    if (choosing->is_edited)
+        choosing->cmdline = answer->cmdline;
     choice->menu_ms = answer->waited_ms;
     choice->by = answer->end == MENU_TIMED_OUT ? SLIPWAY_CHOICE_BY_TIMEOUT : SLIPWAY_CHOICE_BY_MENU;
     choice->is_left = answer->end == MENU_LEFT;
@@ -94,7 +108,7 @@ static EFI_STATUS ask(struct choosing *choosing) {
     status = menu_run(&request, &answer);
     timeline_end(0);
     if (!EFI_ERROR(status))
-        take_answer(choosing, &answer);
+        take_answer(choosing, items, &answer);
     firmware_free_pages((uintptr_t)items);
     return status;
 }
@@ -142,9 +156,7 @@ static void make_config(const struct choosing *choosing, struct config *ret_conf
     if (choosing->choice->by != SLIPWAY_CHOICE_NONE && choosing->entry->bls != NULL)
         config_file_turn_to(choosing->entry->bls->file);
     log_set_level(ret_config->log);
-    bool is_asked = choosing->choice->by == SLIPWAY_CHOICE_BY_MENU ||
-                    choosing->choice->by == SLIPWAY_CHOICE_BY_TIMEOUT;
-    if (choosing->cmdline.bytes != 0 || is_asked) // in the menu a line may become empty
+    if (choosing->cmdline.bytes != 0 || choosing->is_edited)
         ret_config->cmdline = choosing->cmdline;
 }
 

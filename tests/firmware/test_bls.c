@@ -39,11 +39,12 @@ static void watch(void) {
         setup_read_row(row, screen[row]);
 }
 
-static CHAR16 options[64];
+static CHAR16 options[400];
 
 static EFI_STATUS note_options(EFI_LOADED_IMAGE *started) {
     memset(options, 0, sizeof(options));
-    memcpy(options, started->LoadOptions, started->LoadOptionsSize);
+    if (started->LoadOptions != NULL)
+        memcpy(options, started->LoadOptions, started->LoadOptionsSize);
     return EFI_SUCCESS;
 }
 
@@ -227,6 +228,46 @@ TEST("bls: an image of \\EFI\\Linux is an entry by its os-release, or by its nam
     assert_int_equal(fake.starts, 1);
     assert_memory_equal(fake.image_bytes, image, sizeof(image));
     assert_string_equal(fake.breach, "");
+}
+
+enum { OWN_BYTES = 300 };
+
+// Boots an image, whose own command line is so many 'x', by the menu with these keys, and with
+// these load options.
+static void boot_arch(const struct fake_key *keys, uint32_t count, const CHAR16 *given) {
+    set_up("bls = on\ntimeout = 1\ndefault = arch.efi\n");
+    char own[OWN_BYTES + 1];
+    memset(own, 'x', OWN_BYTES);
+    own[OWN_BYTES] = '\n';
+    add_folder("\\EFI\\Linux");
+    add_image("\\EFI\\Linux\\arch.efi", "ID=arch\n");
+    pe_file_add_section(image, ".cmdline", own, sizeof(own));
+    fake.load_options = given;
+    fake.load_options_bytes = given == NULL ? 0 : 12;
+    fake.typed = keys;
+    fake.typed_count = count;
+    fake.in_image = note_options;
+    fake.in_stall = watch;
+    fake_boot();
+    assert_int_equal(fake.starts, 1);
+    assert_memory_equal(screen[2], "> 1. arch", 9);
+    assert_int_not_equal(screen[2][9], '.'); // that would be its name
+}
+
+TEST("bls: an image's own command line is edited in the menu, and given only if it was") {
+    static const struct fake_key chosen[] = {{100, 0, '\r'}};
+    static const struct fake_key edited[] = {
+        {100, 0, 'e'}, {200, 0, '!'}, {300, 0, '\r'}, {400, 0, '\r'}};
+    boot_arch(chosen, ARRAY_LEN(chosen), NULL);
+    assert_int_equal(options[0], 0);
+    boot_arch(edited, ARRAY_LEN(edited), NULL);
+    for (int i = 0; i < OWN_BYTES; i++)
+        assert_int_equal(options[i], 'x');
+    assert_memory_equal(options + OWN_BYTES, L"!", 4);
+    boot_arch(chosen, ARRAY_LEN(chosen), L"given");
+    assert_memory_equal(options, L"given", 12);
+    boot_arch(edited, ARRAY_LEN(edited), L"given");
+    assert_memory_equal(options, L"given!", 14);
 }
 
 TEST("bls: of very many files all are entries") {

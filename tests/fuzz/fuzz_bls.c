@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     struct bls_entry entry, image;
     struct bls_error error = {0};
     void *rooms[2] = {malloc(bls_room(name.bytes, bytes)), malloc(bls_room(name.bytes, bytes))};
-    bls_describe_image(name, text, rooms[0], &image);
+    bls_describe_image(&(struct bls_image){name, text, text}, rooms[0], &image);
     check(&image);
     enum bls_status status = bls_parse(name, text, rooms[1], &entry, &error);
     require(status == error.status);

@@ -154,6 +154,7 @@ static void set_up_bls(void) {
     add_folder("\\EFI\\Linux");
     pe_file_make_linux(image);
     pe_file_add_section(image, ".osrel", osrel, sizeof(osrel) - 1);
+    pe_file_add_section(image, ".cmdline", "root=y", 6);
     fake_add_file("\\EFI\\Linux\\arch.efi", image, sizeof(image));
 }
 

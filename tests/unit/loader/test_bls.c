@@ -30,9 +30,9 @@ static void *room;
 
 // In memory of exactly the size, so that the sanitizer sees who goes beyond.
 static struct config_text exact(const char *text) {
-    static char *copies[2];
+    static char *copies[3];
     static unsigned next;
-    char **copy = &copies[next++ % 2];
+    char **copy = &copies[next++ % ARRAY_LEN(copies)];
     free(*copy);
     *copy = malloc(strlen(text) + (*text == '\0'));
     memcpy(*copy, text, strlen(text));
@@ -222,10 +222,27 @@ TEST("bls: files are known by their names") {
     }
 }
 
-static void describe(const char *path, const char *osrel) {
+static void describe_with(const char *path, const char *osrel, struct config_text cmdline) {
+    const struct bls_image image = {exact(path), exact(osrel), cmdline};
     free(room);
     room = malloc(bls_room(strlen(path), strlen(osrel)));
-    bls_describe_image(exact(path), exact(osrel), room, &entry);
+    bls_describe_image(&image, room, &entry);
+}
+
+static void describe(const char *path, const char *osrel) {
+    describe_with(path, osrel, exact(""));
+}
+
+TEST("bls: an image's own command line is without what its section is filled up with") {
+    describe_with("/a.efi", "ID=a\n\n", (struct config_text){"root=x \xc3\xa4 y \r\n\t\0\0", 17});
+    config_expect_text(entry.embedded, "root=x \xc3\xa4 y");
+    config_expect_text(entry.sort_key, "a");
+    config_expect_text(entry.cmdline, "");
+    static const char *const refused[] = {"", " \n", "a\nb", "\xff", "a\x7f"};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        describe_with("/a.efi", "", exact(refused[i]));
+        config_expect_text(entry.embedded, "");
+    }
 }
 
 TEST("bls: an image is described by its os-release") {

@@ -31,12 +31,16 @@ void pe_file_make_linux(uint8_t file[PE_FILE_BYTES]) {
 
 void pe_file_add_section(uint8_t *file, const char *name, const void *contents, uint32_t bytes) {
     const uint32_t first = PE_FILE_SECTION - 40;
-    pe_file_put(file, PE_FILE_HEADER + 6, 2, 2);
+    uint32_t count = file[PE_FILE_HEADER + 6];
+    uint32_t others = count == 0 ? 0 : count - 1; // but for .text
+    uint32_t header = PE_FILE_SECTION + 40 * others;
+    uint32_t start = PE_FILE_CONTENTS + PE_FILE_CONTENTS_STEP * others;
+    pe_file_put(file, PE_FILE_HEADER + 6, 2, others + 2);
     pe_file_put(file, PE_FILE_HEADER + 20, 2, first - PE_FILE_MAGIC);
     memcpy(file + first, ".text", 5);
-    memcpy(file + PE_FILE_SECTION, name, strlen(name));
-    pe_file_put(file, PE_FILE_SECTION + 8, 4, bytes);
-    pe_file_put(file, PE_FILE_SECTION + 16, 4, bytes + 100); // filled up
-    pe_file_put(file, PE_FILE_SECTION + 20, 4, PE_FILE_CONTENTS);
-    memcpy(file + PE_FILE_CONTENTS, contents, bytes);
+    memcpy(file + header, name, strlen(name));
+    pe_file_put(file, header + 8, 4, bytes);
+    pe_file_put(file, header + 16, 4, bytes + 100); // filled up
+    pe_file_put(file, header + 20, 4, start);
+    memcpy(file + start, contents, bytes);
 }

@@ -20,8 +20,9 @@ enum {
     PE_FILE_CMDLINE_MAX = 0x238,
     PE_FILE_LINUX_END = 0x23c, // of the Linux header, the same
     PE_FILE_RELEASE = 0x1200,
-    PE_FILE_SECTION = 0x178,   // the header of the second of two sections,
-    PE_FILE_CONTENTS = 0x1400, // and what is in it
+    PE_FILE_SECTION = 0x178,       // the header of the second of two sections,
+    PE_FILE_CONTENTS = 0x1400,     // and what is in it,
+    PE_FILE_CONTENTS_STEP = 0x180, // that of the next one behind it
 };
 
 // Fills the file: zeros, but for the headers of an application.
@@ -31,7 +32,7 @@ void pe_file_make(uint8_t file[PE_FILE_BYTES]);
 // 6.1.0-test, and its command line has at most 2047 bytes.
 void pe_file_make_linux(uint8_t file[PE_FILE_BYTES]);
 
-// Gives it two sections: one of code without contents, and one of this name.
+// Gives it a section of this name, and the first time one of code without contents before it.
 void pe_file_add_section(uint8_t *file, const char *name, const void *contents, uint32_t bytes);
 
 // Writes a number into it.
