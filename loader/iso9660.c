@@ -54,6 +54,18 @@ static uint64_t start_of(const struct iso9660 *iso, const uint8_t *record) {
            iso->block_bytes;
 }
 
+// The directory that a record is of.
+static enum iso9660_status folder_of(const struct iso9660 *iso, const uint8_t *record,
+                                     bool is_joliet, struct iso9660_folder *ret_folder) {
+    struct iso9660_folder folder = {.offset = start_of(iso, record),
+                                    .bytes = iso9660_read_32(record + RECORD_BYTES),
+                                    .is_joliet = is_joliet};
+    if (folder.bytes > FOLDER_BYTES_MAX || !iso9660_is_on_disc(iso, folder.offset, folder.bytes))
+        return ISO9660_ERR_DAMAGED;
+    *ret_folder = folder;
+    return ISO9660_OK;
+}
+
 // ---- Directories
 
 // The next record, which lasts until the next call. ISO9660_ERR_ABSENT: there is none.
@@ -75,7 +87,7 @@ static enum iso9660_status next_record(struct walk *walk, const uint8_t **ret_re
             walk->at = start + ISO9660_SECTOR_BYTES;
             continue;
         }
-        if (record[0] > left || record[0] <= RECORD_NAME || record[RECORD_NAME_BYTES] == 0 ||
+        if (record[0] > left || record[0] < RECORD_BYTES_LEAST || record[RECORD_NAME_BYTES] == 0 ||
             RECORD_NAME + record[RECORD_NAME_BYTES] > record[0])
             return ISO9660_ERR_DAMAGED;
         walk->at += record[0];
@@ -109,14 +121,7 @@ static enum iso9660_status find_name(struct walk *walk, const char *wanted, uint
 }
 
 static enum iso9660_status enter(struct walk *walk, const uint8_t *record) {
-    struct iso9660_folder folder = {.offset = start_of(walk->iso, record),
-                                    .bytes = iso9660_read_32(record + RECORD_BYTES),
-                                    .is_joliet = walk->folder.is_joliet};
-    if (folder.bytes > FOLDER_BYTES_MAX ||
-        !iso9660_is_on_disc(walk->iso, folder.offset, folder.bytes))
-        return ISO9660_ERR_DAMAGED;
-    walk->folder = folder;
-    return ISO9660_OK;
+    return folder_of(walk->iso, record, walk->folder.is_joliet, &walk->folder);
 }
 
 // A folder that is too deep for ECMA-119 (6.8.2.1: eight levels) lies elsewhere, and a record of a
@@ -144,13 +149,9 @@ static enum iso9660_status enter_moved(struct walk *walk, const uint8_t *record)
 // ---- The trees
 
 static enum iso9660_status add_root(struct iso9660 *iso, const uint8_t *record, bool is_joliet) {
-    struct iso9660_folder root = {.offset = start_of(iso, record),
-                                  .bytes = iso9660_read_32(record + RECORD_BYTES),
-                                  .is_joliet = is_joliet};
-    if (root.bytes > FOLDER_BYTES_MAX || !iso9660_is_on_disc(iso, root.offset, root.bytes))
-        return ISO9660_ERR_DAMAGED;
-    iso->roots[iso->root_count++] = root;
-    return ISO9660_OK;
+    enum iso9660_status status = folder_of(iso, record, is_joliet, &iso->roots[iso->root_count]);
+    iso->root_count += status == ISO9660_OK;
+    return status;
 }
 
 // "%/@", "%/C" and "%/E": UCS-2 of level 1, 2 and 3.

@@ -59,12 +59,10 @@ static enum iso9660_status find_ridge(const struct iso9660 *iso, const uint8_t *
     enum { AREAS_MAX = 8 };
     uint8_t more[ISO9660_SECTOR_BYTES];
     uint64_t start = RECORD_NAME + align_up(record[RECORD_NAME_BYTES] + UINT64_C(1), 2) - 1;
-    start += iso->skipped_bytes;
+    start = min_u64(start + iso->skipped_bytes, record[0]);
     ret_ridge->name.bytes = 0;
     ret_ridge->ridge = (struct iso9660_ridge){0};
-    ret_ridge->next_bytes = 0;
-    if (start < record[0])
-        read_ridge(iso, record + start, record[0] - start, ret_ridge);
+    read_ridge(iso, record + start, record[0] - start, ret_ridge);
     for (unsigned i = 0; i < AREAS_MAX && ret_ridge->next_bytes != 0; i++) {
         uint64_t bytes = min_u64(ret_ridge->next_bytes, sizeof(more));
         enum iso9660_status status = iso9660_read_disc(iso, ret_ridge->next_offset, more, bytes);
@@ -85,11 +83,11 @@ static void read_joliet(const uint8_t *text, uint64_t bytes, struct name *ret_na
 
 // Without the version, and without the dot of an empty extension.
 static void cut_version(struct name *name) {
-    for (uint64_t at = 0; at < name->bytes; at++) {
-        if (name->text[at] == ';')
-            name->bytes = at;
-    }
-    if (name->bytes != 0 && name->text[name->bytes - 1] == '.')
+    uint64_t at = 0;
+    while (at < name->bytes && name->text[at] != ';')
+        at++;
+    name->bytes = at;
+    if (at != 0 && name->text[at - 1] == '.')
         name->bytes--;
 }
 

@@ -5,10 +5,11 @@
 #include "common/base/arith.h"
 #include "tests/unit/support/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
-    SECTORS = 64,
+    SECTORS = 96,
     ROOT_SECTOR = 20,
     SUB_SECTOR = 22,
     JOLIET_SECTOR = 24,
@@ -109,7 +110,10 @@ static enum iso9660_status find(const char *path) {
     memset(&file, 0xa5, sizeof(file));
     struct iso9660_file before = file;
     assert_int_equal(iso9660_open(&disc, &iso), ISO9660_OK);
-    enum iso9660_status status = iso9660_find(&iso, path, strlen(path), &file);
+    char *copy = malloc(strlen(path) + 1); // of its size, without a NUL
+    memcpy(copy + 1, path, strlen(path));
+    enum iso9660_status status = iso9660_find(&iso, copy + 1, strlen(path), &file);
+    free(copy);
     if (status != ISO9660_OK)
         assert_memory_equal(&file, &before, sizeof(file));
     assert_true(iso9660_status_text(status)[0] != '\0');
@@ -196,6 +200,25 @@ TEST("iso9660: what Rock Ridge skips is what the root says, at either place") {
     add(ROOT_SECTOR,
         (struct entry){"A.;1", 0, 0, DATA_SECTOR, 3, RIDGE("NM\7\1\0no1234567NM\7\1\0ye")});
     expect("/ye", "abc");
+}
+
+// The first record of the root, and the bytes behind it: the next record's.
+static uint32_t skipped_with(const void *area, unsigned bytes, const void *behind,
+                             unsigned behind_bytes) {
+    set_up();
+    used[ROOT_SECTOR] = 0;
+    add_folder(ROOT_SECTOR, ROOT_SECTOR, area, bytes);
+    memcpy(image + ROOT_SECTOR * ISO9660_SECTOR_BYTES + 34 + bytes, behind, behind_bytes);
+    assert_int_equal(iso9660_open(&disc, &iso), ISO9660_OK);
+    return iso.skipped_bytes;
+}
+
+TEST("iso9660: nothing is skipped unless the root's first record says so itself") {
+    assert_int_equal(skipped_with(RIDGE("SP\7\1\xbe\xef\5"), RIDGE("")), 5);
+    assert_int_equal(skipped_with(RIDGE("SP\7\1\xbe\xef"), RIDGE("\5")), 0);
+    assert_int_equal(skipped_with(RIDGE(""), RIDGE("SP\7\1\xbe\xef\5")), 0);
+    assert_int_equal(skipped_with(RIDGE("XX\7\1\xbe\xef\5"), RIDGE("")), 0);
+    assert_int_equal(skipped_with(RIDGE("XX\6\1\xbe\xef"), RIDGE("\5")), 0);
 }
 
 TEST("iso9660: Rock Ridge goes on elsewhere on the disc, and not for ever") {
@@ -320,6 +343,21 @@ TEST("iso9660: a file in sections is read across them, which may follow each oth
         assert_true(iso9660_read(&iso, &file, at, part, bytes));
         assert_memory_equal(part, whole + at, bytes);
     }
+    static const struct {
+        uint64_t at, bytes, reads;
+    } parts[] = {{0, 1, 1},
+                 {2 * ISO9660_SECTOR_BYTES - 1, 1, 1},
+                 {2 * ISO9660_SECTOR_BYTES - 1, 2, 2},
+                 {2 * ISO9660_SECTOR_BYTES, 3, 1},
+                 {2 * ISO9660_SECTOR_BYTES + 2, 1, 1},
+                 {0, 0, 0}};
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
+        char part[4] = {0};
+        uint64_t before = reads;
+        assert_true(iso9660_read(&iso, &file, parts[i].at, part, parts[i].bytes));
+        assert_memory_equal(part, whole + parts[i].at, parts[i].bytes);
+        assert_int_equal(reads - before, parts[i].reads);
+    }
     fail_at = reads + 2; // of the second section
     assert_false(iso9660_read(&iso, &file, 0, whole, file.bytes));
 }
@@ -393,13 +431,25 @@ TEST("iso9660: records that cannot be are damage, and go past no sector's end") 
         record[bad[i].at] = bad[i].byte;
         assert_int_equal(find("/xyz"), ISO9660_ERR_DAMAGED);
     }
+    for (unsigned past = 0; past < 2; past++) {
+        set_up();
+        put_32(image + 16 * ISO9660_SECTOR_BYTES + 156 + 10, 2 * ISO9660_SECTOR_BYTES);
+        while (used[ROOT_SECTOR] <= ISO9660_SECTOR_BYTES - 2 * 38)
+            add(ROOT_SECTOR, (struct entry){"FILL", 0, 0, DATA_SECTOR, 3, NULL, 0});
+        uint64_t left = ISO9660_SECTOR_BYTES - used[ROOT_SECTOR];
+        uint8_t *record = add(ROOT_SECTOR, (struct entry){"LAST", 0, 0, DATA_SECTOR, 3, NULL, 0});
+        record[0] = (uint8_t)(left + past);
+        assert_int_equal(find("/last"), past == 0 ? ISO9660_OK : ISO9660_ERR_DAMAGED);
+    }
+}
+
+TEST("iso9660: a record of one byte of name is the shortest") {
     set_up();
-    image[ROOT_SECTOR * ISO9660_SECTOR_BYTES + ISO9660_SECTOR_BYTES - 1] = 34;
-    while (used[ROOT_SECTOR] < ISO9660_SECTOR_BYTES - 38)
-        add(ROOT_SECTOR, (struct entry){"FILL", 0, 0, DATA_SECTOR, 3, NULL, 0});
-    add(ROOT_SECTOR, (struct entry){"LAST", 0, 0, DATA_SECTOR, 3, NULL, 0});
-    assert_int_equal(find("/none"), used[ROOT_SECTOR] > ISO9660_SECTOR_BYTES ? ISO9660_ERR_DAMAGED
-                                                                             : ISO9660_ERR_ABSENT);
+    uint8_t *record = add(ROOT_SECTOR, (struct entry){"S", 0, 0, DATA_SECTOR, 3, NULL, 0});
+    assert_int_equal(record[0], 34);
+    expect("/s", "abc");
+    record[0] = 33;
+    assert_int_equal(find("/s"), ISO9660_ERR_DAMAGED);
 }
 
 TEST("iso9660: a directory of several sectors is looked through, with gaps at their ends") {
@@ -407,14 +457,17 @@ TEST("iso9660: a directory of several sectors is looked through, with gaps at th
     put_32(image + 16 * ISO9660_SECTOR_BYTES + 156 + 10, 2 * ISO9660_SECTOR_BYTES);
     add(ROOT_SECTOR + 1, (struct entry){"SECOND", 0, 0, DATA_SECTOR, 3, NULL, 0});
     expect("/second", "abc");
+    assert_int_equal(reads, 2 + 1 + 2 + 1); // descriptors, the root's record, both sectors, "abc"
     put_32(image + 16 * ISO9660_SECTOR_BYTES + 156 + 10, ISO9660_SECTOR_BYTES + 20);
     assert_int_equal(find("/second"), ISO9660_ERR_DAMAGED); // cut in a record
 }
 
 TEST("iso9660: a disc without the descriptor, or too short for it, has no tree") {
-    set_up();
-    image[16 * ISO9660_SECTOR_BYTES + 3] = 'X';
-    assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_NONE);
+    for (unsigned i = 1; i <= 5; i++) {
+        set_up();
+        image[16 * ISO9660_SECTOR_BYTES + i] = 'X';
+        assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_NONE);
+    }
     set_up();
     for (uint64_t sectors = 0; sectors <= ROOT_SECTOR; sectors++) {
         struct iso9660_disc part = disc;
@@ -423,26 +476,54 @@ TEST("iso9660: a disc without the descriptor, or too short for it, has no tree")
                          sectors <= 16 ? ISO9660_ERR_NONE : ISO9660_ERR_DAMAGED);
     }
     image[16 * ISO9660_SECTOR_BYTES] = 255; // the end comes first
+    put_descriptor(1, 1, ROOT_SECTOR);
     assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_NONE);
+    put_descriptor(1, 255, 0);
     image[16 * ISO9660_SECTOR_BYTES] = 2; // and a supplement of nothing
     assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_NONE);
 }
 
 TEST("iso9660: 64 descriptors are looked at") {
     set_up();
-    memset(image + 16 * ISO9660_SECTOR_BYTES, 0, sizeof(image) - 16 * ISO9660_SECTOR_BYTES);
     for (unsigned i = 0; i < SECTORS - 16; i++)
         put_descriptor(i, 3, 0);
     assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_NONE);
-    assert_int_equal(reads, SECTORS - 16);
+    assert_int_equal(reads, 64);
 }
 
-TEST("iso9660: an empty root is damage, and so is one that is larger than the disc") {
+// Behind the image all is zero.
+static bool read_large(void *context, uint64_t offset, void *to, uint64_t bytes) {
+    memset(to, 0, bytes);
+    return offset >= sizeof(image) || read_image(context, offset, to, bytes);
+}
+
+TEST("iso9660: a folder has at most 16 MiB, all on the disc, and the root at least a record") {
+    enum { LARGEST = 16 << 20 };
+    struct iso9660_disc large = {.read = read_large, .context = image, .bytes = 32 << 20};
     set_up();
-    put_32(image + 16 * ISO9660_SECTOR_BYTES + 156 + 10, 0);
+    uint8_t *root = image + 16 * ISO9660_SECTOR_BYTES + 156;
+    uint8_t *sub = image + ROOT_SECTOR * ISO9660_SECTOR_BYTES + used[ROOT_SECTOR] - 38;
+    memset(image + DATA_SECTOR * ISO9660_SECTOR_BYTES, 0, 2 * ISO9660_SECTOR_BYTES); // no records
+    put_32(root + 10, LARGEST);
+    put_32(sub + 10, LARGEST);
+    assert_int_equal(iso9660_open(&large, &iso), ISO9660_OK);
+    assert_int_equal(iso9660_find(&iso, "/BOOT/none", 10, &file), ISO9660_ERR_ABSENT);
+    put_32(sub + 10, LARGEST + 1);
+    assert_int_equal(iso9660_find(&iso, "/BOOT/none", 10, &file), ISO9660_ERR_DAMAGED);
+    put_32(root + 10, LARGEST + 1);
+    assert_int_equal(iso9660_open(&large, &iso), ISO9660_ERR_DAMAGED);
+    put_32(root + 10, LARGEST);
     assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_DAMAGED);
-    put_32(image + 16 * ISO9660_SECTOR_BYTES + 156 + 10, (16 << 20) + 1);
+    put_32(root + 10, 0);
     assert_int_equal(iso9660_open(&disc, &iso), ISO9660_ERR_DAMAGED);
+}
+
+TEST("iso9660: a file without a byte may be said to lie at the disc's end, and not behind it") {
+    set_up();
+    uint8_t *record = add(ROOT_SECTOR, (struct entry){"EMPTY", 0, 0, SECTORS, 0, NULL, 0});
+    expect("/empty", "");
+    put_32(record + 2, SECTORS + 1);
+    assert_int_equal(find("/empty"), ISO9660_ERR_DAMAGED);
 }
 
 TEST("iso9660: whichever read fails, that is said") {
