@@ -168,6 +168,10 @@ TEST("netboot: without siaddr the server is the one that the packet names as its
     expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
     MAKE_4("", "\377\66\4\12\0\2\2");
     expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
+    MAKE_4("", "\377\0\66\4\12\0\2\2");
+    expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
+    MAKE_4("", "\376\0\1\4\377\377\377\0\66\4\12\0\2\2");
+    expect(netboot_server_4, packet_4, sizeof(packet_4), own, 4);
     MAKE_4("", "\66\4\12\0\2\2\377");
     packet_4[OPTIONS - 1] ^= 1; // it has no options
     expect(netboot_server_4, packet_4, sizeof(packet_4), own, 0);
@@ -203,6 +207,21 @@ TEST("netboot: fields of the packet that hold options are no names, and are look
     expect_file_4("field.efi");
     MAKE_4("\103\200", "\64\1\1\377"); // longer than the field
     expect_file_4("");
+    memcpy(packet_4 + FIELD_NAME, "\103\5b.efi\377", 8); // which has no options
+    expect_file_4("");
+}
+
+TEST("netboot: an option may fill the field of the server's name, between two others") {
+    char want[63] = {0};
+    memset(want, 'x', 62);
+    MAKE_4("x", "\64\1\2\377");
+    packet_4[FIELD_NAME - 1] = 0xff;
+    packet_4[FIELD_NAME] = 67;
+    packet_4[FIELD_NAME + 1] = 62;
+    memset(packet_4 + FIELD_NAME + 2, 'x', 62);
+    expect_file_4(want);
+    packet_4[FIELD_NAME + 1] = 63;
+    expect_file_4("x");
 }
 
 TEST("netboot: options that are cut anywhere lead nowhere") {
@@ -211,6 +230,9 @@ TEST("netboot: options that are cut anywhere lead nowhere") {
     for (uint64_t cut = OPTIONS; cut < OPTIONS + 10; cut++)
         expect_file(netboot_file_4, packet_4, cut, "");
     expect_file(netboot_file_4, packet_4, OPTIONS + 10, "a.efi");
+    MAKE_4("field.efi", "\103\0"); // whole, and without a name
+    expect_file(netboot_file_4, packet_4, OPTIONS + 2, "");
+    expect_file(netboot_file_4, packet_4, OPTIONS + 1, "field.efi");
 }
 
 TEST("netboot: a name that cannot be shown, or is too long, is none") {
@@ -223,6 +245,8 @@ TEST("netboot: a name that cannot be shown, or is too long, is none") {
     expect_file_4("");
     MAKE_4("", "\103\4\303\244b!\377");
     expect_file_4("\303\244b!");
+    MAKE_4("", "\103\3a b\377");
+    expect_file_4("a b");
     memset(long_name, 'x', 13 + NETBOOT_FILE_MAX + 1);
     memcpy(long_name, "tftp://[::1]/", 13);
     expect_file(netboot_file_6, packet_6, make_6(long_name, URL_OPTION), "");
@@ -237,6 +261,7 @@ TEST("netboot: with IPv6 the boot file is what stands behind the server, up to t
         {"tftp://server//a.efi", "/a.efi"},
         {"tftp://[::1]/;mode=octet", ""},
         {"tftp://[::1]/a;mode", "a;mode"},
+        {"tftp://[::1]/a;mode=", "a"},
         {"tftp://[::1]/", ""},
         {"tftp://[::1]", ""},
         {"tftp:/x", ""},
@@ -266,6 +291,7 @@ TEST("netboot: paths begin in the boot file's folder, or in the one that EFI/BOO
         {"/srv/Efi/Boot/x", "/srv/"},
         {"notEFI/BOOT/x", "notEFI/BOOT/"},
         {"EFI/BOOTS/x", "EFI/BOOTS/"},
+        {"UFI/BOOT/x", "UFI/BOOT/"},
         {"EFI/BOOT", "EFI/"},
         {"EFI\002BOOT/x", "EFI\002BOOT/"},
         {"", ""},
@@ -283,8 +309,12 @@ TEST("netboot: a name is the root and the path, with the root's separators") {
     };
     char name[NETBOOT_NAME_MAX + 1];
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(netboot_join(text(cases[i][0]), text(cases[i][1]), name),
-                         strlen(cases[i][2]));
+        struct config_text path = text(cases[i][1]);
+        char *copy = malloc(path.bytes); // without the NUL
+        memcpy(copy, path.text, path.bytes);
+        path.text = copy;
+        assert_int_equal(netboot_join(text(cases[i][0]), path, name), strlen(cases[i][2]));
+        free(copy);
         assert_string_equal(name, cases[i][2]);
     }
 }
@@ -321,13 +351,14 @@ TEST("netboot: a server's error is told by its code, or by its words where there
         {0, "Permission problem", NETBOOT_ERR_ACCESS},
         {0, "denied", NETBOOT_ERR_ACCESS},
         {0, "acces", NETBOOT_ERR_ABSENT},
+        {0, "Success", NETBOOT_ERR_ABSENT},
         {0, "Bad Option", NETBOOT_ERR_OPTIONS},
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         uint64_t bytes = strlen(cases[i].text);
         char *copy = malloc(bytes + 1);
-        memcpy(copy, cases[i].text, bytes);
-        assert_int_equal(netboot_find_error(cases[i].code, copy, bytes), cases[i].error);
+        memcpy(copy + 1, cases[i].text, bytes);
+        assert_int_equal(netboot_find_error(cases[i].code, copy + 1, bytes), cases[i].error);
         free(copy);
     }
     assert_int_equal(netboot_find_error(0, "no\0access", 9), NETBOOT_ERR_ABSENT);
