@@ -28,7 +28,7 @@ static enum menu_key_kind kind_of_final(uint8_t byte) {
     return MENU_KEY_NONE;
 }
 
-// The number in a sequence that ends in '~'.
+// The number in a sequence that ends in '~'; what is no digit is no number of a key.
 static enum menu_key_kind kind_of_number(uint32_t number) {
     static const uint8_t kinds[] = {
         [1] = MENU_KEY_HOME,      [3] = MENU_KEY_DELETE, [4] = MENU_KEY_END, [5] = MENU_KEY_PAGE_UP,
@@ -37,12 +37,12 @@ static enum menu_key_kind kind_of_number(uint32_t number) {
     return number < ARRAY_LEN(kinds) ? (enum menu_key_kind)kinds[number] : MENU_KEY_NONE;
 }
 
-// The sequence is ESC [ or ESC O, parameters, and the final byte, the last.
+// The sequence is ESC [ or ESC O, parameters, and the final byte, the last; or ESC and a key, one
+// with Alt, perhaps.
 static enum menu_key_kind kind_of_sequence(const struct menu_keys *keys) {
     uint8_t final = keys->bytes[keys->count - 1];
-    bool has_number = keys->count == 4 && keys->bytes[2] >= '0' && keys->bytes[2] <= '9';
     if (final == '~')
-        return has_number ? kind_of_number(keys->bytes[2] - (uint32_t)'0') : MENU_KEY_NONE;
+        return keys->count == 4 ? kind_of_number(keys->bytes[2] - (uint32_t)'0') : MENU_KEY_NONE;
     return keys->count == 3 ? kind_of_final(final) : MENU_KEY_NONE;
 }
 
@@ -55,17 +55,11 @@ static bool end(struct menu_keys *keys, enum menu_key_kind kind, uint32_t charac
 
 static bool add_to_sequence(struct menu_keys *keys, struct menu_key *ret_key) {
     uint8_t byte = keys->bytes[keys->count - 1];
-    if (keys->count == 1)
-        return false;
-    if (keys->count == 2 && (byte == '[' || byte == 'O'))
-        return false;
-    bool is_final = keys->count > 2 && byte >= 0x40 && byte < DELETE;
+    bool begins = keys->count == 1 || (keys->count == 2 && (byte == '[' || byte == 'O'));
     bool goes_on = keys->count > 2 && byte >= 0x20 && byte < 0x40;
-    if (is_final)
-        return end(keys, kind_of_sequence(keys), 0, ret_key);
-    if (goes_on && keys->count < sizeof(keys->bytes))
+    if (begins || (goes_on && keys->count < sizeof(keys->bytes)))
         return false;
-    return end(keys, MENU_KEY_NONE, 0, ret_key); // ESC and a key: one with Alt, perhaps
+    return end(keys, kind_of_sequence(keys), 0, ret_key);
 }
 
 // Bytes of the character that begins so; of one that none begins with, 1.

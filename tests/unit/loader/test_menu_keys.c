@@ -45,18 +45,21 @@ TEST("menu keys: the sequences of VT100, VT220 and xterm are keys") {
         {"\x1bO", MENU_KEY_NONE},      {"\x1b[\x07", MENU_KEY_NONE},
         {"\x80", MENU_KEY_NONE},       {"\xff", MENU_KEY_NONE},
         {"\xc3", MENU_KEY_NONE},       {"\xe2\x82", MENU_KEY_NONE},
-        {"\xc3x", MENU_KEY_NONE},
+        {"\xc3x", MENU_KEY_NONE},      {"\x1b[/~", MENU_KEY_NONE},
+        {"\x1b[:~", MENU_KEY_NONE},    {"\x1b~", MENU_KEY_NONE},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         receive(cases[i].bytes, strlen(cases[i].bytes));
         assert_int_equal(count, 1);
         assert_int_equal(keys[0].kind, cases[i].kind);
+        assert_int_equal(keys[0].character, 0);
     }
 }
 
 TEST("menu keys: characters are UTF-8") {
-    static const uint32_t want[] = {'a', 0xe4, 0x20ac, 0x1f600, 'z'};
-    const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z";
+    static const uint32_t want[] = {'a', 0xe4, 0x20ac, 0x1f600, 'z', 0x7ff, 0x800, 0xffff, 0x10000};
+    const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z"
+                        "\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80";
     receive(text, strlen(text));
     assert_int_equal(count, ARRAY_LEN(want));
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
@@ -76,4 +79,42 @@ TEST(
     assert_int_equal(count, 3); // and two characters
     receive("\r\n\n\n\r", 5);
     assert_int_equal(count, 4);
+}
+
+// Bytes that are no key, and the character behind them, unless they have taken it as well.
+TEST("menu keys: what is no key ends where a sequence or a character would") {
+    static const struct {
+        const char *bytes;
+        unsigned keys;
+    } cases[] = {
+        {"\x1bxA", 2},
+        {"\x1b"
+         "1A",
+         2},
+        {"\x1b[\x1f"
+         "A",
+         2},
+        {"\x1b[@A", 2},
+        {"\x1b[ A", 1},
+        {"\x1b[?A", 1},
+        {"\xbf"
+         "A",
+         2},
+        {"\xc0"
+         "A",
+         1},
+        {"\xf7\xbf\xbf"
+         "A",
+         1},
+        {"\xf8"
+         "A",
+         2},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        receive(cases[i].bytes, strlen(cases[i].bytes));
+        assert_int_equal(count, cases[i].keys);
+        assert_int_equal(keys[0].kind, MENU_KEY_NONE);
+        if (count == 2)
+            assert_int_equal(keys[1].character, 'A');
+    }
 }
