@@ -48,11 +48,10 @@ static uint64_t initrd_bound(uint64_t text_bytes) {
     return (text_bytes + 1) / (sizeof("initrd x\n") - 1);
 }
 
-// The name without its counter is shorter than the path, all options with their blanks than the
-// text, and so are title and version, but for what stands around them.
+// The name without its counter is no longer than the path. Options, title and version are parts of
+// the text, and what goes around each is shorter than its key.
 uint64_t bls_room(uint64_t path_bytes, uint64_t text_bytes) {
-    return initrd_bound(text_bytes) * sizeof(struct config_module) + path_bytes + 2 * text_bytes +
-           sizeof(" ()");
+    return initrd_bound(text_bytes) * sizeof(struct config_module) + path_bytes + text_bytes;
 }
 
 struct bls_room_parts bls_make_room(void *start, uint64_t text_bytes) {
@@ -166,8 +165,7 @@ void bls_set_name(struct bls_entry *entry, struct bls_room_parts *room, struct c
     uint64_t zeros = counter + 1;
     while (zeros < stem.bytes && stem.text[zeros] == '0')
         zeros++;
-    entry->is_spent = counter != stem.bytes && zeros > counter + 1 &&
-                      (zeros == stem.bytes || stem.text[zeros] == '-');
+    entry->is_spent = counter != stem.bytes && (zeros == stem.bytes || stem.text[zeros] == '-');
     entry->file = path;
     entry->name = (struct config_text){room->texts, 0};
     append(room, &entry->name, config_cut(file, 0, counter));

@@ -96,7 +96,7 @@ int bls_compare_versions(struct config_text one, struct config_text other) {
 }
 
 static int compare(const struct bls_entry *one, const struct bls_entry *other) {
-    bool has_keys = one->sort_key.bytes != 0 && other->sort_key.bytes != 0;
+    bool has_keys = one->sort_key.bytes != 0; // and so has the other, if the order is 0
     int order = sign(one->is_spent, other->is_spent);
     if (order == 0)
         order = sign(one->sort_key.bytes == 0, other->sort_key.bytes == 0);

@@ -122,6 +122,26 @@ TEST("bls: the room is enough for the most that a text can have") {
     config_expect_text(entry.title, "t (v)");
     config_expect_text(entry.cmdline, "o p q");
     config_expect_text(entry.name, "+.conf");
+    char many[17 + 100 * 9] = "options o\nuki x";
+    for (unsigned i = 0; i < 100; i++)
+        strcat(many, "\ninitrd a");
+    accept("f.conf", many);
+    assert_int_equal(entry.initrd_count, 100);
+    config_expect_text(entry.initrds[99].path, "a");
+    config_expect_text(entry.cmdline, "o");
+    config_expect_text(entry.name, "f.conf");
+}
+
+TEST("bls: a key sets what it says and nothing else, and a line of nothing is no key") {
+    accept("f.conf", "\nsort-key s\r\n\r\nmachine-id m\nversion v\ntitle t\n\t\nlinux /l\n#");
+    config_expect_text(entry.title, "t (v)");
+    config_expect_text(entry.version, "v");
+    config_expect_text(entry.machine_id, "m");
+    config_expect_text(entry.sort_key, "s");
+    config_expect_text(entry.path, "/l");
+    assert_int_equal(entry.ignored_line, 0);
+    accept("f.conf", "x\nlinux /l");
+    config_expect_text(entry.ignored, "x");
 }
 
 TEST("bls: a text that is none is refused, by line and key") {
@@ -141,6 +161,7 @@ TEST("bls: a text that is none is refused, by line and key") {
     refuse("linux /a\ntitle \xff", "line 2: not valid UTF-8");
     refuse("linux /a\ntitle a\x1b", "line 2: a control character");
     refuse("# \x7f", "line 1: a control character");
+    refuse("\x1f", "line 1: a control character");
     memset(large, '#', sizeof(large) - 1);
     refuse(large, "more than 16 KiB");
     memcpy(large, "linux /a\n", 9);
@@ -153,13 +174,15 @@ TEST("bls: a boot counter is no part of the name") {
         const char *path, *name;
         bool is_spent;
     } cases[] = {
-        {"/x/a+3.conf", "a.conf", false},  {"a+3-1.conf", "a.conf", false},
-        {"a+0-3.conf", "a.conf", true},    {"a+0.conf", "a.conf", true},
-        {"a+00-3.conf", "a.conf", true},   {"a+10-0.conf", "a.conf", false},
-        {"a+01.conf", "a.conf", false},    {"a+b+2-2.conf", "a+b.conf", false},
-        {"a+.conf", "a+.conf", false},     {"a+3-.conf", "a+3-.conf", false},
-        {"a+3x.conf", "a+3x.conf", false}, {"a+3.1-2.conf", "a+3.1-2.conf", false},
-        {"a-0.CONF", "a-0.CONF", false},   {"+3.conf", ".conf", false},
+        {"/x/a+3.conf", "a.conf", false},      {"a+3-1.conf", "a.conf", false},
+        {"a+0-3.conf", "a.conf", true},        {"a+0.conf", "a.conf", true},
+        {"a+00-3.conf", "a.conf", true},       {"a+10-0.conf", "a.conf", false},
+        {"a+01.conf", "a.conf", false},        {"a+b+2-2.conf", "a+b.conf", false},
+        {"a+.conf", "a+.conf", false},         {"a+3-.conf", "a+3-.conf", false},
+        {"a+3x.conf", "a+3x.conf", false},     {"a+3.1-2.conf", "a+3.1-2.conf", false},
+        {"a-0.CONF", "a-0.CONF", false},       {"+3.conf", ".conf", false},
+        {"a+9-9.conf", "a.conf", false},       {"a+x3.conf", "a+x3.conf", false},
+        {"a+3-x1.conf", "a+3-x1.conf", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         accept(cases[i].path, "linux x");
@@ -191,6 +214,7 @@ TEST("bls: a pattern is for names as in sd-boot's loader.conf") {
         {"**a**", "a"},
         {"?", "\xc3\xa4"},
         {"a?c", "abc"},
+        {"aZ", "Az"},
         {"*ab*ab", "abaabcab"},
         {"*\xc3\xa4?", "x\xc3\xa4\xe2\x82\xac"},
     };
@@ -198,7 +222,7 @@ TEST("bls: a pattern is for names as in sd-boot's loader.conf") {
         {"", "x"},           {"x", ""},           {"?", ""},
         {"a.conf", "a.con"}, {"a.con", "a.conf"}, {"*-arch.conf", "arch.conf"},
         {"?", "ab"},         {"a*b*c", "acb"},    {"*a", "ab"},
-        {"[a]", "{a}"},      {"a*?", "a"},
+        {"[a]", "{a}"},      {"a*?", "a"},        {"ab*bx", "abx"},
     };
     for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_true(matches(good[i][0], good[i][1]));
@@ -209,16 +233,17 @@ TEST("bls: a pattern is for names as in sd-boot's loader.conf") {
 TEST("bls: files are known by their names") {
     static const char *const texts[] = {"a.conf", "A.CONF", "a.b.Conf"};
     static const char *const images[] = {"a.efi", "A.EFI"};
-    static const char *const others[] = {"", ".conf", ".efi", ".a.conf", "conf", "a.conf~", "efi"};
+    static const char *const others[] = {"",        ".conf", ".efi",   ".a.conf", "conf",
+                                         "a.conf~", "efi",   "a_conf", "a.cone"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        assert_true(bls_is_text_name(config_text_of(texts[i])));
+        assert_true(bls_is_text_name(exact(texts[i])));
     for (size_t i = 0; i < ARRAY_LEN(images); i++) {
-        assert_true(bls_is_image_name(config_text_of(images[i])));
-        assert_false(bls_is_text_name(config_text_of(images[i])));
+        assert_true(bls_is_image_name(exact(images[i])));
+        assert_false(bls_is_text_name(exact(images[i])));
     }
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        assert_false(bls_is_text_name(config_text_of(others[i])));
-        assert_false(bls_is_image_name(config_text_of(others[i])));
+        assert_false(bls_is_text_name(exact(others[i])));
+        assert_false(bls_is_image_name(exact(others[i])));
     }
 }
 
@@ -260,6 +285,12 @@ TEST("bls: an image is described by its os-release") {
     describe("/EFI/Linux/a.efi", "PRETTY_NAME=\"\xff\"\nNAME=\"a\nID=\"");
     config_expect_text(entry.title, "\"a");
     config_expect_text(entry.sort_key, "\"");
+    describe("/EFI/Linux/a.efi", "NAME=\"\"\nPRETTY_NAME='\nIMAGE_ID=~\nID=i\n");
+    config_expect_text(entry.title, "'");
+    config_expect_text(entry.sort_key, "~");
+    describe("/EFI/Linux/a.efi", "PRETTY_NAME=\"\"\nNAME=\x1f"
+                                 "b\nIMAGE_ID=c\x7f\nID=d\n");
+    config_expect_text(entry.title, "d");
     describe("/EFI/Linux/a.efi", "");
     config_expect_text(entry.title, "a.efi");
     config_expect_text(entry.sort_key, "");
@@ -285,7 +316,8 @@ TEST("bls: versions are in the order of the version format's examples") {
         assert_int_equal(bls_compare_versions(exact(same[i][0]), exact(same[i][1])), 0);
     static const char *const less[][2] = {
         {"a", "b"},      {"B", "a"},  {"ab", "abc"}, {"a", "1"}, {"6.1.0-9-x", "6.1.0-13-x"},
-        {"122", "0123"}, {"-a", "a"}, {"", "1"}};
+        {"122", "0123"}, {"-a", "a"}, {"", "1"},     {"", "0"},  {"", "9"},
+        {"", "a"},       {"", "z"},   {"", "A"},     {"", "Z"}};
     for (size_t i = 0; i < ARRAY_LEN(less); i++) {
         assert_true(bls_compare_versions(exact(less[i][0]), exact(less[i][1])) < 0);
         assert_true(bls_compare_versions(exact(less[i][1]), exact(less[i][0])) > 0);
@@ -323,4 +355,16 @@ TEST("bls: entries are sorted as the specification says") {
         }
     }
     bls_sort(NULL, 0);
+}
+
+TEST("bls: a sort-key of one letter is one, and entries that are the same stay in their order") {
+    struct bls_entry entries[] = {make("a", "s", "2", "1", false), make("z", "s", "1", "1", false),
+                                  make("a", "", "1", "1", false), make("a", "", "1", "1", false),
+                                  make("a", "", "1", "1", false)};
+    for (uint32_t i = 0; i < ARRAY_LEN(entries); i++)
+        entries[i].path_line = i;
+    bls_sort(entries, ARRAY_LEN(entries));
+    static const uint32_t want[] = {1, 0, 2, 3, 4};
+    for (uint32_t i = 0; i < ARRAY_LEN(entries); i++)
+        assert_int_equal(entries[i].path_line, want[i]);
 }
