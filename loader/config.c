@@ -118,7 +118,7 @@ static enum config_status cut_name(struct config_parser *parser, struct config_t
     return CONFIG_OK;
 }
 
-// What stands above the first section is the beginning of every entry.
+// What stands above the first section is the beginning of every entry: config_of_entry() takes it.
 static void begin_entry(struct config_parser *parser, struct config_text name) {
     struct config_file *file = &parser->file;
     ASSERT(file->entry_count < parser->entry_bound);
@@ -131,7 +131,6 @@ static void begin_entry(struct config_parser *parser, struct config_text name) {
         .line = parser->error.line,
         .column = config_column(parser, name.text),
     };
-    parser->config = file->config;
     parser->digest = NULL;
     memset(parser->seen, 0, sizeof(parser->seen));
 }

@@ -68,7 +68,7 @@ struct places places_of_image(const struct elf_image *elf) {
     uint64_t bytes = elf->virt_end - places_image_base(elf);
     return (struct places){
         .start = SLIPWAY_KERNEL_DEFAULT,
-        .end = bytes < SLIPWAY_KERNEL_MAX - last ? last + bytes : SLIPWAY_KERNEL_MAX,
+        .end = last + min_u64(bytes, SLIPWAY_KERNEL_MAX - last),
         .step = image_step(elf),
         .bytes = bytes,
     };

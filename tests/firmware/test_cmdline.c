@@ -25,6 +25,16 @@ TEST("cmdline: load options take the place of the config's command line, with a 
     expect(L"a  b=c", 12, "a  b=c", "slipway: command line: 6 bytes of the load options\n");
 }
 
+TEST("cmdline: 65536 bytes of load options are the most") {
+    enum { UNITS = 32768 };
+    static CHAR16 options[UNITS];
+    static char want[UNITS + 1];
+    for (unsigned i = 0; i < UNITS; i++)
+        want[i] = (char)(options[i] = 'a');
+    expect(options, sizeof(options), want, "command line: 32768 bytes of the load options\n");
+    expect(options, sizeof(options) + 2, OWN, "ignored: more than 65536\n");
+}
+
 TEST("cmdline: without load options the config's holds, and nothing is said or asked") {
     static const struct {
         const void *options;

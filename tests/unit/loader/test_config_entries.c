@@ -120,6 +120,10 @@ TEST("entries: the default is any of them, wherever it stands") {
     config_refuse("default=c", CONFIG_ERR_NO_ENTRY,
                   "line 1, column 9: there is no entry 'c', nor any: a line [NAME] begins one");
     config_refuse("default=j\n[a]\nlog=info\n[b]\nlog=info\n[c]\nlog=info\n[d]\nlog=info\n"
+                  "[e]\nlog=info\n[f]\nlog=info\n[g]\nlog=info\n[h]\nlog=info\n",
+                  CONFIG_ERR_NO_ENTRY,
+                  "line 1, column 9: there is no entry 'j'; entries are a, b, c, d, e, f, g, h");
+    config_refuse("default=j\n[a]\nlog=info\n[b]\nlog=info\n[c]\nlog=info\n[d]\nlog=info\n"
                   "[e]\nlog=info\n[f]\nlog=info\n[g]\nlog=info\n[h]\nlog=info\n[i]\nlog=info\n",
                   CONFIG_ERR_NO_ENTRY,
                   "line 1, column 9: there is no entry 'j'; entries are a, b, c, d, e, f, g, h, "
@@ -163,6 +167,9 @@ TEST("entries: a section's line is a name in brackets, and nothing else") {
                   "line 1, column 4: text after the ']' in '[a] x'");
     config_refuse("[]\nlog=info", CONFIG_ERR_NAME,
                   "line 1, column 2: '' is no name of an entry: blanks, quotes, '[', ']' and '=' "
+                  "are not");
+    config_refuse("[=]\nlog=info", CONFIG_ERR_NAME,
+                  "line 1, column 2: '=' is no name of an entry: blanks, quotes, '[', ']' and '=' "
                   "are not");
     const char bytes[] = " \t\"[=";
     for (unsigned i = 0; i < sizeof(bytes) - 1; i++) {
@@ -212,11 +219,11 @@ TEST("entries: there is no limit but the text's, and each is found by its name")
 }
 
 TEST("entries: as short as can be, they fit into the room that a text of their length has") {
-    char text[200];
-    for (unsigned count = 1; count < 10; count++) {
+    char text[26 * 12];
+    for (unsigned count = 1; count < 26; count++) {
         text[0] = '\0';
         for (unsigned i = 0; i < count; i++)
-            sprintf(text + strlen(text), "%s[%u]\ntitle=x", i == 0 ? "" : "\n", i);
+            sprintf(text + strlen(text), "%s[%c]\ntitle=x", i == 0 ? "" : "\n", 'a' + i);
         struct config_file file = accept(text);
         assert_int_equal(file.entry_count, count);
         // One more may be there when the text is refused for it.

@@ -83,6 +83,9 @@ TEST("drbg: a number that is not below the bound is passed over, not folded") {
     assert_int_equal(drbg_below(&drbg, 7), 6);
     assert_int_equal(drbg_below(&drbg, 6), 5);
     assert_int_equal(drbg_below(&drbg, 1), 0);
+    drbg.left = 2 * sizeof(words[0]);
+    assert_int_equal(drbg_below(&drbg, 1), 0); // every number is below it
+    assert_int_equal(drbg.left, sizeof(words[0]));
     drbg.left = sizeof(words);
     assert_int_equal(drbg_below(&drbg, UINT64_MAX), 7);
 }
