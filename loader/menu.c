@@ -117,13 +117,6 @@ static void press_in_line(struct menu *menu, struct menu_key key) {
     case MENU_KEY_CHARACTER:
         menu_line_insert(line, key.character);
         break;
-    case MENU_KEY_ENTER:
-        set_taken(menu, *line);
-        menu->state = MENU_CHOOSING;
-        break;
-    case MENU_KEY_ESCAPE:
-        menu->state = MENU_CHOOSING;
-        break;
     case MENU_KEY_BACKSPACE:
         menu_line_backspace(line);
         break;
@@ -141,6 +134,12 @@ static void press_in_line(struct menu *menu, struct menu_key key) {
         break;
     case MENU_KEY_END:
         line->cursor = line->bytes;
+        break;
+    case MENU_KEY_ENTER:
+        set_taken(menu, *line);
+        [[fallthrough]];
+    case MENU_KEY_ESCAPE:
+        menu->state = MENU_CHOOSING;
         break;
     case MENU_KEY_NONE:
     case MENU_KEY_UP:

@@ -156,8 +156,7 @@ static void write_list(struct menu_screen *screen, const struct menu *menu) {
         if (text_end(screen) != 0)
             write_line(screen);
     }
-    screen->size.rows = 1;
-    memset(screen->shown, 0, screen->size.columns * sizeof(*screen->shown));
+    screen->size.rows = 1; // which begins with a number from now on, and so is none of those before
 }
 
 void menu_screen_show(struct menu_screen *screen, const struct menu *menu) {

@@ -289,6 +289,16 @@ TEST("menu: a line that has no more room takes nothing, not even in part") {
     assert_int_equal(menu.line.text[capacity - 1], 'y');
 }
 
+TEST("menu: the longest command line can grow by 1024 bytes, wherever it stands") {
+    static const char *const lines[] = {"", "1", "12", "", "123"};
+    for (unsigned i = 0; i < ARRAY_LEN(lines); i++)
+        items[i].cmdline = config_text_of(lines[i]);
+    static const uint64_t most[] = {0, 1, 2, 2, 3};
+    for (uint32_t count = 1; count <= ARRAY_LEN(lines); count++)
+        assert_int_equal(menu_line_room(items, count), most[count - 1] + 1024);
+    assert_int_equal(menu_line_room(items + 2, 2), 2 + 1024);
+}
+
 TEST("menu: a long line moves so that the cursor is in sight") {
     begin_with_line("0123456789abcdef");
     type("e");
