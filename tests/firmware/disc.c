@@ -56,10 +56,15 @@ EFI_STATUS EFIAPI fake_locate_device_path(EFI_GUID *guid, EFI_DEVICE_PATH **path
         fake_record_breach("LocateDevicePath of what is no disk");
     if (EFI_ERROR(status))
         return status;
+    const EFI_DEVICE_PATH *end =
+        (const EFI_DEVICE_PATH *)((const char *)*path + device_path_bytes(*path));
+    if (end->Type != END_DEVICE_PATH_TYPE || end->SubType != END_ENTIRE_DEVICE_PATH_SUBTYPE ||
+        end->Length[0] != sizeof(*end) || end->Length[1] != 0)
+        fake_record_breach("LocateDevicePath of a path without an end");
     if (fake.disc.contents == NULL)
         return EFI_NOT_FOUND;
     if (!fake.disc.is_elsewhere)
-        *path = (EFI_DEVICE_PATH *)((char *)*path + device_path_bytes(*path));
+        *path = (EFI_DEVICE_PATH *)(uintptr_t)end;
     *ret_handle = &disc;
     return EFI_SUCCESS;
 }

@@ -1,6 +1,7 @@
 // Boots whose files come from the ISO 9660 tree around the loader's volume: which file counts, and
 // what comes of discs and firmware that fail.
 #include "common/base/arith.h"
+#include "loader/device_path.h"
 #include "tests/firmware/cpu.h"
 #include "tests/firmware/setup_disc.h"
 
@@ -35,6 +36,95 @@ TEST("disc: config, kernel and modules come from the tree, where the volume has 
     set_up_volume();
     fake_boot();
     expect_modules();
+}
+
+TEST("disc: it is looked for once, and nothing is said of it") {
+    set_up();
+    fake_boot();
+    expect_modules();
+    uint64_t looks = 0;
+    for (uint64_t call = 0; call < fake.calls; call++)
+        looks += fake.kinds[call] == FAKE_LOCATE_DEVICE_PATH;
+    assert_int_equal(looks, 1);
+    assert_null(strstr(setup_log(), "disc: "));
+    set_up();
+    setup_disc_image[16 * SETUP_SECTOR + 1] = 'X'; // no tree, which is no fault
+    fake_add_file("\\kernel.elf", &setup_kernel, sizeof(setup_kernel));
+    fake_boot();
+    setup_expect_kernel();
+    assert_null(strstr(setup_log(), "disc: "));
+}
+
+TEST("disc: a file may end where the disc ends") {
+    uint64_t sector = SETUP_SECTORS - align_up(sizeof(setup_module), SETUP_SECTOR) / SETUP_SECTOR;
+    setup_disc(CONFIG, NULL);
+    setup_put_32(setup_disc_image + SETUP_DISC_ROOT * SETUP_SECTOR + 34 + 46 + 2, sector);
+    memcpy(setup_disc_image + sector * SETUP_SECTOR, setup_module, sizeof(setup_module));
+    fake_boot();
+    expect_modules();
+}
+
+// The CD's path behind one more node, so that the way to the disc has so many bytes.
+static void set_path(uint64_t bytes) {
+    static uint8_t path[2048];
+    uint64_t way = device_path_whole_bytes(fake.device_path);
+    const EFI_DEVICE_PATH node = {HARDWARE_DEVICE_PATH,
+                                  HW_VENDOR_DP,
+                                  {(uint8_t)(bytes - way), (uint8_t)((bytes - way) >> 8)}};
+    memset(path, 0, sizeof(path));
+    memcpy(path, &node, sizeof(node));
+    memcpy(path + (bytes - way), fake.device_path,
+           device_path_bytes(fake.device_path) + sizeof(EFI_DEVICE_PATH));
+    fake.device_path = path;
+    assert_int_equal(device_path_whole_bytes(path), bytes);
+}
+
+TEST("disc: the way to it has 1024 bytes at most") {
+    set_up();
+    set_path(1024);
+    fake_boot();
+    expect_modules();
+    set_up();
+    set_path(1025);
+    fake_boot();
+    setup_expect_failure("\\kernel.elf: not found" DEFAULT_KERNEL);
+}
+
+TEST("disc: the longest name is looked for, of whatever characters") {
+    enum { CHARACTERS = 1024, LINE = sizeof("module = /") - 1 };
+    static char config[LINE + 3 * CHARACTERS + 2] = "module = /";
+    for (unsigned i = 0; i < CHARACTERS; i++)
+        memcpy(config + LINE + 3 * i, "\xe4\xb8\xad", 3);
+    config[LINE + 3 * CHARACTERS] = '\n';
+    const char *line;
+    setup_disc(config, NULL);
+    fake_boot();
+    setup_expect_return(&line);
+    assert_non_null(strstr(line, ": not found" WHERE));
+}
+
+TEST("disc: a read that fails as if the disc were not found does not make a file absent") {
+    static uint8_t kinds[FAKE_CALLS_RECORDED];
+    uint32_t said = 0;
+    set_up();
+    fake_boot();
+    uint64_t calls = fake.calls;
+    memcpy(kinds, fake.kinds, calls);
+    for (uint64_t number = 1; number <= calls; number++) {
+        if (kinds[number - 1] != FAKE_READ_DISK)
+            continue;
+        const char *line;
+        set_up();
+        fake.fail_at = number;
+        fake.fail_status = EFI_NOT_FOUND;
+        fake_boot();
+        if (strstr(fake.com1, "the disc cannot be read (not found)") == NULL)
+            continue;
+        setup_expect_return(&line);
+        assert_int_equal(fake.status, EFI_DEVICE_ERROR);
+        said++;
+    }
+    assert_true(said != 0);
 }
 
 TEST("disc: what the volume has counts, the config as well") {
