@@ -224,6 +224,17 @@ TEST("kaslr: an image whose thread-local data keep it at a multiple of a GiB sta
     assert_false(has_logged("kaslr: the direct map stays"));
 }
 
+// A GiB more than its memory has to fit.
+TEST("kaslr: a direct map moves if there are two places for it, and not if there is one") {
+    for (uint64_t places = 1; places <= 2; places++) {
+        setup_kaslr(NULL, kaslr, 1);
+        fake_add_memory(SLIPWAY_HHDM_MAX_BYTES - places * GIB(1) - FRAME_BYTES, FRAME_BYTES,
+                        EfiConventionalMemory);
+        const struct slipway_boot_info *info = boot(places == 1 ? SLIPWAY_KASLR_IMAGE : 3);
+        assert_int_equal(info->kaslr.direct_places, places == 1 ? 0 : 2);
+    }
+}
+
 // Linked to the window, so that it begins at no multiple of 2 MiB.
 TEST("kaslr: an image in pieces moves as a whole, and keeps its offset from a multiple of 2 MiB") {
     static const struct elf64_dynamic nothing;
