@@ -25,7 +25,7 @@ enum {
 #define UNKNOWN_BYTES UINT64_C(0x100000)
 
 static EFI_HANDLE device;
-static EFI_PXE_BASE_CODE_PROTOCOL *pxe; // null: there is none
+static EFI_PXE_BASE_CODE_PROTOCOL *pxe; // that knows of `server`
 static struct network_server server;
 static struct config_text boot_file; // in the packet
 static struct config_text root;      // of boot_file
@@ -48,12 +48,10 @@ void network_find(EFI_HANDLE from) {
     EFI_GUID guid = EFI_PXE_BASE_CODE_PROTOCOL_GUID;
     device = from;
     server = (struct network_server){0};
-    boot_file = (struct config_text){0};
+    boot_file = root = (struct config_text){0};
     has_blocks = true;
-    if (EFI_ERROR(BS->HandleProtocol(from, &guid, (void **)&pxe)) || pxe->Mode == NULL) {
-        pxe = NULL;
+    if (EFI_ERROR(BS->HandleProtocol(from, &guid, (void **)&pxe)) || pxe->Mode == NULL)
         return;
-    }
     const EFI_PXE_BASE_CODE_MODE *mode = pxe->Mode;
     if (mode->PxeReplyReceived)
         look_at(&mode->PxeReply, mode->UsingIpv6);
@@ -69,7 +67,7 @@ const struct network_server *network_server(void) {
 }
 
 bool network_has_files(void) {
-    return pxe != NULL && server.kind != SLIPWAY_SERVER_NONE;
+    return server.kind != SLIPWAY_SERVER_NONE;
 }
 
 uint64_t network_own_path(uint16_t *ret_units, uint64_t capacity) {

@@ -47,7 +47,7 @@ static void call_back(uint64_t bytes) {
         if (!fake.server.makes_callbacks || callback == NULL)
             continue;
         fake.server.callbacks++;
-        packet.Raw[1] = i == PACKETS - 1 ? 6 : 3; // the last has options
+        packet.Raw[1] = i == 0 ? 6 : 3; // the first has options
         if (callback->Callback(callback, EFI_PXE_BASE_CODE_FUNCTION_MTFTP, TRUE,
                                (UINT32)(bytes / (PACKETS - 1) + 4),
                                &packet) != EFI_PXE_BASE_CODE_CALLBACK_STATUS_CONTINUE)

@@ -134,6 +134,26 @@ TEST("network: a server that does not tell sizes sends each file once, whatever 
     }
 }
 
+TEST("network: of a file of unknown size 1 MiB is read at first, and then four times as much") {
+    static uint8_t large[4 << 20];
+    static const struct {
+        uint64_t bytes;
+        const char *asked;
+    } cases[] = {{1 << 20, "size large\nread large\n"},
+                 {(1 << 20) + 1, "size large\nread large\nread large\n"},
+                 {4 << 20, "size large\nread large\nread large\n"}};
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        setup_network("module = /large\n", "", "x");
+        fake_add_file("large", large, cases[i].bytes)->volume = FAKE_ON_SERVER;
+        fake.server.hides_sizes = fake.server.hides_needed = true;
+        fake_boot();
+        expect_module(setup_expect_kernel(), large, cases[i].bytes);
+        const char *asked = strstr(fake.server.asked, "size large\n");
+        assert_non_null(asked);
+        assert_string_equal(asked, cases[i].asked);
+    }
+}
+
 TEST("network: a size of 0 is not believed") {
     set_up();
     fake.server.says_0 = true;
@@ -190,6 +210,17 @@ TEST("network: what the server says is said, with the remedy where one is known"
     fake.server.code = 4;
     fake.server.words = "";
     expect_failure_of_config("the server refuses");
+    set_up();
+    fake.server.keeps_codes = true;
+    fake.server.code = 4;
+    fake.server.words = "~";
+    expect_failure_of_config("the server refuses, '~'");
+    set_up();
+    fake.server.keeps_codes = true;
+    fake.server.code = 4;
+    fake.server.words = "\x7f\x80";
+    expect_failure_of_config("the server refuses, '?"
+                             "?'");
     char words[200] = {0}; // as long as there is room, without a NUL
     memset(words, 'w', 150);
     set_up();
@@ -295,6 +326,30 @@ TEST("network: what lasts is shown, by what the firmware tells of each packet") 
     expect_modules();
     assert_int_equal(fake.server.callbacks, 0);
     assert_null(strstr(fake.console, "MB/s"));
+}
+
+// Each of the three packets of data has four bytes, and one before them none.
+TEST("network: of each packet its data counts, and what is not data does not") {
+    setup_network("module = /tiny\n", "", "x.efi");
+    fake_add_file("tiny", "twelve bytes", 12)->volume = FAKE_ON_SERVER;
+    fake.server.is_slow = true;
+    fake.console_keeps_cr = true;
+    fake_boot();
+    expect_module(setup_expect_kernel(), "twelve bytes", 12);
+    const char *at = strstr(fake.console, URL "tiny: "), *last = NULL;
+    static const char *const wants[] = {"0%", "33%", "66%", "100%"};
+    for (unsigned i = 0; i < ARRAY_LEN(wants); i++) {
+        assert_non_null(at);
+        at += sizeof(URL "tiny: ") - 1;
+        assert_memory_equal(at, wants[i], strlen(wants[i]));
+        last = at;
+        at = strstr(at, URL "tiny: ");
+    }
+    assert_null(at);
+    last = strchr(last, '\r'); // at the end blanks take the line's place
+    assert_non_null(last);
+    assert_int_equal(last[1], ' ');
+    assert_int_equal(last[1 + strspn(last + 1, " ")], '\r');
 }
 
 TEST("network: with IPv6 the server is that of the URL") {
