@@ -119,7 +119,6 @@ static EFI_STATUS choose(struct choosing *choosing) {
     const struct config_file *file = &choosing->read->file;
     struct config_text name;
     bool has_names = file->entry_count != 0 || file->has_bls;
-    choosing->entry = &file->entries[file->default_entry];
     if (has_names && cut_name(&choosing->cmdline, &name)) {
         choosing->choice->by = SLIPWAY_CHOICE_BY_LOAD_OPTIONS;
         choosing->entry = config_find_entry(file, name);
@@ -129,6 +128,7 @@ static EFI_STATUS choose(struct choosing *choosing) {
     }
     if (file->entry_count == 0)
         return EFI_SUCCESS;
+    choosing->entry = &file->entries[file->default_entry];
     choosing->choice->by = SLIPWAY_CHOICE_BY_DEFAULT;
     return file->entry_count > 1 && menu_is_wanted(file->timeout) ? ask(choosing) : EFI_SUCCESS;
 }

@@ -72,11 +72,10 @@ bool network_has_files(void) {
 
 uint64_t network_own_path(uint16_t *ret_units, uint64_t capacity) {
     uint64_t units = 0;
-    const char *path = boot_file.text + root.bytes;
     uint64_t bytes = boot_file.bytes - root.bytes;
     if (bytes != 0 && bytes < capacity) {
         *ret_units = '\\';
-        units = 1 + utf16_from_utf8(path, bytes, ret_units + 1);
+        units = 1 + utf16_from_utf8(boot_file.text + root.bytes, bytes, ret_units + 1);
     }
     for (uint64_t i = 0; i < units; i++)
         ret_units[i] = ret_units[i] == '/' ? '\\' : ret_units[i];
