@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 enum {
-    ENTRIES_MAX = 1024,
+    ENTRIES_MAX = 65536, // as many as a folder on FAT: 2 MiB, 32 bytes each
     INFO_BYTES_MAX = offsetof(EFI_FILE_INFO, FileName) + LISTING_NAME_UNITS * sizeof(CHAR16),
 };
 

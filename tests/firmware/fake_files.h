@@ -29,6 +29,7 @@ struct fake_file {
     uint64_t info_bytes;
     bool end_is_fixed;   // SetPosition to the end succeeds and does not move
     bool end_is_unknown; // GetPosition at the end answers ~0
+    bool is_endless;     // a directory: the first name comes again and again
 };
 
 // A volume that is not the boot device's.

@@ -126,7 +126,7 @@ static EFI_STATUS read_folder(struct handle *handle, UINTN *bytes, void *buffer)
     CHAR16 *to = info->FileName; // which is declared as of one unit
     for (size_t i = 0; name[i] != '\0'; i++)
         to[i] = (unsigned char)name[i];
-    handle->position = at + 1;
+    handle->position = handle->file->is_endless ? at : at + 1;
     if (!fake_is_odd_read())
         return EFI_SUCCESS;
     *bytes = fake.odd == FAKE_ODD_OVER ? capacity + 1 : fake_odd_bytes(*bytes);
