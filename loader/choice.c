@@ -46,7 +46,7 @@ static bool cut_name(struct config_text *options, struct config_text *ret_name) 
 
 // ---- The menu
 
-// Of the entry, if nothing else is said: an image may have one in itself.
+// The command line of an entry for which nobody gives one. An image may have it in itself.
 static struct config_text own_cmdline(const struct choosing *choosing,
                                       const struct config_entry *entry) {
     const struct config_read *read = choosing->read;
@@ -82,7 +82,7 @@ static void take_answer(struct choosing *choosing, const struct menu_item *items
                         const struct menu_answer *answer) {
     struct choice *choice = choosing->choice;
     choosing->entry = &choosing->read->file.entries[answer->selected];
-    choosing->is_edited = answer->cmdline.text != items[answer->selected].cmdline.text;
+    choosing->is_edited = !config_is_same(answer->cmdline, items[answer->selected].cmdline);
     if (choosing->is_edited)
         choosing->cmdline = answer->cmdline;
     choice->menu_ms = answer->waited_ms;

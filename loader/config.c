@@ -262,8 +262,7 @@ enum config_status config_parse(const char *text, uint64_t bytes, struct config_
 const struct config_entry *config_find_entry(const struct config_file *file,
                                              struct config_text name) {
     for (uint32_t i = 0; i < file->entry_count; i++) {
-        const struct config_text known = file->entries[i].name;
-        if (known.bytes == name.bytes && memcmp(known.text, name.text, name.bytes) == 0)
+        if (config_is_same(file->entries[i].name, name))
             return &file->entries[i];
     }
     return NULL;

@@ -10,7 +10,11 @@ struct config_text config_text_of(const char *literal) {
 }
 
 bool config_text_is(struct config_text text, const char *literal) {
-    return text.bytes == strlen(literal) && memcmp(text.text, literal, text.bytes) == 0;
+    return config_is_same(text, config_text_of(literal));
+}
+
+bool config_is_same(struct config_text one, struct config_text other) {
+    return one.bytes == other.bytes && memcmp(one.text, other.text, one.bytes) == 0;
 }
 
 struct config_text config_cut(struct config_text text, uint64_t start, uint64_t end) {

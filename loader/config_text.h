@@ -11,6 +11,7 @@
 
 struct config_text config_text_of(const char *literal);
 bool config_text_is(struct config_text text, const char *literal);
+bool config_is_same(struct config_text one, struct config_text other);
 
 // Bytes [start, end) of it, which it has.
 struct config_text config_cut(struct config_text text, uint64_t start, uint64_t end);

@@ -260,8 +260,12 @@ TEST("bls: an image's own command line is edited in the menu, and given only if 
         {100, 0, 'e'}, {200, 0, '!'}, {300, 0, '\r'}, {400, 0, '\r'}};
     boot_arch(chosen, ARRAY_LEN(chosen), NULL);
     assert_int_equal(options[0], 0);
+    static const struct fake_key looked_at[] = {
+        {100, 0, 'e'}, {200, 0, '!'}, {250, 0, '\b'}, {300, 0, '\r'}, {400, 0, '\r'}};
     boot_arch(edited, ARRAY_LEN(edited), NULL);
     for (int i = 0; i < OWN_BYTES; i++)
+    boot_arch(looked_at, ARRAY_LEN(looked_at), NULL);
+    assert_int_equal(options[0], 0);
         assert_int_equal(options[i], 'x');
     assert_memory_equal(options + OWN_BYTES, L"!", 4);
     boot_arch(chosen, ARRAY_LEN(chosen), L"given");
