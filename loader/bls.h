@@ -88,7 +88,7 @@ struct bls_image {
 };
 
 // The entry of an image. Values there that are not valid UTF-8, or that have control characters,
-// are left out; so are the zeros, blanks and line ends behind a section's text. `room`: as
+// are left out; so are blanks and control characters behind a section's text. `room`: as
 // bls_room() says for path and .osrel.
 void bls_describe_image(const struct bls_image *image, void *room, struct bls_entry *ret_entry);
 

@@ -145,6 +145,13 @@ static struct section find_section(const char *head, uint64_t count, const char 
     return is_there ? section : (struct section){0};
 }
 
+// An image's command line may be of several lines, which the menu shows as one.
+static void blank_controls(char *text, uint64_t bytes) {
+    for (uint64_t at = 0; at < bytes; at++)
+        if ((unsigned char)text[at] < ' ' || text[at] == 0x7f)
+            text[at] = ' ';
+}
+
 static EFI_STATUS read_sections(const struct section *osrel, const struct section *cmdline,
                                 const struct place *place) {
     char *text = place->text + osrel->bytes;
@@ -153,6 +160,7 @@ static EFI_STATUS read_sections(const struct section *osrel, const struct sectio
         status = file_read(&file, cmdline->offset, text, cmdline->bytes);
     if (EFI_ERROR(status))
         return status;
+    blank_controls(text, cmdline->bytes);
     const struct bls_image image = {
         .path = place->path,
         .osrel = {place->text, osrel->bytes},

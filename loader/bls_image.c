@@ -37,7 +37,7 @@ static struct config_text find(struct config_text osrel, const char *const *keys
     return config_cut(osrel, 0, 0);
 }
 
-// A section may be filled up with zeros, and its text end with a line.
+// A section may be filled up with zeros, and its text end with a line's end.
 static struct config_text cut_end(struct config_text text) {
     while (text.bytes != 0 && (unsigned char)text.text[text.bytes - 1] <= ' ')
         text.bytes--;

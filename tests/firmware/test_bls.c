@@ -232,12 +232,14 @@ TEST("bls: an image of \\EFI\\Linux is an entry by its os-release, or by its nam
 
 enum { OWN_BYTES = 300 };
 
-// Boots an image, whose own command line is so many 'x', by the menu with these keys, and with
-// these load options.
+// Boots an image, whose own command line is so many 'x' but for two controls, by the menu with
+// these keys, and with these load options.
 static void boot_arch(const struct fake_key *keys, uint32_t count, const CHAR16 *given) {
     set_up("bls = on\ntimeout = 1\ndefault = arch.efi\n");
     char own[OWN_BYTES + 1];
     memset(own, 'x', OWN_BYTES);
+    own[100] = '\n';
+    own[101] = '\x7f';
     own[OWN_BYTES] = '\n';
     add_folder("\\EFI\\Linux");
     add_image("\\EFI\\Linux\\arch.efi", "ID=arch\n");
@@ -258,15 +260,15 @@ TEST("bls: an image's own command line is edited in the menu, and given only if 
     static const struct fake_key chosen[] = {{100, 0, '\r'}};
     static const struct fake_key edited[] = {
         {100, 0, 'e'}, {200, 0, '!'}, {300, 0, '\r'}, {400, 0, '\r'}};
-    boot_arch(chosen, ARRAY_LEN(chosen), NULL);
-    assert_int_equal(options[0], 0);
     static const struct fake_key looked_at[] = {
         {100, 0, 'e'}, {200, 0, '!'}, {250, 0, '\b'}, {300, 0, '\r'}, {400, 0, '\r'}};
-    boot_arch(edited, ARRAY_LEN(edited), NULL);
-    for (int i = 0; i < OWN_BYTES; i++)
+    boot_arch(chosen, ARRAY_LEN(chosen), NULL);
+    assert_int_equal(options[0], 0);
     boot_arch(looked_at, ARRAY_LEN(looked_at), NULL);
     assert_int_equal(options[0], 0);
-        assert_int_equal(options[i], 'x');
+    boot_arch(edited, ARRAY_LEN(edited), NULL);
+    for (int i = 0; i < OWN_BYTES; i++)
+        assert_int_equal(options[i], i == 100 || i == 101 ? ' ' : 'x');
     assert_memory_equal(options + OWN_BYTES, L"!", 4);
     boot_arch(chosen, ARRAY_LEN(chosen), L"given");
     assert_memory_equal(options, L"given", 12);

@@ -24,6 +24,7 @@ static void check(const struct bls_entry *entry) {
     struct config config = bls_config(entry, &base);
     require(entry->title.bytes != 0 && entry->name.bytes != 0 && config.kernel.bytes != 0);
     check_text(entry->title);
+    check_text(entry->embedded);
     check_text(entry->version);
     check_text(entry->sort_key);
     check_text(entry->machine_id);
