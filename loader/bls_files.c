@@ -227,7 +227,10 @@ static EFI_STATUS add_folder(const struct kind *kind) {
             log_forgive(CONFIG_LOG_INFO);
     }
     listing_close(&listing);
-    if (!has_no_room && EFI_ERROR(end))
+    if (!has_no_room && end == EFI_ABORTED)
+        log_line(CONFIG_LOG_INFO, "%s: of more than %d names what comes behind is no entry",
+                 kind->shown, LISTING_NAMES_MAX);
+    else if (!has_no_room && EFI_ERROR(end))
         log_line(CONFIG_LOG_INFO,
                  "%s: cannot be listed to its end (%s); what comes behind is no entry", kind->shown,
                  log_status_text(end));

@@ -7,13 +7,12 @@
 #include <stddef.h>
 
 enum {
-    ENTRIES_MAX = 65536, // as many as a folder on FAT: 2 MiB, 32 bytes each
     INFO_BYTES_MAX = offsetof(EFI_FILE_INFO, FileName) + LISTING_NAME_UNITS * sizeof(CHAR16),
 };
 
 bool listing_open(struct listing *ret_listing, const CHAR16 *path) {
     EFI_FILE *volume = file_own_volume();
-    *ret_listing = (struct listing){.entries_left = ENTRIES_MAX};
+    *ret_listing = (struct listing){.entries_left = LISTING_NAMES_MAX};
     if (volume == NULL) // a server tells no names
         return false;
     EFI_STATUS status = volume->Open(volume, &ret_listing->handle, (CHAR16 *)(uintptr_t)path,

@@ -12,6 +12,8 @@ enum {
     // Names on FAT have up to 255 characters, of up to 3 bytes each in UTF-8.
     LISTING_NAME_UNITS = 256,
     LISTING_NAME_BYTES = 3 * LISTING_NAME_UNITS + 1,
+    // As many as a folder on FAT can have: 2 MiB, 32 bytes each.
+    LISTING_NAMES_MAX = 65536,
 };
 
 struct listing {
