@@ -106,16 +106,24 @@ static int compare(const struct bls_entry *one, const struct bls_entry *other) {
         order = compare_texts(one->machine_id, other->machine_id);
     if (order == 0 && has_keys)
         order = -bls_compare_versions(one->version, other->version);
-    return order != 0 ? order : -bls_compare_versions(one->name, other->name);
+    if (order == 0)
+        order = -bls_compare_versions(one->name, other->name);
+    return order != 0 ? order : compare_texts(one->file, other->file);
 }
 
-// Few entries: each goes to its place among those before it.
-void bls_sort(struct bls_entry *entries, uint32_t count) {
-    for (uint32_t i = 1; i < count; i++) {
-        struct bls_entry entry = entries[i];
+// Each entry that is `gap` or more from the start goes to its place among those `gap` apart.
+static void sort_apart(struct bls_entry *entries, uint32_t count, uint32_t gap) {
+    for (uint32_t i = gap; i < count; i++) {
+        const struct bls_entry entry = entries[i];
         uint32_t at = i;
-        for (; at != 0 && compare(&entry, &entries[at - 1]) < 0; at--)
-            entries[at] = entries[at - 1];
+        for (; at >= gap && compare(&entry, &entries[at - gap]) < 0; at -= gap)
+            entries[at] = entries[at - gap];
         entries[at] = entry;
     }
+}
+
+// Shell's method: a volume may have thousands of entries.
+void bls_sort(struct bls_entry *entries, uint32_t count) {
+    for (uint32_t gap = count / 2; gap != 0; gap /= 2)
+        sort_apart(entries, count, gap);
 }

@@ -7,6 +7,7 @@
 #include "tests/unit/support/config_texts.h"
 #include "tests/unit/support/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,6 +329,7 @@ static struct bls_entry make(const char *name, const char *sort_key, const char 
                              const char *version, bool is_spent) {
     return (struct bls_entry){
         .name = config_text_of(name),
+        .file = config_text_of(""),
         .sort_key = config_text_of(sort_key),
         .machine_id = config_text_of(machine_id),
         .version = config_text_of(version),
@@ -358,6 +360,24 @@ TEST("bls: entries are sorted as the specification says") {
 }
 
 TEST("bls: a sort-key of one letter is one, and entries that are the same stay in their order") {
+TEST("bls: thousands are sorted, those of one name by their files") {
+    enum { COUNT = 5000 };
+    static struct bls_entry entries[COUNT];
+    static char files[COUNT][8];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint32_t number = (i * 2671 + 7) % COUNT; // each once
+        entries[i] = make("same", "", "", "", false);
+        snprintf(files[i], sizeof(files[i]), "f%04u", number);
+        entries[i].file = config_text_of(files[i]);
+    }
+    bls_sort(entries, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char want[8];
+        snprintf(want, sizeof(want), "f%04u", i);
+        config_expect_text(entries[i].file, want);
+    }
+}
+
     struct bls_entry entries[] = {make("a", "s", "2", "1", false), make("z", "s", "1", "1", false),
                                   make("a", "", "1", "1", false), make("a", "", "1", "1", false),
                                   make("a", "", "1", "1", false)};
