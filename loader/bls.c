@@ -43,7 +43,8 @@ struct parser {
     struct bls_error error;
 };
 
-// `initrd x` is the shortest line that names one, and the last needs no ending.
+// `initrd x` is the shortest line that names one, and the last needs no ending. They are put down
+// before the text turns out to be refused.
 static uint64_t initrd_bound(uint64_t text_bytes) {
     return (text_bytes + 1) / (sizeof("initrd x\n") - 1);
 }

@@ -159,6 +159,7 @@ TEST("bls: a text that is none is refused, by line and key") {
     char long_text[200] = "line 1: '";
     strncat(long_text, strchr(long_value, '['), 78);
     refuse(long_value, strcat(long_text, "' is another architecture than x64"));
+    refuse("initrd x", "none of linux, efi and uki"); // which has been put down by then
     refuse("linux /a\ntitle \xff", "line 2: not valid UTF-8");
     refuse("linux /a\ntitle a\x1b", "line 2: a control character");
     refuse("# \x7f", "line 1: a control character");
@@ -328,8 +329,8 @@ TEST("bls: versions are in the order of the version format's examples") {
 static struct bls_entry make(const char *name, const char *sort_key, const char *machine_id,
                              const char *version, bool is_spent) {
     return (struct bls_entry){
-        .name = config_text_of(name),
         .file = config_text_of(""),
+        .name = config_text_of(name),
         .sort_key = config_text_of(sort_key),
         .machine_id = config_text_of(machine_id),
         .version = config_text_of(version),
@@ -359,7 +360,6 @@ TEST("bls: entries are sorted as the specification says") {
     bls_sort(NULL, 0);
 }
 
-TEST("bls: a sort-key of one letter is one, and entries that are the same stay in their order") {
 TEST("bls: thousands are sorted, those of one name by their files") {
     enum { COUNT = 5000 };
     static struct bls_entry entries[COUNT];
@@ -378,6 +378,7 @@ TEST("bls: thousands are sorted, those of one name by their files") {
     }
 }
 
+TEST("bls: a sort-key of one letter is one, and entries that are the same stay in their order") {
     struct bls_entry entries[] = {make("a", "s", "2", "1", false), make("z", "s", "1", "1", false),
                                   make("a", "", "1", "1", false), make("a", "", "1", "1", false),
                                   make("a", "", "1", "1", false)};
