@@ -45,7 +45,8 @@ static size_t next_unit(const char *text, size_t bytes, CHAR16 *ret_unit) {
         return 1;
     }
     unsigned length = utf8_decode(text, bytes, &code_point);
-    *ret_unit = length == 0 || code_point > 0xffff ? L'?' : console_unit((CHAR16)code_point);
+    bool is_text = length != 0 && code_point >= 0xa0 && code_point <= 0xffff;
+    *ret_unit = is_text ? console_unit((CHAR16)code_point) : L'?';
     return length == 0 ? 1 : length;
 }
 

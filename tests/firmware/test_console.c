@@ -132,6 +132,7 @@ TEST("console: UTF-8 is shown as far as there are glyphs, else a question mark a
     fake.screen.glyph = 0x3bb;
     expect_shown("\x7e\x7f \u00e4 \u03bb \u03bc \uffff \U00010000", 20,
                  "\x7e\x7f \u00e4 \u03bb ? ? ?");
+    expect_shown("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", 8, "???\xc2\xa0");
     // What is no UTF-8: bytes out of place, an overlong form, a character cut off.
     expect_shown("a\x80\xff\xc0\xafz\xe2\x82", 8, "a????z??");
 }
