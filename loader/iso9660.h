@@ -53,7 +53,7 @@ enum iso9660_status {
     ISO9660_ERR_READ,   // of the disc
     ISO9660_ERR_ABSENT, // no such file
     ISO9660_ERR_FOLDER, // it is one
-    ISO9660_ERR_LINK,   // a symbolic link, or below one
+    ISO9660_ERR_LINK, // a symbolic link, or below one; what Joliet has in its place does not count
     ISO9660_ERR_COMPRESSED,
     ISO9660_ERR_DAMAGED, // what cannot be
     ISO9660_ERR_FORM,    // interleaved, or in too many sections

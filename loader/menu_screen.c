@@ -156,7 +156,9 @@ static void write_list(struct menu_screen *screen, const struct menu *menu) {
         if (text_end(screen) != 0)
             write_line(screen);
     }
-    screen->size.rows = 1; // which begins with a number from now on, and so is none of those before
+    // The one row begins with a number from now on, so it differs from what is shown, and is
+    // written.
+    screen->size.rows = 1;
 }
 
 void menu_screen_show(struct menu_screen *screen, const struct menu *menu) {

@@ -3,6 +3,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/boot/slipway_boot.h"
 #include "loader/firmware.h"
@@ -118,8 +119,8 @@ static EFI_STATUS fail_by_server(const struct file *file, EFI_STATUS status) {
                         : "");
 }
 
-// UEFI 2.9, 24.3, knows of ICMP's errors but that there was one; edk2 says which, by the statuses
-// of UDP (28.1). Null: it is none.
+// UEFI 2.9, 24.3, has one status for all errors of ICMP; edk2 returns those of UDP (28.1), one for
+// each. Null: it is none.
 static const char *icmp_error(EFI_STATUS status) {
     switch (status) {
     case EFI_ICMP_ERROR:
@@ -276,6 +277,7 @@ static void show_url(struct file *file, const char *name) {
 }
 
 EFI_STATUS network_open(struct file *file) {
+    ASSERT(network_has_files());
     char *name = name_of(file);
     UINT64 bytes = 0;
     if (name == NULL)
