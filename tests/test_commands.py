@@ -195,10 +195,8 @@ def test_run_on_a_terminal_ends_in_a_prompt_that_can_power_off(terminal_run):
 def test_run_on_a_terminal_ends_at_ctrl_c(terminal_run):
     terminal = terminal_run()
     terminal.read_until("slipway> ")
-    start = time.monotonic()
     terminal.type("\x03")
     terminal.end()
-    assert time.monotonic() - start < 60  # half of what it would wait
     assert "terminating on signal 2" in terminal.output
 
 
