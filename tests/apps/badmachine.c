@@ -111,8 +111,8 @@ static void spoil_apics(void) {
     for (unsigned pin = 0; pin < PINS; pin++)
         if (pin != PIN_OF_COM1)
             write_io(0x10 + 2 * pin, 0x80 + pin);
-    // So slow (half a minute on QEMU) that it has not come when the loader is there, however busy
-    // the host: what is pending then is what was sent here.
+    // It comes after half a minute on QEMU: not before the loader is there, on a host that is as
+    // busy as hosts are. What is pending then is what was sent here.
     write_local(LOCAL_DIVIDE, DIVIDE_BY_128);
     write_local(LOCAL_TIMER, TIMER_PERIODIC | 0x42);
     write_local(LOCAL_INITIAL_COUNT, 0x10000000);
