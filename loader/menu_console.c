@@ -137,9 +137,14 @@ static bool read_key(struct menu_key *ret_key) {
     return read_console(ret_key) || (is_com1_ours() && read_com1(ret_key));
 }
 
-// What may begin a sequence is not waited for, and is a key all the same.
-static bool end_key(struct menu_key *ret_key) {
-    return end_stroke(ret_key) || menu_keys_pause(&terminal.keys, ret_key);
+static bool has_begun(void) {
+    return terminal.keys.count != 0 || behind.keys.count != 0;
+}
+
+static void stall_step(void) {
+    BS->Stall(STEP_MS * 1000);
+    terminal.quiet_steps++;
+    behind.quiet_steps++;
 }
 
 static void forget_keys(void) {
@@ -153,13 +158,23 @@ bool menu_is_wanted(uint32_t timeout) {
     typed = (struct menu_key){MENU_KEY_NONE, 0};
     if ((ST->ConOut == NULL || ST->ConIn == NULL) && !has_com1)
         return false;
-    return timeout != 0 || read_key(&typed) || end_key(&typed); // one look
+    return timeout != 0 || read_key(&typed) || has_begun(); // one look
 }
 
-static void drop_keys(void) {
+// True: another key has begun.
+static bool read_typed(void) {
     for (unsigned i = 0; i < KEYS_A_STEP_MAX && read_key(&typed); i++)
         ;
-    (void)end_key(&typed);
+    return has_begun();
+}
+
+// The end of a key that has begun is waited for: it may be the one that is held, and what is left
+// of its sequence would come to the menu as characters.
+static void drop_keys(void) {
+    for (unsigned step = 0; read_typed() && step < PAUSE_STEPS; step++)
+        stall_step();
+    // An Escape that is held does not end: the next one follows before a pause would.
+    (void)(end_stroke(&typed) || menu_keys_pause(&terminal.keys, &typed));
     forget_keys();
 }
 
@@ -202,7 +217,7 @@ static void show_all(const struct menu *menu) {
 
 // With nobody who could type the menu must not wait for ever.
 static void pass_time(struct run *run, uint32_t ms) {
-    bool may_be_held = terminal.keys.count != 0 || behind.keys.count != 0; // Escape, repeated
+    bool may_be_held = has_begun(); // Escape, repeated
     run->held_ms -= may_be_held ? 0 : (uint32_t)min_u64(run->held_ms, ms);
     run->waited_ms = (uint32_t)min_u64((uint64_t)run->waited_ms + ms, UINT32_MAX);
     bool is_deaf = is_keyboard_failing && !is_com1_ours();
@@ -220,9 +235,7 @@ static void wait(struct run *run) {
         show_all(&run->menu);
         if (menu_is_over(&run->menu))
             return;
-        BS->Stall(STEP_MS * 1000);
-        terminal.quiet_steps++;
-        behind.quiet_steps++;
+        stall_step();
         pass_time(run, count_time(run));
     }
 }

@@ -31,7 +31,7 @@ struct menu_answer {
 // if a key has been typed or is held.
 bool menu_is_wanted(uint32_t timeout);
 
-// Shows the menu until its end. Keys that were typed before do not count, nor does the one that has
-// called it for as long as it is held. Failures are recorded.
+// Shows the menu until its end. Keys that were typed, or have begun, before do not count, nor does
+// the one that has called it for as long as it is held. Failures are recorded.
 [[nodiscard]] EFI_STATUS menu_run(const struct menu_request *request,
                                   struct menu_answer *ret_answer);

@@ -1,5 +1,5 @@
-// The consoles of the menu: what stands on the firmware's and is left there, and the terminal that
-// COM1 is where the firmware does not use it.
+// The consoles of the menu: what stands on the firmware's and is left there, the terminal that COM1
+// is where the firmware does not use it, and keys of both that have begun before the menu.
 #include "tests/firmware/setup_menu.h"
 
 #include <stdio.h>
@@ -202,4 +202,88 @@ TEST("menu: COM1 alone is enough, and is left to the firmware where it is one of
     setup_expect_choice("three", SLIPWAY_CHOICE_BY_MENU, "3");
     assert_string_equal(fake.com1_input, "1\r");
     assert_null(strstr(fake.com1, "\x1b["));
+}
+
+// ---- Keys that have begun before the menu
+
+static const char *const held_configs[] = {SETUP_MENU_CONFIG,
+                                           "default = two\ntimeout = 0\n" SETUP_MENU_ENTRIES};
+static const char *rest; // of what comes at COM1
+static uint32_t rest_at;
+
+static void send_rest(void) {
+    if (fake.stalls == rest_at)
+        fake.com1_input = rest;
+    if (fake.stalls == 300)
+        fake.com1_input = "\r";
+}
+
+TEST("menu: of a key that is held at COM1 a part may have come before the menu") {
+    static const struct {
+        const char *first, *rest;
+    } cases[] = {
+        {"\x1b[A\x1b[", "A\x1b[A\x1b[A"},
+        {"\x1b[A\x1b", "[A\x1b[A"},
+        {"\x1b[B\x1b[", "B\x1b[B"},
+        {"\x1b[1~\x1b[", "1~\x1b[1~"},
+        {"\x1b[1~\x1b[1", "~\x1b[1~\x1b[1~"},
+        {"\x1b[", "1~\x1b[1~"},
+        {"\x1b", "[B\x1b[B"},
+    };
+    for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+        for (rest_at = 1; rest_at <= 5; rest_at += 4) {
+            setup_boot(held_configs[i % 2]);
+            fake.has_console = false;
+            fake.key_at_stall = 0;
+            fake.com1_has_fifos = true;
+            fake.com1_input = cases[i / 2].first;
+            rest = cases[i / 2].rest;
+            fake.in_stall = send_rest;
+            fake_boot();
+            setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+        }
+    }
+}
+
+TEST("menu: of a key that is held behind the firmware's terminal a part may have come before") {
+    static const struct fake_key home[] = {
+        {0, SCAN_ESC, 0}, {0, 0, '['},  {0, 0, '1'},     {0, 0, '~'},       {0, SCAN_ESC, 0},
+        {0, 0, '['},      {20, 0, '1'}, {20, 0, '~'},    {73, SCAN_ESC, 0}, {73, 0, '['},
+        {73, 0, '1'},     {73, 0, '~'}, {3000, 0, '\r'},
+    };
+    static const struct fake_key escape[] = {
+        {0, SCAN_ESC, 0}, {30, SCAN_ESC, 0}, {63, SCAN_ESC, 0}, {3000, 0, '\r'}};
+    for (size_t i = 0; i < ARRAY_LEN(held_configs); i++) {
+        SETUP_TYPED(held_configs[i], home);
+        fake_boot();
+        setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+        setup_typed(held_configs[i], home + 4, ARRAY_LEN(home) - 4);
+        fake_boot();
+        setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+        SETUP_TYPED(held_configs[i], escape);
+        fake_boot();
+        setup_expect_choice("two", SLIPWAY_CHOICE_BY_MENU, "2");
+    }
+}
+
+static void repeat_escape(void) {
+    if (fake.stalls == 3)
+        fake.com1_input = "\x1b";
+}
+
+TEST("menu: for the end of a key that has begun no more than a pause is waited") {
+    static const struct fake_key escapes[] = {{0, SCAN_ESC, 0}, {30, SCAN_ESC, 0}};
+    for (uint32_t count = 0; count <= ARRAY_LEN(escapes); count++) {
+        setup_typed(SETUP_MENU_CONFIG, escapes, count);
+        fake_boot();
+        setup_expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
+        assert_int_equal(fake.stalls, count == 0 ? 500 : 505);
+    }
+    SETUP_TYPED(SETUP_MENU_CONFIG, escapes);
+    fake.has_uart = fake.com1_has_fifos = true;
+    fake.com1_input = "\x1b";
+    fake.in_stall = repeat_escape; // of both none is left for the menu
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
+    assert_int_equal(fake.stalls, 505);
 }
