@@ -2,6 +2,7 @@
 #include "loader/menu_console.h"
 
 #include "common/base/arith.h"
+#include "common/base/assert.h"
 #include "common/x86/uart.h"
 #include "loader/console.h"
 #include "loader/firmware.h"
@@ -29,8 +30,8 @@ static struct menu_screen screens[SCREENS_MAX];
 static uint32_t screen_count;
 static struct terminal terminal; // at COM1, if that is the loader's
 static struct terminal behind;   // the firmware's console: see may_begin
-static EFI_INPUT_KEY later;      // a key of the console's that has ended a sequence
-static bool has_later;
+static EFI_INPUT_KEY later[3];   // strokes that come again, the last one first: see end_utf8
+static uint32_t later_count;
 static bool is_keyboard_failing; // or there is none
 static struct menu_key typed;    // the last key before the menu was there, which may be held
 
@@ -61,9 +62,8 @@ static struct menu_key translate(EFI_INPUT_KEY key) {
 
 static bool read_stroke(EFI_INPUT_KEY *ret_stroke) {
     EFI_STATUS status = EFI_DEVICE_ERROR;
-    if (has_later) {
-        has_later = false;
-        *ret_stroke = later;
+    if (later_count != 0) {
+        *ret_stroke = later[--later_count];
         return true;
     }
     if (ST->ConIn != NULL)
@@ -75,7 +75,8 @@ static bool read_stroke(EFI_INPUT_KEY *ret_stroke) {
 // A terminal's driver of the firmware's knows the sequences of one kind of terminal. What others
 // send, such as xterm's for Delete to edk2's of PC-ANSI, it makes Escape and characters of, which
 // are put together here: else Delete would leave the menu. So are the bytes of UTF-8, which come as
-// a character each: no keyboard types these so fast. Those that may begin a key:
+// a character each. What waits while a slow console is drawn comes as fast from a keyboard: so
+// characters that are no UTF-8 together stay what they are. Those that may begin a key:
 static bool may_begin(EFI_INPUT_KEY stroke) {
     return stroke.ScanCode == SCAN_ESC ||
            (stroke.ScanCode == 0 && stroke.UnicodeChar >= 0xc2 && stroke.UnicodeChar <= 0xf4);
@@ -89,12 +90,24 @@ static bool goes_on(EFI_INPUT_KEY stroke) {
                        : stroke.UnicodeChar >= 0x80 && stroke.UnicodeChar < 0xc0;
 }
 
-// Escape, or a character that is no byte.
+// Of so many characters that are no UTF-8 together the first is the key; the others come again, and
+// begin nothing.
+static void end_utf8(uint32_t count, struct menu_key *ret_key) {
+    const uint8_t *bytes = behind.keys.bytes;
+    if (bytes[0] == '\x1b' || ret_key->kind != MENU_KEY_NONE)
+        return;
+    ASSERT(later_count + count <= ARRAY_LEN(later) + 1);
+    while (count-- > 1)
+        later[later_count++] = (EFI_INPUT_KEY){.UnicodeChar = bytes[count]};
+    *ret_key = (struct menu_key){MENU_KEY_CHARACTER, bytes[0]};
+}
+
+// Escape, or characters that are no bytes.
 static bool end_stroke(struct menu_key *ret_key) {
-    uint8_t first = behind.keys.bytes[0];
+    uint32_t count = behind.keys.count;
     bool is_key = menu_keys_pause(&behind.keys, ret_key);
-    if (is_key && first != '\x1b')
-        *ret_key = (struct menu_key){MENU_KEY_CHARACTER, first};
+    if (is_key)
+        end_utf8(count, ret_key);
     return is_key;
 }
 
@@ -105,13 +118,16 @@ static bool add_stroke(EFI_INPUT_KEY stroke, struct menu_key *ret_key) {
         *ret_key = translate(stroke);
         return true;
     }
-    if (behind.keys.count == 0 || goes_on(stroke))
-        return menu_keys_add(&behind.keys,
-                             stroke.ScanCode == SCAN_ESC ? 0x1b : (uint8_t)stroke.UnicodeChar,
-                             ret_key);
-    later = stroke;
-    has_later = true;
-    return end_stroke(ret_key);
+    if (behind.keys.count != 0 && !goes_on(stroke)) {
+        later[later_count++] = stroke;
+        return end_stroke(ret_key);
+    }
+    uint32_t count = behind.keys.count + 1;
+    uint8_t byte = stroke.ScanCode == SCAN_ESC ? 0x1b : (uint8_t)stroke.UnicodeChar;
+    bool is_key = menu_keys_add(&behind.keys, byte, ret_key);
+    if (is_key)
+        end_utf8(count, ret_key);
+    return is_key;
 }
 
 static bool read_console(struct menu_key *ret_key) {
@@ -149,7 +165,7 @@ static void stall_step(void) {
 
 static void forget_keys(void) {
     terminal = behind = (struct terminal){0};
-    has_later = false;
+    later_count = 0;
 }
 
 bool menu_is_wanted(uint32_t timeout) {

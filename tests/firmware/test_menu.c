@@ -144,6 +144,13 @@ TEST("menu: what ends a sequence or a character of UTF-8 is a key of its own") {
         {{0xc3, 0xbf}, "2\xc3\xbf"},
         {{0xc3, 0xc0}, "2\xc3\x83\xc3\x80"},
         {{0xc3, 0x7f, 'x'}, "2\xc3\x83x"},
+        {{0xe4, 0xa7, 'x'}, "2\xc3\xa4\xc2\xa7x"},
+        {{0xe4, 0xa7}, "2\xc3\xa4\xc2\xa7"},
+        {{0xe4, 0xa7, 0xc3, 0xbc}, "2\xc3\xa4\xc2\xa7\xc3\xbc"},
+        {{0xf0, 0x9f, 0xa7, 'x'}, "2\xc3\xb0\xc2\xa7x"}, // 0x9f is a control character
+        {{0xe0, 0x80, 0x80}, "2\xc3\xa0"},
+        {{0xed, 0xa4, 0xa7, 'x'}, "2\xc3\xad\xc2\xa4\xc2\xa7x"},
+        {{0xf4, 0xbf, 0xa4, 0xa7}, "2\xc3\xb4\xc2\xbf\xc2\xa4\xc2\xa7"},
         {{'y', 0x1b, ' '}, "2y"}, // with Alt, perhaps
         {{'y', 0x1b, 0x7f}, "2"}, // Escape, which drops the line
         {{'y', 0x1b, 0x153}, "2"},

@@ -273,12 +273,17 @@ static void repeat_escape(void) {
 
 TEST("menu: for the end of a key that has begun no more than a pause is waited") {
     static const struct fake_key escapes[] = {{0, SCAN_ESC, 0}, {30, SCAN_ESC, 0}};
+    static const struct fake_key letters[] = {{0, 0, 0xe4}, {30, 0, 0xe4}, {30, 0, 0xa7}};
     for (uint32_t count = 0; count <= ARRAY_LEN(escapes); count++) {
         setup_typed(SETUP_MENU_CONFIG, escapes, count);
         fake_boot();
         setup_expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
         assert_int_equal(fake.stalls, count == 0 ? 500 : 505);
     }
+    SETUP_TYPED(SETUP_MENU_CONFIG, letters);
+    fake_boot();
+    setup_expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
+    assert_int_equal(fake.stalls, 505);
     SETUP_TYPED(SETUP_MENU_CONFIG, escapes);
     fake.has_uart = fake.com1_has_fifos = true;
     fake.com1_input = "\x1b";
