@@ -292,3 +292,18 @@ TEST("menu: for the end of a key that has begun no more than a pause is waited")
     setup_expect_choice("two", SLIPWAY_CHOICE_BY_TIMEOUT, "2");
     assert_int_equal(fake.stalls, 505);
 }
+
+TEST("menu: of a flood of keys before it, those that a step takes are dropped") {
+    enum { TAKEN = 64 };
+    struct fake_key keys[TAKEN + 2] = {0};
+    for (uint32_t before = TAKEN - 1; before <= TAKEN; before++) {
+        for (uint32_t i = 0; i < before; i++)
+            keys[i] = (struct fake_key){0, 0, 'x'};
+        keys[before] = (struct fake_key){0, 0, '1'};
+        keys[before + 1] = (struct fake_key){3000, 0, '\r'};
+        setup_typed(SETUP_MENU_CONFIG, keys, before + 2);
+        fake_boot();
+        setup_expect_choice(before < TAKEN ? "two" : "one", SLIPWAY_CHOICE_BY_MENU,
+                            before < TAKEN ? "2" : "1");
+    }
+}
