@@ -17,10 +17,7 @@ def built_files():
 
 
 @pytest.fixture(scope="session")
-def debug_build(tmp_path_factory):
+def debug_build():
     """The folder of loader and kernel as `make DEBUG=1 TRACKING=1` builds them. Who uses it is of the
     xdist_group "debug", so that one process builds it."""
-    folder = tmp_path_factory.mktemp("debug")
-    support.run("make", "-C", str(ROOT), "-j2", f"BUILD={folder}", "DEBUG=1", "TRACKING=1",
-                *(str(folder / name) for name in ("kernel.elf", "BOOTX64.EFI")))
-    return folder
+    return support.built_in("asserting", "DEBUG=1", "TRACKING=1", programs=("kernel.elf", "BOOTX64.EFI"))

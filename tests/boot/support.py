@@ -1,6 +1,7 @@
 """What the boot tests share: the built files, volumes for the loader, and readings of what the
 contract kernels say."""
 
+import os
 import re
 import subprocess
 import time
@@ -160,3 +161,13 @@ def run(*command, **options):
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def built_in(name, *variables, programs=("kernel.elf",)):
+    """The folder of this name in the build, where make has built these programs in another way; the
+    next run of the tests builds them only if something has changed."""
+    folder = f"{os.environ.get('SLIPWAY_BUILD', 'build')}/{name}"
+    clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    run("make", "-j2", f"BUILD={folder}", *variables, *(f"{folder}/{program}" for program in programs),
+        cwd=ROOT, env=clean)
+    return ROOT / folder

@@ -11,7 +11,7 @@ import pytest
 
 import qemu
 import snapshots
-from support import EXIT_BAD, EXIT_GOOD, KERNEL, ROOT, SELFTEST_PARTS, run, volume
+from support import EXIT_BAD, EXIT_GOOD, KERNEL, SELFTEST_PARTS, built_in, volume
 
 # name: build, CPUs, memory, processor, levels. All values, and all pairs of build with memory and with
 # levels, of processor with memory.
@@ -59,7 +59,7 @@ class Tap:
 
 
 @pytest.fixture(scope="module")
-def kernels(request, tmp_path_factory):
+def kernels(request):
     """kernels(build): the file; "other" is what the other compiler makes."""
     def kernel(build):
         if build == "release":
@@ -71,11 +71,10 @@ def kernels(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def other_kernel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("other")
+def other_kernel():
+    """Where `make check` has it, too."""
     compiler = "gcc" if "clang" in os.environ.get("CC", "") else "clang"
-    run("make", "-C", str(ROOT), "-j2", f"CC={compiler}", f"BUILD={folder}", str(folder / "kernel.elf"))
-    return folder / "kernel.elf"
+    return built_in(compiler, f"CC={compiler}") / "kernel.elf"
 
 
 def marked(name):
