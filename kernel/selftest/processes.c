@@ -66,6 +66,16 @@ static void end_while_it_runs(void) {
     check(process_kill(pid, NULL) && wait(pid) == SLIPWAY_KILLED, "also while it runs");
 }
 
+static void calm(void *nothing) {
+    (void)nothing;
+}
+
+// A CPU on which a process has ended frees it when nobody knows it any more, and has when it runs
+// this.
+static void let_cpus_free(void) {
+    cpus_run(calm, NULL);
+}
+
 void selftest_processes(void) {
     check(are_none(), "there are no processes");
     check(wait(start(process_worker)) == CHILDREN, "a process waits for its children");
@@ -75,6 +85,7 @@ void selftest_processes(void) {
     if (apic_is_on()) // without one nothing takes the CPU from it
         end_while_it_runs();
     check(are_none(), "nothing is left of them");
+    let_cpus_free();
 }
 
 // A change of the kernel half, of which every CPU has to hear, whatever it runs.
@@ -95,10 +106,6 @@ static bool change_kernel_half(paddr_t frame) {
 static void send_nmis(void) {
     for (unsigned cpu = 1; cpu < cpus_started(); cpu++)
         cpus_send_nmi(cpu);
-}
-
-static void calm(void *nothing) {
-    (void)nothing;
 }
 
 // Every slot has a worker, and a new one when that has ended; now and then one is ended before.
@@ -136,6 +143,7 @@ static void stress(unsigned milliseconds) {
     check(is_sound && ended != 0, "processes in a crowd end as they are to");
     while (!are_none()) // children of those that were killed
         cpus_idle(false);
+    let_cpus_free();
 }
 
 void selftest_process_stress(void) {
